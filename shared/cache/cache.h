@@ -1,0 +1,34 @@
+/*
+ * cache: things with a lifetime: used nonces, rate buckets, cached answers. One interface; the
+ * driver is chosen by URL (`memory:`). Never the truth: losing all of it costs speed, not
+ * correctness. Its caps are fixed at opening and the oldest goes first. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cache;
+
+int cache_open(const char *url, size_t max_entries, struct cache **ret);
+void cache_close(struct cache **cache);
+
+/* now_ms is the monotonic clock: time is an argument. Key at most 255 bytes, value at most 64 KiB.
+ */
+int cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
+	      int64_t now_ms);
+
+/* 0 and a malloc'd copy, or -ENOENT (absent or expired), or -EIO. */
+int cache_get(struct cache *cache, const char *key, int64_t now_ms, void **ret_value,
+	      size_t *ret_n);
+void cache_remove(struct cache *cache, const char *key);
+
+/* True for the first caller of this key within ttl_ms: replay protection. -EIO when the cache
+ * cannot say. */
+int cache_first(struct cache *cache, const char *key, int64_t ttl_ms, int64_t now_ms);
+
+/* Token bucket: takes one of `burst` tokens that refill at rate_per_minute. 0 when taken, else the
+ * ms to wait (positive), or -EIO. */
+int64_t cache_take(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
+		   int64_t now_ms);

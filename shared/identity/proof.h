@@ -1,0 +1,40 @@
+/*
+ * proof: proof of possession of a WireGuard key (docs/protocol.md, "Proof"). The server keeps
+ * nothing between challenge and proof: everything comes from the fleet secret, the time slot and
+ * the cookie.
+ */
+#pragma once
+
+#include "identity/key.h"
+
+enum {
+	PROOF_NONCE_BYTES = 32,
+	PROOF_COOKIE_BYTES = 40,
+	PROOF_HEADER_MAX_BYTES = 512,
+	PROOF_LIFETIME_MS = 60 * 1000
+};
+
+struct proof_challenge {
+	struct key ephemeral_public;
+	uint8_t nonce[PROOF_NONCE_BYTES];
+	uint8_t cookie[PROOF_COOKIE_BYTES]; /* expiry (u64, epoch ms) and MAC over all fields */
+	int64_t expires_at_ms;		    /* epoch */
+};
+
+/* Server. fleet_secret: 32 bytes, the same for all replicas. */
+int proof_challenge_make(const uint8_t fleet_secret[32], const uint8_t node_id[UUID_BYTES],
+			 const struct key *public_key, const char *role, int64_t wall_now_ms,
+			 struct proof_challenge *ret);
+
+/* Node: the value of the Higgs-Proof header for this body. */
+int proof_make(const struct proof_challenge *challenge, const struct key *private_key,
+	       const uint8_t node_id[UUID_BYTES], const char *role, const uint8_t body_sha256[32],
+	       char ret_header[PROOF_HEADER_MAX_BYTES]);
+
+/* Server. 0, or -EACCES for anything wrong: malformed, stale, forged, another id, key, role or
+ * body, all alike and in the same time. ret_nonce identifies the proof, to be refused when seen
+ * again. */
+int proof_verify(const uint8_t fleet_secret[32], const char *header,
+		 const uint8_t node_id[UUID_BYTES], const struct key *public_key, const char *role,
+		 const uint8_t body_sha256[32], int64_t wall_now_ms,
+		 uint8_t ret_nonce[PROOF_NONCE_BYTES]);

@@ -1,0 +1,62 @@
+/*
+ * leg_client: the other end of a leg, for forwarder and higgs: a WebSocket client by libwebsockets,
+ * whose libev loop runs on a thread of its own behind two bounded queues (Debian compiles its
+ * external poll out). TLS with the certificate checked, HTTP proxies from the environment,
+ * subprotocol `higgs.v1`, reconnects with full jitter, ping every 15 s.
+ *
+ * All functions and callbacks are for the owner's loop thread.
+ */
+#pragma once
+
+#include "leg/leg_frame.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct leg_client;
+
+enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_UP };
+
+struct leg_client_events {
+	/* A change of state. close_code is the WebSocket close code of a leg that went down, or 0;
+	 * reason is for people. When down, the next attempt is under way already, except after 4009
+	 * (replaced by a newer leg): then it waits 30 s. */
+	void (*on_state)(enum leg_state state, int close_code, const char *reason, void *arg);
+	/* Whole messages in order, a batch of them at a time, borrowed until it returns. Kind byte
+	 * included. */
+	void (*on_message)(const uint8_t *message, size_t n, void *arg);
+	/* The messages of one wake-up have all been handed over: flush what was gathered. */
+	void (*on_batch_end)(void *arg);
+	void *arg;
+};
+
+struct leg_client_options {
+	const char *ca_file; /* NULL: the system's */
+	size_t queue_bytes;  /* each way; data beyond it drops the oldest; 0: 1 MiB */
+};
+
+int leg_client_new(struct loop *loop, struct metrics *metrics,
+		   const struct leg_client_options *options, const struct leg_client_events *events,
+		   struct leg_client **ret);
+void leg_client_free(struct leg_client **client);
+
+/* (Re)targets: whole URLs "wss://host:port/relay/<id>" in order of preference, tried round robin;
+ * the ticket goes in Authorization. A leg that is up to one of the urls stays; a new ticket is used
+ * at the next connect. */
+int leg_client_target(struct leg_client *client, const char *const *urls, const char *ticket);
+
+/* Lets the leg go and stays down until the next target. */
+void leg_client_disconnect(struct leg_client *client);
+
+enum leg_state leg_client_state(const struct leg_client *client);
+
+/* Queues a whole message (kind byte included). is_control messages are never dropped for data and
+ * go first. -ENOTCONN when down, -ENOBUFS when a control message does not fit. Copies. */
+int leg_client_send(struct leg_client *client, const uint8_t *message, size_t n, bool is_control);
+
+/* Hands over to the leg's thread what leg_client_send queued since: once per turn, not per message.
+ */
+void leg_client_flush(struct leg_client *client);

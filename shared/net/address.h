@@ -1,0 +1,26 @@
+/*
+ * address: what an IP address is, after ::ffff/96, ::/96, 64:ff9b::/96 and 2002::/16 are reduced to
+ * the IPv4 address inside. From the IANA special-purpose registries.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum address_class {
+	ADDRESS_GLOBAL,
+	ADDRESS_PRIVATE, /* RFC 1918, fc00::/7 */
+	ADDRESS_CGNAT,	 /* 100.64/10 */
+	ADDRESS_LOOPBACK,
+	ADDRESS_LINK_LOCAL, /* metadata services live here */
+	ADDRESS_MULTICAST,
+	ADDRESS_RESERVED, /* documentation, benchmarks, 0/8, 240/4, ... */
+};
+
+enum address_class address_classify(const struct in6_addr *address);
+const char *address_class_name(enum address_class class);
+
+/* Text of either family to the mapped form; -EINVAL. No names are resolved. */
+int address_parse(const char *text, struct in6_addr *ret);

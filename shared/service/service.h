@@ -1,0 +1,76 @@
+/*
+ * service: everything a program needs around its actors: arguments, configuration, state folder,
+ * signals, threads, the admin address. A daemon's main is one call of service_main.
+ *
+ * An actor is one thread, one loop, one mailbox. bosond runs six of them as threads; boson-<name>
+ * runs one the same way. The main thread only handles signals and the admin address
+ * (/health/live, /health/ready, /metrics).
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "config/config.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What an actor is given. All of it outlives the actor. */
+struct actor_context {
+	const char *name;
+	struct loop *loop;
+	struct bus *bus;
+	struct metrics *metrics;
+	const struct config *config;
+	const char *state_dir; /* this actor's own folder, exists, 0700 */
+	const char *keys_dir;  /* shared by the product's services: public halves to hand around */
+};
+
+/* Endpoints of the services' mailboxes: section [bus], keys discovery, routing, relay, metrics,
+ * turn, agent, forwarder; the PUB of each is beside its ROUTER. What bosond gets by default is
+ * inproc, what a single service gets by default is ipc under the run folder. */
+const char *actor_endpoint(const struct actor_context *context, const char *service);
+const char *actor_event_endpoint(const struct actor_context *context, const char *service);
+const char *actor_server_key(const struct actor_context *context,
+			     const char *service); /* NULL unless tcp */
+
+struct actor {
+	const char *name;	       /* "relay" */
+	const char *product;	       /* "boson" or "higgs" */
+	const struct config_key *keys; /* its section of the schema, ends in {0} */
+
+	/* Runs on the actor's thread, before its loop. Returns when the actor is ready to run: 0,
+	 * or -errno after a log line (or an exit code of sysexits.h, positive). */
+	int (*start)(const struct actor_context *context, void **ret_state);
+
+	/* True once it can serve. reason is a static string, set when false. May be NULL: always.
+	 * Called on the actor's thread every 250 ms; cached for the admin address. */
+	bool (*is_ready)(const void *state, const char **ret_reason);
+
+	/* SIGTERM: finish what is under way, then call actor_finished. NULL: stop at once. */
+	void (*drain)(void *state);
+
+	/* Frees everything, in reverse order of start. On the actor's thread, loop not running. */
+	void (*stop)(void *state);
+};
+
+/* The actor's drain is over: its loop ends and stop is called. */
+void actor_finished(const struct actor_context *context);
+
+/* An actor cannot go on (its reason is logged): the process exits with this code after stopping
+ * all. */
+void actor_failed(const struct actor_context *context, int exit_code);
+
+struct program {
+	const char *name;		   /* "bosond" */
+	const char *summary;		   /* what --help says first */
+	const struct actor *const *actors; /* NULL-terminated */
+	bool inproc_default; /* endpoints default to inproc (all in one process) instead of ipc */
+};
+
+/* -c FILE -n (check the configuration and exit) -v (more log; twice: debug) -V (version) --help.
+ * Returns main's exit code: 0 after SIGTERM/SIGINT and a clean stop; sysexits.h otherwise. Blocks
+ * signals in all threads, ignores SIGPIPE, raises the descriptor limit. The loops of actors run
+ * with 1 MiB stacks. */
+int service_main(int argc, char **argv, const struct program *program);

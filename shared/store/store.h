@@ -1,0 +1,77 @@
+/*
+ * store: tables. One interface; the driver is chosen by URL (`sqlite:/path/file.db`). One SQL text
+ * per statement for all drivers, with $1 parameters. One connection, one thread: the actor that
+ * owns the tables. A failing store is -EIO (never "no rows"), and callers answer UNAVAILABLE.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+/* Numbered from 1 without gaps; sql may hold several statements. Once released, never edited: its
+ * SHA-256 is recorded and checked at each start. */
+struct store_migration {
+	int number;
+	const char *name;
+	const char *sql;
+};
+
+enum store_type { STORE_NULL, STORE_INT, STORE_REAL, STORE_TEXT, STORE_BLOB };
+
+struct store_value {
+	enum store_type type;
+	union {
+		int64_t integer;
+		double real;
+		struct {
+			const void *bytes;
+			size_t n;
+		} data; /* TEXT (no NUL needed) and BLOB; borrowed */
+	};
+};
+
+#define STORE_V_NULL	((struct store_value){ .type = STORE_NULL })
+#define STORE_V_INT(x)	((struct store_value){ .type = STORE_INT, .integer = (x) })
+#define STORE_V_REAL(x) ((struct store_value){ .type = STORE_REAL, .real = (x) })
+struct store_value store_text(const char *text); /* NULL gives STORE_NULL */
+struct store_value store_blob(const void *bytes, size_t n);
+
+/* Opens, locks out a second process, migrates in a transaction. SQLite: WAL, synchronous=FULL,
+ * foreign keys. On failure a reason in ret_error and: -EBADF not a database, -ENOTSUP schema newer
+ * than this program, -EBUSY another process owns it, -EBADMSG a released migration was edited,
+ * -EIO. */
+int store_open(const char *url, const struct store_migration *migrations, size_t n,
+	       struct store **ret, char *ret_error, size_t error_bytes);
+void store_close(struct store **store);
+
+/* A batch is one transaction. begin may be called when one is open: it does nothing. */
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store);
+
+/* A handler's own part of the batch: rolled back alone when it fails. */
+int store_savepoint(struct store *store);
+int store_savepoint_release(struct store *store);
+void store_savepoint_rollback(struct store *store);
+
+/* Runs fn(arg) after the commit that covers what was written so far; drop(arg), if not NULL,
+ * instead of it when that transaction or savepoint is rolled back. Models change here, so that
+ * memory never knows more than the disk. Without an open transaction: at once. */
+int store_after_commit(struct store *store, void (*fn)(void *arg), void (*drop)(void *arg),
+		       void *arg);
+
+/* Writes: the number of rows changed, or -EIO, -EEXIST (a unique key). */
+int store_exec(struct store *store, const char *sql, const struct store_value *values, size_t n);
+
+/* Reads: fn for each row, its values valid until it returns; non-zero from fn ends the query and is
+ * returned. Otherwise the number of rows, or -EIO. */
+typedef int (*store_row_fn)(const struct store_value *row, size_t columns, void *arg);
+int store_query(struct store *store, const char *sql, const struct store_value *values, size_t n,
+		store_row_fn fn, void *arg);
+
+/* Ready-made struct bus_batch halves: pass the store as arg. */
+int store_batch_begin(void *store);
+int store_batch_commit(void *store);
