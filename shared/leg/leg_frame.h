@@ -1,9 +1,10 @@
 /*
- * leg_frame: what a binary WebSocket message of subprotocol `higgs.v1` holds (docs/protocol.md,
- *"Legs").
+ * leg_frame: what a binary WebSocket message of subprotocol `higgs.v1` holds (normative:
+ * docs/protocol-legs.md).
  *
- *	data     u8 1, [node leg only: u32 channel, big-endian], then 1 to 64 of { u16 length,
- *datagram } control  u8 2, then one boson.link.Control
+ *	data     u8 1, [node leg only: u32 channel, big-endian],
+ *	         then 1 to 64 of { u16 length, big-endian; datagram }
+ *	control  u8 2, then one boson.link.Control
  *
  * Readers check before they hand out; nothing is copied.
  */
@@ -54,5 +55,6 @@ struct leg_writer {
 void leg_writer_init(struct leg_writer *writer, bool is_node_leg, uint32_t channel, uint8_t *buffer,
 		     size_t capacity);
 
-/* -ENOSPC when the batch is full by count or bytes: send it and start anew. */
+/* -ENOSPC when the batch is full by count or bytes: send it and start anew. A datagram larger than
+ * a usual batch goes alone; -EMSGSIZE: empty, or too large for this buffer even alone. */
 int leg_writer_add(struct leg_writer *writer, const uint8_t *datagram, size_t n);
