@@ -3,8 +3,9 @@
  * (a line that does not fit the pipe is counted and lost).
  *
  * No keys, tokens, tickets or payloads, ever. Client addresses only at LOG_DEBUG_LEVEL. Every value
- * is escaped on the way out: bytes below 0x20, 0x7f and invalid UTF-8 become \xNN, a field is cut
- * at 256 bytes, so that what a peer sent can neither break nor forge a line.
+ * is escaped on the way out: bytes below 0x20, 0x7f and invalid UTF-8 become \xNN, a value with a
+ * space, '=' or '"' stands in quotes, a field is cut at 256 bytes, so that what a peer sent can
+ * neither break nor forge a line.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ enum log_level log_get_level(void);
 /* "error" | "warn" | "info" | "debug"; -EINVAL otherwise. */
 int log_level_parse(const char *text, enum log_level *ret_level);
 
-/* format is `key=%s other=%d`: keys in the format, values by conversion. event is a noun_verb. */
+/* format is `key=%s other=%d`: keys in the format, values by conversion. event is a noun_verb.
+ * errno stays as it was, and %m is its text. */
 void log_write(enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
