@@ -11,7 +11,12 @@ enum {
 	PROOF_NONCE_BYTES = 32,
 	PROOF_COOKIE_BYTES = 40,
 	PROOF_HEADER_MAX_BYTES = 512,
-	PROOF_LIFETIME_MS = 60 * 1000
+	PROOF_ROLE_MAX_BYTES = 32,
+	PROOF_LIFETIME_MS = 60 * 1000,
+	/* How far the wall clocks of two replicas may be apart. */
+	PROOF_SKEW_MS = 10 * 1000,
+	/* How long a used nonce must be remembered. */
+	PROOF_REMEMBER_MS = PROOF_LIFETIME_MS + PROOF_SKEW_MS
 };
 
 struct proof_challenge {
@@ -21,19 +26,20 @@ struct proof_challenge {
 	int64_t expires_at_ms;		    /* epoch */
 };
 
-/* Server. fleet_secret: 32 bytes, the same for all replicas. */
+/* Server. fleet_secret: 32 bytes, the same for all replicas. -EINVAL: role empty or too long. */
 int proof_challenge_make(const uint8_t fleet_secret[32], const uint8_t node_id[UUID_BYTES],
 			 const struct key *public_key, const char *role, int64_t wall_now_ms,
 			 struct proof_challenge *ret);
 
-/* Node: the value of the Higgs-Proof header for this body. */
+/* Node: the value of the Higgs-Proof header for this body. -EINVAL also when the ephemeral key is
+ * none (a zero shared secret). */
 int proof_make(const struct proof_challenge *challenge, const struct key *private_key,
 	       const uint8_t node_id[UUID_BYTES], const char *role, const uint8_t body_sha256[32],
 	       char ret_header[PROOF_HEADER_MAX_BYTES]);
 
 /* Server. 0, or -EACCES for anything wrong: malformed, stale, forged, another id, key, role or
  * body, all alike and in the same time. ret_nonce identifies the proof, to be refused when seen
- * again. */
+ * again within PROOF_REMEMBER_MS. */
 int proof_verify(const uint8_t fleet_secret[32], const char *header,
 		 const uint8_t node_id[UUID_BYTES], const struct key *public_key, const char *role,
 		 const uint8_t body_sha256[32], int64_t wall_now_ms,

@@ -11,7 +11,8 @@ enum {
 	TICKET_TEXT_MAX_BYTES = 256,
 	TICKET_SEED_BYTES = 32,
 	TICKET_PUBLIC_BYTES = 32,
-	TICKET_GROUP_BYTES = 16
+	TICKET_GROUP_BYTES = 16,
+	TICKET_LEEWAY_MS = 30 * 1000,
 };
 
 enum ticket_role { TICKET_ROLE_NODE = 1, TICKET_ROLE_SESSION = 2 };
@@ -27,19 +28,21 @@ struct ticket {
 	uint8_t serial[8];    /* random */
 };
 
-/* One signer: its seed file is made 0600 at first use, its public half written beside as
- * `public_path`. */
+/* One signer: its seed file is made 0600 at first use, its public half written to `public_path`:
+ * lines of hex, our own key first. Keys that stood there before stay below it (at most four lines),
+ * so that tickets of a seed that was replaced still admit; whoever replaces a stolen seed removes
+ * this file as well. */
 struct ticket_signer;
 int ticket_signer_open(const char *seed_path, const char *public_path, enum ticket_role role,
 		       struct ticket_signer **ret);
 void ticket_signer_free(struct ticket_signer **signer);
 
-/* serial is filled in. */
+/* serial is filled in. -EINVAL: not a ticket of this signer's role, or a field out of range. */
 int ticket_sign(const struct ticket_signer *signer, const struct ticket *ticket,
 		char ret_text[TICKET_TEXT_MAX_BYTES]);
 
-/* A relay's two public keys. A file that is not there yet is looked for again, at most once a
- * second, when a ticket of its role arrives. */
+/* A relay's two public keys. The files are looked at again at most once a second, when a ticket
+ * arrives; one that is missing or unreadable then changes nothing. One thread. */
 struct ticket_verifier;
 int ticket_verifier_open(const char *node_public_path, const char *session_public_path,
 			 const char *group, struct ticket_verifier **ret);
