@@ -207,7 +207,11 @@ static void
 on_retry(struct loop *loop, void *arg)
 {
 	struct device *device = arg;
+	struct link link;
 	device->timer = NULL;
+	/* What died may have been only the wrapper of a process that still holds the interface. */
+	if (link_find(device->name, &link) == 0)
+		device_process_remove_leftover(device->name, link.index);
 	int r = process_spawn(device);
 	if (r == 0)
 		r = process_watch(device);

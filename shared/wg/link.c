@@ -181,7 +181,8 @@ link_address_add(uint32_t index, const char *address)
 	size_t binary_bytes = family == AF_INET ? 4 : 16;
 	char *end;
 	unsigned long prefix = strtoul(address + n + 1, &end, 10);
-	if (inet_pton(family, host, &binary) != 1 || *end || prefix > binary_bytes * 8)
+	if (inet_pton(family, host, &binary) != 1 || end == address + n + 1 || *end ||
+	    prefix > binary_bytes * 8)
 		return -EINVAL;
 
 	union request request;
