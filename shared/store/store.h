@@ -29,41 +29,49 @@ struct store_value {
 		struct {
 			const void *bytes;
 			size_t n;
-		} data; /* TEXT (no NUL needed) and BLOB; borrowed */
+		} data; /* TEXT (no NUL needed; in a row there is one after it) and BLOB; borrowed
+			 */
 	};
 };
 
 #define STORE_V_NULL	((struct store_value){ .type = STORE_NULL })
 #define STORE_V_INT(x)	((struct store_value){ .type = STORE_INT, .integer = (x) })
 #define STORE_V_REAL(x) ((struct store_value){ .type = STORE_REAL, .real = (x) })
-struct store_value store_text(const char *text); /* NULL gives STORE_NULL */
+struct store_value store_text(const char *text); /* both: NULL gives STORE_NULL */
 struct store_value store_blob(const void *bytes, size_t n);
 
 /* Opens, locks out a second process, migrates in a transaction. SQLite: WAL, synchronous=FULL,
- * foreign keys. On failure a reason in ret_error and: -EBADF not a database, -ENOTSUP schema newer
- * than this program, -EBUSY another process owns it, -EBADMSG a released migration was edited,
- * -EIO. */
+ * foreign keys. `sqlite::memory:` is a store without a file. On failure a reason in ret_error and:
+ * -EBADF not a database (left as it was), -ENOTSUP schema newer than this program, -EBUSY another
+ * process owns it, -EBADMSG a released migration was edited, -EINVAL a bad URL, -EIO. */
 int store_open(const char *url, const struct store_migration *migrations, size_t n,
 	       struct store **ret, char *ret_error, size_t error_bytes);
 void store_close(struct store **store);
 
-/* A batch is one transaction. begin may be called when one is open: it does nothing. */
+/* A batch is one transaction. begin may be called when one is open: it does nothing. commit without
+ * one does nothing. A commit that fails has rolled back. When the disk fails in the midst of a
+ * batch the whole batch is lost: all calls are -EIO until its commit, which fails, or its rollback.
+ */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
 
-/* A handler's own part of the batch: rolled back alone when it fails. */
+/* A handler's own part of the batch: rolled back alone when it fails. Nests up to
+ * STORE_SAVEPOINTS_MAX; needs an open transaction: -EINVAL. */
+enum { STORE_SAVEPOINTS_MAX = 8 };
 int store_savepoint(struct store *store);
 int store_savepoint_release(struct store *store);
 void store_savepoint_rollback(struct store *store);
 
 /* Runs fn(arg) after the commit that covers what was written so far; drop(arg), if not NULL,
- * instead of it when that transaction or savepoint is rolled back. Models change here, so that
- * memory never knows more than the disk. Without an open transaction: at once. */
+ * instead of it when that transaction or savepoint is rolled back, the last first. Models change
+ * here, so that memory never knows more than the disk. Without an open transaction: at once.
+ * -ENOMEM: neither will be called. */
 int store_after_commit(struct store *store, void (*fn)(void *arg), void (*drop)(void *arg),
 		       void *arg);
 
-/* Writes: the number of rows changed, or -EIO, -EEXIST (a unique key). */
+/* Writes: the number of rows changed, or -EIO, -EEXIST (a unique key), -EINVAL (another constraint,
+ * e.g. a foreign key). */
 int store_exec(struct store *store, const char *sql, const struct store_value *values, size_t n);
 
 /* Reads: fn for each row, its values valid until it returns; non-zero from fn ends the query and is
@@ -71,6 +79,9 @@ int store_exec(struct store *store, const char *sql, const struct store_value *v
 typedef int (*store_row_fn)(const struct store_value *row, size_t columns, void *arg);
 int store_query(struct store *store, const char *sql, const struct store_value *values, size_t n,
 		store_row_fn fn, void *arg);
+
+/* What a program exits with when store_open failed: 65, 74, 75 or 78 of sysexits.h. */
+int store_exit_code(int open_error);
 
 /* Ready-made struct bus_batch halves: pass the store as arg. */
 int store_batch_begin(void *store);
