@@ -3,9 +3,10 @@
  */
 #include "wg/link.h"
 
+#include "wg/netlink.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -13,50 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LINK_REQUEST_BYTES = 1024, LINK_ANSWER_BYTES = 32 * 1024 };
-
-union request {
-	struct nlmsghdr header;
-	uint8_t bytes[LINK_REQUEST_BYTES];
-};
-
-static struct nlmsghdr *
-request_init(union request *request, uint16_t type, uint16_t flags)
-{
-	memset(request, 0, sizeof *request);
-	struct nlmsghdr *header = mnl_nlmsg_put_header(request->bytes);
-	header->nlmsg_type = type;
-	header->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
-	header->nlmsg_seq = 1;
-	return header;
-}
-
-/* Sends the request, hands answers to fn, and returns when the kernel's acknowledgement came. */
-static int
-request_send(struct nlmsghdr *header, mnl_cb_t fn, void *arg)
-{
-	char answer[LINK_ANSWER_BYTES];
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!socket)
-		return -errno;
-	int r = -EIO;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_sendto(socket, header, header->nlmsg_len) >= 0) {
-		int more;
-		do {
-			ssize_t n = mnl_socket_recvfrom(socket, answer, sizeof answer);
-			more = n < 0 ? -1
-				     : mnl_cb_run(answer, (size_t)n, 1,
-						  mnl_socket_get_portid(socket), fn, arg);
-		} while (more > 0);
-		r = more == 0 ? 0 : -errno;
-	} else {
-		r = -errno;
-	}
-	mnl_socket_close(socket);
-	return r;
-}
 
 static int
 on_link_attribute(const struct nlattr *attribute, void *arg)
@@ -93,13 +50,14 @@ link_find(const char *name, struct link *ret)
 {
 	if (strlen(name) >= LINK_NAME_BYTES)
 		return -EINVAL;
-	union request request;
+	union netlink_request request;
 	struct link found = { 0 };
-	struct nlmsghdr *header = request_init(&request, RTM_GETLINK, 0);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	struct ifinfomsg *info;
+	struct nlmsghdr *header =
+		netlink_request_init(&request, RTM_GETLINK, 0, sizeof *info, &info);
 	info->ifi_family = AF_UNSPEC;
 	mnl_attr_put_strz(header, IFLA_IFNAME, name);
-	int r = request_send(header, on_link, &found);
+	int r = netlink_request_send(header, on_link, &found);
 	if (r < 0)
 		return r;
 	*ret = found;
@@ -111,26 +69,28 @@ link_add_wireguard(const char *name)
 {
 	if (strlen(name) >= LINK_NAME_BYTES)
 		return -EINVAL;
-	union request request;
-	struct nlmsghdr *header = request_init(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	union netlink_request request;
+	struct ifinfomsg *info;
+	struct nlmsghdr *header = netlink_request_init(
+		&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof *info, &info);
 	info->ifi_family = AF_UNSPEC;
 	mnl_attr_put_strz(header, IFLA_IFNAME, name);
 	struct nlattr *link_info = mnl_attr_nest_start(header, IFLA_LINKINFO);
 	mnl_attr_put_strz(header, IFLA_INFO_KIND, "wireguard");
 	mnl_attr_nest_end(header, link_info);
-	return request_send(header, NULL, NULL);
+	return netlink_request_send(header, NULL, NULL);
 }
 
 int
 link_delete(uint32_t index)
 {
-	union request request;
-	struct nlmsghdr *header = request_init(&request, RTM_DELLINK, 0);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	union netlink_request request;
+	struct ifinfomsg *info;
+	struct nlmsghdr *header =
+		netlink_request_init(&request, RTM_DELLINK, 0, sizeof *info, &info);
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = (int)index;
-	return request_send(header, NULL, NULL);
+	return netlink_request_send(header, NULL, NULL);
 }
 
 /* No link-local address: the tunnel answers for its own addresses only. Without IPv6 in the kernel
@@ -138,9 +98,10 @@ link_delete(uint32_t index)
 static void
 link_disable_address_generation(uint32_t index)
 {
-	union request request;
-	struct nlmsghdr *header = request_init(&request, RTM_SETLINK, 0);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	union netlink_request request;
+	struct ifinfomsg *info;
+	struct nlmsghdr *header =
+		netlink_request_init(&request, RTM_SETLINK, 0, sizeof *info, &info);
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = (int)index;
 	struct nlattr *families = mnl_attr_nest_start(header, IFLA_AF_SPEC);
@@ -148,23 +109,24 @@ link_disable_address_generation(uint32_t index)
 	mnl_attr_put_u8(header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(header, inet6);
 	mnl_attr_nest_end(header, families);
-	request_send(header, NULL, NULL);
+	netlink_request_send(header, NULL, NULL);
 }
 
 int
 link_raise(uint32_t index, uint32_t mtu)
 {
-	union request request;
+	union netlink_request request;
 	link_disable_address_generation(index);
-	struct nlmsghdr *header = request_init(&request, RTM_NEWLINK, 0);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	struct ifinfomsg *info;
+	struct nlmsghdr *header =
+		netlink_request_init(&request, RTM_NEWLINK, 0, sizeof *info, &info);
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = (int)index;
 	info->ifi_flags = IFF_UP;
 	info->ifi_change = IFF_UP;
 	mnl_attr_put_strz(header, IFLA_IFALIAS, LINK_ALIAS);
 	mnl_attr_put_u32(header, IFLA_MTU, mtu);
-	return request_send(header, NULL, NULL);
+	return netlink_request_send(header, NULL, NULL);
 }
 
 int
@@ -185,14 +147,15 @@ link_address_add(uint32_t index, const char *address)
 	    prefix > binary_bytes * 8)
 		return -EINVAL;
 
-	union request request;
-	struct nlmsghdr *header = request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
-	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(header, sizeof *info);
+	union netlink_request request;
+	struct ifaddrmsg *info;
+	struct nlmsghdr *header = netlink_request_init(
+		&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *info, &info);
 	info->ifa_family = (uint8_t)family;
 	info->ifa_prefixlen = (uint8_t)prefix;
 	info->ifa_flags = IFA_F_NODAD;
 	info->ifa_index = index;
 	mnl_attr_put(header, IFA_LOCAL, binary_bytes, &binary);
 	mnl_attr_put(header, IFA_ADDRESS, binary_bytes, &binary);
-	return request_send(header, NULL, NULL);
+	return netlink_request_send(header, NULL, NULL);
 }
