@@ -1,0 +1,201 @@
+/*
+ * T26, T27, R57: every special range of the IANA registries, at both edges and one beyond each.
+ */
+#include "net/address.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* A range and what lies just outside it. NULL: nothing there. */
+struct row {
+	const char *before;
+	enum address_class before_class;
+	const char *first, *last;
+	enum address_class class;
+	const char *after;
+	enum address_class after_class;
+};
+
+#define G ADDRESS_GLOBAL
+#define R ADDRESS_RESERVED
+
+static const struct row rows4[] = {
+	{ NULL, G, "0.0.0.0", "0.255.255.255", R, "1.0.0.0", G },
+	{ "9.255.255.255", G, "10.0.0.0", "10.255.255.255", ADDRESS_PRIVATE, "11.0.0.0", G },
+	{ "100.63.255.255", G, "100.64.0.0", "100.127.255.255", ADDRESS_CGNAT, "100.128.0.0", G },
+	{ "126.255.255.255", G, "127.0.0.0", "127.255.255.255", ADDRESS_LOOPBACK, "128.0.0.0", G },
+	{ "169.253.255.255", G, "169.254.0.0", "169.254.255.255", ADDRESS_LINK_LOCAL, "169.255.0.0",
+	  G },
+	{ "172.15.255.255", G, "172.16.0.0", "172.31.255.255", ADDRESS_PRIVATE, "172.32.0.0", G },
+	{ "191.255.255.255", G, "192.0.0.0", "192.0.0.255", R, "192.0.1.0", G },
+	{ "192.0.1.255", G, "192.0.2.0", "192.0.2.255", R, "192.0.3.0", G },
+	{ "192.31.195.255", G, "192.31.196.0", "192.31.196.255", R, "192.31.197.0", G },
+	{ "192.52.192.255", G, "192.52.193.0", "192.52.193.255", R, "192.52.194.0", G },
+	{ "192.88.98.255", G, "192.88.99.0", "192.88.99.255", R, "192.88.100.0", G },
+	{ "192.167.255.255", G, "192.168.0.0", "192.168.255.255", ADDRESS_PRIVATE, "192.169.0.0",
+	  G },
+	{ "192.175.47.255", G, "192.175.48.0", "192.175.48.255", R, "192.175.49.0", G },
+	{ "198.17.255.255", G, "198.18.0.0", "198.19.255.255", R, "198.20.0.0", G },
+	{ "198.51.99.255", G, "198.51.100.0", "198.51.100.255", R, "198.51.101.0", G },
+	{ "203.0.112.255", G, "203.0.113.0", "203.0.113.255", R, "203.0.114.0", G },
+	{ "223.255.255.255", G, "224.0.0.0", "239.255.255.255", ADDRESS_MULTICAST, "240.0.0.0", R },
+	{ "239.255.255.255", ADDRESS_MULTICAST, "240.0.0.0", "255.255.255.255", R, NULL, G },
+};
+
+static const struct row rows6[] = {
+	{ NULL, G, "::", "::", R, "::1", ADDRESS_LOOPBACK },
+	{ "::", R, "::1", "::1", ADDRESS_LOOPBACK, "::2", R /* 0.0.0.2 inside */ },
+	{ "64:ff9b:0:ffff:ffff:ffff:ffff:ffff", R,
+	  "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", R, "64:ff9b:2::", R },
+	{ "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R, "100::", "100::ffff:ffff:ffff:ffff", R,
+	  "100:0:0:1::", R },
+	{ "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R,
+	  "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", R, "2001:200::", G },
+	{ "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", G, "2001::", "2001:0:ffff::", R,
+	  "2001:1::", R /* Teredo ends, protocol assignments go on */ },
+	{ "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", G,
+	  "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", R, "2001:db9::", G },
+	{ "2620:4f:7fff:ffff:ffff:ffff:ffff:ffff", G,
+	  "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", R, "2620:4f:8001::", G },
+	{ "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", G,
+	  "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", R, "3fff:1000::", G },
+	{ "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", G,
+	  "4000::", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R, "fc00::", ADDRESS_PRIVATE },
+	{ "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R,
+	  "fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_PRIVATE, "fe00::", R },
+	{ "fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R,
+	  "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_LINK_LOCAL,
+	  "fec0::", ADDRESS_PRIVATE },
+	{ "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_LINK_LOCAL, "fec0::",
+	  "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_PRIVATE, "ff00::", ADDRESS_MULTICAST },
+	{ "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_PRIVATE,
+	  "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ADDRESS_MULTICAST, NULL, G },
+	/* The metadata service of a large cloud. */
+	{ NULL, G, "fd00:ec2::254", "fd00:ec2::254", ADDRESS_PRIVATE, NULL, G },
+};
+
+static void
+expect(const char *text, enum address_class class)
+{
+	struct in6_addr address;
+
+	if (!text)
+		return;
+	assert_int_equal(address_parse(text, &address), 0);
+	if (address_classify(&address) != class)
+		fail_msg("%s is %s, not %s", text, address_class_name(address_classify(&address)),
+			 address_class_name(class));
+}
+
+static void
+expect_row(const struct row *row)
+{
+	expect(row->before, row->before_class);
+	expect(row->first, row->class);
+	expect(row->last, row->class);
+	expect(row->after, row->after_class);
+}
+
+static void
+test_t27_every_special_range_of_ipv4_ends_where_iana_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows4) / sizeof(rows4[0]); i++)
+		expect_row(&rows4[i]);
+}
+
+static void
+test_t27_every_special_range_of_ipv6_ends_where_iana_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows6) / sizeof(rows6[0]); i++)
+		expect_row(&rows6[i]);
+}
+
+/* T26: the same edges, wrapped into IPv6 in each way that carries an IPv4 address. */
+static void
+test_t26_an_ipv4_address_inside_an_ipv6_one_is_classified_as_itself(void **state)
+{
+	static const struct {
+		const char *format;
+		unsigned at; /* where the four bytes stand */
+	} wraps[] = { { "::ffff:0.0.0.0", 12 },
+		      { "64:ff9b::", 12 },
+		      { "2002::", 2 },
+		      { "2002:0:0:ffff:ffff:ffff:ffff:ffff", 2 },
+		      { "::", 12 } };
+
+	(void)state;
+	for (size_t w = 0; w < sizeof(wraps) / sizeof(wraps[0]); w++) {
+		for (size_t i = 0; i < sizeof(rows4) / sizeof(rows4[0]); i++) {
+			struct in6_addr wrapped, inner;
+
+			assert_int_equal(address_parse(rows4[i].last, &inner), 0);
+			assert_int_equal(address_parse(wraps[w].format, &wrapped), 0);
+			for (int b = 0; b < 4; b++)
+				wrapped.s6_addr[wraps[w].at + (unsigned)b] = inner.s6_addr[12 + b];
+			assert_int_equal(address_classify(&wrapped), rows4[i].class);
+		}
+	}
+	expect("::ffff:8.8.8.8", ADDRESS_GLOBAL);
+	expect("64:ff9b::8.8.8.8", ADDRESS_GLOBAL);
+	expect("64:ff9b::169.254.169.254", ADDRESS_LINK_LOCAL);
+	expect("2002:7f00:1::", ADDRESS_LOOPBACK);
+	expect("2002:808:808::", ADDRESS_GLOBAL);
+}
+
+static void
+test_ordinary_addresses_are_global(void **state)
+{
+	(void)state;
+	expect("8.8.8.8", ADDRESS_GLOBAL);
+	expect("193.0.6.139", ADDRESS_GLOBAL);
+	expect("2001:4860:4860::8888", ADDRESS_GLOBAL);
+	expect("2a00:1450:4001::1", ADDRESS_GLOBAL);
+}
+
+static void
+test_r57_what_is_not_an_address_is_not_parsed(void **state)
+{
+	static const char *const bad[] = {
+		"",	    "1.2.3",	"1.2.3.4.5", "256.1.1.1",  "01.2.3.4",
+		"1.2.3.4 ", " 1.2.3.4", "0x7f.1",    "localhost",  "::1%lo",
+		"[::1]",    ":::",	"1.2.3.4/8", "2130706433",
+	};
+	struct in6_addr address;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(address_parse(bad[i], &address), -EINVAL);
+}
+
+static void
+test_each_class_has_a_name_of_its_own(void **state)
+{
+	(void)state;
+	for (int a = ADDRESS_GLOBAL; a <= ADDRESS_RESERVED; a++)
+		for (int b = ADDRESS_GLOBAL; b < a; b++)
+			assert_string_not_equal(address_class_name((enum address_class)a),
+						address_class_name((enum address_class)b));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_t27_every_special_range_of_ipv4_ends_where_iana_says),
+		cmocka_unit_test(test_t27_every_special_range_of_ipv6_ends_where_iana_says),
+		cmocka_unit_test(
+			test_t26_an_ipv4_address_inside_an_ipv6_one_is_classified_as_itself),
+		cmocka_unit_test(test_ordinary_addresses_are_global),
+		cmocka_unit_test(test_r57_what_is_not_an_address_is_not_parsed),
+		cmocka_unit_test(test_each_class_has_a_name_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
