@@ -1,10 +1,11 @@
 /*
  * leg_client: the other end of a leg, for forwarder and higgs: a WebSocket client by libwebsockets,
- * whose libev loop runs on a thread of its own behind two bounded queues (Debian compiles its
- * external poll out). TLS with the certificate checked, HTTP proxies from the environment,
- * subprotocol `higgs.v1`, reconnects with full jitter, ping every 15 s.
+ * whose loop runs on a thread of its own behind two bounded queues (Debian compiles its external
+ * poll out). TLS with the certificate checked, HTTP proxies from the environment, subprotocol
+ * `higgs.v1`, reconnects with full jitter, ping every 15 s.
  *
- * All functions and callbacks are for the owner's loop thread.
+ * All functions and callbacks are for the owner's loop thread. A callback may call any function,
+ * leg_client_free included.
  */
 #pragma once
 
@@ -21,9 +22,10 @@ struct leg_client;
 enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_UP };
 
 struct leg_client_events {
-	/* A change of state. close_code is the WebSocket close code of a leg that went down, or 0;
-	 * reason is for people. When down, the next attempt is under way already, except after 4009
-	 * (replaced by a newer leg): then it waits 30 s. */
+	/* A change of state. close_code is the WebSocket close code of a leg that went down, the
+	 * HTTP status (100 to 599) of a refused upgrade, or 0; reason is for people, printable
+	 * ASCII. When down, the next attempt is under way already, except after 4009 (replaced by a
+	 * newer leg): then it waits 30 s. */
 	void (*on_state)(enum leg_state state, int close_code, const char *reason, void *arg);
 	/* Whole messages in order, a batch of them at a time, borrowed until it returns. Kind byte
 	 * included. */
@@ -41,14 +43,22 @@ struct leg_client_options {
 int leg_client_new(struct loop *loop, struct metrics *metrics,
 		   const struct leg_client_options *options, const struct leg_client_events *events,
 		   struct leg_client **ret);
+
+/* Waits for the leg's thread: usually a few ms, longer while it resolves a name that is not pinned.
+ */
 void leg_client_free(struct leg_client **client);
+
+/* From the next target on, connect to `address` where a URL (or a proxy) names `host`, and resolve
+ * nothing; SNI, Host and the certificate's check keep the name. A second pin of a host replaces the
+ * first. -EINVAL, -ENOSPC. */
+int leg_client_pin(struct leg_client *client, const char *host, const char *address);
 
 /* (Re)targets: whole URLs "wss://host:port/relay/<id>" in order of preference, tried round robin;
  * the ticket goes in Authorization. A leg that is up to one of the urls stays; a new ticket is used
  * at the next connect. */
 int leg_client_target(struct leg_client *client, const char *const *urls, const char *ticket);
 
-/* Lets the leg go and stays down until the next target. */
+/* Lets the leg go (1000) and stays down until the next target. on_state follows when it is down. */
 void leg_client_disconnect(struct leg_client *client);
 
 enum leg_state leg_client_state(const struct leg_client *client);

@@ -1,0 +1,290 @@
+/*
+ * leg_attempt: when and where to connect. One connection at a time; endpoints round robin; full
+ * jitter between 0 and a limit that doubles with each round of failures from 100 ms to 30 s
+ * (Brooker, "Exponential backoff and jitter"). On the leg's thread.
+ */
+#include "leg/leg_thread.h"
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_MAX_MS = 30 * 1000,
+	REPLACED_WAIT_MS = 30 * 1000,
+	STABLE_MS = 10 * 1000, /* a leg that lived this long was no failure */
+	CONNECT_MAX_MS = 10 * 1000,
+	CLOSE_MAX_MS = 300,
+	CODE_REPLACED = 4009,
+};
+
+static void
+schedule(struct leg_thread *thread, lws_sorted_usec_list_t *timer, sul_cb_t fn, int64_t delay_ms)
+{
+	lws_sul_schedule(thread->context, 0, timer, fn, delay_ms * LWS_US_PER_MS);
+}
+
+static void
+cancel(struct leg_thread *thread, lws_sorted_usec_list_t *timer)
+{
+	lws_sul_schedule(thread->context, 0, timer, NULL, LWS_SET_TIMER_USEC_CANCEL);
+}
+
+static uint32_t
+random_below(uint32_t limit)
+{
+	uint32_t value = 0;
+
+	if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+		value = (uint32_t)clock_monotonic_us();
+	return value % limit;
+}
+
+static void
+tell_state(struct leg_thread *thread, enum leg_state state)
+{
+	for (size_t i = 0; i < LEG_SPARES; i++) {
+		struct leg_message *message = thread->spares[i];
+		if (message == NULL)
+			continue;
+		thread->spares[i] = NULL;
+		message->state = (int)state;
+		message->code = thread->code;
+		message->n = strlen(thread->reason);
+		memcpy(message->payload, thread->reason, message->n + 1);
+		leg_thread_tell(thread, message);
+		return;
+	}
+}
+
+static bool
+fill_spares(struct leg_thread *thread)
+{
+	for (size_t i = 0; i < LEG_SPARES; i++)
+		if (thread->spares[i] == NULL) {
+			thread->spares[i] = leg_message_new(LEG_MESSAGE_STATE, LEG_REASON_BYTES);
+			if (thread->spares[i] == NULL)
+				return false;
+		}
+	return true;
+}
+
+void
+leg_attempt_set_reason(struct leg_thread *thread, int code, const char *text, size_t n)
+{
+	if (thread->code == 0)
+		thread->code = code;
+	if (thread->reason[0] != '\0')
+		return;
+	if (n >= sizeof thread->reason)
+		n = sizeof thread->reason - 1;
+	for (size_t i = 0; i < n; i++)
+		thread->reason[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	thread->reason[n] = '\0';
+}
+
+static void on_retry(lws_sorted_usec_list_t *timer);
+
+/* Connecting took too long, or the other side does not answer our close. */
+static void
+on_deadline(lws_sorted_usec_list_t *timer)
+{
+	struct leg_thread *thread = lws_container_of(timer, struct leg_thread, deadline);
+
+	leg_attempt_set_reason(thread, 0, "timed out", 9);
+	if (thread->wsi != NULL)
+		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+}
+
+static void
+connect_now(struct leg_thread *thread)
+{
+	struct leg_endpoint *endpoint = &thread->used;
+	const struct leg_url *url = &endpoint->url;
+
+	*endpoint = thread->order->endpoints[thread->index];
+	struct lws_client_connect_info info = {
+		.context = thread->context,
+		.vhost = thread->vhost,
+		.address = endpoint->address[0] != '\0' ? endpoint->address : url->host,
+		.port = url->port,
+		.path = url->path,
+		.host = url->authority,
+		.protocol = "higgs.v1",
+		.local_protocol_name = "higgs.v1",
+		.alpn = "http/1.1",
+		.ietf_version_or_minus_one = -1,
+		.pwsi = &thread->wsi,
+		.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+	};
+
+	if (!fill_spares(thread)) {
+		schedule(thread, &thread->retry, on_retry, BACKOFF_FIRST_MS);
+		return;
+	}
+	if (url->is_tls)
+		info.ssl_connection |= LCCSCF_USE_SSL;
+	/* libwebsockets cuts the name it checks at the first colon; leg_socket.c checks instead. */
+	if (url->is_v6)
+		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+	lws_set_proxy(thread->vhost, endpoint->proxy);
+	metric_add(thread->client->attempts, 1);
+	thread->generation++;
+	thread->code = 0;
+	thread->reason[0] = '\0';
+	thread->phase = LEG_PHASE_CONNECTING;
+	tell_state(thread, LEG_CONNECTING);
+	schedule(thread, &thread->deadline, on_deadline, CONNECT_MAX_MS);
+	lws_client_connect_via_info(&info);
+	/* It may have failed already, and then has said so or not. */
+	if (thread->wsi == NULL && thread->phase == LEG_PHASE_CONNECTING) {
+		leg_attempt_set_reason(thread, 0, "cannot connect", 14);
+		leg_attempt_ended(thread);
+	}
+}
+
+static void
+on_retry(lws_sorted_usec_list_t *timer)
+{
+	struct leg_thread *thread = lws_container_of(timer, struct leg_thread, retry);
+
+	connect_now(thread);
+}
+
+void
+leg_attempt_established(struct leg_thread *thread)
+{
+	cancel(thread, &thread->deadline);
+	thread->phase = LEG_PHASE_UP;
+	thread->up_since_ms = clock_monotonic_ms();
+	tell_state(thread, LEG_UP);
+}
+
+/* After a leg that had been up for long, the same endpoint again and soon. */
+static int64_t
+next_delay_ms(struct leg_thread *thread, bool was_stable)
+{
+	if (was_stable)
+		thread->failures = 0;
+	else
+		thread->index = (thread->index + 1) % thread->order->n;
+	unsigned round = thread->failures / (unsigned)thread->order->n;
+	uint32_t limit_ms = BACKOFF_MAX_MS;
+	if (round < 9 && (uint32_t)BACKOFF_FIRST_MS << round < BACKOFF_MAX_MS)
+		limit_ms = (uint32_t)BACKOFF_FIRST_MS << round;
+	thread->failures++;
+	return random_below(limit_ms + 1);
+}
+
+/* What was queued for the connection that is gone is of no use to the next. */
+static void
+drop_queued(struct leg_thread *thread)
+{
+	struct leg_client *client = thread->client;
+
+	free(thread->assembly);
+	thread->assembly = NULL;
+	pthread_mutex_lock(&client->lock);
+	leg_queue_clear(&client->tx_control);
+	leg_queue_clear(&client->tx_data);
+	client->is_tx_awake = false;
+	pthread_mutex_unlock(&client->lock);
+}
+
+void
+leg_attempt_ended(struct leg_thread *thread)
+{
+	bool is_ours = thread->phase == LEG_PHASE_CLOSING;
+	bool was_up = thread->phase == LEG_PHASE_UP;
+
+	if (thread->phase == LEG_PHASE_IDLE || thread->phase == LEG_PHASE_WAITING)
+		return;
+	thread->wsi = NULL;
+	thread->phase = LEG_PHASE_IDLE;
+	cancel(thread, &thread->deadline);
+	drop_queued(thread);
+	if (is_ours)
+		leg_attempt_set_reason(thread, LWS_CLOSE_STATUS_NORMAL, "let go", 6);
+	leg_attempt_set_reason(thread, 0, "connection lost", 15);
+	tell_state(thread, LEG_DOWN);
+	log_info("leg_down", "code=%d reason=%s", thread->code, thread->reason);
+	if (atomic_load(&thread->stop)) {
+		thread->is_done = true;
+		lws_cancel_service(thread->context);
+		return;
+	}
+	if (thread->order->n == 0) {
+		thread->is_retargeted = false;
+		return;
+	}
+	bool was_stable = was_up && clock_monotonic_ms() - thread->up_since_ms >= STABLE_MS;
+	int64_t delay_ms = 0;
+	if (thread->is_retargeted)
+		thread->is_retargeted = false;
+	else if (thread->code == CODE_REPLACED)
+		delay_ms = REPLACED_WAIT_MS;
+	else
+		delay_ms = next_delay_ms(thread, was_stable);
+	thread->phase = LEG_PHASE_WAITING;
+	schedule(thread, &thread->retry, on_retry, delay_ms);
+}
+
+void
+leg_attempt_close(struct leg_thread *thread)
+{
+	if (thread->phase == LEG_PHASE_UP) {
+		thread->phase = LEG_PHASE_CLOSING;
+		schedule(thread, &thread->deadline, on_deadline, CLOSE_MAX_MS);
+		lws_callback_on_writable(thread->wsi);
+	} else if (thread->phase == LEG_PHASE_CONNECTING && thread->wsi != NULL) {
+		thread->phase = LEG_PHASE_CLOSING;
+		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	}
+}
+
+/* The place of the endpoint that is in use in a new order, or -1. */
+static int
+place_in(const struct leg_order *order, const struct leg_endpoint *used)
+{
+	for (size_t i = 0; i < order->n; i++)
+		if (order->endpoints[i].url.is_tls == used->url.is_tls &&
+		    strcmp(order->endpoints[i].url.authority, used->url.authority) == 0 &&
+		    strcmp(order->endpoints[i].url.path, used->url.path) == 0)
+			return (int)i;
+	return -1;
+}
+
+void
+leg_attempt_take_order(struct leg_thread *thread)
+{
+	struct leg_client *client = thread->client;
+
+	pthread_mutex_lock(&client->lock);
+	struct leg_order *order = client->order;
+	client->order = NULL;
+	pthread_mutex_unlock(&client->lock);
+	if (order == NULL)
+		return;
+	struct leg_order *old = thread->order;
+	bool is_busy = thread->phase >= LEG_PHASE_CONNECTING;
+	int place = is_busy ? place_in(order, &thread->used) : -1;
+	thread->order = order;
+	thread->index = place >= 0 ? (size_t)place : 0;
+	thread->failures = 0;
+	if (old != NULL)
+		explicit_bzero(old->ticket, sizeof old->ticket);
+	free(old);
+	if (thread->phase == LEG_PHASE_WAITING) {
+		cancel(thread, &thread->retry);
+		thread->phase = LEG_PHASE_IDLE;
+	}
+	if (thread->phase == LEG_PHASE_IDLE && order->n > 0)
+		connect_now(thread);
+	if (thread->phase == LEG_PHASE_CLOSING || (is_busy && place < 0)) {
+		thread->is_retargeted = true;
+		leg_attempt_close(thread);
+	}
+}

@@ -1,0 +1,77 @@
+/*
+ * leg_inside: what leg_client.c (the owner's thread) and leg_thread.c (libwebsockets' thread)
+ *share.
+ *
+ *	owner's loop                       the leg's thread
+ *	leg_client_send -> staged --flush--> tx_control, tx_data --> lws_write
+ *	on_message <------- eventfd -------- rx <------------------- receive
+ *	leg_client_target ------ order ----> connects, retries
+ *
+ * Everything under `lock` is held for a few list operations, never around a system call.
+ */
+#pragma once
+
+#include "leg/leg_client.h"
+#include "leg/leg_queue.h"
+#include "leg/leg_url.h"
+
+#include <pthread.h>
+
+enum {
+	LEG_URLS_MAX = 16,
+	LEG_TICKET_MAX_BYTES = 1024,
+	LEG_PINS_MAX = 32,
+};
+
+struct leg_endpoint {
+	struct leg_url url;
+	char address[INET6_ADDRSTRLEN];	 /* where to connect; empty: resolve the name */
+	char proxy[LEG_URL_PROXY_BYTES]; /* empty: none */
+};
+
+/* Where to connect, with what. Made by the owner, then the thread's. No endpoints: stay down. */
+struct leg_order {
+	size_t n;
+	char ticket[LEG_TICKET_MAX_BYTES];
+	struct leg_endpoint endpoints[];
+};
+
+struct leg_pin {
+	char host[LEG_URL_HOST_BYTES], address[INET6_ADDRSTRLEN];
+};
+
+struct leg_thread;
+
+struct leg_client {
+	/* the owner's */
+	struct loop *loop;
+	struct leg_client_events events;
+	struct loop_fd *watch;
+	struct leg_queue staged_control, staged_data;
+	enum leg_state state;
+	uint32_t generation; /* of the connection that is up */
+	bool is_delivering, is_freed;
+	struct leg_pin pins[LEG_PINS_MAX];
+	size_t pin_n;
+
+	/* set once */
+	int event_fd;
+	size_t queue_bytes;
+	struct leg_thread *thread;
+	struct metric *sent, *received, *dropped_tx, *dropped_rx, *invalid, *attempts, *up;
+
+	/* both */
+	pthread_mutex_t lock;
+	struct leg_queue tx_control, tx_data, rx;
+	struct leg_order *order; /* a new one, not yet taken */
+	bool is_tx_awake;	 /* the thread knows that there is something to write */
+};
+
+/* The context and its thread. -ENOMEM, -EIO. */
+int leg_thread_start(struct leg_client *client, const char *ca_file, struct leg_thread **ret);
+
+/* Says 1000 to the relay when there is a leg, and joins. */
+void leg_thread_stop(struct leg_thread **thread);
+
+/* Owner's thread: look at order and queues. */
+void leg_thread_wake(struct leg_thread *thread);

@@ -1,0 +1,66 @@
+/*
+ * leg_thread: the state of the leg's own thread, between leg_thread.c (context and life),
+ * leg_attempt.c (when and where to connect) and leg_socket.c (what libwebsockets calls). Inside
+ * shared/leg only.
+ */
+#pragma once
+
+#include "leg/leg_inside.h"
+
+#include <stdatomic.h>
+
+enum leg_phase {
+	LEG_PHASE_IDLE,	      /* no order */
+	LEG_PHASE_WAITING,    /* for the retry timer */
+	LEG_PHASE_CONNECTING, /* a wsi that is not yet up */
+	LEG_PHASE_UP,
+	LEG_PHASE_CLOSING, /* we asked for the close */
+};
+
+enum { LEG_SPARES = 3, LEG_REASON_BYTES = 160 };
+
+struct leg_thread {
+	struct leg_client *client;
+	pthread_t id;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	atomic_bool stop;
+
+	/* the thread's own from here on */
+	bool is_done;
+	enum leg_phase phase;
+	struct leg_order *order;  /* never NULL once ordered; n == 0: stay down */
+	size_t index;		  /* of the endpoint tried last, or to be tried */
+	struct leg_endpoint used; /* that of wsi, which may have left the order since */
+	bool is_retargeted;	  /* closing makes place for a new order */
+	unsigned failures;	  /* in a row */
+	struct lws *wsi;
+	uint32_t generation;
+	int64_t up_since_ms;
+	int code; /* why it went down */
+	char reason[LEG_REASON_BYTES];
+	struct leg_message *assembly; /* of the message being received */
+	unsigned fragments;
+	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
+	lws_sorted_usec_list_t retry, deadline;
+};
+
+/* leg_attempt.c */
+void leg_attempt_take_order(struct leg_thread *thread);
+void leg_attempt_established(struct leg_thread *thread);
+
+/* The connection is gone, or never came to be. Says so once, and arranges the next attempt. */
+void leg_attempt_ended(struct leg_thread *thread);
+
+/* Closes a leg that is up with 1000, or kills an attempt. */
+void leg_attempt_close(struct leg_thread *thread);
+
+/* The first reason given stays: it is the cause. */
+void leg_attempt_set_reason(struct leg_thread *thread, int code, const char *text, size_t n);
+
+/* leg_socket.c */
+int leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+			size_t n);
+
+/* To the owner, in order; takes the message. */
+void leg_thread_tell(struct leg_thread *thread, struct leg_message *message);

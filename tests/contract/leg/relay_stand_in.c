@@ -1,0 +1,371 @@
+/*
+ * relay_stand_in: see the header. Written against RFC 6455 alone, without the code under test.
+ */
+#include "relay_stand_in.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	MESSAGE_MAX = 64 * 1024 + 64,
+	OP_TEXT = 1,
+	OP_BINARY = 2,
+	OP_CLOSE = 8,
+	OP_PING = 9,
+	FIN = 0x80
+};
+
+struct connection {
+	struct stand_in *relay;
+	int fd;
+	SSL *ssl;
+	char path[256];
+};
+
+static bool
+read_all(struct connection *c, void *to, size_t n)
+{
+	uint8_t *at = to;
+
+	while (n > 0) {
+		ssize_t r = c->ssl != NULL ? SSL_read(c->ssl, at, (int)n) : recv(c->fd, at, n, 0);
+		if (r <= 0)
+			return false;
+		at += r;
+		n -= (size_t)r;
+	}
+	return true;
+}
+
+static bool
+write_all(struct connection *c, const void *from, size_t n)
+{
+	const uint8_t *at = from;
+
+	while (n > 0) {
+		ssize_t r = c->ssl != NULL ? SSL_write(c->ssl, at, (int)n)
+					   : send(c->fd, at, n, MSG_NOSIGNAL);
+		if (r <= 0)
+			return false;
+		at += r;
+		n -= (size_t)r;
+	}
+	return true;
+}
+
+static bool
+send_frame(struct connection *c, int first, const void *payload, size_t n)
+{
+	uint8_t header[10] = { (uint8_t)first };
+	size_t header_n = 2;
+
+	if (n < 126) {
+		header[1] = (uint8_t)n;
+	} else if (n < 65536) {
+		header[1] = 126;
+		header[2] = (uint8_t)(n >> 8);
+		header[3] = (uint8_t)n;
+		header_n = 4;
+	} else {
+		header[1] = 127;
+		for (int i = 0; i < 8; i++)
+			header[2 + i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
+		header_n = 10;
+	}
+	return write_all(c, header, header_n) && write_all(c, payload, n);
+}
+
+/* A masked frame; its opcode, or -1. */
+static int
+receive_frame(struct connection *c, uint8_t *payload, size_t *ret_n)
+{
+	uint8_t header[2], length[8], mask[4];
+
+	if (!read_all(c, header, 2) || !(header[1] & 0x80))
+		return -1;
+	uint64_t n = header[1] & 0x7f;
+	size_t length_n = n == 126 ? 2 : n == 127 ? 8 : 0;
+	if (length_n > 0) {
+		if (!read_all(c, length, length_n))
+			return -1;
+		n = 0;
+		for (size_t i = 0; i < length_n; i++)
+			n = n << 8 | length[i];
+	}
+	if (n > MESSAGE_MAX || !read_all(c, mask, 4) || !read_all(c, payload, n))
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		payload[i] ^= mask[i % 4];
+	*ret_n = n;
+	return header[0] & 0x0f;
+}
+
+static bool
+header_value(const char *request, const char *name, char *ret, size_t capacity)
+{
+	size_t name_n = strlen(name);
+
+	for (const char *line = request; line != NULL; line = strstr(line, "\r\n")) {
+		line += strspn(line, "\r\n");
+		if (strncasecmp(line, name, name_n) != 0 || line[name_n] != ':')
+			continue;
+		line += name_n + 1;
+		line += strspn(line, " ");
+		size_t n = strcspn(line, "\r");
+		if (n >= capacity)
+			return false;
+		memcpy(ret, line, n);
+		ret[n] = '\0';
+		return true;
+	}
+	return false;
+}
+
+static bool
+read_request(struct connection *c, char *request, size_t capacity)
+{
+	size_t n = 0;
+
+	while (n + 1 < capacity && read_all(c, request + n, 1)) {
+		request[++n] = '\0';
+		if (n >= 4 && strcmp(request + n - 4, "\r\n\r\n") == 0)
+			return sscanf(request, "GET %255s HTTP/1.1", c->path) == 1;
+	}
+	return false;
+}
+
+static void answer(struct connection *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void
+answer(struct connection *c, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	int n = vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	write_all(c, text, (size_t)n);
+}
+
+/* True when the connection is a WebSocket now. */
+static bool
+handshake(struct connection *c)
+{
+	struct stand_in *relay = c->relay;
+	char request[8192], key[64], joined[128], accept[32] = "";
+	uint8_t digest[SHA_DIGEST_LENGTH];
+
+	if (!read_request(c, request, sizeof request) ||
+	    !header_value(request, "Sec-WebSocket-Key", key, sizeof key))
+		return false;
+	pthread_mutex_lock(&relay->lock);
+	header_value(request, "Authorization", relay->authorization, sizeof relay->authorization);
+	header_value(request, "Host", relay->host, sizeof relay->host);
+	pthread_mutex_unlock(&relay->lock);
+	snprintf(joined, sizeof joined, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+	SHA1((const unsigned char *)joined, strlen(joined), digest);
+	EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
+	if (strncmp(c->path, "/status/", 8) == 0)
+		answer(c, "HTTP/1.1 %s Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		       c->path + 8);
+	else if (strcmp(c->path, "/redirect") == 0)
+		answer(c, "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+		       "/echo");
+	else if (strcmp(c->path, "/mute") != 0) {
+		answer(c,
+		       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+		       accept,
+		       strcmp(c->path, "/nosubprotocol") == 0
+			       ? ""
+			       : "Sec-WebSocket-Protocol: higgs.v1\r\n");
+		return true;
+	}
+	return false;
+}
+
+static void
+count(struct stand_in *relay, const uint8_t *message, size_t n)
+{
+	unsigned number = 0;
+
+	if (n >= 5 && message[0] == 1) {
+		memcpy(&number, message + 1, sizeof number);
+		if (number <= atomic_load(&relay->last_data))
+			atomic_fetch_add(&relay->order_errors, 1);
+		atomic_store(&relay->last_data, number);
+	}
+	atomic_fetch_add(&relay->bytes, n);
+	atomic_fetch_add(&relay->messages, 1);
+}
+
+static void
+begin(struct connection *c)
+{
+	static const uint8_t zeros[MESSAGE_MAX] = { 1 };
+
+	if (strncmp(c->path, "/close/", 7) == 0) {
+		int code = atoi(c->path + 7);
+		const char *reason = code == 1012   ? "draining"
+				     : code == 1013 ? "overloaded"
+						    : "told to";
+		uint8_t close[64] = { (uint8_t)(code >> 8), (uint8_t)code };
+		memcpy(close + 2, reason, strlen(reason));
+		send_frame(c, FIN | OP_CLOSE, close, 2 + strlen(reason));
+	} else if (strcmp(c->path, "/fragments") == 0) {
+		send_frame(c, OP_BINARY, "\1\0\3", 3);
+		send_frame(c, 0, "ab", 2);
+		send_frame(c, FIN, "c", 1);
+	} else if (strcmp(c->path, "/text") == 0) {
+		send_frame(c, FIN | OP_TEXT, "\1\0\1a", 4);
+	} else if (strcmp(c->path, "/large") == 0) {
+		send_frame(c, FIN | OP_BINARY, zeros, 64 * 1024 + 1);
+	} else if (strcmp(c->path, "/flood") == 0) {
+		for (unsigned i = 1; i <= c->relay->flood_n; i++) {
+			uint8_t message[1400] = { 1 };
+			memcpy(message + 1, &i, sizeof i);
+			if (!send_frame(c, FIN | OP_BINARY, message, 5 + i % (sizeof message - 5)))
+				return;
+		}
+	}
+	while (strcmp(c->path, "/stall") == 0 && !atomic_load(&c->relay->is_released) &&
+	       !atomic_load(&c->relay->stop))
+		usleep(1000);
+}
+
+static void
+converse(struct connection *c)
+{
+	uint8_t *payload = malloc(MESSAGE_MAX);
+	bool is_echo = strcmp(c->path, "/sink") != 0 && strcmp(c->path, "/stall") != 0;
+	size_t n = 0;
+	int opcode;
+
+	begin(c);
+	while (payload != NULL && (opcode = receive_frame(c, payload, &n)) >= 0) {
+		if (opcode == OP_CLOSE) {
+			atomic_store(&c->relay->close_code,
+				     n >= 2 ? payload[0] << 8 | payload[1] : 1005);
+			send_frame(c, FIN | OP_CLOSE, payload, n);
+			break;
+		}
+		if (opcode == OP_PING)
+			send_frame(c, FIN | 10, payload, n);
+		if (opcode != OP_BINARY)
+			continue;
+		count(c->relay, payload, n);
+		if (is_echo && !send_frame(c, FIN | OP_BINARY, payload, n))
+			break;
+	}
+	free(payload);
+}
+
+struct worker {
+	struct stand_in *relay;
+	size_t place;
+};
+
+static void *
+worker_main(void *arg)
+{
+	struct worker worker = *(struct worker *)arg;
+	struct connection c = { .relay = worker.relay };
+
+	free(arg);
+	c.fd = atomic_load(&worker.relay->connection_fds[worker.place]);
+	if (worker.relay->tls != NULL) {
+		c.ssl = SSL_new(worker.relay->tls);
+		SSL_set_fd(c.ssl, c.fd);
+	}
+	if ((c.ssl == NULL || SSL_accept(c.ssl) == 1) && handshake(&c))
+		converse(&c);
+	else if (strcmp(c.path, "/mute") == 0)
+		while (!atomic_load(&worker.relay->stop))
+			usleep(1000);
+	SSL_free(c.ssl);
+	shutdown(c.fd, SHUT_RDWR);
+	return NULL;
+}
+
+static void *
+accepter_main(void *arg)
+{
+	struct stand_in *relay = arg;
+
+	while (!atomic_load(&relay->stop)) {
+		int fd = accept(relay->fd, NULL, NULL);
+		size_t place = atomic_load(&relay->connection_n);
+		if (fd < 0)
+			break;
+		struct worker *worker = malloc(sizeof *worker);
+		if (place == STAND_IN_CONNECTIONS_MAX || worker == NULL) {
+			free(worker);
+			close(fd);
+			continue;
+		}
+		*worker = (struct worker){ .relay = relay, .place = place };
+		atomic_store(&relay->connection_fds[place], fd);
+		if (pthread_create(&relay->workers[place], NULL, worker_main, worker) != 0)
+			abort();
+		atomic_store(&relay->connection_n, place + 1);
+	}
+	return NULL;
+}
+
+int
+stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, const char *key)
+{
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	socklen_t n = sizeof address;
+	const int one = 1, small = 16 * 1024;
+
+	signal(SIGPIPE, SIG_IGN);
+	memset(relay, 0, sizeof *relay);
+	pthread_mutex_init(&relay->lock, NULL);
+	if (certificate != NULL) {
+		relay->tls = SSL_CTX_new(TLS_server_method());
+		if (SSL_CTX_use_certificate_file(relay->tls, certificate, SSL_FILETYPE_PEM) != 1 ||
+		    SSL_CTX_use_PrivateKey_file(relay->tls, key, SSL_FILETYPE_PEM) != 1)
+			return -EINVAL;
+	}
+	/* Both families on one port. */
+	relay->fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(relay->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	setsockopt(relay->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	if (bind(relay->fd, (struct sockaddr *)&address, n) < 0 || listen(relay->fd, 16) < 0 ||
+	    getsockname(relay->fd, (struct sockaddr *)&address, &n) < 0)
+		return -errno;
+	relay->port = ntohs(address.sin6_port);
+	return -pthread_create(&relay->accepter, NULL, accepter_main, relay);
+}
+
+void
+stand_in_stop(struct stand_in *relay)
+{
+	atomic_store(&relay->stop, true);
+	shutdown(relay->fd, SHUT_RDWR);
+	pthread_join(relay->accepter, NULL);
+	size_t n = atomic_load(&relay->connection_n);
+	for (size_t i = 0; i < n; i++)
+		shutdown(atomic_load(&relay->connection_fds[i]), SHUT_RDWR);
+	for (size_t i = 0; i < n; i++) {
+		pthread_join(relay->workers[i], NULL);
+		close(atomic_load(&relay->connection_fds[i]));
+	}
+	close(relay->fd);
+	SSL_CTX_free(relay->tls);
+	pthread_mutex_destroy(&relay->lock);
+}

@@ -1,0 +1,49 @@
+/*
+ * relay_stand_in: a WebSocket server on a port of its own, whose behaviour the path chooses, so
+ *that a leg meets what a well-behaved relay never does. A thread for each connection, blocking
+ *sockets.
+ *
+ *	/echo		sends each message back
+ *	/sink		counts messages and their bytes
+ *	/stall		reads nothing after the handshake until released
+ *	/flood		sends `flood_n` data messages with a running number, then echoes
+ *	/fragments	sends one data message in three frames
+ *	/text, /large	sends a text message, one byte more than the largest
+ *	/close/N	closes with code N and its reason, else "told to"
+ *	/status/N	refuses the upgrade with HTTP status N
+ *	/redirect	302 to /echo
+ *	/nosubprotocol	accepts without naming one
+ *	/mute		never answers the request
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STAND_IN_CONNECTIONS_MAX = 64 };
+
+struct stand_in {
+	int fd;
+	uint16_t port;
+	SSL_CTX *tls; /* NULL: plain */
+	pthread_t accepter, workers[STAND_IN_CONNECTIONS_MAX];
+	_Atomic int connection_fds[STAND_IN_CONNECTIONS_MAX];
+	atomic_size_t connection_n;
+	atomic_bool stop, is_released;
+	atomic_size_t messages, bytes;
+	atomic_uint last_data, order_errors; /* of the running numbers received */
+	atomic_int close_code;		     /* the client's */
+	unsigned flood_n;
+	pthread_mutex_t lock;
+	char authorization[512], host[300];
+};
+
+/* port 0: any. Certificate and key are files of PEM, or NULL. */
+int stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, const char *key);
+
+/* Cuts all connections. */
+void stand_in_stop(struct stand_in *relay);
