@@ -1,0 +1,118 @@
+/*
+ * bosonctl: the operator's hand on the bus: any rpc of any service, its answer as JSON. Reads the
+ * same configuration file as the services to find them. Start and arguments only.
+ */
+#include "bosonctl/bosonctl_call.h"
+#include "bosonctl/bosonctl_mailboxes.h"
+#include "log/log.h"
+#include "service/service_config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { CALL_TIMEOUT_MS = 5000, ERROR_BYTES = 512 };
+
+static void
+print_help(void)
+{
+	fputs("bosonctl: calls a service of BosonServer on its bus and prints the answer as JSON\n"
+	      "\n"
+	      "usage: bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
+	      "       bosonctl -V | --help\n"
+	      "\n"
+	      "  -c FILE   the services' configuration file, which says where they are\n"
+	      "  -V        version\n"
+	      "\n"
+	      "A service is reached over ipc:// or tcp://; one that bosond keeps on inproc:// is "
+	      "not:\n"
+	      "give it an endpoint in [bus].\n"
+	      "\n"
+	      "rpcs and the fields of their requests:\n",
+	      stdout);
+	mailbox_list(stdout);
+	fputs("\n"
+	      "example: bosonctl -c /etc/boson/boson.conf call relay ListLegs\n",
+	      stdout);
+}
+
+static int
+complain(const char *what, const char *typed, const char *nearest)
+{
+	fprintf(stderr, "bosonctl: unknown %s", what);
+	if (typed && nearest)
+		fprintf(stderr, "; did you mean %s?", nearest);
+	fputs(" (bosonctl --help lists them)\n", stderr);
+	return EX_USAGE;
+}
+
+static int
+call_by_name(const char *config_path, int n, char **words)
+{
+	if (n < 2 || n > 3) {
+		fputs("bosonctl: call takes SERVICE RPC [JSON]; see bosonctl --help\n", stderr);
+		return EX_USAGE;
+	}
+	struct bosonctl_call call = { .service = words[0],
+				      .mailbox = mailbox_find(words[0]),
+				      .json = n == 3 ? words[2] : "{}",
+				      .timeout_ms = CALL_TIMEOUT_MS };
+	if (!call.mailbox)
+		return complain("service", words[0], mailbox_nearest(NULL, words[0]));
+	int method = mailbox_rpc_find(call.mailbox, words[1]);
+	if (method < 0)
+		return complain("rpc", words[1], mailbox_nearest(call.mailbox, words[1]));
+	call.method = (unsigned int)method;
+
+	char error[ERROR_BYTES];
+	struct service_schema schema;
+	struct config *config = NULL;
+	struct service_bus *where = NULL;
+	service_schema_init(&schema, "boson", NULL);
+	int code = config_load(config_path, &schema.schema, &config, error, sizeof error);
+	if (code == EX_OK)
+		code = service_bus_new(config, "boson", false, &where, error, sizeof error);
+	if (code == EX_OK)
+		code = bosonctl_call(where, &call);
+	else
+		fprintf(stderr, "bosonctl: %s\n", error);
+	service_bus_free(&where);
+	config_free(&config);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'V' },
+						 { NULL, 0, NULL, 0 } };
+	const char *config_path = NULL;
+	int option;
+	log_init("bosonctl", LOG_LEVEL_ERROR);
+	while ((option = getopt_long(argc, argv, "+c:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			config_path = optarg;
+			break;
+		case 'V':
+			printf("bosonctl %s\n", BOSON_VERSION);
+			return EX_OK;
+		case 'h':
+			print_help();
+			return EX_OK;
+		default:
+			fputs("see bosonctl --help\n", stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind >= argc) {
+		fputs("bosonctl: what is to be done? See bosonctl --help\n", stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[optind], "call") != 0)
+		return complain("command", argv[optind], "call");
+	return call_by_name(config_path, argc - optind - 1, argv + optind + 1);
+}
