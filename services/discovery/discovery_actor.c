@@ -1,0 +1,322 @@
+/* discovery: its section of the configuration, its start, its clockwork and its end. */
+#include "discovery/discovery_actor.h"
+
+#include "discovery/discovery_handlers.h"
+#include "discovery/discovery_store.h"
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum {
+	NONCES_MAX = 65536,
+	EXPIRY_PERIOD_MAX_MS = 1000,
+	EXPIRIES_PER_LEASE = 20,
+	SAVE_PERIOD_MS = 10 * 1000,
+	SAVE_BATCH = 2000, /* rows in one transaction, so that the mailbox never waits long */
+	SAVE_AGAIN_MS = 50,
+	STUN_PORT = 3478,
+	PATH_BYTES = 512,
+	URL_BYTES = PATH_BYTES + 32,
+};
+
+static const char *const policies[] = { "open", "token", NULL };
+
+static const struct config_key keys[] = {
+	{ "discovery", "store", CONFIG_STRING, "", 0, 0, NULL,
+	  "URL of the nodes' table; empty: sqlite in the state folder" },
+	{ "discovery", "enrolment", CONFIG_ENUM, "token", 0, 0, policies,
+	  "open: any key may enrol; token: a new node needs the node access key" },
+	{ "discovery", "relay_group", CONFIG_STRING, "default", 0, 0, NULL,
+	  "relay group that node tickets are for, 1 to 15 characters" },
+	{ "discovery", "ticket_lifetime", CONFIG_DURATION, "24h", 60 * 1000, 7 * 24 * 3600 * 1000LL,
+	  NULL, "how long a node may reach relays while all of this is down" },
+	{ "discovery", "token_renewal", CONFIG_DURATION, "20m", 1000, 12 * 3600 * 1000LL, NULL,
+	  "a heartbeat brings a fresh session token this long after the last" },
+	{ "discovery", "offline_after", CONFIG_DURATION, "90s", 1000, 3600 * 1000LL, NULL,
+	  "a node that is silent this long is offline" },
+	{ "discovery", "stun_servers", CONFIG_LIST, "", 0, 0, NULL,
+	  "host[:port] of the STUN servers that nodes are told, at most 8" },
+	{ 0 },
+};
+
+static void
+expire(struct loop *loop, void *arg)
+{
+	struct discovery *discovery = arg;
+	int64_t now_ms = loop_now_ms(loop);
+	struct registry_node *node;
+	Boson__Common__Relay *relay;
+
+	while ((node = registry_expire(&discovery->registry, now_ms)) != NULL) {
+		metric_add(discovery->went_offline, 1);
+		discovery_tell_node(discovery, node);
+	}
+	while ((relay = relays_expire(&discovery->relays, now_ms)) != NULL) {
+		log_warn("relay_silent", "relay=%s", relay->id);
+		discovery_tell_relay(discovery, relay, true);
+		boson__common__relay__free_unpacked(relay, NULL);
+	}
+	metric_set(discovery->nodes, (double)discovery->registry.count);
+	metric_set(discovery->online, (double)discovery->registry.online);
+	metric_set(discovery->relay_count, (double)discovery->relays.count);
+}
+
+/* Writes liveness behind, a batch at a time. *ret_more: there is more to do. What was taken and not
+ * written is noted again. */
+static int
+save_batch(struct discovery *discovery, bool *ret_more)
+{
+	struct registry_node *saved[SAVE_BATCH];
+	size_t n = 0;
+	int error = store_begin(discovery->store);
+
+	while (error == 0 && n < SAVE_BATCH &&
+	       (saved[n] = registry_take_unsaved(&discovery->registry)) != NULL) {
+		const struct registry_node *node = saved[n++];
+
+		error = discovery_store_seen(discovery->store, node->id,
+					     node->status != REGISTRY_OFFLINE,
+					     node->last_seen_wall_ms);
+	}
+	if (error == 0)
+		error = store_commit(discovery->store);
+	else
+		store_rollback(discovery->store);
+	if (error != 0)
+		for (size_t i = 0; i < n; i++)
+			registry_put_unsaved(&discovery->registry, saved[i]);
+	*ret_more = n == SAVE_BATCH;
+	return error;
+}
+
+static void
+save(struct loop *loop, void *arg)
+{
+	struct discovery *discovery = arg;
+	bool more = false;
+	int error = save_batch(discovery, &more);
+
+	if (error != 0)
+		log_warn("liveness_not_saved", "error=%d", error);
+	loop_timer_stop(&discovery->save_timer);
+	(void)loop_timer_start(loop, more && error == 0 ? SAVE_AGAIN_MS : SAVE_PERIOD_MS, 0, save,
+			       discovery, &discovery->save_timer);
+}
+
+static int
+load_row(const struct discovery_row *row, void *arg)
+{
+	struct discovery *discovery = arg;
+	struct registry_node *node;
+	Boson__Discovery__Node *facts;
+	int error;
+
+	facts = boson__discovery__node__unpack(NULL, row->facts_bytes, row->facts);
+	if (facts == NULL)
+		return -EBADMSG;
+	error = registry_put(&discovery->registry, row->id, &row->key, facts,
+			     row->registered_wall_ms, &node);
+	if (error != 0)
+		return error;
+	discovery->next_number = row->number + 1;
+	node->last_seen_wall_ms = row->last_seen_wall_ms;
+	/* Who was alive when we went down gets a full lease: our own absence is nobody's fault. */
+	if (row->deleted)
+		registry_delete(&discovery->registry, node);
+	else if (row->online)
+		(void)registry_hear(&discovery->registry, node, REGISTRY_ONLINE, NULL,
+				    loop_now_ms(discovery->context->loop), row->last_seen_wall_ms);
+	return 0;
+}
+
+static int
+open_store(struct discovery *discovery)
+{
+	const struct actor_context *context = discovery->context;
+	const char *configured = config_string(context->config, "discovery", "store");
+	char url[URL_BYTES], reason[256];
+	int error;
+
+	if (configured[0] != '\0')
+		(void)snprintf(url, sizeof(url), "%s", configured);
+	else
+		(void)snprintf(url, sizeof(url), "sqlite:%s/discovery.db", context->state_dir);
+	error = discovery_store_open(url, &discovery->store, reason, sizeof(reason));
+	if (error != 0) {
+		log_error("store_not_opened", "reason=%s", reason);
+		return store_exit_code(error);
+	}
+	error = registry_init(&discovery->registry, discovery->offline_after_ms,
+			      (uint64_t)clock_wall_ms() * 1000);
+	if (error == 0)
+		error = discovery_store_each(discovery->store, load_row, discovery);
+	if (error != 0)
+		log_error("nodes_not_loaded", "error=%d", error);
+	return error;
+}
+
+static int
+open_secrets(struct discovery *discovery)
+{
+	const struct actor_context *context = discovery->context;
+	char secret[PATH_BYTES], seed[PATH_BYTES], public_half[PATH_BYTES];
+	int error;
+
+	(void)snprintf(secret, sizeof(secret), "%s/fleet.secret", context->state_dir);
+	(void)snprintf(seed, sizeof(seed), "%s/ticket.seed", context->state_dir);
+	(void)snprintf(public_half, sizeof(public_half), "%s/ticket-node.pub", context->keys_dir);
+	error = secret_file_load_or_create(secret, discovery->fleet_secret,
+					   sizeof(discovery->fleet_secret));
+	if (error != 0) {
+		log_error("secret_not_loaded", "path=%s error=%d", secret, error);
+		return error;
+	}
+	error = ticket_signer_open(seed, public_half, TICKET_ROLE_NODE, &discovery->signer);
+	if (error != 0)
+		log_error("ticket_key_not_loaded", "path=%s error=%d", seed, error);
+	return error;
+}
+
+static int
+read_config(struct discovery *discovery)
+{
+	const struct config *config = discovery->context->config;
+	const char *const *stun = config_list(config, "discovery", "stun_servers");
+
+	discovery->enrolment_needs_key =
+		strcmp(config_string(config, "discovery", "enrolment"), "token") == 0;
+	discovery->relay_group = config_string(config, "discovery", "relay_group");
+	discovery->ticket_lifetime_ms = config_int(config, "discovery", "ticket_lifetime");
+	discovery->token_renewal_ms = config_int(config, "discovery", "token_renewal");
+	discovery->offline_after_ms = config_int(config, "discovery", "offline_after");
+	if (discovery->relay_group[0] == '\0' ||
+	    strlen(discovery->relay_group) >= TICKET_GROUP_BYTES) {
+		log_error("config_bad", "key=discovery.relay_group wants=%s", "1-15 characters");
+		return EX_CONFIG;
+	}
+	for (; *stun != NULL; stun++) {
+		struct discovery_stun *server = &discovery->stun[discovery->stun_count];
+
+		server->port = STUN_PORT;
+		if (discovery->stun_count == DISCOVERY_STUN_SERVERS_MAX ||
+		    check_split_host_port(*stun, server->host, &server->port) != 0) {
+			log_error("config_bad", "key=discovery.stun_servers value=%s", *stun);
+			return EX_CONFIG;
+		}
+		discovery->stun_count++;
+	}
+	return 0;
+}
+
+static void
+make_metrics(struct discovery *discovery)
+{
+	struct metrics *metrics = discovery->context->metrics;
+
+	discovery->registered = metrics_counter(metrics, "registrations_total", NULL,
+						"Registrations that were committed");
+	discovery->refused = metrics_counter(metrics, "registrations_refused_total", NULL,
+					     "Registrations without a good proof, key or id");
+	discovery->went_offline =
+		metrics_counter(metrics, "nodes_expired_total", NULL, "Nodes that fell silent");
+	discovery->nodes = metrics_gauge(metrics, "nodes", NULL, "Nodes known, deleted included");
+	discovery->online = metrics_gauge(metrics, "nodes_online", NULL, "Nodes alive");
+	discovery->relay_count = metrics_gauge(metrics, "relays", NULL, "Relays alive");
+}
+
+static int
+open_mailbox(struct discovery *discovery)
+{
+	const struct actor_context *context = discovery->context;
+	const char *endpoint = actor_endpoint(context, "discovery");
+	struct bus_batch batch = { store_batch_begin, store_batch_commit, discovery->store };
+	int error;
+
+	error = bus_publisher_new(context->bus, actor_event_endpoint(context, "discovery"),
+				  &discovery->publisher);
+	if (error == 0)
+		error = bus_serve(context->bus, endpoint, &discovery->service.base, &batch);
+	if (error != 0)
+		log_error("mailbox_not_opened", "endpoint=%s error=%d", endpoint, error);
+	return error;
+}
+
+static int
+start_timers(struct discovery *discovery)
+{
+	struct loop *loop = discovery->context->loop;
+	int64_t period_ms = discovery->offline_after_ms / EXPIRIES_PER_LEASE;
+	int error;
+
+	if (period_ms > EXPIRY_PERIOD_MAX_MS)
+		period_ms = EXPIRY_PERIOD_MAX_MS;
+	error = loop_timer_start(loop, period_ms, period_ms, expire, discovery,
+				 &discovery->expiry_timer);
+	if (error == 0)
+		error = loop_timer_start(loop, SAVE_PERIOD_MS, 0, save, discovery,
+					 &discovery->save_timer);
+	return error;
+}
+
+static void
+stop(void *state)
+{
+	struct discovery *discovery = state;
+	bool more = discovery->store != NULL;
+
+	loop_timer_stop(&discovery->save_timer);
+	loop_timer_stop(&discovery->expiry_timer);
+	while (more && save_batch(discovery, &more) == 0)
+		;
+	registry_fini(&discovery->registry);
+	relays_fini(&discovery->relays);
+	cache_close(&discovery->nonces);
+	ticket_signer_free(&discovery->signer);
+	store_close(&discovery->store);
+	key_wipe(discovery->fleet_secret, sizeof(discovery->fleet_secret));
+	free(discovery);
+}
+
+static int
+start(const struct actor_context *context, void **ret_state)
+{
+	struct discovery *discovery = calloc(1, sizeof(*discovery));
+	int error;
+
+	if (discovery == NULL)
+		return -ENOMEM;
+	discovery->service = discovery_mailbox;
+	discovery->context = context;
+	make_metrics(discovery);
+	error = read_config(discovery);
+	if (error == 0)
+		error = open_secrets(discovery);
+	if (error == 0)
+		error = cache_open("memory:", NONCES_MAX, &discovery->nonces);
+	if (error == 0)
+		error = open_store(discovery);
+	if (error == 0)
+		error = open_mailbox(discovery);
+	if (error == 0)
+		error = start_timers(discovery);
+	if (error != 0) {
+		stop(discovery);
+		return error;
+	}
+	log_info("started", "nodes=%zu", discovery->registry.count);
+	*ret_state = discovery;
+	return 0;
+}
+
+const struct actor discovery_actor = {
+	.name = "discovery",
+	.product = "boson",
+	.keys = keys,
+	.start = start,
+	.stop = stop,
+};

@@ -1,0 +1,130 @@
+/* discovery_check: addresses and endpoints in requests. */
+#include "discovery/discovery_check.h"
+
+#include "net/address.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { PORT_MAX = 65535, ADDRESS_TEXT_MAX_BYTES = 64 };
+
+static bool
+is_unspecified_or_class_e(const struct in6_addr *address)
+{
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		return address->s6_addr[12] == 0 || address->s6_addr[12] >= 240;
+	return IN6_IS_ADDR_UNSPECIFIED(address);
+}
+
+bool
+check_is_node_address(const char *text, bool want_ipv6)
+{
+	bool is_ipv6 = strchr(text, ':') != NULL;
+	struct in6_addr address;
+
+	if (is_ipv6 != want_ipv6 || address_parse(text, &address) != 0 ||
+	    is_unspecified_or_class_e(&address))
+		return false;
+	switch (address_classify(&address)) {
+	case ADDRESS_LOOPBACK:
+	case ADDRESS_LINK_LOCAL:
+	case ADDRESS_MULTICAST:
+		return false;
+	case ADDRESS_GLOBAL:
+	case ADDRESS_PRIVATE:
+	case ADDRESS_CGNAT:
+	case ADDRESS_RESERVED:
+		break;
+	}
+	return true;
+}
+
+/* Digits only, 1 to 65535, nothing after. */
+static int
+parse_port(const char *text, unsigned int *ret_port)
+{
+	unsigned int port = 0;
+	size_t n = strlen(text);
+
+	if (n == 0 || n > 5 || strspn(text, "0123456789") != n)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		port = port * 10 + (unsigned int)(text[i] - '0');
+	if (port == 0 || port > PORT_MAX)
+		return -EINVAL;
+	*ret_port = port;
+	return 0;
+}
+
+int
+check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES], unsigned int *port)
+{
+	const char *end;
+	size_t n;
+
+	if (text[0] == '[') {
+		end = strchr(++text, ']');
+		if (end == NULL)
+			return -EINVAL;
+		n = (size_t)(end++ - text);
+	} else {
+		n = strcspn(text, ":");
+		end = text + n;
+	}
+	if (n == 0 || n >= CHECK_HOST_BYTES)
+		return -EINVAL;
+	if (*end == ':') {
+		if (parse_port(end + 1, port) != 0)
+			return -EINVAL;
+	} else if (*end != '\0') {
+		return -EINVAL;
+	}
+	memcpy(ret_host, text, n);
+	ret_host[n] = '\0';
+	return 0;
+}
+
+bool
+check_is_mapped_address(const char *text)
+{
+	char host[CHECK_HOST_BYTES];
+	const char *colon = strchr(text, ':');
+	unsigned int port;
+
+	if (strnlen(text, ADDRESS_TEXT_MAX_BYTES + 1) > ADDRESS_TEXT_MAX_BYTES)
+		return false;
+	/* A bare IPv6 address has colons of its own. */
+	if (text[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL)
+		return check_is_node_address(text, true);
+	if (check_split_host_port(text, host, &port) != 0)
+		return false;
+	return check_is_node_address(host, text[0] == '[');
+}
+
+int
+check_split_endpoint(const char *url, const char **ret_protocol, char ret_host[CHECK_HOST_BYTES],
+		     unsigned int *ret_port)
+{
+	static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					      "0123456789.-:[]";
+	const char *protocol;
+	unsigned int port;
+
+	if (strncmp(url, "wss://", 6) == 0) {
+		protocol = "wss";
+		port = 443;
+	} else if (strncmp(url, "ws://", 5) == 0) {
+		protocol = "ws";
+		port = 80;
+	} else {
+		return -EINVAL;
+	}
+	url += strlen(protocol) + 3;
+	if (strnlen(url, CHECK_ENDPOINT_MAX_BYTES + 1) > CHECK_ENDPOINT_MAX_BYTES ||
+	    strspn(url, host_characters) != strlen(url) ||
+	    check_split_host_port(url, ret_host, &port) != 0)
+		return -EINVAL;
+	*ret_protocol = protocol;
+	*ret_port = port;
+	return 0;
+}

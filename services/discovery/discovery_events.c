@@ -1,0 +1,38 @@
+/* discovery's events: NodeChanged and RelayChanged, heard by routing and metrics. */
+#include "discovery/discovery_handlers.h"
+#include "discovery/discovery_view.h"
+
+#include "log/log.h"
+
+static void
+tell(struct discovery *discovery, const ProtobufCMessage *event)
+{
+	int error = bus_publish(discovery->publisher, event);
+
+	if (error != 0)
+		log_warn("event_lost", "type=%s error=%d", event->descriptor->name, error);
+}
+
+void
+discovery_tell_node(struct discovery *discovery, const struct registry_node *node)
+{
+	Boson__Discovery__NodeChanged event = BOSON__DISCOVERY__NODE_CHANGED__INIT;
+	struct view view;
+
+	view_fill(&view, node, VIEW_INTERNAL);
+	event.node = &view.node;
+	event.has_deleted = 1;
+	event.deleted = node->deleted;
+	tell(discovery, &event.base);
+}
+
+void
+discovery_tell_relay(struct discovery *discovery, const Boson__Common__Relay *relay, bool gone)
+{
+	Boson__Discovery__RelayChanged event = BOSON__DISCOVERY__RELAY_CHANGED__INIT;
+
+	event.relay = (Boson__Common__Relay *)(uintptr_t)relay;
+	event.has_gone = 1;
+	event.gone = gone;
+	tell(discovery, &event.base);
+}

@@ -1,0 +1,377 @@
+/* discovery's mailbox: one function for each rpc. The drawing is in discovery_handlers.h. */
+#include "discovery/discovery_handlers.h"
+#include "discovery/discovery_page.h"
+#include "discovery/discovery_store.h"
+#include "discovery/discovery_view.h"
+
+#include "identity/proof.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct discovery *
+discovery_of(Boson__Discovery__Discovery_Service *service)
+{
+	return (struct discovery *)service;
+}
+
+static Boson__Common__Caller__Role
+role_of(const Boson__Common__Caller *caller)
+{
+	return caller != NULL && caller->has_role ? caller->role
+						  : BOSON__COMMON__CALLER__ROLE__ANYONE;
+}
+
+static bool
+is_node_itself(const Boson__Common__Caller *caller, const char *node_id)
+{
+	return role_of(caller) == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
+	       strcmp(caller->subject, node_id) == 0;
+}
+
+static void
+fail_problem(void *call, const struct check_problem *problem)
+{
+	bus_call_fail(call, BUS_INVALID, problem->code, problem->field);
+}
+
+/* The live node of this id, or answers for the caller: malformed or unknown. */
+static struct registry_node *
+find_node(struct discovery *discovery, const char *node_id, void *call)
+{
+	struct registry_node *node;
+	uint8_t id[UUID_BYTES];
+
+	if (node_id == NULL || uuid_parse(node_id, id) != 0) {
+		bus_call_fail(call, BUS_INVALID, "field", "nodeId");
+		return NULL;
+	}
+	node = registry_find(&discovery->registry, id);
+	if (node == NULL || node->deleted) {
+		bus_call_fail(call, BUS_NOT_FOUND, "node_unknown", NULL);
+		return NULL;
+	}
+	return node;
+}
+
+static void
+on_challenge(Boson__Discovery__Discovery_Service *service,
+	     const Boson__Discovery__ChallengeRequest *input,
+	     Boson__Discovery__ChallengeReply_Closure closure, void *call)
+{
+	struct discovery *discovery = discovery_of(service);
+	Boson__Discovery__ChallengeReply reply = BOSON__DISCOVERY__CHALLENGE_REPLY__INIT;
+	char ephemeral[KEY_TEXT_BYTES], nonce[KEY_TEXT_BYTES], expires_at[CLOCK_ISO8601_BYTES];
+	char cookie[PROOF_COOKIE_BYTES * 2];
+	struct proof_challenge challenge;
+	struct check_problem problem;
+	uint8_t id[UUID_BYTES];
+	struct key key;
+
+	if (check_challenge(input, &problem) != 0) {
+		fail_problem(call, &problem);
+		return;
+	}
+	if (uuid_parse(input->node_id, id) != 0 || key_parse(input->public_key, &key) != 0 ||
+	    proof_challenge_make(discovery->fleet_secret, id, &key, input->role, clock_wall_ms(),
+				 &challenge) != 0) {
+		bus_call_fail(call, BUS_INVALID, "field", "publicKey");
+		return;
+	}
+	key_format(&challenge.ephemeral_public, ephemeral);
+	base64_encode(challenge.nonce, sizeof(challenge.nonce), nonce);
+	base64_encode(challenge.cookie, sizeof(challenge.cookie), cookie);
+	clock_format_iso8601(challenge.expires_at_ms, expires_at);
+	reply.ephemeral_public_key = ephemeral;
+	reply.nonce = nonce;
+	reply.cookie = cookie;
+	reply.expires_at = expires_at;
+	closure(&reply, call);
+}
+
+static void
+on_register_node(Boson__Discovery__Discovery_Service *service,
+		 const Boson__Discovery__RegisterRequest *input,
+		 Boson__Discovery__RegisterReply_Closure closure, void *call)
+{
+	struct check_problem problem;
+
+	if (check_register(input, &problem) != 0)
+		fail_problem(call, &problem);
+	else
+		discovery_register(discovery_of(service), input, closure, call);
+}
+
+/* A node can only lower itself: that it is alive is ours to say (P24). */
+static enum registry_status
+claimed_status(const Boson__Discovery__HeartbeatRequest *input)
+{
+	if (input->has_status &&
+	    input->status == BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__offline)
+		return REGISTRY_OFFLINE;
+	if (input->has_status &&
+	    input->status == BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__degraded)
+		return REGISTRY_DEGRADED;
+	return REGISTRY_ONLINE;
+}
+
+static uint32_t
+next_heartbeat_sec(const struct discovery *discovery, const struct registry_node *node)
+{
+	uint32_t most =
+		(uint32_t)(discovery->offline_after_ms / 1000) / DISCOVERY_HEARTBEATS_PER_LEASE;
+	uint32_t asked = most;
+
+	if (node->facts != NULL && node->facts->has_heartbeat_interval)
+		asked = node->facts->heartbeat_interval;
+	if (asked > most)
+		asked = most;
+	return asked == 0 ? 1 : asked;
+}
+
+static bool
+is_due(int64_t issued_ms, int64_t after_ms, int64_t now_ms)
+{
+	return issued_ms == REGISTRY_NEVER || now_ms - issued_ms >= after_ms;
+}
+
+/* Hands out a fresh ticket and a token to be minted when the last ones are no longer young. */
+static void
+renew(struct discovery *discovery, struct registry_node *node, char *node_id,
+      Boson__Discovery__HeartbeatReply *reply, char ticket[TICKET_TEXT_MAX_BYTES], int64_t now_ms)
+{
+	int64_t ticket_age_ms = discovery->ticket_lifetime_ms / DISCOVERY_RENEWALS_PER_LIFETIME;
+
+	if (is_due(node->ticket_issued_ms, ticket_age_ms, now_ms) &&
+	    discovery_ticket_issue(discovery, node->id, ticket) == 0) {
+		reply->relay_ticket = ticket;
+		node->ticket_issued_ms = now_ms;
+	}
+	if (is_due(node->token_issued_ms, discovery->token_renewal_ms, now_ms)) {
+		reply->mint_subject = node_id;
+		node->token_issued_ms = now_ms;
+	}
+}
+
+static void
+on_heartbeat(Boson__Discovery__Discovery_Service *service,
+	     const Boson__Discovery__HeartbeatRequest *input,
+	     Boson__Discovery__HeartbeatReply_Closure closure, void *call)
+{
+	struct discovery *discovery = discovery_of(service);
+	Boson__Discovery__HeartbeatReply reply = BOSON__DISCOVERY__HEARTBEAT_REPLY__INIT;
+	int64_t now_ms = clock_monotonic_ms();
+	struct discovery_relay_servers relays;
+	char ticket[TICKET_TEXT_MAX_BYTES];
+	struct check_problem problem;
+	struct registry_node *node;
+
+	if (check_heartbeat(input, &problem) != 0) {
+		fail_problem(call, &problem);
+		return;
+	}
+	if (!is_node_itself(input->caller, input->node_id)) {
+		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
+		return;
+	}
+	node = find_node(discovery, input->node_id, call);
+	if (node == NULL)
+		return;
+	if (registry_hear(&discovery->registry, node, claimed_status(input), input->metrics, now_ms,
+			  clock_wall_ms()))
+		discovery_tell_node(discovery, node);
+	discovery_relay_servers_fill(discovery, &relays);
+	renew(discovery, node, input->node_id, &reply, ticket, now_ms);
+	reply.status = (char *)(uintptr_t) "ok";
+	reply.has_next_heartbeat = 1;
+	reply.next_heartbeat = next_heartbeat_sec(discovery, node);
+	reply.n_relay_servers = relays.count;
+	reply.relay_servers = relays.pointers;
+	closure(&reply, call);
+}
+
+static void
+on_get_node(Boson__Discovery__Discovery_Service *service,
+	    const Boson__Discovery__GetNodeRequest *input, Boson__Discovery__Node_Closure closure,
+	    void *call)
+{
+	const struct registry_node *node;
+	struct view view;
+
+	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
+		return;
+	}
+	node = find_node(discovery_of(service), input->node_id, call);
+	if (node == NULL)
+		return;
+	view_fill(&view, node, VIEW_PUBLIC);
+	closure(&view.node, call);
+}
+
+static void
+on_list_nodes(Boson__Discovery__Discovery_Service *service,
+	      const Boson__Discovery__ListNodesRequest *input,
+	      Boson__Discovery__ListNodesReply_Closure closure, void *call)
+{
+	Boson__Discovery__ListNodesReply reply = BOSON__DISCOVERY__LIST_NODES_REPLY__INIT;
+	const struct registry *registry = &discovery_of(service)->registry;
+	struct check_problem problem;
+	struct page_filter filter;
+	struct page page;
+
+	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
+		return;
+	}
+	if (page_filter_init(&filter, registry, input, &problem) != 0) {
+		fail_problem(call, &problem);
+		return;
+	}
+	if (page_init(&page, filter.limit) != 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+		return;
+	}
+	reply.next_cursor = page_list(&page, registry, &filter);
+	reply.n_nodes = page.count;
+	reply.nodes = page.nodes;
+	reply.has_count = 1;
+	reply.count = (uint32_t)page.count;
+	closure(&reply, call);
+	page_fini(&page);
+}
+
+struct deletion {
+	struct discovery *discovery;
+	struct registry_node *node;
+};
+
+static void
+deletion_committed(void *arg)
+{
+	struct deletion *deletion = arg;
+
+	registry_delete(&deletion->discovery->registry, deletion->node);
+	discovery_tell_node(deletion->discovery, deletion->node);
+	free(deletion);
+}
+
+static int
+write_deletion(struct discovery *discovery, struct registry_node *node)
+{
+	struct deletion *deletion = malloc(sizeof(*deletion));
+	int error = deletion == NULL ? -ENOMEM : store_savepoint(discovery->store);
+
+	if (error != 0) {
+		free(deletion);
+		return error;
+	}
+	*deletion = (struct deletion){ discovery, node };
+	error = discovery_store_delete(discovery->store, node->id, clock_wall_ms());
+	if (error == 0)
+		error = store_after_commit(discovery->store, deletion_committed, free, deletion);
+	if (error != 0) {
+		store_savepoint_rollback(discovery->store);
+		free(deletion);
+		return error;
+	}
+	return store_savepoint_release(discovery->store);
+}
+
+static void
+on_delete_node(Boson__Discovery__Discovery_Service *service,
+	       const Boson__Discovery__DeleteNodeRequest *input,
+	       Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+	struct discovery *discovery = discovery_of(service);
+	struct registry_node *node;
+
+	if (input->node_id == NULL ||
+	    (!is_node_itself(input->caller, input->node_id) &&
+	     role_of(input->caller) != BOSON__COMMON__CALLER__ROLE__ADMIN)) {
+		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
+		return;
+	}
+	node = find_node(discovery, input->node_id, call);
+	if (node == NULL)
+		return;
+	if (write_deletion(discovery, node) != 0)
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
+	else
+		closure(&reply, call);
+}
+
+/* Over tcp a peer has a name, and only relays may announce one. */
+static bool
+is_relay_peer(const char *name)
+{
+	return strcmp(name, "local") == 0 || strncmp(name, "relay", strlen("relay")) == 0;
+}
+
+static void
+on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Common__Relay *input,
+		  Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+	struct discovery *discovery = discovery_of(service);
+	struct check_problem problem;
+	bool changed = false;
+	int error;
+
+	if (!is_relay_peer(bus_call_peer(call))) {
+		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
+		return;
+	}
+	if (check_relay(input, &problem) != 0) {
+		fail_problem(call, &problem);
+		return;
+	}
+	error = relays_announce(&discovery->relays, input, clock_monotonic_ms(), &changed);
+	if (error != 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "too_many_relays", 5);
+		return;
+	}
+	metric_set(discovery->relay_count, (double)discovery->relays.count);
+	if (changed)
+		discovery_tell_relay(discovery, input, false);
+	closure(&reply, call);
+}
+
+static void
+on_snapshot(Boson__Discovery__Discovery_Service *service,
+	    const Boson__Discovery__SnapshotRequest *input,
+	    Boson__Discovery__SnapshotReply_Closure closure, void *call)
+{
+	struct discovery *discovery = discovery_of(service);
+	Boson__Discovery__SnapshotReply reply = BOSON__DISCOVERY__SNAPSHOT_REPLY__INIT;
+	Boson__Common__Relay *relays[RELAYS_MAX];
+	struct page page;
+	size_t position;
+
+	if (page_position_parse(input->cursor, &position) != 0) {
+		bus_call_fail(call, BUS_INVALID, "field", "cursor");
+		return;
+	}
+	if (page_init(&page, PAGE_SNAPSHOT_NODES) != 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+		return;
+	}
+	if (input->cursor == NULL) {
+		for (size_t i = 0; i < discovery->relays.count; i++)
+			relays[i] = discovery->relays.entries[i].relay;
+		reply.n_relays = discovery->relays.count;
+		reply.relays = relays;
+		page.bytes = boson__discovery__snapshot_reply__get_packed_size(&reply);
+	}
+	reply.next_cursor = page_snapshot(&page, &discovery->registry, position);
+	reply.n_nodes = page.count;
+	reply.nodes = page.nodes;
+	closure(&reply, call);
+	page_fini(&page);
+}
+
+const Boson__Discovery__Discovery_Service discovery_mailbox =
+	BOSON__DISCOVERY__DISCOVERY__INIT(on_);

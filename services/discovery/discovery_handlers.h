@@ -1,0 +1,82 @@
+/*
+ * discovery's mailbox and what stands behind it. One thread: the actor's.
+ *
+ *	gateway  -> Challenge RegisterNode Heartbeat GetNode ListNodes DeleteNode
+ *	relay    -> AnnounceRelay
+ *	routing, metrics -> Snapshot
+ *	discovery -> NodeChanged, RelayChanged (events)
+ *
+ * Registrations and deletions run in the mailbox's transaction: the model changes, the answer and
+ * the event go out after the commit. Liveness changes at once and is written behind.
+ */
+#pragma once
+
+#include "cache/cache.h"
+#include "discovery/discovery_check.h"
+#include "discovery/discovery_registry.h"
+#include "discovery/discovery_relays.h"
+#include "identity/ticket.h"
+#include "service/service.h"
+#include "store/store.h"
+
+enum {
+	DISCOVERY_STUN_SERVERS_MAX = 8,
+	DISCOVERY_RELAY_SERVERS_MAX = 8, /* told to a node */
+	DISCOVERY_FLEET_SECRET_BYTES = 32,
+	DISCOVERY_HEARTBEATS_PER_LEASE = 3,
+	/* A ticket is renewed so often within its life, for an answer may get lost. */
+	DISCOVERY_RENEWALS_PER_LIFETIME = 3,
+};
+
+struct discovery_stun {
+	char host[CHECK_HOST_BYTES];
+	unsigned int port;
+};
+
+struct discovery {
+	Boson__Discovery__Discovery_Service service; /* first: handlers find us by it */
+	const struct actor_context *context;
+	struct store *store;
+	struct cache *nonces;
+	struct ticket_signer *signer;
+	struct bus_publisher *publisher;
+	struct registry registry;
+	struct relays relays;
+	uint8_t fleet_secret[DISCOVERY_FLEET_SECRET_BYTES];
+	int64_t next_number; /* of the next new row */
+
+	/* From the configuration. */
+	bool enrolment_needs_key;
+	int64_t ticket_lifetime_ms, token_renewal_ms, offline_after_ms;
+	const char *relay_group;
+	struct discovery_stun stun[DISCOVERY_STUN_SERVERS_MAX];
+	size_t stun_count;
+
+	struct loop_timer *expiry_timer, *save_timer;
+	struct metric *registered, *refused, *went_offline, *nodes, *online, *relay_count;
+};
+
+/* A copy of this, filled in by BOSON__DISCOVERY__DISCOVERY__INIT, is `service`. */
+extern const Boson__Discovery__Discovery_Service discovery_mailbox;
+
+/* discovery_register.c: checks and writes one registration, and answers it. */
+void discovery_register(struct discovery *discovery,
+			const Boson__Discovery__RegisterRequest *request,
+			Boson__Discovery__RegisterReply_Closure closure, void *call);
+
+/* discovery_answer.c: what answers have in common. */
+struct discovery_relay_servers {
+	Boson__Discovery__RegisterReply__RelayServer servers[DISCOVERY_RELAY_SERVERS_MAX];
+	Boson__Discovery__RegisterReply__RelayServer *pointers[DISCOVERY_RELAY_SERVERS_MAX];
+	char hosts[DISCOVERY_RELAY_SERVERS_MAX][CHECK_HOST_BYTES];
+	size_t count;
+};
+void discovery_relay_servers_fill(const struct discovery *discovery,
+				  struct discovery_relay_servers *ret);
+int discovery_ticket_issue(const struct discovery *discovery, const uint8_t node_id[UUID_BYTES],
+			   char ret_text[TICKET_TEXT_MAX_BYTES]);
+
+/* discovery_events.c */
+void discovery_tell_node(struct discovery *discovery, const struct registry_node *node);
+void discovery_tell_relay(struct discovery *discovery, const Boson__Common__Relay *relay,
+			  bool gone);

@@ -1,0 +1,154 @@
+/* discovery_page: see the header. */
+#include "discovery/discovery_page.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NODE_OVERHEAD_BYTES = 4, POSITION_DIGITS_MAX = 9 };
+
+int
+page_init(struct page *page, size_t capacity)
+{
+	memset(page, 0, sizeof(*page));
+	page->nodes = calloc(capacity, sizeof(*page->nodes));
+	page->views = calloc(capacity, sizeof(*page->views));
+	page->capacity = capacity;
+	if (page->nodes != NULL && page->views != NULL)
+		return 0;
+	page_fini(page);
+	return -ENOMEM;
+}
+
+void
+page_fini(struct page *page)
+{
+	free(page->nodes);
+	free(page->views);
+	memset(page, 0, sizeof(*page));
+}
+
+/* False when it does not fit any more. */
+static bool
+add(struct page *page, const struct registry_node *node, enum view_audience audience)
+{
+	struct view *view = &page->views[page->count];
+	size_t n;
+
+	if (page->count == page->capacity)
+		return false;
+	view_fill(view, node, audience);
+	n = boson__discovery__node__get_packed_size(&view->node) + NODE_OVERHEAD_BYTES;
+	if (page->bytes + n > PAGE_BYTES_MAX)
+		return false;
+	page->bytes += n;
+	page->nodes[page->count++] = &view->node;
+	return true;
+}
+
+static int
+problem(struct check_problem *ret_problem, const char *code, const char *field)
+{
+	ret_problem->code = code;
+	ret_problem->field = field;
+	return -EINVAL;
+}
+
+static bool
+is_status(const char *text)
+{
+	return strcmp(text, "online") == 0 || strcmp(text, "degraded") == 0 ||
+	       strcmp(text, "offline") == 0;
+}
+
+int
+page_filter_init(struct page_filter *filter, const struct registry *registry,
+		 const Boson__Discovery__ListNodesRequest *request,
+		 struct check_problem *ret_problem)
+{
+	memset(filter, 0, sizeof(*filter));
+	filter->limit = request->has_limit ? request->limit : PAGE_LIST_DEFAULT;
+	if (filter->limit == 0 || filter->limit > PAGE_LIST_MAX)
+		return problem(ret_problem, "range", "limit");
+	if (request->country != NULL && !check_is_country(request->country))
+		return problem(ret_problem, "field", "country");
+	if (request->status != NULL && !is_status(request->status))
+		return problem(ret_problem, "field", "status");
+	filter->country = request->country;
+	filter->status = request->status;
+	if (request->cursor != NULL) {
+		const struct registry_node *last;
+		uint8_t id[UUID_BYTES];
+
+		if (uuid_parse(request->cursor, id) != 0 ||
+		    (last = registry_find(registry, id)) == NULL)
+			return problem(ret_problem, "field", "cursor");
+		filter->position = last->position + 1;
+	}
+	return 0;
+}
+
+static bool
+is_wanted(const struct registry_node *node, const struct page_filter *filter)
+{
+	const Boson__Common__Location *location;
+
+	if (node->deleted)
+		return false;
+	if (filter->status != NULL &&
+	    strcmp(filter->status, registry_status_name(node->status)) != 0)
+		return false;
+	if (filter->country == NULL)
+		return true;
+	location = node->facts != NULL ? node->facts->location : NULL;
+	return location != NULL && location->country != NULL &&
+	       strcmp(location->country, filter->country) == 0;
+}
+
+char *
+page_list(struct page *page, const struct registry *registry, const struct page_filter *filter)
+{
+	size_t end = registry->count;
+	size_t at;
+
+	if (end - filter->position > PAGE_SCAN_MAX)
+		end = filter->position + PAGE_SCAN_MAX;
+	for (at = filter->position; at < end; at++)
+		if (is_wanted(registry->nodes[at], filter) &&
+		    !add(page, registry->nodes[at], VIEW_PUBLIC))
+			break;
+	if (at == registry->count || at == filter->position)
+		return NULL;
+	uuid_format(registry->nodes[at - 1]->id, page->cursor);
+	return page->cursor;
+}
+
+char *
+page_snapshot(struct page *page, const struct registry *registry, size_t position)
+{
+	size_t at = position;
+
+	for (; at < registry->count; at++)
+		if (!registry->nodes[at]->deleted && !add(page, registry->nodes[at], VIEW_INTERNAL))
+			break;
+	if (at >= registry->count)
+		return NULL;
+	(void)snprintf(page->cursor, sizeof(page->cursor), "%zu", at);
+	return page->cursor;
+}
+
+int
+page_position_parse(const char *cursor, size_t *ret_position)
+{
+	size_t position = 0;
+	size_t n = cursor == NULL ? 0 : strlen(cursor);
+
+	if (cursor != NULL &&
+	    (n == 0 || n > POSITION_DIGITS_MAX || strspn(cursor, "0123456789") != n))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		position = position * 10 + (size_t)(cursor[i] - '0');
+	*ret_position = position;
+	return 0;
+}

@@ -1,0 +1,107 @@
+/*
+ * discovery_registry: the nodes: identity, facts, liveness. The model: no I/O, no clock. It is told
+ * what was committed and what was heard, and holds all of it in memory; discovery_store holds the
+ * durable part.
+ *
+ * A node's id is bound to its first key for good: entries never go away, a deleted node stays as a
+ * binding that shows nothing. All leases are equally long, so that they form a queue: a heartbeat
+ * moves a node to its end, and the head is always the next to expire. One thread.
+ */
+#pragma once
+
+#include "discovery.pb-c.h"
+#include "identity/key.h"
+#include "idtable/idtable.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum registry_status { REGISTRY_OFFLINE = 0, REGISTRY_ONLINE = 1, REGISTRY_DEGRADED = 2 };
+
+#define REGISTRY_NEVER INT64_MIN
+
+struct registry_node {
+	uint8_t id[UUID_BYTES];
+	struct key public_key;
+	struct idtable_link by_id, by_key;
+	size_t position; /* in order of registration; never changes */
+	bool deleted;
+	uint64_t version;
+
+	/* As last registered: network info, capabilities, location, interval. Owned; NULL when
+	 * deleted. */
+	Boson__Discovery__Node *facts;
+
+	enum registry_status status;
+	bool has_vitals;
+	Boson__Discovery__NodeMetrics vitals; /* bandwidth, when there, points to the next */
+	Boson__Common__Bandwidth vitals_bandwidth;
+	int64_t registered_wall_ms, last_seen_wall_ms;
+	int64_t lease_end_ms; /* monotonic; while it has a lease */
+	struct registry_node *lease_previous, *lease_next;
+	bool has_lease;
+
+	/* When the last relay ticket and REST token were handed out (monotonic), or REGISTRY_NEVER.
+	 */
+	int64_t ticket_issued_ms, token_issued_ms;
+
+	/* Liveness that the store does not know yet. */
+	bool unsaved;
+	struct registry_node *unsaved_next;
+};
+
+struct registry {
+	struct idtable by_id, by_key;
+	struct registry_node **nodes; /* by position */
+	size_t count, capacity;
+	size_t online; /* with a lease */
+	struct registry_node *lease_first, *lease_last;
+	struct registry_node *unsaved_first;
+	int64_t lease_ms;
+	uint64_t version; /* of the latest change of any node */
+};
+
+/* first_version must be higher than any that an earlier run gave out (wall-clock microseconds do).
+ */
+int registry_init(struct registry *registry, int64_t lease_ms, uint64_t first_version);
+void registry_fini(struct registry *registry);
+
+struct registry_node *registry_find(const struct registry *registry, const uint8_t id[UUID_BYTES]);
+struct registry_node *registry_find_key(const struct registry *registry, const struct key *key);
+
+/* What a registration may do with this id and this key. */
+enum registry_binding {
+	REGISTRY_FREE,		/* both are new */
+	REGISTRY_BOUND,		/* to each other, and not deleted */
+	REGISTRY_BOUND_DELETED, /* to each other */
+	REGISTRY_ID_TAKEN,	/* the id has another key */
+	REGISTRY_KEY_TAKEN,	/* the key has another id */
+};
+enum registry_binding registry_binding(const struct registry *registry,
+				       const uint8_t id[UUID_BYTES], const struct key *key);
+
+/* A committed registration, or a row read at start. Takes facts, also on failure. A new node has no
+ * lease until registry_hear. -ENOMEM; -EEXIST when the binding forbids it. */
+int registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
+		 Boson__Discovery__Node *facts, int64_t registered_wall_ms,
+		 struct registry_node **ret);
+
+/* A sign of life: a new lease and, unless NULL, new vitals (copied). claimed can only lower: a node
+ * that calls itself offline is offline. True when others should hear of it: its status changed, or
+ * its vitals moved enough to matter to whoever picks among nodes. */
+bool registry_hear(struct registry *registry, struct registry_node *node,
+		   enum registry_status claimed, const Boson__Discovery__NodeMetrics *vitals,
+		   int64_t now_ms, int64_t now_wall_ms);
+
+/* A committed deletion: what was known of the node is forgotten, but for the binding. */
+void registry_delete(struct registry *registry, struct registry_node *node);
+
+/* Takes one node whose lease has run out off the queue and marks it offline: each is returned once.
+ * NULL when none is left. */
+struct registry_node *registry_expire(struct registry *registry, int64_t now_ms);
+
+/* The next node whose liveness is to be saved, or NULL; off the list by this call. */
+struct registry_node *registry_take_unsaved(struct registry *registry);
+void registry_put_unsaved(struct registry *registry, struct registry_node *node);
+
+const char *registry_status_name(enum registry_status status);

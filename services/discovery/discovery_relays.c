@@ -1,0 +1,123 @@
+/* discovery_relays: who announced itself, and what it said last. */
+#include "discovery/discovery_relays.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+relays_fini(struct relays *relays)
+{
+	for (size_t i = 0; i < relays->count; i++)
+		boson__common__relay__free_unpacked(relays->entries[i].relay, NULL);
+	relays->count = 0;
+}
+
+static struct relays_entry *
+find(struct relays *relays, const char *id)
+{
+	for (size_t i = 0; i < relays->count; i++)
+		if (strcmp(relays->entries[i].relay->id, id) == 0)
+			return &relays->entries[i];
+	return NULL;
+}
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL) ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+is_same(const Boson__Common__Relay *a, const Boson__Common__Relay *b)
+{
+	return is_same_text(a->region, b->region) &&
+	       is_same_text(a->relay_endpoint, b->relay_endpoint) &&
+	       is_same_text(a->udp_endpoint, b->udp_endpoint) && is_same_text(a->group, b->group) &&
+	       is_same_text(a->bus_endpoint, b->bus_endpoint) &&
+	       is_same_text(a->bus_key, b->bus_key) &&
+	       is_same_text(a->event_endpoint, b->event_endpoint) &&
+	       (a->has_draining && a->draining) == (b->has_draining && b->draining);
+}
+
+/* By way of the wire: the one deep copy that protobuf-c offers. */
+static Boson__Common__Relay *
+copy(const Boson__Common__Relay *relay)
+{
+	size_t n = boson__common__relay__get_packed_size(relay);
+	uint8_t *bytes = malloc(n == 0 ? 1 : n);
+	Boson__Common__Relay *made;
+
+	if (bytes == NULL)
+		return NULL;
+	(void)boson__common__relay__pack(relay, bytes);
+	made = boson__common__relay__unpack(NULL, n, bytes);
+	free(bytes);
+	return made;
+}
+
+int
+relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
+		bool *ret_changed)
+{
+	struct relays_entry *entry = find(relays, relay->id);
+	Boson__Common__Relay *fresh;
+
+	if (entry == NULL && relays->count == RELAYS_MAX)
+		return -ENOSPC;
+	fresh = copy(relay);
+	if (fresh == NULL)
+		return -ENOMEM;
+	*ret_changed = entry == NULL || !is_same(entry->relay, relay);
+	if (entry == NULL)
+		entry = &relays->entries[relays->count++];
+	else
+		boson__common__relay__free_unpacked(entry->relay, NULL);
+	entry->relay = fresh;
+	entry->silent_at_ms = now_ms + RELAYS_SILENCE_MS;
+	return 0;
+}
+
+Boson__Common__Relay *
+relays_expire(struct relays *relays, int64_t now_ms)
+{
+	for (size_t i = 0; i < relays->count; i++) {
+		Boson__Common__Relay *relay = relays->entries[i].relay;
+
+		if (relays->entries[i].silent_at_ms > now_ms)
+			continue;
+		relays->entries[i] = relays->entries[--relays->count];
+		return relay;
+	}
+	return NULL;
+}
+
+static double
+load_of(const Boson__Common__Relay *relay)
+{
+	return relay->has_load ? relay->load : 0;
+}
+
+size_t
+relays_pick(const struct relays *relays, const char *group, const Boson__Common__Relay **ret_picked,
+	    size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < relays->count; i++) {
+		const Boson__Common__Relay *relay = relays->entries[i].relay;
+		size_t at = n;
+
+		if ((relay->has_draining && relay->draining) || strcmp(relay->group, group) != 0)
+			continue;
+		while (at > 0 && load_of(ret_picked[at - 1]) > load_of(relay))
+			at--;
+		if (at == max)
+			continue;
+		if (n < max)
+			n++;
+		memmove(&ret_picked[at + 1], &ret_picked[at], (n - 1 - at) * sizeof(*ret_picked));
+		ret_picked[at] = relay;
+	}
+	return n;
+}

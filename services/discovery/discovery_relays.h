@@ -1,0 +1,37 @@
+/*
+ * discovery_relays: the relays that announced themselves lately. The model: no I/O, no clock. A few
+ * dozen at most, so a list is enough. One thread.
+ */
+#pragma once
+
+#include "common.pb-c.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RELAYS_MAX = 100, RELAYS_SILENCE_MS = 15 * 1000 };
+
+struct relays_entry {
+	Boson__Common__Relay *relay;
+	int64_t silent_at_ms; /* monotonic: forgotten then unless it says more */
+};
+
+struct relays {
+	struct relays_entry entries[RELAYS_MAX];
+	size_t count;
+};
+
+void relays_fini(struct relays *relays);
+
+/* Takes note of an announcement (copied). *ret_changed: something other than its load is new. 0,
+ * -ENOSPC when there are RELAYS_MAX others, -ENOMEM. */
+int relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
+		    bool *ret_changed);
+
+/* One relay that fell silent, off the list and the caller's to free, or NULL. */
+Boson__Common__Relay *relays_expire(struct relays *relays, int64_t now_ms);
+
+/* Those of a group that take new legs, least loaded first. Returns how many, at most max. */
+size_t relays_pick(const struct relays *relays, const char *group,
+		   const Boson__Common__Relay **ret_picked, size_t max);
