@@ -25,11 +25,15 @@ struct actor_context {
 	const struct config *config;
 	const char *state_dir; /* this actor's own folder, exists, 0700 */
 	const char *keys_dir;  /* shared by the product's services: public halves to hand around */
+	const struct service_bus *endpoints; /* service_bus.h; what actor_endpoint() reads */
+	struct service_actor *owner; /* service_main's own; NULL in tests, where actor_finished()
+					and actor_failed() only stop the loop */
 };
 
-/* Endpoints of the services' mailboxes: section [bus], keys discovery, routing, relay, metrics,
- * turn, agent, forwarder; the PUB of each is beside its ROUTER. What bosond gets by default is
- * inproc, what a single service gets by default is ipc under the run folder. */
+/* Endpoints of the services' mailboxes: section [bus], keys gateway, discovery, routing, relay,
+ * metrics, turn, or agent, forwarder; the PUB of each is beside its ROUTER. What bosond gets by
+ * default is inproc, what a single service gets by default is ipc under the run folder. NULL when
+ * the product has no such service. */
 const char *actor_endpoint(const struct actor_context *context, const char *service);
 const char *actor_event_endpoint(const struct actor_context *context, const char *service);
 const char *actor_server_key(const struct actor_context *context,
@@ -48,14 +52,20 @@ struct actor {
 	 * Called on the actor's thread every 250 ms; cached for the admin address. */
 	bool (*is_ready)(const void *state, const char **ret_reason);
 
-	/* SIGTERM: finish what is under way, then call actor_finished. NULL: stop at once. */
+	/* SIGTERM: finish what is under way, then call actor_finished. NULL: nothing to finish. */
 	void (*drain)(void *state);
 
 	/* Frees everything, in reverse order of start. On the actor's thread, loop not running. */
 	void (*stop)(void *state);
+
+	/* What the schema cannot say of its section: files that must exist, keys that belong
+	 * together. Before start and with -n; touches nothing. 0, or an exit code of sysexits.h
+	 * with a reason. May be NULL. */
+	int (*check)(const struct config *config, char *ret_error, size_t error_bytes);
 };
 
-/* The actor's drain is over: its loop ends and stop is called. */
+/* The actor's drain is over. Its loop goes on until the others' are over too, since they may still
+ * need it; then loops end and stop is called, in reverse order of start. */
 void actor_finished(const struct actor_context *context);
 
 /* An actor cannot go on (its reason is logged): the process exits with this code after stopping
@@ -69,8 +79,9 @@ struct program {
 	bool inproc_default; /* endpoints default to inproc (all in one process) instead of ipc */
 };
 
-/* -c FILE -n (check the configuration and exit) -v (more log; twice: debug) -V (version) --help.
- * Returns main's exit code: 0 after SIGTERM/SIGINT and a clean stop; sysexits.h otherwise. Blocks
- * signals in all threads, ignores SIGPIPE, raises the descriptor limit. The loops of actors run
- * with 1 MiB stacks. */
+/* -c FILE (else /etc/<product>/<product>.conf, when there) -n (check the configuration and exit)
+ * -v (more log; twice: debug) -V (version) --help. Returns main's exit code: 0 after SIGTERM/SIGINT
+ * and a clean stop; sysexits.h otherwise. Blocks signals in all threads, ignores SIGPIPE, raises
+ * the descriptor limit. The loops of actors run with 1 MiB stacks. The state folder of each actor
+ * is locked while it runs: a second start exits 75. */
 int service_main(int argc, char **argv, const struct program *program);

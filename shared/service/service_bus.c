@@ -1,0 +1,238 @@
+/* Derives the endpoints of a product's services. See service_bus.h. */
+#include "service/service_bus.h"
+
+#include "service/service.h"
+#include "service/service_config.h"
+#include "service/service_curve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { NAME_BYTES = 64, SERVICES_MAX = 8, IPC_PATH_MAX_BYTES = 107 };
+
+struct mailbox {
+	const char *service;
+	char *router;
+	char *events;
+	char server_key[SERVICE_CURVE_TEXT_BYTES];
+	bool is_tcp;
+};
+
+struct service_bus {
+	struct mailbox mailboxes[SERVICES_MAX];
+	size_t n;
+	struct service_curve *curve;
+};
+
+struct making {
+	const struct config *config;
+	bool is_inproc_default;
+	char *error;
+	size_t error_bytes;
+};
+
+static bool
+starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool
+ends_with(const char *text, const char *suffix)
+{
+	size_t n = strlen(text), suffix_n = strlen(suffix);
+
+	return n >= suffix_n && strcmp(text + n - suffix_n, suffix) == 0;
+}
+
+/* inproc://relay-events, ipc:///run/boson/relay-events.sock, tcp://host:port+1; or NULL. */
+static char *
+derive_events(const char *router)
+{
+	const char *colon = strrchr(router, ':');
+	char *events = NULL;
+	int n;
+
+	if (starts_with(router, "tcp://") && colon != NULL)
+		n = asprintf(&events, "%.*s:%ld", (int)(colon - router), router,
+			     strtol(colon + 1, NULL, 10) + 1);
+	else if (starts_with(router, "ipc://") && ends_with(router, ".sock"))
+		n = asprintf(&events, "%.*s-events.sock", (int)strlen(router) - 5, router);
+	else
+		n = asprintf(&events, "%s-events", router);
+	return n >= 0 ? events : NULL;
+}
+
+/* malloc'd, or NULL. */
+static char *
+make_router(const struct making *making, const char *service)
+{
+	const char *configured = config_string(making->config, "bus", service);
+	char *router = NULL;
+	int n;
+
+	if (*configured != '\0')
+		return strdup(configured);
+	if (making->is_inproc_default)
+		n = asprintf(&router, "inproc://%s", service);
+	else
+		n = asprintf(&router, "ipc://%s/%s.sock",
+			     config_string(making->config, "service", "run"), service);
+	return n >= 0 ? router : NULL;
+}
+
+static int
+make_endpoints(const struct making *making, struct mailbox *mailbox)
+{
+	mailbox->router = make_router(making, mailbox->service);
+	mailbox->events = mailbox->router != NULL ? derive_events(mailbox->router) : NULL;
+	if (mailbox->events == NULL) {
+		snprintf(making->error, making->error_bytes, "out of memory");
+		return EX_OSERR;
+	}
+	mailbox->is_tcp = starts_with(mailbox->router, "tcp://");
+	if (!starts_with(mailbox->events, "ipc://") ||
+	    strlen(mailbox->events + strlen("ipc://")) <= IPC_PATH_MAX_BYTES)
+		return EX_OK;
+	snprintf(making->error, making->error_bytes, "%s: too long for a unix socket",
+		 mailbox->events);
+	return EX_CONFIG;
+}
+
+static int
+make_mailbox(const struct making *making, const char *service, struct mailbox *mailbox)
+{
+	char name[NAME_BYTES];
+	const char *key;
+
+	mailbox->service = service;
+	snprintf(name, sizeof(name), "%s_key", service);
+	key = config_string(making->config, "bus", name);
+	if (*key != '\0' && !service_curve_key_is_valid(key)) {
+		snprintf(making->error, making->error_bytes,
+			 "[bus] %s: must be 40 characters of Z85", name);
+		return EX_CONFIG;
+	}
+	snprintf(mailbox->server_key, sizeof(mailbox->server_key), "%s", key);
+	return make_endpoints(making, mailbox);
+}
+
+static int
+make_all(const struct making *making, const char *product, struct service_bus *bus)
+{
+	const char *secret = config_string(making->config, "bus", "curve_secret");
+	const char *allow = config_string(making->config, "bus", "curve_allow");
+
+	for (const char *const *name = service_names(product); *name != NULL; name++) {
+		struct mailbox *mailbox = &bus->mailboxes[bus->n++];
+		int result = make_mailbox(making, *name, mailbox);
+
+		if (result != EX_OK)
+			return result;
+		if (mailbox->is_tcp && *secret == '\0') {
+			snprintf(making->error, making->error_bytes,
+				 "[bus] %s = %s: a tcp mailbox needs [bus] curve_secret", *name,
+				 mailbox->router);
+			return EX_CONFIG;
+		}
+	}
+	if (*secret == '\0')
+		return EX_OK;
+	return service_curve_load(secret, allow, &bus->curve, making->error, making->error_bytes);
+}
+
+int
+service_bus_new(const struct config *config, const char *product, bool inproc_default,
+		struct service_bus **ret, char *ret_error, size_t error_bytes)
+{
+	struct making making = { config, inproc_default, ret_error, error_bytes };
+	struct service_bus *bus = calloc(1, sizeof(*bus));
+	int result;
+
+	if (bus == NULL) {
+		snprintf(ret_error, error_bytes, "out of memory");
+		return EX_OSERR;
+	}
+	result = make_all(&making, product, bus);
+	if (result != EX_OK) {
+		service_bus_free(&bus);
+		return result;
+	}
+	*ret = bus;
+	return EX_OK;
+}
+
+void
+service_bus_free(struct service_bus **bus)
+{
+	if (*bus == NULL)
+		return;
+	for (size_t i = 0; i < (*bus)->n; i++) {
+		free((*bus)->mailboxes[i].router);
+		free((*bus)->mailboxes[i].events);
+	}
+	service_curve_free(&(*bus)->curve);
+	free(*bus);
+	*bus = NULL;
+}
+
+static const struct mailbox *
+find(const struct service_bus *bus, const char *service)
+{
+	for (size_t i = 0; i < bus->n; i++)
+		if (strcmp(bus->mailboxes[i].service, service) == 0)
+			return &bus->mailboxes[i];
+	return NULL;
+}
+
+const char *
+service_bus_endpoint(const struct service_bus *bus, const char *service)
+{
+	const struct mailbox *mailbox = find(bus, service);
+
+	return mailbox != NULL ? mailbox->router : NULL;
+}
+
+const char *
+service_bus_event_endpoint(const struct service_bus *bus, const char *service)
+{
+	const struct mailbox *mailbox = find(bus, service);
+
+	return mailbox != NULL ? mailbox->events : NULL;
+}
+
+const char *
+service_bus_server_key(const struct service_bus *bus, const char *service)
+{
+	const struct mailbox *mailbox = find(bus, service);
+
+	if (mailbox == NULL || !mailbox->is_tcp || mailbox->server_key[0] == '\0')
+		return NULL;
+	return mailbox->server_key;
+}
+
+const struct bus_security *
+service_bus_security(const struct service_bus *bus)
+{
+	return bus->curve != NULL ? service_curve_security(bus->curve) : NULL;
+}
+
+const char *
+actor_endpoint(const struct actor_context *context, const char *service)
+{
+	return service_bus_endpoint(context->endpoints, service);
+}
+
+const char *
+actor_event_endpoint(const struct actor_context *context, const char *service)
+{
+	return service_bus_event_endpoint(context->endpoints, service);
+}
+
+const char *
+actor_server_key(const struct actor_context *context, const char *service)
+{
+	return service_bus_server_key(context->endpoints, service);
+}
