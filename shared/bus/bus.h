@@ -39,7 +39,7 @@ enum bus_status {
 enum {
 	BUS_MESSAGE_MAX_BYTES = 64 * 1024,
 	BUS_DEPTH_MAX = 16,
-	BUS_ELEMENTS_MAX = 1024,
+	BUS_ELEMENTS_MAX = 1024, /* of all repeated fields of a message together */
 	BUS_DEADLINE_MAX_MS = 30 * 1000,
 	BUS_DEADLINE_DEFAULT_MS = 5 * 1000,
 	BUS_PENDING_MAX = 65536, /* calls in flight to one peer */
@@ -67,7 +67,13 @@ struct bus_security {
 /* actor: our name, put in traces and metrics; a static string. security is copied. */
 int bus_new(struct loop *loop, struct metrics *metrics, const char *actor,
 	    const struct bus_security *security, struct bus **ret);
+
+/* What is pending or unanswered fails with UNAVAILABLE first, and closures run for it; peers,
+ * publishers and subscriptions that are left go with it. Not from inside a handler or closure. */
 void bus_free(struct bus **bus);
+
+/* Where the last bus_serve or bus_publisher_new really bound, after "tcp://127.0.0.1:*". */
+const char *bus_bound_endpoint(const struct bus *bus);
 
 /* ---- server ---- */
 

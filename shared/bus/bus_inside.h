@@ -1,0 +1,221 @@
+/*
+ * bus_inside: the bus's state, shared by the bus_*.c files alone. A bus has servers (a ROUTER each,
+ * with calls), peers (a DEALER each, with pending calls), publishers and subscriptions.
+ *
+ * Everything belongs to one thread. Whatever a handler or closure may free while we stand in it is
+ * counted `busy` and freed when we leave.
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "bus/bus_arena.h"
+#include "bus/bus_deadline.h"
+#include "bus/bus_frames.h"
+#include "bus/bus_sightings.h"
+#include "bus/bus_socket.h"
+#include "bus/bus_tally.h"
+#include "bus/bus_zap.h"
+
+#include "bus.pb-c.h"
+
+enum {
+	BUS_VERSION = 1,
+	BUS_BATCH_MAX = 256,
+	BUS_TRACE_RAW_BYTES = 16,
+	BUS_HELLO_MS = 1000,
+	BUS_ROUTING_ID_BYTES = 256,
+};
+
+struct bus_server;
+struct bus_call;
+struct bus_pending;
+struct bus_held_event;
+
+struct bus {
+	struct loop *loop;
+	struct metrics *metrics;
+	const char *actor;
+	bool has_security;
+	char public_key[BUS_KEY_TEXT_BYTES];
+	char secret_key[BUS_KEY_TEXT_BYTES];
+	char zap_domain[BUS_ZAP_DOMAIN_BYTES];
+	char bound_endpoint[BUS_ENDPOINT_BYTES];
+
+	struct bus_drops drops;
+	struct bus_deadlines deadlines;
+	struct bus_arena arena; /* of the message in hand */
+	uint8_t scratch[BUS_MESSAGE_MAX_BYTES];
+	uint64_t random[2]; /* state of bus_random */
+
+	struct bus_server *servers;
+	struct bus_peer *peers;
+	struct bus_publisher *publishers;
+	struct bus_subscription *subscriptions;
+
+	/* Group commit: what waits for it. */
+	bool batch_is_open;
+	struct bus_call *first_held, **last_held;
+	struct bus_held_event *first_event, **last_event;
+
+	/* Calls that failed inside their stub; their closures run from this timer. */
+	struct bus_pending *first_failed, **last_failed;
+	struct loop_timer *failed_timer;
+	uint64_t failed_round;
+};
+
+/* Not for secrets: trace ids, epochs. */
+uint64_t bus_random(struct bus *bus);
+
+void bus_result_set(struct bus_result *result, enum bus_status status, const char *code,
+		    const char *field, uint32_t retry_after_sec);
+
+/* What -errno of bus_message_check means to the one who asked. */
+void bus_result_from_check(struct bus_result *result, int error);
+
+/* Packs a head; 0 when it would not fit. */
+size_t bus_head_pack(const ProtobufCMessage *head, uint8_t ret_bytes[BUS_HEAD_MAX_BYTES]);
+
+/* ---- server ---- */
+
+struct bus_server {
+	struct bus *bus;
+	enum bus_transport transport;
+	zsock_t *socket;
+	void *handle;
+	struct loop_zsock *watch;
+	bool draining; /* the loop looks at the socket again by itself */
+	ProtobufCService *service;
+	struct bus_batch batch;
+	struct bus_tally tally;
+	struct bus_sightings sightings;
+	struct bus_call *calls; /* not yet answered, or running, or held */
+	size_t n_calls;
+	struct bus_server *next;
+};
+
+enum bus_call_state {
+	BUS_CALL_OPEN,
+	BUS_CALL_ANSWERED, /* the reply was sent or is held */
+	BUS_CALL_EXPIRED,  /* the bus answered; the handler still owes us its answer */
+};
+
+struct bus_call {
+	struct bus_server *server;
+	enum bus_call_state state;
+	bool running; /* inside its handler */
+	unsigned method;
+	uint64_t correlation;
+	int64_t received_us;
+	struct bus_deadline deadline; /* queued when the handler returned without an answer */
+	uint8_t trace[BUS_TRACE_RAW_BYTES];
+	char trace_text[BUS_TRACE_BYTES];
+	char peer[BUS_PEER_NAME_BYTES];
+	zmq_msg_t routing_id;
+	zmq_msg_t body; /* until the handler ran */
+	struct bus_call *next, *previous;
+
+	struct bus_result result; /* while held: the reply */
+	uint8_t *reply;
+	size_t reply_bytes;
+	struct bus_call *next_held;
+};
+
+/* A copy of the ids is taken; the body is moved. */
+struct bus_call *bus_call_new(struct bus_server *server, struct bus_frames *frames,
+			      const Boson__Bus__RequestHead *head, unsigned method);
+void bus_call_free(struct bus_call *call);
+
+/* What the handler gets as its closure. */
+void bus_call_closure(const ProtobufCMessage *reply, void *closure_data);
+void bus_call_answer(struct bus_call *call, const struct bus_result *result,
+		     const ProtobufCMessage *reply);
+void bus_call_expire(struct bus_call *call);
+
+/* Sends all held replies; when the commit failed, each says so instead. */
+void bus_calls_flush(struct bus *bus, bool committed);
+
+void bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
+		     const struct bus_result *result, const void *body, size_t n);
+void bus_server_free(struct bus_server *server);
+
+/* ---- client ---- */
+
+enum bus_peer_state {
+	BUS_PEER_CONNECTING, /* never yet up: calls wait for it */
+	BUS_PEER_UP,
+	BUS_PEER_DOWN, /* calls fail at once */
+};
+
+struct bus_monitor {
+	zsock_t *socket; /* PAIR that tells of the connection; NULL on inproc */
+	struct loop_zsock *watch;
+};
+
+struct bus_peer {
+	ProtobufCService service; /* first: the stubs get a pointer to it */
+	struct bus *bus;
+	enum bus_transport transport;
+	enum bus_peer_state state;
+	char endpoint[BUS_ENDPOINT_BYTES];
+	zsock_t *socket;
+	void *handle;
+	struct loop_zsock *watch;
+	struct bus_monitor monitor;
+	int64_t told_ms; /* the monitor last said something, or we connected anew */
+	bool heard;	 /* a reply came on this inproc connection */
+	bool closing;	 /* no socket any more; freed when nothing is pending */
+	unsigned busy;	 /* closures of ours that we stand in */
+	struct bus_tally tally;
+	struct bus_result result; /* for bus_peer_result */
+	uint32_t next_timeout_ms;
+	char next_trace[BUS_TRACE_BYTES];
+	uint64_t sequence;
+	struct bus_pending **slots, *free_slots;
+	size_t n_slots, capacity, n_pending, n_sent;
+	struct bus_pending *first_waiting, **last_waiting; /* for the first connection */
+	size_t n_waiting;
+	struct bus_peer *next;
+};
+
+enum bus_pending_state {
+	BUS_PENDING_FREE,
+	BUS_PENDING_WAITING, /* on the peer's waiting list */
+	BUS_PENDING_SENT,
+	BUS_PENDING_FAILED, /* on the bus's failed list */
+};
+
+struct bus_pending {
+	struct bus_peer *peer;
+	enum bus_pending_state state;
+	uint32_t slot; /* low bits of the correlation id; UINT32_MAX: none, cannot be sent */
+	uint64_t correlation;
+	unsigned method;
+	ProtobufCClosure closure;
+	bus_ping_fn ping; /* instead of method and closure */
+	void *arg;
+	int64_t asked_us;
+	struct bus_deadline deadline;
+	uint8_t trace[BUS_TRACE_RAW_BYTES];
+	uint8_t *body; /* while waiting */
+	size_t body_bytes;
+	enum bus_status fail_status; /* when failed */
+	const char *fail_code;
+	uint64_t fail_round;
+	struct bus_pending *next; /* on whichever list */
+};
+
+/* Tells the peer what the monitor saw. Closures may run, and free it. */
+void bus_peer_is_up(struct bus_peer *peer);
+void bus_peer_is_down(struct bus_peer *peer);
+
+int bus_monitor_start(struct bus_peer *peer);
+void bus_monitor_stop(struct bus_peer *peer);
+
+/* Fails what is pending and frees all peers. */
+void bus_peers_fini(struct bus *bus);
+
+/* ---- events ---- */
+
+/* Sends the events of the batch, or drops them. */
+void bus_events_flush(struct bus *bus, bool committed);
+void bus_publisher_free(struct bus_publisher *publisher);

@@ -1,0 +1,237 @@
+/*
+ * bus_publisher: an XPUB. Frames: [topic][EventHead][body]; a topic is a message's full name, and
+ * its events are numbered. A hello says the last number of a topic: to each new subscriber at once,
+ * and to all once a second, so that who missed the last event soon knows.
+ */
+#include "bus/bus_inside.h"
+
+#include "log/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOPIC_MAX_BYTES = 128 };
+
+struct topic {
+	const ProtobufCMessageDescriptor *type;
+	uint64_t sequence; /* of the last event */
+	struct metric *sent;
+	struct topic *next;
+};
+
+struct bus_publisher {
+	struct bus *bus;
+	zsock_t *socket;
+	void *handle;
+	struct loop_zsock *watch;
+	struct loop_timer *hello_timer;
+	uint64_t epoch;
+	struct topic *topics; /* one for each type of event that was published */
+	struct bus_publisher *next;
+};
+
+/* An event that waits for its batch to be committed. */
+struct bus_held_event {
+	struct bus_publisher *publisher;
+	struct topic *topic;
+	struct bus_held_event *next;
+	size_t n;
+	uint8_t bytes[];
+};
+
+static int
+send_head(struct bus_publisher *publisher, const char *name, size_t name_bytes, uint64_t sequence,
+	  const struct bus_bytes *body)
+{
+	Boson__Bus__EventHead head = BOSON__BUS__EVENT_HEAD__INIT;
+	uint8_t bytes[BUS_HEAD_MAX_BYTES];
+
+	head.version = BUS_VERSION;
+	head.epoch = publisher->epoch;
+	head.sequence = sequence;
+	head.has_hello = head.hello = body == NULL;
+	struct bus_bytes parts[3] = { { name, name_bytes },
+				      { bytes, bus_head_pack(&head.base, bytes) } };
+	if (body)
+		parts[2] = *body;
+	int r = bus_frames_send(publisher->handle, parts, body ? 3 : 2);
+	loop_zsock_check(publisher->watch);
+	return r;
+}
+
+/* A subscriber that does not read loses events, and learns of it by their numbers. */
+static int
+send_event(struct bus_publisher *publisher, struct topic *topic, const void *bytes, size_t n)
+{
+	const char *name = topic->type->name;
+	struct bus_bytes body = { bytes, n };
+
+	metric_add(topic->sent, 1);
+	return send_head(publisher, name, strlen(name), ++topic->sequence, &body);
+}
+
+static void
+on_hello_timer(struct loop *loop, void *arg)
+{
+	struct bus_publisher *publisher = arg;
+
+	(void)loop;
+	for (struct topic *topic = publisher->topics; topic; topic = topic->next)
+		send_head(publisher, topic->type->name, strlen(topic->type->name), topic->sequence,
+			  NULL);
+}
+
+static uint64_t
+sequence_of(const struct bus_publisher *publisher, const char *name, size_t n)
+{
+	for (const struct topic *topic = publisher->topics; topic; topic = topic->next) {
+		if (strlen(topic->type->name) == n && memcmp(topic->type->name, name, n) == 0)
+			return topic->sequence;
+	}
+	return 0;
+}
+
+/* XPUB hears [1 topic] from a new subscriber, [0 topic] from one that leaves. */
+static void
+on_readable(struct loop *loop, zsock_t *socket, void *arg)
+{
+	struct bus_publisher *publisher = arg;
+	struct bus_frames frames;
+
+	(void)loop, (void)socket;
+	if (bus_frames_recv(publisher->handle, &frames) < 0)
+		return;
+	const char *bytes = zmq_msg_data(&frames.part[0]);
+	size_t n = zmq_msg_size(&frames.part[0]);
+	if (frames.n == 1 && n > 1 && n <= TOPIC_MAX_BYTES + 1 && bytes[0] == 1)
+		send_head(publisher, bytes + 1, n - 1, sequence_of(publisher, bytes + 1, n - 1),
+			  NULL);
+	bus_frames_close(&frames);
+}
+
+static struct topic *
+topic_get(struct bus_publisher *publisher, const ProtobufCMessageDescriptor *type)
+{
+	struct topic *topic = publisher->topics;
+	char labels[TOPIC_MAX_BYTES + 48];
+
+	while (topic && topic->type != type)
+		topic = topic->next;
+	if (topic)
+		return topic;
+	topic = calloc(1, sizeof(*topic));
+	if (!topic)
+		return NULL;
+	snprintf(labels, sizeof(labels), "direction=\"out\",type=\"%s\"", type->short_name);
+	topic->type = type;
+	topic->sent = metrics_counter(publisher->bus->metrics, "bus_events_total", labels,
+				      "Events sent and received.");
+	topic->next = publisher->topics;
+	publisher->topics = topic;
+	return topic;
+}
+
+static int
+hold_event(struct bus_publisher *publisher, struct topic *topic, const void *bytes, size_t n)
+{
+	struct bus *bus = publisher->bus;
+	struct bus_held_event *held = malloc(sizeof(*held) + n);
+
+	if (!held)
+		return -ENOMEM;
+	held->publisher = publisher;
+	held->topic = topic;
+	held->next = NULL;
+	held->n = n;
+	memcpy(held->bytes, bytes, n);
+	*bus->last_event = held;
+	bus->last_event = &held->next;
+	return 0;
+}
+
+int
+bus_publish(struct bus_publisher *publisher, const ProtobufCMessage *event)
+{
+	struct bus *bus = publisher->bus;
+	size_t n = protobuf_c_message_get_packed_size(event);
+
+	if (n > BUS_MESSAGE_MAX_BYTES) {
+		log_error("event_too_large", "type=%s bytes=%zu", event->descriptor->short_name, n);
+		return -EMSGSIZE;
+	}
+	struct topic *topic = topic_get(publisher, event->descriptor);
+	if (!topic)
+		return -ENOMEM;
+	protobuf_c_message_pack(event, bus->scratch);
+	if (bus->batch_is_open)
+		return hold_event(publisher, topic, bus->scratch, n);
+	return send_event(publisher, topic, bus->scratch, n);
+}
+
+void
+bus_events_flush(struct bus *bus, bool committed)
+{
+	struct bus_held_event *next = bus->first_event;
+
+	bus->first_event = NULL;
+	bus->last_event = &bus->first_event;
+	while (next) {
+		struct bus_held_event *held = next;
+		next = held->next;
+		if (committed)
+			send_event(held->publisher, held->topic, held->bytes, held->n);
+		else
+			bus_drop(bus, BUS_DROP_UNCOMMITTED, held->topic->type->short_name);
+		free(held);
+	}
+}
+
+int
+bus_publisher_new(struct bus *bus, const char *endpoint, struct bus_publisher **ret)
+{
+	struct bus_publisher *publisher = calloc(1, sizeof(*publisher));
+	int r;
+
+	if (!publisher)
+		return -ENOMEM;
+	publisher->bus = bus;
+	publisher->epoch = bus_random(bus);
+	publisher->next = bus->publishers;
+	bus->publishers = publisher;
+	r = bus_socket_bind(bus, ZMQ_XPUB, endpoint, &publisher->socket);
+	if (r < 0)
+		goto fail;
+	publisher->handle = zsock_resolve(publisher->socket);
+	r = loop_zsock_add(bus->loop, publisher->socket, on_readable, publisher, &publisher->watch);
+	if (r == 0)
+		r = loop_timer_start(bus->loop, BUS_HELLO_MS, BUS_HELLO_MS, on_hello_timer,
+				     publisher, &publisher->hello_timer);
+	if (r < 0)
+		goto fail;
+	*ret = publisher;
+	return 0;
+fail:
+	bus_publisher_free(publisher);
+	return r;
+}
+
+void
+bus_publisher_free(struct bus_publisher *publisher)
+{
+	struct bus_publisher **at = &publisher->bus->publishers;
+
+	while (*at != publisher)
+		at = &(*at)->next;
+	*at = publisher->next;
+	loop_timer_stop(&publisher->hello_timer);
+	loop_zsock_remove(&publisher->watch);
+	zsock_destroy(&publisher->socket);
+	while (publisher->topics) {
+		struct topic *topic = publisher->topics;
+		publisher->topics = topic->next;
+		free(topic);
+	}
+	free(publisher);
+}

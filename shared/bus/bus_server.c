@@ -1,0 +1,308 @@
+/*
+ * bus_server: a ROUTER that takes requests in batches, has each handled, and sends the replies when
+ * the batch is committed. Frames: [routing id][RequestHead][body].
+ *
+ * A peer that sends what is no request is answered where a correlation id could be read, else
+ * counted; what other peers sent is handled all the same.
+ */
+#include "bus/bus_inside.h"
+
+#include "bus/bus_check.h"
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REQUEST_PARTS = 3 };
+
+void
+bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
+		const struct bus_result *result, const void *body, size_t n)
+{
+	Boson__Bus__ReplyHead head = BOSON__BUS__REPLY_HEAD__INIT;
+	uint8_t bytes[BUS_HEAD_MAX_BYTES];
+
+	head.version = BUS_VERSION;
+	head.correlation = correlation;
+	if (result->status != BUS_OK) {
+		head.has_status = true;
+		head.status = result->status;
+		head.code = result->code[0] ? (char *)(uintptr_t)result->code : NULL;
+		head.field = result->field[0] ? (char *)(uintptr_t)result->field : NULL;
+		head.has_retry_after_sec = result->retry_after_sec > 0;
+		head.retry_after_sec = result->retry_after_sec;
+	}
+	struct bus_bytes parts[] = {
+		{ zmq_msg_data(routing_id), zmq_msg_size(routing_id) },
+		{ bytes, bus_head_pack(&head.base, bytes) },
+		{ body, n },
+	};
+	int r = bus_frames_send(server->handle, parts, 3);
+	if (r < 0)
+		bus_drop(server->bus, r == -EAGAIN ? BUS_DROP_PEER_FULL : BUS_DROP_PEER_GONE,
+			 server->bus->actor);
+	if (!server->draining)
+		loop_zsock_check(server->watch);
+}
+
+static void
+reject(struct bus_server *server, struct bus_frames *frames, uint64_t correlation,
+       enum bus_status status, const char *code)
+{
+	struct bus_result result;
+
+	bus_result_set(&result, status, code, NULL, 0);
+	bus_server_send(server, &frames->part[0], correlation, &result, NULL, 0);
+	bus_tally_add(&server->tally, UINT32_MAX, status, 0);
+}
+
+/* "boson.relay.Relay/OpenSession" to its index, or -1. */
+static int
+find_method(const struct bus_server *server, const char *name)
+{
+	const ProtobufCServiceDescriptor *service = server->service->descriptor;
+	size_t n = strlen(service->name);
+
+	if (!name || strncmp(name, service->name, n) != 0 || name[n] != '/')
+		return -1;
+	const ProtobufCMethodDescriptor *method =
+		protobuf_c_service_descriptor_get_method_by_name(service, name + n + 1);
+	return method ? (int)(method - service->methods) : -1;
+}
+
+/* The call to run, or NULL when the request has already found its end. */
+static struct bus_call *
+admit_request(struct bus_server *server, struct bus_frames *frames,
+	      const Boson__Bus__RequestHead *head)
+{
+	struct bus_result ok = { .status = BUS_OK };
+
+	if (!bus_sighting_is_new(&server->sightings, zmq_msg_data(&frames->part[0]),
+				 zmq_msg_size(&frames->part[0]), head->correlation)) {
+		bus_drop(server->bus, BUS_DROP_DUPLICATE, server->bus->actor);
+		return NULL;
+	}
+	if (head->version != BUS_VERSION) {
+		reject(server, frames, head->correlation, BUS_INVALID, "unsupported_version");
+		return NULL;
+	}
+	if (head->has_ping && head->ping) {
+		bus_server_send(server, &frames->part[0], head->correlation, &ok, NULL, 0);
+		return NULL;
+	}
+	int method = find_method(server, head->method);
+	if (method < 0) {
+		reject(server, frames, head->correlation, BUS_INTERNAL, "unknown_method");
+		return NULL;
+	}
+	struct bus_call *call = NULL;
+	if (server->n_calls < BUS_PENDING_MAX)
+		call = bus_call_new(server, frames, head, (unsigned)method);
+	if (!call)
+		reject(server, frames, head->correlation, BUS_UNAVAILABLE, "server_full");
+	return call;
+}
+
+static struct bus_call *
+admit(struct bus_server *server, struct bus_frames *frames)
+{
+	struct bus *bus = server->bus;
+	ProtobufCMessage *head = NULL;
+	struct bus_call *call = NULL;
+
+	if (frames->n != REQUEST_PARTS) {
+		bus_drop(bus, BUS_DROP_PARTS, bus->actor);
+		return NULL;
+	}
+	if (server->transport == BUS_TCP && !zmq_msg_gets(&frames->part[1], "User-Id")) {
+		bus_drop(bus, BUS_DROP_STRANGER, bus->actor);
+		return NULL;
+	}
+	size_t n = zmq_msg_size(&frames->part[1]);
+	if (n <= BUS_HEAD_MAX_BYTES &&
+	    bus_check_unpack(&boson__bus__request_head__descriptor, &bus->arena.allocator,
+			     zmq_msg_data(&frames->part[1]), n, &head) == 0)
+		call = admit_request(server, frames, (Boson__Bus__RequestHead *)head);
+	else
+		bus_drop(bus, BUS_DROP_ENVELOPE, bus->actor);
+	bus_arena_reset(&bus->arena);
+	return call;
+}
+
+static void
+run_handler(struct bus_server *server, struct bus_call *call)
+{
+	const ProtobufCMethodDescriptor *method =
+		&server->service->descriptor->methods[call->method];
+	struct bus *bus = server->bus;
+	ProtobufCMessage *input = NULL;
+	struct bus_result result;
+
+	call->running = true;
+	int r = bus_check_unpack(method->input, &bus->arena.allocator, zmq_msg_data(&call->body),
+				 zmq_msg_size(&call->body), &input);
+	if (r == 0) {
+		server->service->invoke(server->service, call->method, input, bus_call_closure,
+					call);
+	} else {
+		bus_result_from_check(&result, r);
+		bus_call_answer(call, &result, NULL);
+	}
+	bus_arena_reset(&bus->arena);
+	call->running = false;
+}
+
+static void
+run_call(struct bus_server *server, struct bus_call *call)
+{
+	struct bus *bus = server->bus;
+
+	if (call->deadline.due_ms <= clock_monotonic_ms()) {
+		bus_call_expire(call); /* nobody waits for it, so it has no effect */
+		bus_call_free(call);
+		return;
+	}
+	run_handler(server, call);
+	if (call->state == BUS_CALL_ANSWERED) {
+		if (!bus->batch_is_open)
+			bus_call_free(call);
+		return;
+	}
+	zmq_msg_close(&call->body);
+	zmq_msg_init(&call->body);
+	/* Out of memory: it stays, without a deadline of ours; the caller has its own. */
+	if (bus_deadline_add(&bus->deadlines, &call->deadline) < 0)
+		log_error("call_without_deadline", "method=%u", call->method);
+}
+
+static bool
+begin_batch(struct bus_server *server)
+{
+	const struct bus_batch *batch = &server->batch;
+
+	server->bus->batch_is_open = batch->begin || batch->commit;
+	if (!batch->begin)
+		return true;
+	int r = batch->begin(batch->arg);
+	if (r < 0)
+		log_error("batch_begin_failed", "error=%s", strerrordesc_np(-r));
+	return r >= 0;
+}
+
+static void
+end_batch(struct bus_server *server, bool begun)
+{
+	struct bus *bus = server->bus;
+	bool committed = begun;
+
+	if (!bus->batch_is_open)
+		return;
+	if (begun && server->batch.commit) {
+		int r = server->batch.commit(server->batch.arg);
+		committed = r >= 0;
+		if (r < 0)
+			log_error("batch_commit_failed", "error=%s", strerrordesc_np(-r));
+	}
+	bus->batch_is_open = false;
+	bus_calls_flush(bus, committed);
+	bus_events_flush(bus, committed);
+}
+
+static void
+run_batch(struct bus_server *server, struct bus_call **calls, size_t n)
+{
+	struct bus_result failed;
+
+	bus_result_set(&failed, BUS_UNAVAILABLE, "store_failed", NULL, 0);
+	bool begun = begin_batch(server);
+	for (size_t i = 0; i < n; i++) {
+		if (begun)
+			run_call(server, calls[i]);
+		else
+			bus_call_answer(calls[i], &failed, NULL);
+	}
+	end_batch(server, begun);
+}
+
+static void
+on_readable(struct loop *loop, zsock_t *socket, void *arg)
+{
+	struct bus_server *server = arg;
+	struct bus_call *calls[BUS_BATCH_MAX];
+	struct bus_frames frames;
+	size_t n = 0;
+
+	(void)loop, (void)socket;
+	server->draining = true;
+	for (int taken = 0; taken < BUS_BATCH_MAX; taken++) {
+		if (bus_frames_recv(server->handle, &frames) < 0)
+			break;
+		calls[n] = admit(server, &frames);
+		n += calls[n] != NULL;
+		bus_frames_close(&frames);
+	}
+	if (n > 0)
+		run_batch(server, calls, n);
+	server->draining = false;
+}
+
+static int
+server_open(struct bus_server *server, const char *endpoint)
+{
+	struct bus *bus = server->bus;
+	int r = bus_transport_of(endpoint, &server->transport);
+
+	if (r == 0)
+		r = bus_tally_init(&server->tally, bus->metrics, server->service->descriptor,
+				   BUS_SIDE_SERVER);
+	if (r == 0)
+		r = bus_socket_bind(bus, ZMQ_ROUTER, endpoint, &server->socket);
+	if (r < 0)
+		return r;
+	server->handle = zsock_resolve(server->socket);
+	return loop_zsock_add(bus->loop, server->socket, on_readable, server, &server->watch);
+}
+
+int
+bus_serve(struct bus *bus, const char *endpoint, ProtobufCService *service,
+	  const struct bus_batch *batch)
+{
+	struct bus_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->bus = bus;
+	server->service = service;
+	server->sightings.seed = bus_random(bus);
+	if (batch)
+		server->batch = *batch;
+	int r = server_open(server, endpoint);
+	if (r < 0) {
+		bus_server_free(server);
+		return r;
+	}
+	server->next = bus->servers;
+	bus->servers = server;
+	return 0;
+}
+
+void
+bus_server_free(struct bus_server *server)
+{
+	struct bus_result stopping;
+
+	bus_result_set(&stopping, BUS_UNAVAILABLE, "stopping", NULL, 0);
+	while (server->calls) {
+		struct bus_call *call = server->calls;
+		if (call->state == BUS_CALL_OPEN)
+			bus_call_answer(call, &stopping, NULL);
+		else
+			bus_call_free(call);
+	}
+	loop_zsock_remove(&server->watch);
+	zsock_destroy(&server->socket);
+	bus_tally_fini(&server->tally);
+	free(server);
+}
