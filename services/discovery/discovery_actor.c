@@ -56,7 +56,7 @@ expire(struct loop *loop, void *arg)
 		metric_add(discovery->went_offline, 1);
 		discovery_tell_node(discovery, node);
 	}
-	while ((relay = relays_expire(&discovery->relays, now_ms)) != NULL) {
+	while ((relay = discovery_relays_expire(&discovery->relays, now_ms)) != NULL) {
 		log_warn("relay_silent", "relay=%s", relay->id);
 		discovery_tell_relay(discovery, relay, true);
 		boson__common__relay__free_unpacked(relay, NULL);
@@ -204,7 +204,7 @@ read_config(struct discovery *discovery)
 
 		server->port = STUN_PORT;
 		if (discovery->stun_count == DISCOVERY_STUN_SERVERS_MAX ||
-		    check_split_host_port(*stun, server->host, &server->port) != 0) {
+		    discovery_check_split_host_port(*stun, server->host, &server->port) != 0) {
 			log_error("config_bad", "key=discovery.stun_servers value=%s", *stun);
 			return EX_CONFIG;
 		}
@@ -274,7 +274,7 @@ stop(void *state)
 	while (more && save_batch(discovery, &more) == 0)
 		;
 	registry_fini(&discovery->registry);
-	relays_fini(&discovery->relays);
+	discovery_relays_fini(&discovery->relays);
 	cache_close(&discovery->nonces);
 	ticket_signer_free(&discovery->signer);
 	store_close(&discovery->store);

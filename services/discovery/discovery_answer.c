@@ -11,8 +11,8 @@ void
 discovery_relay_servers_fill(const struct discovery *discovery, struct discovery_relay_servers *ret)
 {
 	const Boson__Common__Relay *picked[DISCOVERY_RELAY_SERVERS_MAX];
-	size_t n = relays_pick(&discovery->relays, discovery->relay_group, picked,
-			       DISCOVERY_RELAY_SERVERS_MAX);
+	size_t n = discovery_relays_pick(&discovery->relays, discovery->relay_group, picked,
+					 DISCOVERY_RELAY_SERVERS_MAX);
 
 	ret->count = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -21,7 +21,8 @@ discovery_relay_servers_fill(const struct discovery *discovery, struct discovery
 		const char *protocol;
 		unsigned int port;
 
-		if (check_split_endpoint(picked[i]->relay_endpoint, &protocol, host, &port) != 0)
+		if (discovery_check_split_endpoint(picked[i]->relay_endpoint, &protocol, host,
+						   &port) != 0)
 			continue;
 		boson__discovery__register_reply__relay_server__init(server);
 		server->id = picked[i]->id;

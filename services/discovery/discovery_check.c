@@ -22,7 +22,7 @@ is_within(double value, double min, double max)
 }
 
 bool
-check_is_country(const char *text)
+discovery_check_is_country(const char *text)
 {
 	return strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' &&
 	       text[1] <= 'Z';
@@ -64,8 +64,8 @@ check_identity(const char *node_id, const char *public_key, struct check_problem
 }
 
 int
-check_challenge(const Boson__Discovery__ChallengeRequest *request,
-		struct check_problem *ret_problem)
+discovery_check_challenge(const Boson__Discovery__ChallengeRequest *request,
+			  struct check_problem *ret_problem)
 {
 	int error = check_identity(request->node_id, request->public_key, ret_problem);
 
@@ -79,12 +79,12 @@ check_challenge(const Boson__Discovery__ChallengeRequest *request,
 static int
 check_network(const Boson__Discovery__NetworkInfo *network, struct check_problem *ret_problem)
 {
-	if (network->ipv4 != NULL && !check_is_node_address(network->ipv4, false))
+	if (network->ipv4 != NULL && !discovery_check_is_node_address(network->ipv4, false))
 		return problem(ret_problem, "address", "networkInfo.ipv4");
-	if (network->ipv6 != NULL && !check_is_node_address(network->ipv6, true))
+	if (network->ipv6 != NULL && !discovery_check_is_node_address(network->ipv6, true))
 		return problem(ret_problem, "address", "networkInfo.ipv6");
 	if (network->stun_mapped_address != NULL &&
-	    !check_is_mapped_address(network->stun_mapped_address))
+	    !discovery_check_is_mapped_address(network->stun_mapped_address))
 		return problem(ret_problem, "address", "networkInfo.stunMappedAddress");
 	if (network->has_local_port && (network->local_port == 0 || network->local_port > 65535))
 		return problem(ret_problem, "field", "networkInfo.localPort");
@@ -118,7 +118,7 @@ check_capabilities(const Boson__Discovery__Capabilities *capabilities,
 static int
 check_location(const Boson__Common__Location *location, struct check_problem *ret_problem)
 {
-	if (location->country != NULL && !check_is_country(location->country))
+	if (location->country != NULL && !discovery_check_is_country(location->country))
 		return problem(ret_problem, "field", "location.country");
 	if (location->region != NULL && !is_plain_text(location->region, CHECK_REGION_MAX_BYTES))
 		return problem(ret_problem, "field", "location.region");
@@ -151,7 +151,8 @@ check_metrics(const Boson__Discovery__NodeMetrics *metrics, struct check_problem
 }
 
 int
-check_register(const Boson__Discovery__RegisterRequest *request, struct check_problem *ret_problem)
+discovery_check_register(const Boson__Discovery__RegisterRequest *request,
+			 struct check_problem *ret_problem)
 {
 	int error = check_identity(request->node_id, request->public_key, ret_problem);
 
@@ -173,8 +174,8 @@ check_register(const Boson__Discovery__RegisterRequest *request, struct check_pr
 }
 
 int
-check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
-		struct check_problem *ret_problem)
+discovery_check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
+			  struct check_problem *ret_problem)
 {
 	uint8_t id[UUID_BYTES];
 
@@ -198,7 +199,7 @@ is_bus_endpoint(const char *text)
 }
 
 int
-check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem)
+discovery_check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem)
 {
 	char host[CHECK_HOST_BYTES];
 	const char *protocol;
@@ -209,7 +210,7 @@ check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem
 	if (relay->region != NULL && !is_plain_text(relay->region, CHECK_REGION_MAX_BYTES))
 		return problem(ret_problem, "field", "region");
 	if (relay->relay_endpoint == NULL ||
-	    check_split_endpoint(relay->relay_endpoint, &protocol, host, &port) != 0)
+	    discovery_check_split_endpoint(relay->relay_endpoint, &protocol, host, &port) != 0)
 		return problem(ret_problem, "field", "relayEndpoint");
 	if (relay->udp_endpoint != NULL &&
 	    !is_plain_text(relay->udp_endpoint, CHECK_ENDPOINT_MAX_BYTES))

@@ -28,28 +28,29 @@ struct check_problem {
 };
 
 /* Each: 0, or -EINVAL and *ret_problem. */
-int check_challenge(const Boson__Discovery__ChallengeRequest *request,
-		    struct check_problem *ret_problem);
-int check_register(const Boson__Discovery__RegisterRequest *request,
-		   struct check_problem *ret_problem);
-int check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
-		    struct check_problem *ret_problem);
-int check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem);
+int discovery_check_challenge(const Boson__Discovery__ChallengeRequest *request,
+			      struct check_problem *ret_problem);
+int discovery_check_register(const Boson__Discovery__RegisterRequest *request,
+			     struct check_problem *ret_problem);
+int discovery_check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
+			      struct check_problem *ret_problem);
+int discovery_check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem);
 
 /* Two letters A to Z, as in ISO 3166-1. */
-bool check_is_country(const char *text);
+bool discovery_check_is_country(const char *text);
 
 /* An address of the asked family that a node may call its own: private ones may, loopback,
  * link-local, multicast, unspecified and class E may not. */
-bool check_is_node_address(const char *text, bool want_ipv6);
+bool discovery_check_is_node_address(const char *text, bool want_ipv6);
 
 /* "a.b.c.d", "a.b.c.d:port", "v6" or "[v6]:port", under the same rule. */
-bool check_is_mapped_address(const char *text);
+bool discovery_check_is_mapped_address(const char *text);
 
 /* "host", "host:port", "[v6]" or "[v6]:port"; without a port *port stays. 0 or -EINVAL. */
-int check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES], unsigned int *port);
+int discovery_check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES],
+				    unsigned int *port);
 
 /* Splits "wss://host[:port]" or "ws://..."; the scheme is ret_protocol, a static string. 0 or
  * -EINVAL, also for a path, a user or an empty host. */
-int check_split_endpoint(const char *url, const char **ret_protocol,
-			 char ret_host[CHECK_HOST_BYTES], unsigned int *ret_port);
+int discovery_check_split_endpoint(const char *url, const char **ret_protocol,
+				   char ret_host[CHECK_HOST_BYTES], unsigned int *ret_port);

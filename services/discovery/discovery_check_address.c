@@ -17,7 +17,7 @@ is_unspecified_or_class_e(const struct in6_addr *address)
 }
 
 bool
-check_is_node_address(const char *text, bool want_ipv6)
+discovery_check_is_node_address(const char *text, bool want_ipv6)
 {
 	bool is_ipv6 = strchr(text, ':') != NULL;
 	struct in6_addr address;
@@ -57,7 +57,8 @@ parse_port(const char *text, unsigned int *ret_port)
 }
 
 int
-check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES], unsigned int *port)
+discovery_check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES],
+				unsigned int *port)
 {
 	const char *end;
 	size_t n;
@@ -85,7 +86,7 @@ check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES], unsigne
 }
 
 bool
-check_is_mapped_address(const char *text)
+discovery_check_is_mapped_address(const char *text)
 {
 	char host[CHECK_HOST_BYTES];
 	const char *colon = strchr(text, ':');
@@ -95,15 +96,15 @@ check_is_mapped_address(const char *text)
 		return false;
 	/* A bare IPv6 address has colons of its own. */
 	if (text[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL)
-		return check_is_node_address(text, true);
-	if (check_split_host_port(text, host, &port) != 0)
+		return discovery_check_is_node_address(text, true);
+	if (discovery_check_split_host_port(text, host, &port) != 0)
 		return false;
-	return check_is_node_address(host, text[0] == '[');
+	return discovery_check_is_node_address(host, text[0] == '[');
 }
 
 int
-check_split_endpoint(const char *url, const char **ret_protocol, char ret_host[CHECK_HOST_BYTES],
-		     unsigned int *ret_port)
+discovery_check_split_endpoint(const char *url, const char **ret_protocol,
+			       char ret_host[CHECK_HOST_BYTES], unsigned int *ret_port)
 {
 	static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					      "0123456789.-:[]";
@@ -122,7 +123,7 @@ check_split_endpoint(const char *url, const char **ret_protocol, char ret_host[C
 	url += strlen(protocol) + 3;
 	if (strnlen(url, CHECK_ENDPOINT_MAX_BYTES + 1) > CHECK_ENDPOINT_MAX_BYTES ||
 	    strspn(url, host_characters) != strlen(url) ||
-	    check_split_host_port(url, ret_host, &port) != 0)
+	    discovery_check_split_host_port(url, ret_host, &port) != 0)
 		return -EINVAL;
 	*ret_protocol = protocol;
 	*ret_port = port;

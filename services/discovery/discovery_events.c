@@ -19,7 +19,7 @@ discovery_tell_node(struct discovery *discovery, const struct registry_node *nod
 	Boson__Discovery__NodeChanged event = BOSON__DISCOVERY__NODE_CHANGED__INIT;
 	struct view view;
 
-	view_fill(&view, node, VIEW_INTERNAL);
+	discovery_view_fill(&view, node, VIEW_INTERNAL);
 	event.node = &view.node;
 	event.has_deleted = 1;
 	event.deleted = node->deleted;

@@ -70,7 +70,7 @@ on_challenge(Boson__Discovery__Discovery_Service *service,
 	uint8_t id[UUID_BYTES];
 	struct key key;
 
-	if (check_challenge(input, &problem) != 0) {
+	if (discovery_check_challenge(input, &problem) != 0) {
 		fail_problem(call, &problem);
 		return;
 	}
@@ -98,7 +98,7 @@ on_register_node(Boson__Discovery__Discovery_Service *service,
 {
 	struct check_problem problem;
 
-	if (check_register(input, &problem) != 0)
+	if (discovery_check_register(input, &problem) != 0)
 		fail_problem(call, &problem);
 	else
 		discovery_register(discovery_of(service), input, closure, call);
@@ -168,7 +168,7 @@ on_heartbeat(Boson__Discovery__Discovery_Service *service,
 	struct check_problem problem;
 	struct registry_node *node;
 
-	if (check_heartbeat(input, &problem) != 0) {
+	if (discovery_check_heartbeat(input, &problem) != 0) {
 		fail_problem(call, &problem);
 		return;
 	}
@@ -207,7 +207,7 @@ on_get_node(Boson__Discovery__Discovery_Service *service,
 	node = find_node(discovery_of(service), input->node_id, call);
 	if (node == NULL)
 		return;
-	view_fill(&view, node, VIEW_PUBLIC);
+	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	closure(&view.node, call);
 }
 
@@ -226,21 +226,21 @@ on_list_nodes(Boson__Discovery__Discovery_Service *service,
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
 		return;
 	}
-	if (page_filter_init(&filter, registry, input, &problem) != 0) {
+	if (discovery_page_filter_init(&filter, registry, input, &problem) != 0) {
 		fail_problem(call, &problem);
 		return;
 	}
-	if (page_init(&page, filter.limit) != 0) {
+	if (discovery_page_init(&page, filter.limit) != 0) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
 	}
-	reply.next_cursor = page_list(&page, registry, &filter);
+	reply.next_cursor = discovery_page_list(&page, registry, &filter);
 	reply.n_nodes = page.count;
 	reply.nodes = page.nodes;
 	reply.has_count = 1;
 	reply.count = (uint32_t)page.count;
 	closure(&reply, call);
-	page_fini(&page);
+	discovery_page_fini(&page);
 }
 
 struct deletion {
@@ -325,11 +325,12 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
-	if (check_relay(input, &problem) != 0) {
+	if (discovery_check_relay(input, &problem) != 0) {
 		fail_problem(call, &problem);
 		return;
 	}
-	error = relays_announce(&discovery->relays, input, clock_monotonic_ms(), &changed);
+	error = discovery_relays_announce(&discovery->relays, input, clock_monotonic_ms(),
+					  &changed);
 	if (error != 0) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "too_many_relays", 5);
 		return;
@@ -351,11 +352,11 @@ on_snapshot(Boson__Discovery__Discovery_Service *service,
 	struct page page;
 	size_t position;
 
-	if (page_position_parse(input->cursor, &position) != 0) {
+	if (discovery_page_position_parse(input->cursor, &position) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "cursor");
 		return;
 	}
-	if (page_init(&page, PAGE_SNAPSHOT_NODES) != 0) {
+	if (discovery_page_init(&page, PAGE_SNAPSHOT_NODES) != 0) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
 	}
@@ -366,11 +367,11 @@ on_snapshot(Boson__Discovery__Discovery_Service *service,
 		reply.relays = relays;
 		page.bytes = boson__discovery__snapshot_reply__get_packed_size(&reply);
 	}
-	reply.next_cursor = page_snapshot(&page, &discovery->registry, position);
+	reply.next_cursor = discovery_page_snapshot(&page, &discovery->registry, position);
 	reply.n_nodes = page.count;
 	reply.nodes = page.nodes;
 	closure(&reply, call);
-	page_fini(&page);
+	discovery_page_fini(&page);
 }
 
 const Boson__Discovery__Discovery_Service discovery_mailbox =

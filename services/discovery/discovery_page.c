@@ -9,7 +9,7 @@
 enum { NODE_OVERHEAD_BYTES = 4, POSITION_DIGITS_MAX = 9 };
 
 int
-page_init(struct page *page, size_t capacity)
+discovery_page_init(struct page *page, size_t capacity)
 {
 	memset(page, 0, sizeof(*page));
 	page->nodes = calloc(capacity, sizeof(*page->nodes));
@@ -17,12 +17,12 @@ page_init(struct page *page, size_t capacity)
 	page->capacity = capacity;
 	if (page->nodes != NULL && page->views != NULL)
 		return 0;
-	page_fini(page);
+	discovery_page_fini(page);
 	return -ENOMEM;
 }
 
 void
-page_fini(struct page *page)
+discovery_page_fini(struct page *page)
 {
 	free(page->nodes);
 	free(page->views);
@@ -38,7 +38,7 @@ add(struct page *page, const struct registry_node *node, enum view_audience audi
 
 	if (page->count == page->capacity)
 		return false;
-	view_fill(view, node, audience);
+	discovery_view_fill(view, node, audience);
 	n = boson__discovery__node__get_packed_size(&view->node) + NODE_OVERHEAD_BYTES;
 	if (page->bytes + n > PAGE_BYTES_MAX)
 		return false;
@@ -63,15 +63,15 @@ is_status(const char *text)
 }
 
 int
-page_filter_init(struct page_filter *filter, const struct registry *registry,
-		 const Boson__Discovery__ListNodesRequest *request,
-		 struct check_problem *ret_problem)
+discovery_page_filter_init(struct page_filter *filter, const struct registry *registry,
+			   const Boson__Discovery__ListNodesRequest *request,
+			   struct check_problem *ret_problem)
 {
 	memset(filter, 0, sizeof(*filter));
 	filter->limit = request->has_limit ? request->limit : PAGE_LIST_DEFAULT;
 	if (filter->limit == 0 || filter->limit > PAGE_LIST_MAX)
 		return problem(ret_problem, "range", "limit");
-	if (request->country != NULL && !check_is_country(request->country))
+	if (request->country != NULL && !discovery_check_is_country(request->country))
 		return problem(ret_problem, "field", "country");
 	if (request->status != NULL && !is_status(request->status))
 		return problem(ret_problem, "field", "status");
@@ -107,7 +107,8 @@ is_wanted(const struct registry_node *node, const struct page_filter *filter)
 }
 
 char *
-page_list(struct page *page, const struct registry *registry, const struct page_filter *filter)
+discovery_page_list(struct page *page, const struct registry *registry,
+		    const struct page_filter *filter)
 {
 	size_t end = registry->count;
 	size_t at;
@@ -125,7 +126,7 @@ page_list(struct page *page, const struct registry *registry, const struct page_
 }
 
 char *
-page_snapshot(struct page *page, const struct registry *registry, size_t position)
+discovery_page_snapshot(struct page *page, const struct registry *registry, size_t position)
 {
 	size_t at = position;
 
@@ -139,7 +140,7 @@ page_snapshot(struct page *page, const struct registry *registry, size_t positio
 }
 
 int
-page_position_parse(const char *cursor, size_t *ret_position)
+discovery_page_position_parse(const char *cursor, size_t *ret_position)
 {
 	size_t position = 0;
 	size_t n = cursor == NULL ? 0 : strlen(cursor);

@@ -24,8 +24,8 @@ struct page {
 };
 
 /* 0 or -ENOMEM. */
-int page_init(struct page *page, size_t capacity);
-void page_fini(struct page *page);
+int discovery_page_init(struct page *page, size_t capacity);
+void discovery_page_fini(struct page *page);
 
 struct page_filter {
 	size_t position; /* the first to look at */
@@ -35,15 +35,15 @@ struct page_filter {
 };
 
 /* 0, or -EINVAL and *ret_problem. The filter borrows from the request. */
-int page_filter_init(struct page_filter *filter, const struct registry *registry,
-		     const Boson__Discovery__ListNodesRequest *request,
-		     struct check_problem *ret_problem);
+int discovery_page_filter_init(struct page_filter *filter, const struct registry *registry,
+			       const Boson__Discovery__ListNodesRequest *request,
+			       struct check_problem *ret_problem);
 
 /* Fill the page; the cursor of the next one, or NULL when this is the last. ListNodes' cursor is
  * the id of the last node looked at, Snapshot's a position. */
-char *page_list(struct page *page, const struct registry *registry,
-		const struct page_filter *filter);
-char *page_snapshot(struct page *page, const struct registry *registry, size_t position);
+char *discovery_page_list(struct page *page, const struct registry *registry,
+			  const struct page_filter *filter);
+char *discovery_page_snapshot(struct page *page, const struct registry *registry, size_t position);
 
 /* A Snapshot's cursor; NULL is 0. */
-int page_position_parse(const char *cursor, size_t *ret_position);
+int discovery_page_position_parse(const char *cursor, size_t *ret_position);

@@ -254,7 +254,7 @@ discovery_register(struct discovery *discovery, const Boson__Discovery__Register
 	    check_proof(discovery, request, id, &key, call) != 0 ||
 	    check_binding(discovery, request, id, &key, &created, call) != 0)
 		return;
-	error = view_pack_facts(request, &facts, &n);
+	error = discovery_facts_pack(request, &facts, &n);
 	if (error == 0) {
 		pending = pending_new(discovery, request, id, &key, facts, n);
 		error = pending == NULL ? -ENOMEM : 0;

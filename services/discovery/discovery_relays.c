@@ -6,7 +6,7 @@
 #include <string.h>
 
 void
-relays_fini(struct relays *relays)
+discovery_relays_fini(struct relays *relays)
 {
 	for (size_t i = 0; i < relays->count; i++)
 		boson__common__relay__free_unpacked(relays->entries[i].relay, NULL);
@@ -57,8 +57,8 @@ copy(const Boson__Common__Relay *relay)
 }
 
 int
-relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
-		bool *ret_changed)
+discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
+			  bool *ret_changed)
 {
 	struct relays_entry *entry = find(relays, relay->id);
 	Boson__Common__Relay *fresh;
@@ -79,7 +79,7 @@ relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_
 }
 
 Boson__Common__Relay *
-relays_expire(struct relays *relays, int64_t now_ms)
+discovery_relays_expire(struct relays *relays, int64_t now_ms)
 {
 	for (size_t i = 0; i < relays->count; i++) {
 		Boson__Common__Relay *relay = relays->entries[i].relay;
@@ -99,8 +99,8 @@ load_of(const Boson__Common__Relay *relay)
 }
 
 size_t
-relays_pick(const struct relays *relays, const char *group, const Boson__Common__Relay **ret_picked,
-	    size_t max)
+discovery_relays_pick(const struct relays *relays, const char *group,
+		      const Boson__Common__Relay **ret_picked, size_t max)
 {
 	size_t n = 0;
 

@@ -22,16 +22,16 @@ struct relays {
 	size_t count;
 };
 
-void relays_fini(struct relays *relays);
+void discovery_relays_fini(struct relays *relays);
 
 /* Takes note of an announcement (copied). *ret_changed: something other than its load is new. 0,
  * -ENOSPC when there are RELAYS_MAX others, -ENOMEM. */
-int relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
-		    bool *ret_changed);
+int discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *relay,
+			      int64_t now_ms, bool *ret_changed);
 
 /* One relay that fell silent, off the list and the caller's to free, or NULL. */
-Boson__Common__Relay *relays_expire(struct relays *relays, int64_t now_ms);
+Boson__Common__Relay *discovery_relays_expire(struct relays *relays, int64_t now_ms);
 
 /* Those of a group that take new legs, least loaded first. Returns how many, at most max. */
-size_t relays_pick(const struct relays *relays, const char *group,
-		   const Boson__Common__Relay **ret_picked, size_t max);
+size_t discovery_relays_pick(const struct relays *relays, const char *group,
+			     const Boson__Common__Relay **ret_picked, size_t max);

@@ -58,7 +58,8 @@ show_network(struct view *view, const Boson__Discovery__NetworkInfo *network,
 }
 
 void
-view_fill(struct view *view, const struct registry_node *node, enum view_audience audience)
+discovery_view_fill(struct view *view, const struct registry_node *node,
+		    enum view_audience audience)
 {
 	Boson__Discovery__Node *message = &view->node;
 
@@ -91,7 +92,7 @@ forget_unknown_fields(ProtobufCMessage *message)
 }
 
 int
-view_pack_facts(const Boson__Discovery__RegisterRequest *request, uint8_t **ret, size_t *ret_n)
+discovery_facts_pack(const Boson__Discovery__RegisterRequest *request, uint8_t **ret, size_t *ret_n)
 {
 	Boson__Discovery__Node facts = BOSON__DISCOVERY__NODE__INIT;
 	Boson__Discovery__NetworkInfo network;

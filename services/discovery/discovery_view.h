@@ -20,8 +20,10 @@ struct view {
 	char last_seen[CLOCK_ISO8601_BYTES];
 };
 
-void view_fill(struct view *view, const struct registry_node *node, enum view_audience audience);
+void discovery_view_fill(struct view *view, const struct registry_node *node,
+			 enum view_audience audience);
 
 /* The facts of a checked registration, packed: what the store keeps. *ret is malloc'd. 0 or
  * -ENOMEM. */
-int view_pack_facts(const Boson__Discovery__RegisterRequest *request, uint8_t **ret, size_t *ret_n);
+int discovery_facts_pack(const Boson__Discovery__RegisterRequest *request, uint8_t **ret,
+			 size_t *ret_n);

@@ -48,7 +48,7 @@ assert_refused(const struct sample *sample, const char *code, const char *field)
 {
 	struct check_problem problem = { "", "" };
 
-	assert_int_equal(check_register(&sample->request, &problem), -EINVAL);
+	assert_int_equal(discovery_check_register(&sample->request, &problem), -EINVAL);
 	assert_string_equal(problem.code, code);
 	assert_string_equal(problem.field, field);
 }
@@ -58,7 +58,7 @@ assert_accepted(const struct sample *sample)
 {
 	struct check_problem problem = { "", "" };
 
-	assert_int_equal(check_register(&sample->request, &problem), 0);
+	assert_int_equal(discovery_check_register(&sample->request, &problem), 0);
 }
 
 static void
@@ -247,10 +247,10 @@ test_a_challenge_is_for_the_role_node_only(void **state)
 	request.node_id = NODE_ID;
 	request.public_key = PUBLIC_KEY;
 	request.role = "relay";
-	assert_int_equal(check_challenge(&request, &problem), -EINVAL);
+	assert_int_equal(discovery_check_challenge(&request, &problem), -EINVAL);
 	assert_string_equal(problem.field, "role");
 	request.role = "node";
-	assert_int_equal(check_challenge(&request, &problem), 0);
+	assert_int_equal(discovery_check_challenge(&request, &problem), 0);
 }
 
 static void
@@ -264,17 +264,20 @@ test_an_endpoint_splits_into_protocol_host_and_port(void **state)
 	unsigned int port;
 
 	(void)state;
-	assert_int_equal(check_split_endpoint("wss://r1.example", &protocol, host, &port), 0);
+	assert_int_equal(discovery_check_split_endpoint("wss://r1.example", &protocol, host, &port),
+			 0);
 	assert_string_equal(protocol, "wss");
 	assert_string_equal(host, "r1.example");
 	assert_int_equal(port, 443);
-	assert_int_equal(check_split_endpoint("ws://[2001:db8::1]:8080", &protocol, host, &port),
-			 0);
+	assert_int_equal(
+		discovery_check_split_endpoint("ws://[2001:db8::1]:8080", &protocol, host, &port),
+		0);
 	assert_string_equal(protocol, "ws");
 	assert_string_equal(host, "2001:db8::1");
 	assert_int_equal(port, 8080);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(check_split_endpoint(bad[i], &protocol, host, &port), -EINVAL);
+		assert_int_equal(discovery_check_split_endpoint(bad[i], &protocol, host, &port),
+				 -EINVAL);
 }
 
 int

@@ -50,7 +50,7 @@ add(uint32_t number, const char *country, const char *ipv4, const char *mapped, 
 	location.region = (char *)(uintptr_t)region;
 	request.network_info = &network;
 	request.location = &location;
-	assert_int_equal(view_pack_facts(&request, &facts, &n), 0);
+	assert_int_equal(discovery_facts_pack(&request, &facts, &n), 0);
 	assert_int_equal(registry_put(&registry, id, &key,
 				      boson__discovery__node__unpack(NULL, n, facts), 0, &node),
 			 0);
@@ -75,9 +75,10 @@ list_all(const char *country, const char *status, uint32_t limit)
 		struct page_filter filter;
 		struct page page;
 
-		assert_int_equal(page_filter_init(&filter, &registry, &request, &problem), 0);
-		assert_int_equal(page_init(&page, filter.limit), 0);
-		next = page_list(&page, &registry, &filter);
+		assert_int_equal(discovery_page_filter_init(&filter, &registry, &request, &problem),
+				 0);
+		assert_int_equal(discovery_page_init(&page, filter.limit), 0);
+		next = discovery_page_list(&page, &registry, &filter);
 		total += page.count;
 		for (size_t i = 0; i < page.count; i++) {
 			assert_string_not_equal(page.nodes[i]->node_id, last);
@@ -86,7 +87,7 @@ list_all(const char *country, const char *status, uint32_t limit)
 		if (next != NULL)
 			memcpy(cursor, next, sizeof(cursor));
 		request.cursor = cursor;
-		page_fini(&page);
+		discovery_page_fini(&page);
 	} while (next != NULL);
 	return total;
 }
@@ -126,17 +127,21 @@ test_a_limit_or_cursor_that_makes_no_sense_is_refused(void **state)
 	(void)state;
 	request.has_limit = 1;
 	request.limit = 0;
-	assert_int_equal(page_filter_init(&filter, &registry, &request, &problem), -EINVAL);
+	assert_int_equal(discovery_page_filter_init(&filter, &registry, &request, &problem),
+			 -EINVAL);
 	request.limit = 201;
-	assert_int_equal(page_filter_init(&filter, &registry, &request, &problem), -EINVAL);
+	assert_int_equal(discovery_page_filter_init(&filter, &registry, &request, &problem),
+			 -EINVAL);
 	assert_string_equal(problem.field, "limit");
 	request.limit = 1;
 	request.cursor = "00000000-0000-0000-0000-000000000001";
-	assert_int_equal(page_filter_init(&filter, &registry, &request, &problem), -EINVAL);
+	assert_int_equal(discovery_page_filter_init(&filter, &registry, &request, &problem),
+			 -EINVAL);
 	assert_string_equal(problem.field, "cursor");
 	request.cursor = NULL;
 	request.status = "happy";
-	assert_int_equal(page_filter_init(&filter, &registry, &request, &problem), -EINVAL);
+	assert_int_equal(discovery_page_filter_init(&filter, &registry, &request, &problem),
+			 -EINVAL);
 	assert_string_equal(problem.field, "status");
 }
 
@@ -147,18 +152,18 @@ test_the_public_sees_no_private_address_R87(void **state)
 	struct view view;
 
 	(void)state;
-	view_fill(&view, node, VIEW_PUBLIC);
+	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	assert_null(view.node.network_info->ipv4);
 	assert_false(view.node.network_info->has_local_port);
 	assert_string_equal(view.node.network_info->stun_mapped_address, "93.184.216.34:4000");
 	node = add(2, "DE", "93.184.216.34", "[fd00::1]:4000", NULL);
-	view_fill(&view, node, VIEW_PUBLIC);
+	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	assert_string_equal(view.node.network_info->ipv4, "93.184.216.34");
 	assert_null(view.node.network_info->stun_mapped_address);
 	node = add(3, "DE", NULL, "100.64.0.1:4000", NULL);
-	view_fill(&view, node, VIEW_PUBLIC);
+	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	assert_null(view.node.network_info->stun_mapped_address);
-	view_fill(&view, node, VIEW_INTERNAL);
+	discovery_view_fill(&view, node, VIEW_INTERNAL);
 	assert_string_equal(view.node.network_info->stun_mapped_address, "100.64.0.1:4000");
 }
 
@@ -177,8 +182,8 @@ test_a_snapshot_page_of_the_longest_nodes_fits_one_message(void **state)
 		struct page page;
 		char *next;
 
-		assert_int_equal(page_init(&page, PAGE_SNAPSHOT_NODES), 0);
-		next = page_snapshot(&page, &registry, position);
+		assert_int_equal(discovery_page_init(&page, PAGE_SNAPSHOT_NODES), 0);
+		next = discovery_page_snapshot(&page, &registry, position);
 		reply.n_nodes = page.count;
 		reply.nodes = page.nodes;
 		reply.next_cursor = next;
@@ -186,8 +191,8 @@ test_a_snapshot_page_of_the_longest_nodes_fits_one_message(void **state)
 			    BUS_MESSAGE_MAX_BYTES);
 		total += page.count;
 		if (next != NULL)
-			assert_int_equal(page_position_parse(next, &position), 0);
-		page_fini(&page);
+			assert_int_equal(discovery_page_position_parse(next, &position), 0);
+		discovery_page_fini(&page);
 		if (next == NULL)
 			break;
 	}
@@ -200,13 +205,13 @@ test_a_snapshot_cursor_is_digits_only(void **state)
 	size_t position = 7;
 
 	(void)state;
-	assert_int_equal(page_position_parse(NULL, &position), 0);
+	assert_int_equal(discovery_page_position_parse(NULL, &position), 0);
 	assert_int_equal(position, 0);
-	assert_int_equal(page_position_parse("100", &position), 0);
+	assert_int_equal(discovery_page_position_parse("100", &position), 0);
 	assert_int_equal(position, 100);
-	assert_int_equal(page_position_parse("", &position), -EINVAL);
-	assert_int_equal(page_position_parse("-1", &position), -EINVAL);
-	assert_int_equal(page_position_parse("99999999999999999999", &position), -EINVAL);
+	assert_int_equal(discovery_page_position_parse("", &position), -EINVAL);
+	assert_int_equal(discovery_page_position_parse("-1", &position), -EINVAL);
+	assert_int_equal(discovery_page_position_parse("99999999999999999999", &position), -EINVAL);
 }
 
 #define ON_A_REGISTRY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

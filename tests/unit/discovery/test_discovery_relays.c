@@ -17,7 +17,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	relays_fini(&relays);
+	discovery_relays_fini(&relays);
 	return 0;
 }
 
@@ -34,7 +34,7 @@ announce(const char *id, const char *group, double load, bool draining, int64_t 
 	relay.load = load;
 	relay.has_draining = 1;
 	relay.draining = draining;
-	return relays_announce(&relays, &relay, now_ms, ret_changed);
+	return discovery_relays_announce(&relays, &relay, now_ms, ret_changed);
 }
 
 static void
@@ -62,12 +62,12 @@ test_a_silent_relay_is_forgotten_and_one_that_speaks_is_not(void **state)
 	(void)announce("a", "default", 0, false, 0, &changed);
 	(void)announce("b", "default", 0, false, 0, &changed);
 	(void)announce("b", "default", 0, false, 10000, &changed);
-	assert_null(relays_expire(&relays, RELAYS_SILENCE_MS - 1));
-	gone = relays_expire(&relays, RELAYS_SILENCE_MS);
+	assert_null(discovery_relays_expire(&relays, RELAYS_SILENCE_MS - 1));
+	gone = discovery_relays_expire(&relays, RELAYS_SILENCE_MS);
 	assert_non_null(gone);
 	assert_string_equal(gone->id, "a");
 	boson__common__relay__free_unpacked(gone, NULL);
-	assert_null(relays_expire(&relays, RELAYS_SILENCE_MS));
+	assert_null(discovery_relays_expire(&relays, RELAYS_SILENCE_MS));
 	assert_int_equal(relays.count, 1);
 }
 
@@ -83,10 +83,10 @@ test_nodes_get_the_least_loaded_of_their_group_that_do_not_drain(void **state)
 	(void)announce("foreign", "other", 0, false, 0, &changed);
 	(void)announce("idle", "default", 0.1, false, 0, &changed);
 	(void)announce("half", "default", 0.5, false, 0, &changed);
-	assert_int_equal(relays_pick(&relays, "default", picked, 2), 2);
+	assert_int_equal(discovery_relays_pick(&relays, "default", picked, 2), 2);
 	assert_string_equal(picked[0]->id, "idle");
 	assert_string_equal(picked[1]->id, "half");
-	assert_int_equal(relays_pick(&relays, "nobody", picked, 2), 0);
+	assert_int_equal(discovery_relays_pick(&relays, "nobody", picked, 2), 0);
 }
 
 static void
