@@ -6,6 +6,7 @@
 #pragma once
 
 #include "leg/leg_inside.h"
+#include "leg/leg_mask.h"
 
 #include <stdatomic.h>
 
@@ -17,7 +18,7 @@ enum leg_phase {
 	LEG_PHASE_CLOSING, /* we asked for the close */
 };
 
-enum { LEG_SPARES = 3, LEG_REASON_BYTES = 160 };
+enum { LEG_SPARES = 3, LEG_REASON_BYTES = 160, LEG_MASK_KEYS = 256 };
 
 struct leg_thread {
 	struct leg_client *client;
@@ -41,6 +42,8 @@ struct leg_thread {
 	char reason[LEG_REASON_BYTES];
 	struct leg_message *assembly; /* of the message being received */
 	unsigned fragments;
+	uint8_t mask_keys[LEG_MASK_KEYS][LEG_MASK_BYTES]; /* random, each used once */
+	size_t mask_keys_left;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
 	lws_sorted_usec_list_t retry, deadline;
 };

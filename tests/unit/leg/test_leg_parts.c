@@ -1,0 +1,254 @@
+/*
+ * The parts of leg_client that need no socket: URLs and proxies, the queue's limits, masking.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "leg/leg_mask.h"
+#include "leg/leg_queue.h"
+#include "leg/leg_url.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+expect_url(const char *text, bool is_tls, const char *host, uint16_t port, const char *path,
+	   const char *authority)
+{
+	struct leg_url url;
+
+	assert_int_equal(leg_url_parse(text, &url), 0);
+	assert_int_equal(url.is_tls, is_tls);
+	assert_string_equal(url.host, host);
+	assert_int_equal(url.port, port);
+	assert_string_equal(url.path, path);
+	assert_string_equal(url.authority, authority);
+}
+
+static void
+test_a_url_is_taken_apart(void **state)
+{
+	(void)state;
+	expect_url("wss://relay.example/relay/1", true, "relay.example", 443, "/relay/1",
+		   "relay.example");
+	expect_url("wss://relay.example:8443/relay/1", true, "relay.example", 8443, "/relay/1",
+		   "relay.example:8443");
+	expect_url("ws://10.0.0.1:80/x", false, "10.0.0.1", 80, "/x", "10.0.0.1");
+	expect_url("wss://[2001:db8::1]:444", true, "2001:db8::1", 444, "/", "[2001:db8::1]:444");
+	expect_url("wss://[2001:db8::1]/p", true, "2001:db8::1", 443, "/p", "[2001:db8::1]");
+}
+
+static void
+test_a_url_with_anything_odd_is_refused(void **state)
+{
+	(void)state;
+	const char *bad[] = { "",
+			      "relay.example",
+			      "http://a/",
+			      "WSS://a/",
+			      "wss:/a",
+			      "wss:///x",
+			      "wss://-a/",
+			      "wss://.a/",
+			      "wss://a:/",
+			      "wss://a:+1/",
+			      "wss://a: 1/",
+			      "wss://a:1:2/",
+			      "wss://a:000001/",
+			      "wss://[relay]/",
+			      "wss://[::1]x/",
+			      "wss://a\x7f/",
+			      "wss://a/\xc3\xa4",
+			      "wss://a/#b",
+			      "wss://u:p@a/" };
+	struct leg_url url;
+	char huge[1000];
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (leg_url_parse(bad[i], &url) != -EINVAL)
+			fail_msg("accepted: %s", bad[i]);
+	memset(huge, 'a', sizeof huge);
+	memcpy(huge, "wss://", 6);
+	huge[sizeof huge - 1] = '\0';
+	assert_int_equal(leg_url_parse(huge, &url), -EINVAL);
+	memcpy(huge, "wss://a/", 8);
+	assert_int_equal(leg_url_parse(huge, &url), -EINVAL);
+}
+
+static bool
+proxy_of(const char *text, char *ret)
+{
+	struct leg_url url;
+
+	assert_int_equal(leg_url_parse(text, &url), 0);
+	return leg_url_proxy(&url, ret);
+}
+
+static void
+test_the_proxy_is_the_one_for_the_scheme_unless_excepted(void **state)
+{
+	(void)state;
+	char proxy[LEG_URL_PROXY_BYTES], host[LEG_URL_HOST_BYTES];
+	uint16_t port;
+
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	setenv("HTTP_PROXY", "http://wrong:1", 1); /* never heard */
+	setenv("http_proxy", "http://plain:3128", 1);
+	setenv("https_proxy", "http://user:pass@secure:3129/", 1);
+	setenv("no_proxy", "localhost, .inside.example,10.0.0.1", 1);
+	assert_true(proxy_of("ws://relay.example/", proxy));
+	assert_string_equal(proxy, "plain:3128");
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, "user:pass@secure:3129");
+	assert_int_equal(leg_proxy_address(proxy, host, &port), 0);
+	assert_string_equal(host, "secure");
+	assert_int_equal(port, 3129);
+	assert_false(proxy_of("wss://localhost/", proxy));
+	assert_false(proxy_of("wss://relay.inside.example/", proxy));
+	assert_false(proxy_of("wss://inside.example/", proxy));
+	assert_true(proxy_of("wss://outinside.example/", proxy));
+	assert_false(proxy_of("wss://10.0.0.1/", proxy));
+	setenv("no_proxy", "*", 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	unsetenv("no_proxy");
+	setenv("https_proxy", "socks5://p:1", 1); /* not an HTTP proxy */
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	setenv("https_proxy", "[::1]:3128", 1);
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, "[::1]:3128");
+	unsetenv("https_proxy");
+	setenv("ALL_PROXY", "p:99", 1);
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, "p:99");
+	unsetenv("ALL_PROXY");
+	unsetenv("http_proxy");
+	unsetenv("HTTP_PROXY");
+}
+
+static void
+push(struct leg_queue *queue, enum leg_message_kind kind, uint32_t number, size_t n)
+{
+	struct leg_message *message = leg_message_new(kind, n);
+
+	assert_non_null(message);
+	message->n = n;
+	message->generation = number;
+	leg_queue_push(queue, message);
+}
+
+static void
+expect_pop(struct leg_queue *queue, uint32_t number)
+{
+	struct leg_message *message = leg_queue_pop(queue);
+
+	assert_non_null(message);
+	assert_int_equal(message->generation, number);
+	free(message);
+}
+
+static void
+test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order(void **state)
+{
+	(void)state;
+	struct leg_queue queue;
+
+	leg_queue_init(&queue);
+	push(&queue, LEG_MESSAGE_CONTROL, 1, 10);
+	for (uint32_t i = 2; i <= 5; i++)
+		push(&queue, LEG_MESSAGE_DATA, i, 1000);
+	push(&queue, LEG_MESSAGE_STATE, 6, 10);
+	assert_int_equal(leg_queue_trim(&queue, queue.bytes), 0);
+	assert_int_equal(leg_queue_trim(&queue, queue.bytes - 1), 1);
+	assert_int_equal(leg_queue_trim(&queue, queue.bytes - 1100), 2);
+	expect_pop(&queue, 1);
+	expect_pop(&queue, 5);
+	expect_pop(&queue, 6);
+	assert_null(leg_queue_pop(&queue));
+	assert_int_equal(queue.bytes, 0);
+}
+
+static void
+test_a_queue_can_be_used_on_after_its_tail_was_trimmed(void **state)
+{
+	(void)state;
+	struct leg_queue queue, other;
+
+	leg_queue_init(&queue);
+	leg_queue_init(&other);
+	push(&queue, LEG_MESSAGE_CONTROL, 1, 10);
+	push(&queue, LEG_MESSAGE_DATA, 2, 1000);
+	assert_int_equal(leg_queue_trim(&queue, 0), 1);
+	push(&queue, LEG_MESSAGE_DATA, 3, 10);
+	push(&other, LEG_MESSAGE_DATA, 4, 10);
+	leg_queue_splice(&queue, &other);
+	leg_queue_splice(&queue, &other);
+	push(&other, LEG_MESSAGE_DATA, 9, 10);
+	expect_pop(&queue, 1);
+	expect_pop(&queue, 3);
+	expect_pop(&queue, 4);
+	assert_null(leg_queue_pop(&queue));
+	leg_queue_clear(&other);
+	assert_int_equal(other.bytes, 0);
+}
+
+static void
+test_headers_and_masks_are_those_of_rfc_6455(void **state)
+{
+	(void)state;
+	const uint8_t key[] = { 0x37, 0xfa, 0x21, 0x3d };
+	uint8_t room[LEG_MASK_HEADER_MAX_BYTES + 5], *payload = room + LEG_MASK_HEADER_MAX_BYTES;
+	/* section 5.7: a masked "Hello", as a binary message */
+	const uint8_t hello[] = {
+		0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
+	};
+
+	memcpy(payload, "Hello", 5);
+	leg_mask(payload, 5, key);
+	assert_int_equal(leg_mask_header(payload, 5, key), 6);
+	assert_memory_equal(payload - 6, hello, sizeof hello);
+
+	assert_int_equal(leg_mask_header(payload, 125, key), 6);
+	assert_int_equal(leg_mask_header(payload, 126, key), 8);
+	assert_memory_equal(payload - 8, "\x82\xfe\x00\x7e\x37\xfa\x21\x3d", 8);
+	assert_int_equal(leg_mask_header(payload, 65535, key), 8);
+	assert_memory_equal(payload - 8, "\x82\xfe\xff\xff\x37\xfa\x21\x3d", 8);
+	assert_int_equal(leg_mask_header(payload, 65536, key), 14);
+	assert_memory_equal(payload - 14, "\x82\xff\0\0\0\0\0\1\0\0\x37\xfa\x21\x3d", 14);
+}
+
+static void
+test_a_mask_of_any_length_is_undone_by_itself(void **state)
+{
+	(void)state;
+	const uint8_t key[] = { 1, 2, 3, 4 };
+	uint8_t payload[40], expected[40];
+
+	for (size_t n = 0; n <= sizeof payload; n++) {
+		for (size_t i = 0; i < n; i++) {
+			payload[i] = (uint8_t)(i * 7);
+			expected[i] = (uint8_t)(payload[i] ^ key[i % 4]);
+		}
+		leg_mask(payload, n, key);
+		assert_memory_equal(payload, expected, n);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_url_is_taken_apart),
+		cmocka_unit_test(test_a_url_with_anything_odd_is_refused),
+		cmocka_unit_test(test_the_proxy_is_the_one_for_the_scheme_unless_excepted),
+		cmocka_unit_test(test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order),
+		cmocka_unit_test(test_a_queue_can_be_used_on_after_its_tail_was_trimmed),
+		cmocka_unit_test(test_headers_and_masks_are_those_of_rfc_6455),
+		cmocka_unit_test(test_a_mask_of_any_length_is_undone_by_itself),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
