@@ -1,0 +1,275 @@
+/*
+ * gateway_actor: the gateway's configuration, its start and its end.
+ *
+ * Talks to: discovery, routing, metrics, turn (requests), relay (is it there).
+ * Hears: HTTP. Has no mailbox of its own.
+ */
+#include "gateway/gateway_actor.h"
+
+#include "gateway/gateway.h"
+#include "gateway/gateway_health.h"
+#include "gateway/gateway_http.h"
+#include "gateway/gateway_openapi.h"
+#include "log/log.h"
+#include "net/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CACHE_ENTRIES_MAX = 65536, EXIT_OSERR = 71 };
+
+static const struct config_key keys[] = {
+	{ "gateway", "listen", CONFIG_ADDRESS, "127.0.0.1:8080", 0, 0, NULL,
+	  "Address and port of the REST API; port 0 lets the system choose" },
+	{ "gateway", "certificate", CONFIG_PATH, "", 0, 0, NULL,
+	  "PEM file with the certificate and its chain; empty: plain HTTP" },
+	{ "gateway", "private_key", CONFIG_PATH, "", 0, 0, NULL, "PEM file with its private key" },
+	{ "gateway", "behind_proxy", CONFIG_BOOL, "no", 0, 0, NULL,
+	  "A proxy in front speaks TLS: allow plain HTTP beyond loopback" },
+	{ "gateway", "trusted_proxies", CONFIG_CIDRS, "", 0, 0, NULL,
+	  "Networks whose X-Forwarded-For counts" },
+	{ "gateway", "cors_origins", CONFIG_LIST, "", 0, 0, NULL,
+	  "Origins whose scripts may read answers, e.g. https://dashboard.example" },
+	{ "gateway", "rate_general", CONFIG_INT, "600", 1, 1000000, NULL,
+	  "Requests a minute of one address, and of one token" },
+	{ "gateway", "rate_enrolment", CONFIG_INT, "10", 1, 1000000, NULL,
+	  "Registrations, and challenges, a minute of one address" },
+	{ "gateway", "rate_heartbeat", CONFIG_INT, "20", 1, 1000000, NULL,
+	  "Heartbeats and metrics a minute of one node" },
+	{ "gateway", "rate_admin", CONFIG_INT, "600", 1, 1000000, NULL,
+	  "Requests a minute of one admin token" },
+	{ "gateway", "max_connections", CONFIG_INT, "1024", 16, 65536, NULL,
+	  "Open connections; further ones wait to be accepted" },
+	{ "gateway", "max_connections_per_address", CONFIG_INT, "64", 1, 65536, NULL,
+	  "Open connections of one address, trusted proxies excepted" },
+	{ "gateway", "head_deadline", CONFIG_DURATION, "10s", 100, 60000, NULL,
+	  "From accept, or the last answer, to the end of a request's headers" },
+	{ "gateway", "request_deadline", CONFIG_DURATION, "15s", 100, 60000, NULL,
+	  "From there to the end of its body and to the answer" },
+	{ "gateway", "answer_deadline", CONFIG_DURATION, "20s", 100, 60000, NULL,
+	  "From there until the peer has taken the answer" },
+	{ "gateway", "node_token_lifetime", CONFIG_DURATION, "1h", 60000, 86400000, NULL,
+	  "Of session tokens of nodes; heartbeats renew them" },
+	{ "gateway", "client_token_lifetime", CONFIG_DURATION, "24h", 60000, 86400000, NULL,
+	  "Of session tokens of clients" },
+	{ 0 },
+};
+
+static uint32_t
+config_u32(const struct config *config, const char *name)
+{
+	return (uint32_t)config_int(config, "gateway", name);
+}
+
+static int
+open_limits(struct gateway *gateway)
+{
+	const struct config *config = gateway->context->config;
+	struct gateway_limits *limits = &gateway->limits;
+	uint32_t general = config_u32(config, "rate_general");
+	uint32_t enrolment = config_u32(config, "rate_enrolment");
+	for (enum gateway_rate i = 0; i < RATE_CLASSES; i++)
+		limits->per_address[i] = limits->per_subject[i] = general;
+	limits->per_address[RATE_CHALLENGE] = limits->per_address[RATE_ENROLMENT] = enrolment;
+	limits->per_subject[RATE_HEARTBEAT] = config_u32(config, "rate_heartbeat");
+	limits->per_subject[RATE_ADMIN] = config_u32(config, "rate_admin");
+	int r = gateway_limits_trust(limits, config_list(config, "gateway", "trusted_proxies"));
+	return r < 0 ? r : cache_open("memory:", CACHE_ENTRIES_MAX, &limits->cache);
+}
+
+static void
+open_figures(struct gateway *gateway)
+{
+	struct metrics *metrics = gateway->context->metrics;
+	char label[192];
+	for (size_t i = 0; i <= GATEWAY_ENDPOINTS_MAX; i++) {
+		if (i >= gateway_endpoints_n && i < GATEWAY_ENDPOINTS_MAX)
+			continue;
+		bool other = i == GATEWAY_ENDPOINTS_MAX;
+		const char *method = other ? "any" : gateway_endpoints[i].method;
+		const char *path = other ? "other" : gateway_endpoints[i].path;
+		for (int class = 1; class < GATEWAY_STATUS_CLASSES; class ++) {
+			snprintf(label, sizeof(label),
+				 "method=\"%s\",endpoint=\"%s\",status=\"%dxx\"", method, path,
+				 class);
+			gateway->figures.requests[i][class] = metrics_counter(
+				metrics, "requests_total", label, "REST requests answered");
+		}
+		snprintf(label, sizeof(label), "method=\"%s\",endpoint=\"%s\"", method, path);
+		gateway->figures.seconds[i] =
+			metrics_histogram(metrics, "request_seconds", label,
+					  "From a request's first line to the end of its answer");
+	}
+	for (enum gateway_rate i = 0; i < RATE_CLASSES; i++) {
+		snprintf(label, sizeof(label), "class=\"%s\"", gateway_rate_name(i));
+		gateway->figures.limited[i] = metrics_counter(metrics, "limited_total", label,
+							      "Requests refused with 429");
+	}
+}
+
+static int
+open_peers(struct gateway *gateway)
+{
+	const struct actor_context *context = gateway->context;
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
+		const char *name = gateway_peer_name(i);
+		int r = bus_peer_new(context->bus, actor_endpoint(context, name),
+				     actor_server_key(context, name), gateway_peer_descriptor(i),
+				     &gateway->peers[i]);
+		if (r < 0)
+			return r;
+	}
+	return gateway_health_new(context->loop, gateway->peers, context->metrics,
+				  &gateway->health);
+}
+
+static bool
+host_is_loopback(const char *host)
+{
+	struct in6_addr address;
+	return address_parse(host, &address) == 0 && address_classify(&address) == ADDRESS_LOOPBACK;
+}
+
+/* 0 or an exit code. Passwords and tokens in the clear are for loopback, or behind a proxy. */
+static int
+check_exposure(const struct config *config, const char *host, bool is_tls)
+{
+	bool has_certificate = *config_string(config, "gateway", "certificate") != '\0';
+	bool has_key = *config_string(config, "gateway", "private_key") != '\0';
+	if (has_certificate != has_key) {
+		log_error("config_refused", "reason=%s",
+			  "[gateway] certificate and private_key go together");
+		return CONFIG_EXIT_CONFIG;
+	}
+	if (is_tls || host_is_loopback(host) || config_bool(config, "gateway", "behind_proxy"))
+		return 0;
+	log_error("config_refused", "reason=%s",
+		  "[gateway] listens beyond loopback without a certificate; set behind_proxy = yes "
+		  "if a proxy in front speaks TLS");
+	return CONFIG_EXIT_CONFIG;
+}
+
+static int
+open_http(struct gateway *gateway)
+{
+	const struct config *config = gateway->context->config;
+	struct gateway_tls tls = { 0 };
+	char host[256];
+	const char *certificate = config_string(config, "gateway", "certificate");
+	struct gateway_http_options options = {
+		.host = host,
+		.tls = *certificate != '\0' ? &tls : NULL,
+		.connections_max = config_u32(config, "max_connections"),
+		.connections_per_address = config_u32(config, "max_connections_per_address"),
+		.head_ms = config_u32(config, "head_deadline"),
+		.body_ms = config_u32(config, "request_deadline"),
+		.answer_ms = config_u32(config, "answer_deadline"),
+	};
+	config_address(config, "gateway", "listen", host, sizeof(host), &options.port);
+	int r = check_exposure(config, host, options.tls != NULL);
+	if (r == 0 && options.tls != NULL)
+		r = gateway_tls_load(certificate, config_string(config, "gateway", "private_key"),
+				     &tls);
+	if (r != 0)
+		return r;
+	r = gateway_http_open(gateway, &options, &gateway->http);
+	gateway_tls_fini(&tls);
+	if (r < 0) {
+		log_error("listen_failed", "address=%s port=%u error=%s", host, options.port,
+			  r == -EINVAL ? "not an address of this host" : strerror(-r));
+		return EXIT_OSERR;
+	}
+	log_info("gateway_listening", "address=%s port=%u tls=%s", host,
+		 gateway_http_port(gateway->http), options.tls != NULL ? "yes" : "no");
+	return 0;
+}
+
+static void
+gateway_actor_stop(void *state)
+{
+	struct gateway *gateway = state;
+	/* The peers first: what waits for the bus is answered, so that no connection is suspended
+	 * when libmicrohttpd stops. */
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
+		bus_peer_free(&gateway->peers[i]);
+	gateway_http_close(&gateway->http);
+	gateway_health_free(&gateway->health);
+	cache_close(&gateway->limits.cache);
+	gateway_access_close(&gateway->access);
+	free(gateway->openapi);
+	free(gateway);
+}
+
+static int
+gateway_actor_start(const struct actor_context *context, void **ret_state)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	if (gateway == NULL)
+		return -ENOMEM;
+	gateway->context = context;
+	gateway->cors_origins = config_list(context->config, "gateway", "cors_origins");
+	gateway->node_token_ms = config_int(context->config, "gateway", "node_token_lifetime");
+	gateway->client_token_ms = config_int(context->config, "gateway", "client_token_lifetime");
+	open_figures(gateway);
+	int r = gateway_access_open(context->state_dir, &gateway->access);
+	if (r == -EPERM)
+		r = CONFIG_EXIT_NOPERM;
+	if (r == 0)
+		r = open_limits(gateway);
+	if (r == 0)
+		r = gateway_openapi_make(&gateway->openapi);
+	if (r == 0)
+		r = open_peers(gateway);
+	if (r == 0)
+		r = open_http(gateway);
+	if (r != 0) {
+		if (r < 0)
+			log_error("gateway_start_failed", "error=%s", strerror(-r));
+		gateway_actor_stop(gateway);
+		return r;
+	}
+	*ret_state = gateway;
+	return 0;
+}
+
+static bool
+gateway_actor_is_ready(const void *state, const char **ret_reason)
+{
+	const struct gateway *gateway = state;
+	return gateway_health_is_ready(gateway->health, ret_reason);
+}
+
+static void
+on_drained(struct loop *loop, void *arg)
+{
+	(void)loop;
+	struct gateway *gateway = arg;
+	actor_finished(gateway->context);
+}
+
+static void
+gateway_actor_drain(void *state)
+{
+	struct gateway *gateway = state;
+	gateway_health_drain(gateway->health);
+	gateway_http_drain(gateway->http, on_drained, gateway);
+}
+
+uint16_t
+gateway_actor_port(const void *state)
+{
+	const struct gateway *gateway = state;
+	return gateway_http_port(gateway->http);
+}
+
+const struct actor gateway_actor = {
+	.name = "gateway",
+	.product = "boson",
+	.keys = keys,
+	.start = gateway_actor_start,
+	.is_ready = gateway_actor_is_ready,
+	.drain = gateway_actor_drain,
+	.stop = gateway_actor_stop,
+};

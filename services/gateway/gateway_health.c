@@ -1,0 +1,196 @@
+/*
+ * gateway_health: are the services there; see the header.
+ */
+#include "gateway/gateway_health.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PING_PERIOD_MS = 2000, PING_TIMEOUT_MS = 1500, MS_PER_SEC = 1000 };
+
+struct peer_health {
+	struct gateway_health *health;
+	enum gateway_peer peer;
+	bool is_known, is_alive, is_asked;
+	uint32_t round_trip_us;
+	struct metric *up;
+};
+
+struct gateway_health {
+	struct bus_peer *const *peers;
+	struct peer_health of[PEER_COUNT];
+	struct loop_timer *timer;
+	int64_t started_ms;
+	bool is_draining;
+};
+
+const char gateway_health_schema[] =
+	"{\"type\":\"object\",\"properties\":{"
+	"\"status\":{\"type\":\"string\",\"enum\":[\"healthy\",\"degraded\",\"unhealthy\"]},"
+	"\"timestamp\":{\"type\":\"integer\",\"format\":\"int64\"},"
+	"\"uptime\":{\"type\":\"integer\",\"description\":\"seconds\"},"
+	"\"version\":{\"type\":\"string\"},"
+	"\"services\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
+	"\"properties\":{\"status\":{\"type\":\"string\",\"enum\":[\"healthy\",\"unhealthy\","
+	"\"unknown\"]},\"latency\":{\"type\":\"number\",\"description\":\"ms\"}}}}}}";
+
+static void
+on_pong(bool alive, uint32_t round_trip_us, void *arg)
+{
+	struct peer_health *of = arg;
+	if (of->is_alive != alive || !of->is_known)
+		log_info("peer_health", "peer=%s alive=%s", gateway_peer_name(of->peer),
+			 alive ? "yes" : "no");
+	of->is_asked = false;
+	of->is_known = true;
+	of->is_alive = alive;
+	of->round_trip_us = round_trip_us;
+	metric_set(of->up, alive ? 1 : 0);
+}
+
+static void
+ping_all(struct loop *loop, void *arg)
+{
+	(void)loop;
+	struct gateway_health *health = arg;
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
+		struct peer_health *of = &health->of[i];
+		if (of->is_asked)
+			continue;
+		of->is_asked = true;
+		bus_peer_ping(health->peers[i], PING_TIMEOUT_MS, on_pong, of);
+	}
+}
+
+int
+gateway_health_new(struct loop *loop, struct bus_peer *const *peers, struct metrics *metrics,
+		   struct gateway_health **ret)
+{
+	struct gateway_health *health = calloc(1, sizeof(*health));
+	if (health == NULL)
+		return -ENOMEM;
+	health->peers = peers;
+	health->started_ms = clock_monotonic_ms();
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
+		char label[64];
+		snprintf(label, sizeof(label), "peer=\"%s\"", gateway_peer_name(i));
+		health->of[i] = (struct peer_health){ .health = health, .peer = i };
+		health->of[i].up = metrics_gauge(metrics, "peer_up", label,
+						 "1 while the service answers the bus");
+	}
+	int r = loop_timer_start(loop, 0, PING_PERIOD_MS, ping_all, health, &health->timer);
+	if (r < 0)
+		gateway_health_free(&health);
+	*ret = health;
+	return r;
+}
+
+void
+gateway_health_free(struct gateway_health **health)
+{
+	if (*health == NULL)
+		return;
+	loop_timer_stop(&(*health)->timer);
+	free(*health);
+	*health = NULL;
+}
+
+void
+gateway_health_drain(struct gateway_health *health)
+{
+	health->is_draining = true;
+}
+
+bool
+gateway_health_is_ready(const struct gateway_health *health, const char **ret_reason)
+{
+	*ret_reason = NULL;
+	if (health->is_draining)
+		*ret_reason = "stopping";
+	else if (!health->of[PEER_DISCOVERY].is_alive)
+		*ret_reason = "discovery does not answer";
+	else if (!health->of[PEER_ROUTING].is_alive)
+		*ret_reason = "routing does not answer";
+	return *ret_reason == NULL;
+}
+
+static const char *
+overall(const struct gateway_health *health)
+{
+	const char *reason;
+	if (!gateway_health_is_ready(health, &reason))
+		return "unhealthy";
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
+		if (!health->of[i].is_alive)
+			return "degraded";
+	}
+	return "healthy";
+}
+
+static void
+write_peer(struct json_text *text, const struct peer_health *of)
+{
+	json_text_key(text, gateway_peer_name(of->peer));
+	json_text_open(text, '{');
+	json_text_member(text, "status",
+			 !of->is_known	? "unknown"
+			 : of->is_alive ? "healthy"
+					: "unhealthy");
+	if (of->is_alive) {
+		json_text_key(text, "latency");
+		json_text_double(text, (double)of->round_trip_us / MS_PER_SEC);
+	}
+	json_text_close(text, '}');
+}
+
+void
+gateway_health_answer(const struct gateway_health *health, struct gateway_answer *answer,
+		      const char *trace)
+{
+	struct json_text text = { 0 };
+	const char *reason;
+	json_text_open(&text, '{');
+	json_text_member(&text, "status", overall(health));
+	json_text_key(&text, "timestamp");
+	json_text_int(&text, clock_wall_ms());
+	json_text_key(&text, "uptime");
+	json_text_int(&text, (clock_monotonic_ms() - health->started_ms) / MS_PER_SEC);
+	json_text_member(&text, "version", BOSON_VERSION);
+	json_text_key(&text, "services");
+	json_text_open(&text, '{');
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
+		write_peer(&text, &health->of[i]);
+	json_text_close(&text, '}');
+	json_text_close(&text, '}');
+	gateway_answer_json(answer, gateway_health_is_ready(health, &reason) ? 200 : 503, &text,
+			    trace);
+}
+
+static void
+answer_status(struct gateway_answer *answer, int status, const char *word, const char *trace)
+{
+	struct json_text text = { 0 };
+	json_text_open(&text, '{');
+	json_text_member(&text, "status", word);
+	json_text_close(&text, '}');
+	gateway_answer_json(answer, status, &text, trace);
+}
+
+void
+gateway_health_answer_ready(const struct gateway_health *health, struct gateway_answer *answer,
+			    const char *trace)
+{
+	const char *reason;
+	bool ready = gateway_health_is_ready(health, &reason);
+	answer_status(answer, ready ? 200 : 503, ready ? "ready" : "not_ready", trace);
+}
+
+void
+gateway_health_answer_live(struct gateway_answer *answer, const char *trace)
+{
+	answer_status(answer, 200, "live", trace);
+}

@@ -1,0 +1,153 @@
+/*
+ * gateway_limits: rate buckets and the addresses they are for; see the header.
+ */
+#include "gateway/gateway_limits.h"
+
+#include "net/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_BYTES_MAX = 160, V4_MAPPED_BITS = 96 };
+
+static const char *const class_names[RATE_CLASSES] = {
+	[RATE_GENERAL] = "general",	[RATE_PROBE] = "probe",
+	[RATE_CHALLENGE] = "challenge", [RATE_ENROLMENT] = "enrolment",
+	[RATE_HEARTBEAT] = "heartbeat", [RATE_ADMIN] = "admin",
+};
+
+const char *gateway_rate_name(enum gateway_rate class)
+{
+	return class_names[class];
+}
+
+int
+gateway_limits_trust(struct gateway_limits *limits, const char *const *cidrs)
+{
+	for (; cidrs != NULL && *cidrs != NULL; cidrs++) {
+		char text[INET6_ADDRSTRLEN + 4];
+		if (limits->proxies_n == GATEWAY_NETWORKS_MAX)
+			return -E2BIG;
+		snprintf(text, sizeof(text), "%s", *cidrs);
+		char *slash = strchr(text, '/');
+		if (slash == NULL)
+			return -EINVAL;
+		*slash = '\0';
+		struct in6_addr *address = &limits->proxies[limits->proxies_n].address;
+		unsigned int bits = (unsigned int)strtoul(slash + 1, NULL, 10);
+		if (strchr(text, ':') == NULL)
+			bits += V4_MAPPED_BITS;
+		if (bits > 128 || address_parse(text, address) < 0)
+			return -EINVAL;
+		limits->proxies[limits->proxies_n++].bits = bits;
+	}
+	return 0;
+}
+
+static bool
+address_is_in(const struct in6_addr *address, const struct in6_addr *network, unsigned int bits)
+{
+	size_t whole = bits / 8;
+	if (memcmp(address->s6_addr, network->s6_addr, whole) != 0)
+		return false;
+	if (bits % 8 == 0)
+		return true;
+	unsigned int mask = (0xff00u >> (bits % 8)) & 0xffu;
+	return ((address->s6_addr[whole] ^ network->s6_addr[whole]) & mask) == 0;
+}
+
+bool
+gateway_limits_is_proxy(const struct gateway_limits *limits, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < limits->proxies_n; i++) {
+		if (address_is_in(address, &limits->proxies[i].address, limits->proxies[i].bits))
+			return true;
+	}
+	return false;
+}
+
+/* One entry of the list: an address, perhaps with blanks around, brackets or a port. */
+static int
+entry_parse(const char *entry, size_t n, struct in6_addr *ret)
+{
+	char text[INET6_ADDRSTRLEN + 10];
+	while (n > 0 && (*entry == ' ' || *entry == '\t')) {
+		entry++;
+		n--;
+	}
+	while (n > 0 && (entry[n - 1] == ' ' || entry[n - 1] == '\t'))
+		n--;
+	if (n == 0 || n >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, entry, n);
+	text[n] = '\0';
+	char *start = text, *colon = strchr(text, ':');
+	if (*text == '[') {
+		start = text + 1;
+		start[strcspn(start, "]")] = '\0';
+	} else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+		*colon = '\0';
+	}
+	return address_parse(start, ret);
+}
+
+int
+gateway_limits_origin(const struct gateway_limits *limits, const struct in6_addr *peer,
+		      const char *forwarded_for, struct in6_addr *ret)
+{
+	*ret = *peer;
+	if (forwarded_for == NULL)
+		return 0;
+	size_t end = strlen(forwarded_for);
+	while (gateway_limits_is_proxy(limits, ret) && end > 0) {
+		size_t start = end;
+		while (start > 0 && forwarded_for[start - 1] != ',')
+			start--;
+		if (entry_parse(forwarded_for + start, end - start, ret) < 0)
+			return -EINVAL;
+		end = start > 0 ? start - 1 : 0;
+	}
+	return 0;
+}
+
+void
+gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN])
+{
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		inet_ntop(AF_INET, address->s6_addr + 12, ret_text, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, address, ret_text, INET6_ADDRSTRLEN);
+}
+
+static uint32_t
+take(const struct gateway_limits *limits, const char *key, uint32_t per_minute, int64_t now_ms)
+{
+	if (per_minute == 0)
+		return 0;
+	int64_t wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
+	return wait_ms > 0 ? (uint32_t)((wait_ms + 999) / 1000) : 0;
+}
+
+uint32_t
+gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_rate class,
+			    const struct in6_addr *address, int64_t now_ms)
+{
+	char key[KEY_BYTES_MAX], text[INET6_ADDRSTRLEN];
+	struct in6_addr network = *address;
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		memset(network.s6_addr + 8, 0, 8);
+	gateway_limits_address_text(&network, text);
+	snprintf(key, sizeof(key), "gateway:address:%s:%s", class_names[class], text);
+	return take(limits, key, limits->per_address[class], now_ms);
+}
+
+uint32_t
+gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_rate class,
+			    const char *subject, int64_t now_ms)
+{
+	char key[KEY_BYTES_MAX];
+	snprintf(key, sizeof(key), "gateway:subject:%s:%s", class_names[class], subject);
+	return take(limits, key, limits->per_subject[class], now_ms);
+}

@@ -1,0 +1,47 @@
+/*
+ * gateway_limits: how many requests an address and a subject may make. Buckets lie in the cache,
+ * so that replicas share them once the cache does. Before an address is counted it is found out:
+ * forwarded-for headers count only from configured proxies (P10). One thread.
+ */
+#pragma once
+
+#include "cache/cache.h"
+#include "gateway/gateway_endpoints.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+enum { GATEWAY_NETWORKS_MAX = 64 };
+
+struct gateway_limits {
+	struct cache *cache;
+	uint32_t per_address[RATE_CLASSES]; /* a minute */
+	uint32_t per_subject[RATE_CLASSES];
+	struct {
+		struct in6_addr address;
+		unsigned int bits;
+	} proxies[GATEWAY_NETWORKS_MAX];
+	size_t proxies_n;
+};
+
+/* cidrs: "10.0.0.0/8", NULL-terminated. -EINVAL, -E2BIG. */
+int gateway_limits_trust(struct gateway_limits *limits, const char *const *cidrs);
+bool gateway_limits_is_proxy(const struct gateway_limits *limits, const struct in6_addr *address);
+
+/* Where a request comes from: peer itself, or, when peer is a trusted proxy, the last address of
+ * X-Forwarded-For (all its lines joined by commas; NULL: none) that is not one. A list that cannot
+ * be read up to there: -EINVAL. */
+int gateway_limits_origin(const struct gateway_limits *limits, const struct in6_addr *peer,
+			  const char *forwarded_for, struct in6_addr *ret);
+
+/* "192.0.2.1", "2001:db8::1" */
+void gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN]);
+
+/* Takes one from a bucket: seconds to wait, 0: go on. An IPv6 address counts with its /64. A cache
+ * that cannot say limits nobody. */
+uint32_t gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_rate class,
+				     const struct in6_addr *address, int64_t now_ms);
+uint32_t gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_rate class,
+				     const char *subject, int64_t now_ms);
+
+const char *gateway_rate_name(enum gateway_rate class);

@@ -1,0 +1,285 @@
+/*
+ * gateway_request: the life of one request; see the header.
+ */
+#include "gateway/gateway_request.h"
+
+#include "gateway/gateway_call.h"
+#include "gateway/gateway_health.h"
+#include "gateway/gateway_trace.h"
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void
+gateway_request_init(struct gateway_request *request, struct gateway *gateway, const char *target)
+{
+	*request = (struct gateway_request){ .gateway = gateway };
+	request->started_us = clock_monotonic_us();
+	gateway_trace_make(request->trace);
+	request->path_result = gateway_path_parse(target, &request->path);
+}
+
+void
+gateway_request_fini(struct gateway_request *request)
+{
+	free(request->body);
+	gateway_answer_fini(&request->answer);
+}
+
+static int
+refuse(struct gateway_request *request, int status, const char *code, const char *field)
+{
+	gateway_answer_error(&request->answer, status, code, field, request->trace);
+	return -1;
+}
+
+/* What does not parse as HTTP should; the connection is not to be trusted after it. */
+static int
+check_framing(struct gateway_request *request)
+{
+	struct gate_verdict verdict = gateway_gate_judge(&request->head.tally, request->head.method,
+							 GATEWAY_BODY_MAX_BYTES);
+	if (verdict.status == 0 && request->path_result == -ENAMETOOLONG)
+		verdict = (struct gate_verdict){ 414, "uri_too_long" };
+	if (verdict.status == 0 && request->path_result == -EINVAL)
+		verdict = (struct gate_verdict){ 400, "target" };
+	if (verdict.status == 0)
+		return 0;
+	request->answer.closes = true;
+	if (verdict.status == 405)
+		strcpy(request->answer.allow, "GET, HEAD, POST, DELETE, OPTIONS");
+	return refuse(request, verdict.status, verdict.code, NULL);
+}
+
+static int
+limited(struct gateway_request *request, enum gateway_rate class, uint32_t wait_sec)
+{
+	metric_add(request->gateway->figures.limited[class], 1);
+	request->answer.retry_after_sec = wait_sec;
+	request->answer.allow[0] = '\0';
+	return refuse(request, 429, NULL, NULL);
+}
+
+static int
+check_address_rate(struct gateway_request *request)
+{
+	const struct gateway *gateway = request->gateway;
+	const struct gateway_endpoint *endpoint = request->match.endpoint;
+	enum gateway_rate class = endpoint != NULL ? endpoint->rate : RATE_GENERAL;
+	uint32_t wait_sec = gateway_limits_take_address(&gateway->limits, class, &request->origin,
+							clock_monotonic_ms());
+	return wait_sec > 0 ? limited(request, class, wait_sec) : 0;
+}
+
+/* Tokens count each for itself; an access key may be in many hands, whose addresses count. */
+static int
+check_subject_rate(struct gateway_request *request)
+{
+	const struct gateway_caller *caller = &request->caller;
+	if (caller->role == WHO_ANYONE || caller->expires_at_ms == 0)
+		return 0;
+	enum gateway_rate class =
+		caller->role == WHO_ADMIN ? RATE_ADMIN : request->match.endpoint->rate;
+	uint32_t wait_sec = gateway_limits_take_subject(&request->gateway->limits, class,
+							caller->subject, clock_monotonic_ms());
+	return wait_sec > 0 ? limited(request, class, wait_sec) : 0;
+}
+
+static int
+find_endpoint(struct gateway_request *request)
+{
+	if (request->path_result < 0)
+		return -ENOENT;
+	return gateway_endpoints_match(request->head.method, &request->path, &request->match,
+				       request->answer.allow);
+}
+
+static int
+refuse_unmatched(struct gateway_request *request, int r)
+{
+	if (r == -ENOENT)
+		return refuse(request, 404, NULL, NULL);
+	if (strcmp(request->head.method, "OPTIONS") != 0)
+		return refuse(request, 405, NULL, NULL);
+	request->answer.status = 204;
+	return -1;
+}
+
+/* Endpoints for anyone look at no credential, but for enrolment's key. */
+static int
+check_anyone(struct gateway_request *request)
+{
+	struct gateway_caller caller;
+	if ((request->match.endpoint->flags & ENDPOINT_ENROLS) == 0)
+		return 0;
+	if (gateway_access_check(request->gateway->access, request->head.authorization,
+				 clock_wall_ms(), &caller) == 0 &&
+	    strcmp(caller.subject, GATEWAY_ENROL_SUBJECT) == 0)
+		request->caller = caller;
+	return 0;
+}
+
+static int
+check_access(struct gateway_request *request)
+{
+	const struct gateway_endpoint *endpoint = request->match.endpoint;
+	struct gateway_caller *caller = &request->caller;
+	if (endpoint->who == WHO_ANYONE)
+		return check_anyone(request);
+	int r = gateway_access_check(request->gateway->access, request->head.authorization,
+				     clock_wall_ms(), caller);
+	if (r < 0)
+		return refuse(request, 401, r == -ETIME ? "token_expired" : NULL, NULL);
+	if ((endpoint->who & caller->role) == 0)
+		return refuse(request, 403, NULL, NULL);
+	if ((endpoint->flags & ENDPOINT_OWN_NODE) == 0 || caller->role != WHO_NODE)
+		return 0;
+	for (size_t i = 0; i < request->match.parameters_n; i++) {
+		const struct gateway_parameter *parameter = &request->match.parameters[i];
+		if (parameter->name_bytes == strlen("nodeId") &&
+		    memcmp(parameter->name, "nodeId", parameter->name_bytes) == 0 &&
+		    strcmp(parameter->value, caller->subject) != 0)
+			return refuse(request, 403, NULL, NULL);
+	}
+	return 0;
+}
+
+static bool
+is_json(const char *content_type)
+{
+	static const char expected[] = "application/json";
+	size_t n = sizeof(expected) - 1;
+	if (content_type == NULL || strncasecmp(content_type, expected, n) != 0)
+		return false;
+	content_type += n + strspn(content_type + n, " \t");
+	return *content_type == '\0' || *content_type == ';';
+}
+
+static int
+check_body_head(struct gateway_request *request)
+{
+	const struct gate_tally *tally = &request->head.tally;
+	uint32_t max_bytes = request->match.endpoint->body_max_bytes;
+	if (max_bytes == 0)
+		return tally->content_length > 0 || tally->encodings > 0
+			       ? refuse(request, 400, "body", NULL)
+			       : 0;
+	if (!is_json(request->head.content_type))
+		return refuse(request, 415, NULL, NULL);
+	return tally->content_length > max_bytes ? refuse(request, 413, NULL, NULL) : 0;
+}
+
+void
+gateway_request_begin(struct gateway_request *request)
+{
+	if (check_framing(request) < 0)
+		return;
+	if (gateway_limits_origin(&request->gateway->limits, &request->head.peer,
+				  request->head.forwarded_for, &request->origin) < 0) {
+		refuse(request, 400, "forwarded_for", NULL);
+		return;
+	}
+	int found = find_endpoint(request);
+	if (check_address_rate(request) < 0)
+		return;
+	if (found < 0) {
+		refuse_unmatched(request, found);
+		return;
+	}
+	if (check_access(request) == 0 && check_subject_rate(request) == 0)
+		check_body_head(request);
+}
+
+void
+gateway_request_add_body(struct gateway_request *request, const char *bytes, size_t n)
+{
+	if (n > request->match.endpoint->body_max_bytes - request->body_bytes) {
+		refuse(request, 413, NULL, NULL);
+		return;
+	}
+	size_t need = request->body_bytes + n;
+	if (need > request->body_capacity) {
+		size_t capacity = request->body_capacity > 0 ? request->body_capacity : 1024;
+		while (capacity < need)
+			capacity *= 2;
+		char *body = realloc(request->body, capacity);
+		if (body == NULL) {
+			refuse(request, 503, "memory", NULL);
+			return;
+		}
+		request->body = body;
+		request->body_capacity = capacity;
+	}
+	memcpy(request->body + request->body_bytes, bytes, n);
+	request->body_bytes = need;
+}
+
+static void
+answer_openapi(struct gateway_request *request)
+{
+	struct json_text text = { 0 };
+	json_text_raw(&text, request->gateway->openapi);
+	gateway_answer_json(&request->answer, 200, &text, request->trace);
+}
+
+void
+gateway_request_run(struct gateway_request *request)
+{
+	const struct gateway_health *health = request->gateway->health;
+	ProtobufCMessage *message = NULL;
+	switch (request->match.endpoint->local) {
+	case LOCAL_HEALTH:
+		gateway_health_answer(health, &request->answer, request->trace);
+		break;
+	case LOCAL_READY:
+		gateway_health_answer_ready(health, &request->answer, request->trace);
+		break;
+	case LOCAL_LIVE:
+		gateway_health_answer_live(&request->answer, request->trace);
+		break;
+	case LOCAL_OPENAPI:
+		answer_openapi(request);
+		break;
+	case LOCAL_NONE:
+		if (gateway_call_build(request, &message) == 0)
+			gateway_call_send(request, &message);
+		break;
+	}
+}
+
+static bool
+is_write(const char *method)
+{
+	return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
+}
+
+void
+gateway_request_done(const struct gateway_request *request, bool sent)
+{
+	const struct gateway_endpoint *endpoint = request->match.endpoint;
+	const struct gateway_figures *figures = &request->gateway->figures;
+	const char *path = endpoint != NULL ? endpoint->path : "other";
+	size_t row =
+		endpoint != NULL ? (size_t)(endpoint - gateway_endpoints) : GATEWAY_ENDPOINTS_MAX;
+	int64_t took_us = clock_monotonic_us() - request->started_us;
+	int status = request->answer.status;
+	char address[INET6_ADDRSTRLEN];
+
+	if (status >= 200 && status < 600)
+		metric_add(figures->requests[row][status / 100], 1);
+	metric_observe_us(figures->seconds[row], (uint64_t)took_us);
+	if (request->caller.role == WHO_ADMIN && is_write(request->head.method))
+		log_info("admin_write", "endpoint=%s subject=%s status=%d trace=%s", path,
+			 request->caller.subject, status, request->trace);
+	gateway_limits_address_text(&request->origin, address);
+	log_debug(
+		"request_done",
+		"method=%s endpoint=%s status=%d code=%s took_us=%lld address=%s sent=%s trace=%s",
+		request->head.method != NULL ? request->head.method : "", path, status,
+		request->answer.code, (long long)took_us, address, sent ? "yes" : "no",
+		request->trace);
+}

@@ -1,0 +1,82 @@
+/*
+ * gateway_tls: certificate and private key; see the header.
+ */
+#include "gateway/gateway_tls.h"
+
+#include "config/config.h"
+#include "identity/key.h"
+#include "identity/state_file.h"
+#include "log/log.h"
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEM_MAX_BYTES = 64 * 1024 };
+
+static int
+pem_load(const char *path, bool is_private, char **ret)
+{
+	char *text = malloc(PEM_MAX_BYTES);
+	ssize_t n = text != NULL ? state_file_read(path, is_private, text, PEM_MAX_BYTES) : -ENOMEM;
+	if (n < 0) {
+		log_error("pem_unreadable", "path=%s reason=%s", path,
+			  n == -EPERM ? "others may read it" : strerror((int)-n));
+		free(text);
+		return n == -EPERM ? CONFIG_EXIT_NOPERM : CONFIG_EXIT_NOINPUT;
+	}
+	*ret = text;
+	return 0;
+}
+
+static bool
+belong_together(const struct gateway_tls *tls)
+{
+	BIO *certificate_bio = BIO_new_mem_buf(tls->certificate, -1);
+	BIO *key_bio = BIO_new_mem_buf(tls->private_key, -1);
+	X509 *certificate = NULL;
+	EVP_PKEY *key = NULL;
+	if (certificate_bio != NULL && key_bio != NULL) {
+		certificate = PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL);
+		key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+	}
+	bool good =
+		certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1;
+	EVP_PKEY_free(key);
+	X509_free(certificate);
+	BIO_free(key_bio);
+	BIO_free(certificate_bio);
+	return good;
+}
+
+int
+gateway_tls_load(const char *certificate_path, const char *private_key_path,
+		 struct gateway_tls *ret)
+{
+	*ret = (struct gateway_tls){ 0 };
+	int r = pem_load(certificate_path, false, &ret->certificate);
+	if (r == 0)
+		r = pem_load(private_key_path, true, &ret->private_key);
+	if (r == 0 && !belong_together(ret)) {
+		log_error("pem_mismatch", "certificate=%s private_key=%s reason=%s",
+			  certificate_path, private_key_path,
+			  "not PEM, or the key is another certificate's");
+		r = CONFIG_EXIT_CONFIG;
+	}
+	if (r != 0)
+		gateway_tls_fini(ret);
+	return r;
+}
+
+void
+gateway_tls_fini(struct gateway_tls *tls)
+{
+	if (tls->private_key != NULL)
+		key_wipe(tls->private_key, strlen(tls->private_key));
+	free(tls->private_key);
+	free(tls->certificate);
+	*tls = (struct gateway_tls){ 0 };
+}
