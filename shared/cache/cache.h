@@ -11,24 +11,28 @@
 
 struct cache;
 
+/* -EINVAL when no driver knows the URL or max_entries is 0, -EIO. */
 int cache_open(const char *url, size_t max_entries, struct cache **ret);
 void cache_close(struct cache **cache);
 
-/* now_ms is the monotonic clock: time is an argument. Key at most 255 bytes, value at most 64 KiB.
- */
+enum { CACHE_KEY_MAX_BYTES = 255, CACHE_VALUE_MAX_BYTES = 64 * 1024 };
+
+/* now_ms is the monotonic clock: time is an argument. Values, replay marks and buckets do not meet,
+ * though their keys be the same. -EINVAL when key, value or ttl_ms is out of bounds, -EIO. */
 int cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
 	      int64_t now_ms);
 
 /* 0 and a malloc'd copy, or -ENOENT (absent or expired), or -EIO. */
 int cache_get(struct cache *cache, const char *key, int64_t now_ms, void **ret_value,
 	      size_t *ret_n);
+/* The value, the mark and the bucket of this key. */
 void cache_remove(struct cache *cache, const char *key);
 
-/* True for the first caller of this key within ttl_ms: replay protection. -EIO when the cache
- * cannot say. */
+/* 1 for the first caller of this key within ttl_ms, 0 for the others: replay protection. -EIO when
+ * the cache cannot say. */
 int cache_first(struct cache *cache, const char *key, int64_t ttl_ms, int64_t now_ms);
 
 /* Token bucket: takes one of `burst` tokens that refill at rate_per_minute. 0 when taken, else the
- * ms to wait (positive), or -EIO. */
+ * ms to wait (positive), or -EIO. A rate or burst of 0 lets nobody through. */
 int64_t cache_take(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
 		   int64_t now_ms);

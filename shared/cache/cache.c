@@ -1,0 +1,105 @@
+/* Chooses the driver and checks what it is given. See cache.h. */
+#include "cache/cache.h"
+
+#include "cache/cache_driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REFUSED_WAIT_MS = 60 * 1000 };
+
+struct cache {
+	const struct cache_driver *driver;
+	void *db;
+};
+
+static const struct cache_driver *const drivers[] = { &cache_driver_memory, NULL };
+
+int
+cache_open(const char *url, size_t max_entries, struct cache **ret)
+{
+	struct cache *cache;
+	int result = -EINVAL;
+
+	if (max_entries == 0)
+		return -EINVAL;
+	cache = calloc(1, sizeof(*cache));
+	if (cache == NULL)
+		return -EIO;
+	for (size_t i = 0; drivers[i] != NULL; i++) {
+		size_t n = strlen(drivers[i]->scheme);
+
+		if (strncmp(url, drivers[i]->scheme, n) == 0) {
+			cache->driver = drivers[i];
+			result = drivers[i]->open(url + n, max_entries, &cache->db);
+			break;
+		}
+	}
+	if (result < 0) {
+		free(cache);
+		return result;
+	}
+	*ret = cache;
+	return 0;
+}
+
+void
+cache_close(struct cache **cache)
+{
+	if (*cache == NULL)
+		return;
+	(*cache)->driver->close((*cache)->db);
+	free(*cache);
+	*cache = NULL;
+}
+
+static bool
+is_key(const char *key)
+{
+	return strnlen(key, CACHE_KEY_MAX_BYTES + 1) <= CACHE_KEY_MAX_BYTES;
+}
+
+int
+cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
+	  int64_t now_ms)
+{
+	if (!is_key(key) || n > CACHE_VALUE_MAX_BYTES || ttl_ms <= 0 || ttl_ms > INT64_MAX / 2)
+		return -EINVAL;
+	return cache->driver->put(cache->db, key, value, n, ttl_ms, now_ms);
+}
+
+int
+cache_get(struct cache *cache, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n)
+{
+	if (!is_key(key))
+		return -ENOENT;
+	return cache->driver->get(cache->db, key, now_ms, ret_value, ret_n);
+}
+
+void
+cache_remove(struct cache *cache, const char *key)
+{
+	if (is_key(key))
+		cache->driver->remove(cache->db, key);
+}
+
+/* A key that cannot be kept cannot be known again: that is no answer. */
+int
+cache_first(struct cache *cache, const char *key, int64_t ttl_ms, int64_t now_ms)
+{
+	if (!is_key(key) || ttl_ms <= 0 || ttl_ms > INT64_MAX / 2)
+		return -EIO;
+	return cache->driver->first(cache->db, key, ttl_ms, now_ms);
+}
+
+int64_t
+cache_take(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
+	   int64_t now_ms)
+{
+	if (rate_per_minute == 0 || burst == 0)
+		return REFUSED_WAIT_MS;
+	if (!is_key(key))
+		return -EIO;
+	return cache->driver->take(cache->db, key, rate_per_minute, burst, now_ms);
+}

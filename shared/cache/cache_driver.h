@@ -1,0 +1,22 @@
+/*
+ * cache_driver: what a place for short-lived things must do. Arguments were checked. Only
+ * shared/cache includes this.
+ */
+#pragma once
+
+#include "cache/cache.h"
+
+struct cache_driver {
+	const char *scheme; /* "memory:" */
+	int (*open)(const char *location, size_t max_entries, void **ret);
+	void (*close)(void *db);
+	int (*put)(void *db, const char *key, const void *value, size_t n, int64_t ttl_ms,
+		   int64_t now_ms);
+	int (*get)(void *db, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n);
+	void (*remove)(void *db, const char *key);
+	int (*first)(void *db, const char *key, int64_t ttl_ms, int64_t now_ms);
+	int64_t (*take)(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst,
+			int64_t now_ms);
+};
+
+extern const struct cache_driver cache_driver_memory;
