@@ -1,0 +1,326 @@
+/*
+ * exit_rules: see exit_rules.h. Threats T28 to T31 and T37.
+ */
+#include "forwarder/exit_rules.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { EXIT_TCP4_HEADERS_BYTES = 40, EXIT_TCP6_HEADERS_BYTES = 60, EXIT_BURST_FACTOR = 4 };
+
+/* The IANA special-purpose registries: nothing in them is the internet. */
+static const char deny4[] =
+	"0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, "
+	"192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, "
+	"198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/4, 240.0.0.0/4";
+static const char deny6[] =
+	"::/127, ::ffff:0:0/96, 64:ff9b::/96, 64:ff9b:1::/48, 100::/64, 2001::/23, 2001:db8::/32, "
+	"2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8";
+
+/* Mail relaying, NetBIOS, SMB, and what reflects or speaks to the local link only. */
+static const char deny_ports[] =
+	"tcp . 25, tcp . 135-139, tcp . 445, udp . 135-139, udp . 445, udp . 1900, udp . 5353, "
+	"udp . 5355, tcp . 11211, udp . 11211";
+
+void
+exit_rules_guard_name(const char *interface, char ret_name[EXIT_TABLE_BYTES])
+{
+	snprintf(ret_name, EXIT_TABLE_BYTES, "higgs_guard_%s", interface);
+}
+
+void
+exit_rules_exit_name(const char *interface, char ret_name[EXIT_TABLE_BYTES])
+{
+	snprintf(ret_name, EXIT_TABLE_BYTES, "higgs_exit_%s", interface);
+}
+
+/* FNV-1a folded to 16 bits, below "HV". */
+uint32_t
+exit_rules_mark(const char *interface)
+{
+	uint32_t hash = 2166136261U;
+	for (const char *at = interface; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 16777619U;
+	return 0x48560000U | ((hash >> 16 ^ hash) & 0xffffU);
+}
+
+/* The idiom by which nft replaces a table in one transaction, whether it was there or not. */
+static void
+write_replace(FILE *file, const char *name, const char *flags)
+{
+	fprintf(file, "add table inet %s %s\ndelete table inet %s\ntable inet %s {\n", name, flags,
+		name, name);
+}
+
+void
+exit_rules_write_guard(const struct exit_rules *rules, FILE *file)
+{
+	char name[EXIT_TABLE_BYTES];
+	const char *tunnel = rules->interface;
+	uint32_t mark = exit_rules_mark(tunnel);
+	exit_rules_guard_name(tunnel, name);
+	write_replace(file, name, "");
+	fprintf(file,
+		"chain passing { type filter hook forward priority 100; policy accept;\n"
+		"iifname \"%s\" meta mark != 0x%08" PRIx32 " counter drop\n"
+		"oifname \"%s\" meta mark != 0x%08" PRIx32 " counter drop\n}\n"
+		"chain arriving { type filter hook input priority 100; policy accept;\n"
+		"iifname \"%s\" meta mark != 0x%08" PRIx32 " counter drop\n}\n}\n",
+		tunnel, mark, tunnel, mark, tunnel, mark);
+}
+
+static void
+write_set_head(FILE *file, const char *name, const char *type)
+{
+	fprintf(file, "set %s { type %s; flags interval; auto-merge;", name, type);
+}
+
+static void
+write_fixed_set(FILE *file, const char *name, const char *type, const char *elements)
+{
+	write_set_head(file, name, type);
+	fprintf(file, " elements = { %s }\n}\n", elements);
+}
+
+/* Elements of one family out of a mixed list of CIDRs. */
+static void
+write_cidr_set(FILE *file, const char *name, int family, const char *const *cidrs)
+{
+	const char *separator = " elements = { ";
+	write_set_head(file, name, family == AF_INET ? "ipv4_addr" : "ipv6_addr");
+	for (size_t i = 0; cidrs && cidrs[i]; i++) {
+		if ((strchr(cidrs[i], ':') != NULL) != (family == AF_INET6))
+			continue;
+		fprintf(file, "%s%s", separator, cidrs[i]);
+		separator = ", ";
+	}
+	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
+}
+
+static void
+write_connected_set(FILE *file, const char *name, int family,
+		    const struct exit_surroundings *surroundings)
+{
+	const char *separator = " elements = { ";
+	write_set_head(file, name, family == AF_INET ? "ipv4_addr" : "ipv6_addr");
+	for (size_t i = 0; i < surroundings->connected_count; i++) {
+		const struct exit_network *network = &surroundings->connected[i];
+		char text[INET6_ADDRSTRLEN];
+		if (network->family != family ||
+		    !inet_ntop(family, &network->address, text, sizeof text))
+			continue;
+		fprintf(file, "%s%s/%u", separator, text, network->prefix);
+		separator = ", ";
+	}
+	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
+}
+
+static void
+write_uplink_set(FILE *file, const char *name, const char (*uplinks)[EXIT_INTERFACE_BYTES],
+		 size_t n)
+{
+	fprintf(file, "set %s { type ifname;", name);
+	for (size_t i = 0; i < n; i++)
+		fprintf(file, "%s\"%s\"", i ? ", " : " elements = { ", uplinks[i]);
+	fprintf(file, "%s}\n", n ? " }\n" : "\n");
+}
+
+static void
+write_client_sets(FILE *file, const struct exit_client *clients, size_t n)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *separator = " elements = { ";
+	fputs("set clients4 { type ipv4_addr;", file);
+	for (size_t i = 0; i < n; i++) {
+		if (clients[i].address4.s_addr == 0)
+			continue;
+		inet_ntop(AF_INET, &clients[i].address4, text, sizeof text);
+		fprintf(file, "%s%s", separator, text);
+		separator = ", ";
+	}
+	fprintf(file, "%s}\nset clients6 { type ipv6_addr;", *separator == ',' ? " }\n" : "\n");
+	separator = " elements = { ";
+	for (size_t i = 0; i < n; i++) {
+		if (IN6_IS_ADDR_UNSPECIFIED(&clients[i].address6))
+			continue;
+		inet_ntop(AF_INET6, &clients[i].address6, text, sizeof text);
+		fprintf(file, "%s%s", separator, text);
+		separator = ", ";
+	}
+	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
+}
+
+static void
+write_sets(const struct exit_rules *rules, const struct exit_surroundings *surroundings, FILE *file)
+{
+	write_uplink_set(file, "uplinks4", surroundings->uplinks4, surroundings->uplinks4_count);
+	write_uplink_set(file, "uplinks6", surroundings->uplinks6, surroundings->uplinks6_count);
+	write_cidr_set(file, "allow4", AF_INET, rules->allow);
+	write_cidr_set(file, "allow6", AF_INET6, rules->allow);
+	write_cidr_set(file, "own4", AF_INET, rules->deny);
+	write_cidr_set(file, "own6", AF_INET6, rules->deny);
+	write_fixed_set(file, "deny4", "ipv4_addr", deny4);
+	write_fixed_set(file, "deny6", "ipv6_addr", deny6);
+	write_connected_set(file, "connected4", AF_INET, surroundings);
+	write_connected_set(file, "connected6", AF_INET6, surroundings);
+	fprintf(file,
+		"set ports { type inet_proto . inet_service; flags interval; elements = { %s }\n}\n"
+		"set starts4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
+		"set starts6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
+		"set flows4 { type ipv4_addr; size 4096; flags dynamic; }\n"
+		"set flows6 { type ipv6_addr; size 4096; flags dynamic; }\n",
+		deny_ports);
+}
+
+/* What a client may do for itself at the node: ask for names. A packet for IPv6 without a way out
+ * is refused here, before routing would drop it in silence, so that clients turn to IPv4 at once.
+ */
+static void
+write_arrival_chains(const struct exit_rules *rules, const struct exit_surroundings *surroundings,
+		     FILE *file)
+{
+	const char *tunnel = rules->interface;
+	char own4[INET_ADDRSTRLEN], own6[INET6_ADDRSTRLEN];
+	uint32_t mark = exit_rules_mark(tunnel);
+	inet_ntop(AF_INET, &rules->address4, own4, sizeof own4);
+	inet_ntop(AF_INET6, &rules->address6, own6, sizeof own6);
+	fprintf(file,
+		"chain entering { type filter hook prerouting priority 0; policy accept;\n"
+		"iifname != \"%s\" accept\n"
+		"ip saddr != @clients4 counter drop\n"
+		"ip6 saddr != @clients6 counter drop\n",
+		tunnel);
+	if (surroundings->uplinks6_count == 0)
+		fprintf(file, "ip6 daddr != %s counter reject with icmpv6 type no-route\n", own6);
+	fputs("}\n", file);
+	if (rules->dns_port)
+		fprintf(file,
+			"chain names { type nat hook prerouting priority -100; policy accept;\n"
+			"iifname \"%s\" ip daddr %s meta l4proto { tcp, udp } th dport 53 "
+			"redirect to :%u\n"
+			"iifname \"%s\" ip6 daddr %s meta l4proto { tcp, udp } th dport 53 "
+			"redirect to :%u\n}\n",
+			tunnel, own4, rules->dns_port, tunnel, own6, rules->dns_port);
+	fprintf(file,
+		"chain arriving { type filter hook input priority 0; policy accept;\n"
+		"iifname != \"%s\" accept\n",
+		tunnel);
+	if (rules->dns_port)
+		fprintf(file,
+			"meta l4proto { tcp, udp } th dport %u ct original proto-dst 53 "
+			"meta mark set 0x%08" PRIx32 " accept\n",
+			rules->dns_port, mark);
+	if (rules->policy_on)
+		fputs("counter drop\n}\n", file);
+	else
+		fprintf(file, "meta mark set 0x%08" PRIx32 " accept\n}\n", mark);
+}
+
+/* In the order of the verdicts: own addresses always lose, the owner's exceptions win over the
+ * fixed lists, ports and limits hold for all. Destinations are judged on every packet, so that a
+ * network that becomes ours cuts flows that were open. */
+static void
+write_judging_chains(const struct exit_rules *rules, FILE *file)
+{
+	fputs("chain outbound {\n", file);
+	if (!rules->policy_on) {
+		fputs("goto admit\n}\n", file);
+		return;
+	}
+	fputs("ip daddr @own4 counter drop\n"
+	      "ip6 daddr @own6 counter drop\n"
+	      "ip daddr @allow4 goto limits\n"
+	      "ip6 daddr @allow6 goto limits\n"
+	      "ip daddr @deny4 counter drop\n"
+	      "ip6 daddr @deny6 counter drop\n"
+	      "ip daddr @connected4 counter drop\n"
+	      "ip6 daddr @connected6 counter drop\n"
+	      "meta nfproto ipv4 oifname != @uplinks4 counter drop\n"
+	      "meta nfproto ipv6 oifname != @uplinks6 counter drop\n"
+	      "goto limits\n}\n",
+	      file);
+	/* `new` alone would hold for every packet of a flow that is never answered. */
+	fprintf(file,
+		"chain limits {\n"
+		"meta l4proto != { tcp, udp, icmp, ipv6-icmp } counter drop\n"
+		"meta l4proto { tcp, udp } meta l4proto . th dport @ports counter drop\n"
+		"ct state new ct status ! confirmed jump start\n"
+		"goto admit\n}\n"
+		"chain start {\n"
+		"fib daddr type { broadcast, anycast, multicast } counter drop\n"
+		"meta nfproto ipv4 update @starts4 { ip saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n"
+		"meta nfproto ipv6 update @starts6 { ip6 saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n"
+		"meta nfproto ipv4 add @flows4 { ip saddr ct count over %" PRIu32
+		" } counter drop\n"
+		"meta nfproto ipv6 add @flows6 { ip6 saddr ct count over %" PRIu32
+		" } counter drop\n}\n",
+		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
+		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
+		rules->flows_max, rules->flows_max);
+}
+
+/* Only the mark opens the guard. MSS is held to what the tunnel takes, both ways. */
+static void
+write_passing_chains(const struct exit_rules *rules, FILE *file)
+{
+	const char *tunnel = rules->interface;
+	uint32_t mark = exit_rules_mark(tunnel);
+	fprintf(file,
+		"chain admit {\n"
+		"meta nfproto ipv4 tcp flags syn / syn,rst tcp option maxseg size set %" PRIu32 "\n"
+		"meta nfproto ipv6 tcp flags syn / syn,rst tcp option maxseg size set %" PRIu32 "\n"
+		"meta mark set 0x%08" PRIx32 " accept\n}\n"
+		"chain passing { type filter hook forward priority 0; policy accept;\n"
+		"iifname != \"%s\" oifname != \"%s\" accept\n"
+		"ct state invalid counter drop\n"
+		"iifname \"%s\" oifname \"%s\" counter drop\n"
+		"iifname \"%s\" goto outbound\n"
+		"ip daddr != @clients4 counter drop\n"
+		"ip6 daddr != @clients6 counter drop\n"
+		"ct state established,related goto admit\n"
+		"counter drop\n}\n",
+		rules->mtu - EXIT_TCP4_HEADERS_BYTES, rules->mtu - EXIT_TCP6_HEADERS_BYTES, mark,
+		tunnel, tunnel, tunnel, tunnel, tunnel);
+	fprintf(file,
+		"chain leaving { type nat hook postrouting priority 100; policy accept;\n"
+		"oifname \"%s\" accept\n"
+		"meta mark 0x%08" PRIx32 " meta l4proto { tcp, udp } masquerade to :%d-%d "
+		"fully-random\n"
+		"meta mark 0x%08" PRIx32 " masquerade\n}\n",
+		tunnel, mark, EXIT_NAT_PORT_MIN, EXIT_NAT_PORT_MAX, mark);
+}
+
+void
+exit_rules_write_exit(const struct exit_rules *rules, const struct exit_surroundings *surroundings,
+		      const struct exit_client *clients, size_t n, FILE *file)
+{
+	char name[EXIT_TABLE_BYTES];
+	exit_rules_exit_name(rules->interface, name);
+	write_replace(file, name, "{ flags owner; }");
+	fputs("flags owner\n", file);
+	write_client_sets(file, clients, n);
+	write_sets(rules, surroundings, file);
+	write_passing_chains(rules, file);
+	write_judging_chains(rules, file);
+	write_arrival_chains(rules, surroundings, file);
+	fputs("}\n", file);
+}
+
+void
+exit_rules_write_client(const struct exit_rules *rules, const char *verb,
+			const struct exit_client *client, FILE *file)
+{
+	char name[EXIT_TABLE_BYTES], text[INET6_ADDRSTRLEN];
+	exit_rules_exit_name(rules->interface, name);
+	if (client->address4.s_addr) {
+		inet_ntop(AF_INET, &client->address4, text, sizeof text);
+		fprintf(file, "%s element inet %s clients4 { %s }\n", verb, name, text);
+	}
+	if (!IN6_IS_ADDR_UNSPECIFIED(&client->address6)) {
+		inet_ntop(AF_INET6, &client->address6, text, sizeof text);
+		fprintf(file, "%s element inet %s clients6 { %s }\n", verb, name, text);
+	}
+}
