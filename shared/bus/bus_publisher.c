@@ -227,7 +227,7 @@ bus_publisher_free(struct bus_publisher *publisher)
 	*at = publisher->next;
 	loop_timer_stop(&publisher->hello_timer);
 	loop_zsock_remove(&publisher->watch);
-	zsock_destroy(&publisher->socket);
+	bus_socket_close(&publisher->socket);
 	while (publisher->topics) {
 		struct topic *topic = publisher->topics;
 		publisher->topics = topic->next;

@@ -302,7 +302,7 @@ bus_server_free(struct bus_server *server)
 			bus_call_free(call);
 	}
 	loop_zsock_remove(&server->watch);
-	zsock_destroy(&server->socket);
+	bus_socket_close(&server->socket);
 	bus_tally_fini(&server->tally);
 	free(server);
 }

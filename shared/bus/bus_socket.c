@@ -250,3 +250,18 @@ bus_socket_for_client(struct bus *bus, int type, const char *endpoint, const cha
 	*ret = socket;
 	return 0;
 }
+
+void
+bus_socket_close(zsock_t **socket)
+{
+	char endpoint[BUS_ENDPOINT_BYTES];
+	size_t n = sizeof(endpoint);
+
+	if (!*socket)
+		return;
+	if (zmq_getsockopt(zsock_resolve(*socket), ZMQ_LAST_ENDPOINT, endpoint, &n) == 0 &&
+	    strncmp(endpoint, "inproc://", 9) == 0)
+		zmq_unbind(zsock_resolve(*socket),
+			   endpoint); /* a client's fails: it is not bound */
+	zsock_destroy(socket);
+}

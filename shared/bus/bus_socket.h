@@ -35,3 +35,7 @@ int bus_socket_bind(struct bus *bus, int type, const char *endpoint, zsock_t **r
  * server_key: Z85, for tcp only. Errors as above. */
 int bus_socket_for_client(struct bus *bus, int type, const char *endpoint, const char *server_key,
 			  zsock_t **ret);
+
+/* Takes NULL. The name of an inproc socket is free at once; a port or path when libzmq's thread has
+ * closed it, soon after. */
+void bus_socket_close(zsock_t **socket);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+
 enum { KEY_BYTES = 32, KEY_TEXT_CHARS = 40, ZAP_PARTS = 7 };
 
 struct allowed {
@@ -101,6 +103,7 @@ zap_main(zsock_t *pipe, void *arg)
 		zmsg_destroy(&request);
 	}
 	zpoller_destroy(&poller);
+	zmq_unbind(zsock_resolve(replier), ZAP_ENDPOINT); /* free for the next at once */
 	zsock_destroy(&replier);
 }
 
@@ -124,7 +127,7 @@ start_locked(void)
 
 	if (!replier)
 		return -ENOMEM;
-	if (zsock_bind(replier, "inproc://zeromq.zap.01") < 0) {
+	if (zsock_bind(replier, ZAP_ENDPOINT) < 0) {
 		zsock_destroy(&replier);
 		return -EADDRINUSE;
 	}
