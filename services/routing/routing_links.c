@@ -1,0 +1,416 @@
+/*
+ * routing's connections to relays: one peer and three subscriptions each. Hears LegAttached,
+ * LegDetached and RelayLoad; asks ListLegs at first, after a gap and now and then; asks the bus
+ * itself whether the relay is there, so that discovery's death changes nothing.
+ */
+#include "routing/routing_handlers.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+#include "relay.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PING_PERIOD_MS = 2000,
+	PING_TIMEOUT_MS = 1500,
+	PINGS_MISSED_MAX = 2,
+	LIST_PERIOD_MS = 30 * 1000,
+	LIST_TIMEOUT_MS = 3000,
+	CLOSE_TIMEOUT_MS = 3000,
+};
+
+struct routing_link {
+	struct routing *routing;
+	struct table_relay *relay;
+	struct bus_peer *peer;
+	struct bus_subscription *attached, *detached, *load;
+	char bus_endpoint[ROUTING_ENDPOINT_BYTES], event_endpoint[ROUTING_ENDPOINT_BYTES];
+	char bus_key[ROUTING_KEY_BYTES];
+	bool listing, list_due;
+	char cursor[ROUTING_CURSOR_BYTES];
+	int64_t listed_ms, pinged_ms;
+	unsigned int missed_pings;
+	bool marked, gone; /* discovery says it is */
+	struct routing_link *next;
+};
+
+static void list_legs(struct routing_link *link);
+static void ask_page(struct routing_link *link);
+
+static struct routing_link *
+find(const struct routing *routing, const char *relay_id)
+{
+	struct routing_link *link = routing->links;
+
+	while (link != NULL && strcmp(link->relay->id, relay_id) != 0)
+		link = link->next;
+	return link;
+}
+
+static void
+take_leg(struct routing_link *link, const Boson__Relay__LegAttached *leg)
+{
+	uint8_t id[UUID_BYTES];
+
+	if (leg->node_id == NULL || uuid_parse(leg->node_id, id) != 0 ||
+	    table_leg_attach(&link->routing->table, link->relay, id, leg->generation,
+			     leg->has_rtt ? leg->rtt : 0) != 0)
+		log_warn("leg_not_indexed", "relay=%s", link->relay->id);
+}
+
+static void
+on_attached(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	struct routing_link *link = arg;
+
+	if (event != NULL)
+		take_leg(link, (const Boson__Relay__LegAttached *)event);
+	if (gap)
+		list_legs(link);
+}
+
+static void
+on_detached(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	const Boson__Relay__LegDetached *leg = (const Boson__Relay__LegDetached *)event;
+	struct routing_link *link = arg;
+	uint8_t id[UUID_BYTES];
+
+	if (leg != NULL && leg->node_id != NULL && uuid_parse(leg->node_id, id) == 0)
+		table_leg_detach(&link->routing->table, link->relay, id, leg->generation);
+	if (gap)
+		list_legs(link);
+}
+
+static void
+on_load(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	const Boson__Relay__RelayLoad *load = (const Boson__Relay__RelayLoad *)event;
+	struct routing_link *link = arg;
+
+	(void)gap; /* the next one says all */
+	if (load != NULL && load->has_load && load->load >= 0 && load->load <= 1)
+		link->relay->load = load->load;
+}
+
+static void
+heard(struct routing_link *link)
+{
+	link->missed_pings = 0;
+	table_relay_set_alive(&link->routing->table, link->relay, true);
+}
+
+
+static void
+on_legs(const Boson__Relay__ListLegsReply *reply, void *arg)
+{
+	struct routing_link *link = arg;
+
+	if (reply == NULL || link->routing->stopping) {
+		link->listing = false;
+		link->list_due = true;
+		return;
+	}
+	heard(link);
+	for (size_t i = 0; i < reply->n_legs; i++)
+		take_leg(link, reply->legs[i]);
+	if (reply->next_cursor != NULL && strlen(reply->next_cursor) < sizeof(link->cursor)) {
+		strcpy(link->cursor, reply->next_cursor);
+		ask_page(link);
+		return;
+	}
+	table_listing_end(&link->routing->table, link->relay);
+	link->listing = false;
+	link->listed_ms = loop_now_ms(link->routing->context->loop);
+	if (link->list_due)
+		list_legs(link);
+}
+
+static void
+ask_page(struct routing_link *link)
+{
+	Boson__Relay__ListLegsRequest request = BOSON__RELAY__LIST_LEGS_REQUEST__INIT;
+
+	request.cursor = link->cursor[0] == '\0' ? NULL : link->cursor;
+	bus_peer_next(link->peer, LIST_TIMEOUT_MS, NULL);
+	boson__relay__relay__list_legs(bus_peer_service(link->peer), &request, on_legs, link);
+}
+
+/* A gap while a listing runs makes another one after it. */
+static void
+list_legs(struct routing_link *link)
+{
+	if (link->listing) {
+		link->list_due = true;
+		return;
+	}
+	link->listing = true;
+	link->list_due = false;
+	link->cursor[0] = '\0';
+	table_listing_begin(link->relay);
+	ask_page(link);
+}
+
+static void
+on_ping(bool alive, uint32_t round_trip_us, void *arg)
+{
+	struct routing_link *link = arg;
+
+	(void)round_trip_us;
+	if (link->routing->stopping)
+		return;
+	if (alive) {
+		heard(link);
+		return;
+	}
+	if (++link->missed_pings == PINGS_MISSED_MAX)
+		log_warn("relay_silent", "relay=%s", link->relay->id);
+	if (link->missed_pings >= PINGS_MISSED_MAX)
+		table_relay_set_alive(&link->routing->table, link->relay, false);
+}
+
+/* ---- the life of a link ---- */
+
+static void
+disconnect(struct routing_link *link)
+{
+	struct bus_peer *peer = link->peer;
+
+	bus_unsubscribe(&link->attached);
+	bus_unsubscribe(&link->detached);
+	bus_unsubscribe(&link->load);
+	/* What is under way fails first, and looks for another link: not for this one. */
+	link->peer = NULL;
+	bus_peer_free(&peer);
+	link->listing = false;
+}
+
+static int
+connect_link(struct routing_link *link)
+{
+	const char *key = link->bus_key[0] == '\0' ? NULL : link->bus_key;
+	struct bus *bus = link->routing->context->bus;
+	int error;
+
+	error = bus_peer_new(bus, link->bus_endpoint, key, &boson__relay__relay__descriptor,
+			     &link->peer);
+	if (error == 0)
+		error = bus_subscribe(bus, link->event_endpoint, key,
+				      &boson__relay__leg_attached__descriptor, on_attached, link,
+				      &link->attached);
+	if (error == 0)
+		error = bus_subscribe(bus, link->event_endpoint, key,
+				      &boson__relay__leg_detached__descriptor, on_detached, link,
+				      &link->detached);
+	if (error == 0)
+		error = bus_subscribe(bus, link->event_endpoint, key,
+				      &boson__relay__relay_load__descriptor, on_load, link,
+				      &link->load);
+	return error;
+}
+
+static void
+remove_link(struct routing *routing, struct routing_link *link)
+{
+	struct routing_link **at = &routing->links;
+
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	disconnect(link);
+	table_relay_remove(&routing->table, link->relay);
+	free(link);
+}
+
+static bool
+is_same_place(const struct routing_link *link, const Boson__Common__Relay *message)
+{
+	return strcmp(link->bus_endpoint, message->bus_endpoint) == 0 &&
+	       strcmp(link->event_endpoint, message->event_endpoint) == 0 &&
+	       strcmp(link->bus_key, message->bus_key == NULL ? "" : message->bus_key) == 0;
+}
+
+static bool
+is_usable(const struct routing *routing, const Boson__Common__Relay *message)
+{
+	return message->id != NULL && message->group != NULL &&
+	       strcmp(message->group, routing->relay_group) == 0 && message->bus_endpoint != NULL &&
+	       message->event_endpoint != NULL &&
+	       strlen(message->bus_endpoint) < ROUTING_ENDPOINT_BYTES &&
+	       strlen(message->event_endpoint) < ROUTING_ENDPOINT_BYTES &&
+	       (message->bus_key == NULL || strlen(message->bus_key) < ROUTING_KEY_BYTES);
+}
+
+static struct routing_link *
+add_link(struct routing *routing, struct table_relay *relay)
+{
+	struct routing_link *link = calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	link->routing = routing;
+	link->relay = relay;
+	link->next = routing->links;
+	routing->links = link;
+	return link;
+}
+
+void
+routing_links_put(struct routing *routing, const Boson__Common__Relay *message)
+{
+	struct routing_link *link;
+	struct table_relay *relay;
+	int error;
+
+	if (!is_usable(routing, message))
+		return;
+	error = table_relay_put(&routing->table, message, &relay);
+	if (error != 0) {
+		log_warn("relay_not_indexed", "relay=%s error=%d", message->id, error);
+		return;
+	}
+	link = find(routing, relay->id);
+	if (link == NULL)
+		link = add_link(routing, relay);
+	if (link == NULL)
+		return;
+	link->marked = true;
+	link->gone = false;
+	if (link->peer != NULL && is_same_place(link, message))
+		return;
+	disconnect(link);
+	strcpy(link->bus_endpoint, message->bus_endpoint);
+	strcpy(link->event_endpoint, message->event_endpoint);
+	strcpy(link->bus_key, message->bus_key == NULL ? "" : message->bus_key);
+	error = connect_link(link);
+	if (error != 0) {
+		log_warn("relay_not_connected", "relay=%s error=%d", relay->id, error);
+		remove_link(routing, link);
+		return;
+	}
+	log_info("relay_connected", "relay=%s endpoint=%s", relay->id, link->bus_endpoint);
+	list_legs(link);
+}
+
+void
+routing_links_gone(struct routing *routing, const char *relay_id)
+{
+	struct routing_link *link = find(routing, relay_id);
+
+	if (link != NULL)
+		link->gone = true;
+}
+
+void
+routing_links_mark(struct routing *routing)
+{
+	for (struct routing_link *link = routing->links; link != NULL; link = link->next)
+		link->marked = false;
+}
+
+void
+routing_links_sweep(struct routing *routing)
+{
+	for (struct routing_link *link = routing->links; link != NULL; link = link->next)
+		if (!link->marked)
+			link->gone = true;
+}
+
+void
+routing_links_tick(struct routing *routing, int64_t now_ms)
+{
+	struct routing_link *next;
+
+	for (struct routing_link *link = routing->links; link != NULL; link = next) {
+		next = link->next;
+		if (link->gone && !link->relay->alive) {
+			log_info("relay_forgotten", "relay=%s", link->relay->id);
+			remove_link(routing, link);
+			continue;
+		}
+		if (now_ms - link->pinged_ms >= PING_PERIOD_MS) {
+			link->pinged_ms = now_ms;
+			bus_peer_ping(link->peer, PING_TIMEOUT_MS, on_ping, link);
+		}
+		if (!link->listing &&
+		    (link->list_due || now_ms - link->listed_ms >= LIST_PERIOD_MS))
+			list_legs(link);
+	}
+}
+
+void
+routing_links_stop(struct routing *routing)
+{
+	while (routing->links != NULL)
+		remove_link(routing, routing->links);
+}
+
+struct bus_peer *
+routing_links_peer(const struct routing *routing, const char *relay_id)
+{
+	const struct routing_link *link = find(routing, relay_id);
+
+	return link == NULL ? NULL : link->peer;
+}
+
+/* ---- ending sessions ---- */
+
+struct closing {
+	struct routing *routing;
+	struct bus_peer *peer;
+	uint8_t session_id[UUID_BYTES];
+};
+
+static void
+on_closed(const Boson__Common__Empty *reply, void *arg)
+{
+	struct closing *closing = arg;
+	enum bus_status status = bus_peer_result(closing->peer)->status;
+
+	/* A relay that does not know the session has nothing to close. */
+	if (!closing->routing->stopping && (reply != NULL || status == BUS_NOT_FOUND)) {
+		struct sessions *sessions = &closing->routing->sessions;
+		struct session *session = sessions_find(sessions, closing->session_id);
+
+		if (session != NULL && session->record.status == SESSION_CLOSING)
+			sessions_closed(sessions, session);
+	}
+	free(closing);
+}
+
+void
+routing_links_drop_session(struct routing *routing, const uint8_t node_id[UUID_BYTES],
+			   const char *relay_id, const uint8_t session_id[UUID_BYTES])
+{
+	Boson__Relay__CloseSessionRequest request = BOSON__RELAY__CLOSE_SESSION_REQUEST__INIT;
+	const struct table_node *node = table_find(&routing->table, node_id);
+	char node_text[UUID_TEXT_BYTES], session_text[UUID_TEXT_BYTES];
+	struct closing *closing;
+	struct bus_peer *peer;
+
+	/* Where its leg is now, not where it was when the session was opened. */
+	if (node != NULL && node->leg_count > 0)
+		relay_id = node->legs[node->leg_count - 1].relay->id;
+	peer = routing_links_peer(routing, relay_id);
+	closing = peer == NULL ? NULL : malloc(sizeof(*closing));
+	if (closing == NULL)
+		return;
+	*closing = (struct closing){ .routing = routing, .peer = peer };
+	memcpy(closing->session_id, session_id, UUID_BYTES);
+	uuid_format(node_id, node_text);
+	uuid_format(session_id, session_text);
+	request.node_id = node_text;
+	request.session_id = session_text;
+	request.reason = "closed";
+	bus_peer_next(peer, CLOSE_TIMEOUT_MS, NULL);
+	boson__relay__relay__close_session(bus_peer_service(peer), &request, on_closed, closing);
+}
+
+void
+routing_links_close_session(struct routing *routing, const struct session *session)
+{
+	routing_links_drop_session(routing, session->record.node_id, session->record.relay_id,
+				   session->record.id);
+}

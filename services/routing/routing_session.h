@@ -1,0 +1,63 @@
+/*
+ * routing_session: the sessions and their routes (one each), by either id, with their ends. The
+ * model: no I/O, no clock. What is in here is in the store, too. One thread.
+ */
+#pragma once
+
+#include "idtable/idtable.h"
+#include "routing/routing_wish.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SESSIONS_MAX = 256 * 1024 };
+
+/* closing: closed for the client, and the relay is still to be told. */
+enum session_status { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
+
+/* What the store keeps of a session. */
+struct session_record {
+	uint8_t id[UUID_BYTES], route_id[UUID_BYTES], client_id[UUID_BYTES], node_id[UUID_BYTES];
+	struct key client_key;
+	char relay_id[ROUTING_RELAY_ID_BYTES];
+	enum session_status status;
+	int64_t created_wall_ms, expires_wall_ms;
+	double latency_ms, bandwidth_mbits, cost; /* as estimated when it was opened */
+};
+
+struct session {
+	struct session_record record;
+	struct idtable_link by_id, by_route;
+	int64_t ends_ms; /* monotonic */
+	size_t at;	 /* in the heap */
+	struct session *closing_next;
+};
+
+struct sessions {
+	struct idtable by_id, by_route;
+	struct session **heap; /* the first to end on top */
+	size_t count, capacity, open;
+	struct session *closing;
+};
+
+int sessions_init(struct sessions *sessions);
+void sessions_fini(struct sessions *sessions);
+
+struct session *sessions_find(const struct sessions *sessions, const uint8_t id[UUID_BYTES]);
+struct session *sessions_find_route(const struct sessions *sessions,
+				    const uint8_t route_id[UUID_BYTES]);
+
+/* Adds, or replaces what is known of this id. 0, -ENOSPC, -ENOMEM, -EEXIST for a route id that is
+ * another session's. */
+int sessions_put(struct sessions *sessions, const struct session_record *record, int64_t ends_ms,
+		 struct session **ret);
+
+/* open to closing, and onto the list of those whose relay is to be told. */
+void sessions_close(struct sessions *sessions, struct session *session);
+
+/* The relay knows, or need not know any more. */
+void sessions_closed(struct sessions *sessions, struct session *session);
+
+/* One session whose end has come, off all lists and the caller's to free; NULL when none is left.
+ */
+struct session *sessions_expire(struct sessions *sessions, int64_t now_ms);
