@@ -1,0 +1,223 @@
+/*
+ * relay_accept: a token bucket per source address, in a table that strangers cannot aim at. When
+ * descriptors run out, one kept in reserve lets the connection be taken and closed, and the socket
+ * rests for a moment instead of spinning.
+ */
+#include "relay/relay_accept.h"
+
+#include "idtable/idtable.h"
+#include "log/log.h"
+#include "relay/relay_shard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 };
+
+static int
+bind_one(const struct relay_settings *settings, uint16_t port, int *ret_fd)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
+	char service[8];
+	int on = 1, r;
+
+	snprintf(service, sizeof(service), "%u", port);
+	if ((r = getaddrinfo(settings->host, service, &hints, &found)) != 0)
+		return r == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
+	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = fd < 0 ? -errno : 0;
+	if (r == 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+		       bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0))
+		r = -errno;
+	freeaddrinfo(found);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static uint16_t
+port_of(int fd)
+{
+	struct sockaddr_in6 address = { 0 };
+	socklen_t n = sizeof(address);
+
+	/* The port lies at the same place in both families. */
+	if (getsockname(fd, (struct sockaddr *)&address, &n) < 0)
+		return 0;
+	return ntohs(address.sin6_port);
+}
+
+int
+relay_accept_listen(const struct relay_settings *settings, unsigned count, int *ret_fds,
+		    uint16_t *ret_port)
+{
+	uint16_t port = settings->port;
+
+	for (unsigned i = 0; i < count; i++) {
+		int r = bind_one(settings, port, &ret_fds[i]);
+
+		if (r == 0) {
+			port = port_of(ret_fds[i]);
+			continue;
+		}
+		log_error("relay_listen", "host=%s port=%u reason=\"%s\"", settings->host, port,
+			  strerror(-r));
+		while (i-- > 0)
+			close(ret_fds[i]);
+		return r;
+	}
+	*ret_port = port;
+	return 0;
+}
+
+int
+relay_accept_init(struct relay_accept *accept, int fd)
+{
+	memset(accept, 0, sizeof(*accept));
+	accept->fd = fd;
+	accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	accept->sources = calloc(RELAY_SOURCES_MAX, sizeof(*accept->sources));
+	if (accept->sources == NULL)
+		return -ENOMEM;
+	return getrandom(accept->secret, sizeof(accept->secret), 0) < 0 ? -errno : 0;
+}
+
+void
+relay_accept_fini(struct relay_accept *accept)
+{
+	if (accept->fd >= 0)
+		close(accept->fd);
+	if (accept->reserve_fd >= 0)
+		close(accept->reserve_fd);
+	free(accept->sources);
+	accept->fd = accept->reserve_fd = -1;
+	accept->sources = NULL;
+}
+
+void
+relay_accept_watch(struct relay_shard *shard, bool on)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &shard->accept };
+
+	if (on == shard->accept.is_listening)
+		return;
+	if (epoll_ctl(shard->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, shard->accept.fd,
+		      &event) == 0)
+		shard->accept.is_listening = on;
+}
+
+/* A new source takes over its place in the table, with a full bucket: a flood of addresses gets
+ * past the limit, which is there for those that cannot choose theirs. */
+bool
+relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
+			const struct sockaddr *address, int64_t now_ms)
+{
+	uint8_t key[8] = { 0 };
+
+	if (settings->accept_rate == 0 || settings->behind_proxy)
+		return true;
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+		memcpy(key,
+		       in6->sin6_addr.s6_addr + (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? 8 : 0),
+		       sizeof(key));
+	} else {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+		memcpy(key, &in->sin_addr, sizeof(in->sin_addr));
+	}
+	uint64_t hash = idtable_siphash(accept->secret, key, sizeof(key));
+	struct relay_source *source = &accept->sources[hash & (RELAY_SOURCES_MAX - 1)];
+	uint64_t full = (uint64_t)settings->accept_burst * 1000, tokens = full;
+	if (source->hash == hash) {
+		uint64_t passed_ms = (uint64_t)(now_ms - source->updated_ms);
+		tokens = source->tokens_milli + passed_ms * settings->accept_rate;
+		tokens = tokens < full ? tokens : full;
+	}
+	bool is_allowed = tokens >= 1000;
+	*source = (struct relay_source){ hash, now_ms,
+					 (uint32_t)(is_allowed ? tokens - 1000 : tokens) };
+	return is_allowed;
+}
+
+/* Our peers are far and impatient: nothing is delayed, and the kernel holds little back. */
+static void
+set_options(const struct relay_settings *settings, int fd)
+{
+	int on = 1, lowat = (int)settings->notsent_lowat_bytes;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+	if (*settings->congestion != '\0' &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, settings->congestion,
+		       (socklen_t)strlen(settings->congestion)) < 0)
+		log_debug("congestion_refused", "name=%s reason=\"%s\"", settings->congestion,
+			  strerror(errno));
+}
+
+static void
+admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
+{
+	const struct relay_settings *settings = shard->settings;
+
+	if (shard->leg_count >= settings->legs_max / shard->count + 1 ||
+	    !relay_accept_is_allowed(&shard->accept, settings, address, shard->now_ms)) {
+		relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
+		close(fd);
+		return;
+	}
+	relay_count(&shard->counters, RELAY_ACCEPTED, 1);
+	set_options(settings, fd);
+	struct relay_leg *leg = relay_leg_new(shard, fd);
+	if (leg != NULL && relay_leg_enter(shard, leg) < 0)
+		relay_leg_free(&leg);
+}
+
+static void
+rest(struct relay_shard *shard)
+{
+	struct relay_accept *accept = &shard->accept;
+	int fd;
+
+	if (accept->reserve_fd >= 0) {
+		close(accept->reserve_fd);
+		fd = accept4(accept->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+	}
+	accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
+	accept->resume_ms = shard->now_ms + RELAY_ACCEPT_REST_MS;
+	relay_accept_watch(shard, false);
+}
+
+void
+relay_accept_on_event(struct relay_shard *shard)
+{
+	for (int i = 0; i < RELAY_ACCEPT_AT_ONCE; i++) {
+		struct sockaddr_storage address;
+		socklen_t n = sizeof(address);
+		int fd = accept4(shard->accept.fd, (struct sockaddr *)&address, &n,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			admit(shard, fd, (const struct sockaddr *)&address);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			rest(shard);
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}

@@ -1,0 +1,53 @@
+/*
+ * relay_accept: a shard's listening socket: new connections, and who may make how many. Shard
+ * thread only, but for relay_accept_listen.
+ */
+#pragma once
+
+#include "relay/relay_settings.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay_shard;
+
+enum {
+	RELAY_ACCEPT_AT_ONCE = 64,
+	RELAY_ACCEPT_REST_MS = 100, /* after descriptors ran out */
+	RELAY_SOURCES_MAX = 4096,   /* power of two */
+};
+
+/* A bucket of connections for the addresses that share it. */
+struct relay_source {
+	uint64_t hash;
+	int64_t updated_ms;
+	uint32_t tokens_milli; /* thousandths of a connection */
+};
+
+struct relay_accept {
+	int fd, reserve_fd;
+	bool is_listening; /* watched by epoll */
+	int64_t resume_ms; /* 0: not resting */
+	uint64_t secret[2];
+	struct relay_source *sources;
+};
+
+/* Any thread. Binds count sockets to one address and port (0: any free one); *ret_port is where. 0
+ * or -errno after a log line. */
+int relay_accept_listen(const struct relay_settings *settings, unsigned count, int *ret_fds,
+			uint16_t *ret_port);
+
+/* Takes fd. */
+int relay_accept_init(struct relay_accept *accept, int fd);
+void relay_accept_fini(struct relay_accept *accept);
+
+/* Epoll says; new legs enter the shard. */
+void relay_accept_on_event(struct relay_shard *shard);
+
+/* Starts or stops to accept. */
+void relay_accept_watch(struct relay_shard *shard, bool on);
+
+/* May this address (IPv6: its /64) have one more connection now? */
+bool relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
+			     const struct sockaddr *address, int64_t now_ms);

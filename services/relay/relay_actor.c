@@ -1,0 +1,354 @@
+/*
+ * relay_actor: starts the shards and the mailbox, in this order, and ends them in the reverse.
+ * Hears: the mailbox of proto/relay.proto (relay_handlers), the shards' reports (relay_reports),
+ * discovery's NodeChanged (relay_announce).
+ * Tells: discovery.AnnounceRelay; LegAttached, LegDetached, RelayLoad, SessionUsage.
+ */
+#include "relay/relay_actor.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+#include "relay/relay_control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { SECOND_MS = 1000, OPENS_CHECK_MS = 50 };
+
+uint64_t
+relay_control_count(const struct relay_control *control, enum relay_counter which)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < control->shard_count; i++)
+		sum += relay_counter_get(&control->shards[i]->counters, which);
+	return sum;
+}
+
+int
+relay_control_command(struct relay_control *control, struct relay_message **message)
+{
+	unsigned shard = relay_shard_of((*message)->node_id, control->shard_count);
+	int r = relay_mailbox_send(&control->shards[shard]->mailbox, message);
+
+	if (r < 0)
+		relay_message_free(message);
+	return r;
+}
+
+/* ---- every now and then ---- */
+
+/* The busiest measure of: processor time of the shards, legs. */
+static void
+measure_load(struct relay_control *control)
+{
+	int64_t now_us = clock_monotonic_us();
+	uint64_t busy_us = 0;
+
+	for (unsigned i = 0; i < control->shard_count; i++)
+		busy_us += atomic_load_explicit(&control->shards[i]->busy_us, memory_order_relaxed);
+	double legs = (double)(relay_control_count(control, RELAY_LEGS_NODE) +
+			       relay_control_count(control, RELAY_LEGS_CLIENT)) /
+		      control->settings.legs_max;
+	double busy =
+		control->busy_at_us == 0
+			? 0
+			: (double)(busy_us - control->busy_us) /
+				  ((double)(now_us - control->busy_at_us) * control->shard_count);
+	control->busy_us = busy_us;
+	control->busy_at_us = now_us;
+	/* Smoothed over a few seconds. */
+	double load = busy > legs ? busy : legs;
+	control->load += (load - control->load) / 4;
+}
+
+static void
+on_second(struct loop *loop, void *arg)
+{
+	struct relay_control *control = arg;
+	Boson__Relay__RelayLoad event = BOSON__RELAY__RELAY_LOAD__INIT;
+	uint64_t sums[RELAY_COUNTER_COUNT];
+
+	(void)loop;
+	for (unsigned i = 0; i < RELAY_COUNTER_COUNT; i++)
+		sums[i] = relay_control_count(control, i);
+	relay_counters_fold(control->context->metrics, sums, control->folded);
+	measure_load(control);
+	event.relay_id = control->id;
+	event.has_legs = event.has_channels = event.has_load = 1;
+	event.legs = (uint32_t)(sums[RELAY_LEGS_NODE] + sums[RELAY_LEGS_CLIENT]);
+	event.channels = (uint32_t)sums[RELAY_LEGS_CLIENT];
+	event.load = control->load;
+	bus_publish(control->publisher, &event.base);
+}
+
+static void
+on_opens_check(struct loop *loop, void *arg)
+{
+	struct relay_control *control = arg;
+
+	if (control->opens.calls.count > 0)
+		relay_opens_expire(&control->opens, loop_now_ms(loop));
+}
+
+/* ---- start ---- */
+
+static int
+load_id(struct relay_control *control)
+{
+	char path[PATH_MAX];
+	int fd, r = 0;
+
+	if (*control->settings.id != '\0') {
+		snprintf(control->id, sizeof(control->id), "%s", control->settings.id);
+		return 0;
+	}
+	snprintf(path, sizeof(path), "%s/relay.id", control->context->state_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, control->id, UUID_TEXT_BYTES - 1);
+	uint8_t id[UUID_BYTES];
+	if (n != UUID_TEXT_BYTES - 1 || uuid_parse(control->id, id) < 0) {
+		r = uuid_generate_text(control->id);
+		if (r == 0 &&
+		    (ftruncate(fd, 0) < 0 || pwrite(fd, control->id, UUID_TEXT_BYTES - 1, 0) < 0 ||
+		     fsync(fd) < 0))
+			r = -errno;
+	}
+	close(fd);
+	return r;
+}
+
+static void
+set_endpoints(struct relay_control *control)
+{
+	const struct relay_settings *settings = &control->settings;
+	const char *announced = settings->announce_bus;
+	size_t n = RELAY_URL_BYTES;
+
+	if (*settings->public_url != '\0') {
+		snprintf(control->public_url, n, "%s", settings->public_url);
+		for (size_t end = strlen(control->public_url);
+		     end > 0 && control->public_url[end - 1] == '/'; end--)
+			control->public_url[end - 1] = '\0';
+	} else {
+		bool is_v6 = strchr(settings->host, ':') != NULL;
+		snprintf(control->public_url, n, "%s://%s%.256s%s:%u",
+			 control->tls != NULL ? "wss" : "ws", is_v6 ? "[" : "", settings->host,
+			 is_v6 ? "]" : "", control->port);
+	}
+	if (*announced == '\0') {
+		snprintf(control->bus_endpoint, n, "%s", actor_endpoint(control->context, "relay"));
+		snprintf(control->event_endpoint, n, "%s",
+			 actor_event_endpoint(control->context, "relay"));
+		return;
+	}
+	snprintf(control->bus_endpoint, n, "%s", announced);
+	const char *port = strrchr(announced, ':');
+	if (strncmp(announced, "tcp://", 6) == 0 && port != NULL)
+		snprintf(control->event_endpoint, n, "%.*s:%lu", (int)(port - announced), announced,
+			 strtoul(port + 1, NULL, 10) + 1);
+	else
+		snprintf(control->event_endpoint, n, "%.300s-events", announced);
+}
+
+static int
+make_shard(struct relay_control *control, unsigned i, int listen_fd)
+{
+	char node_key[PATH_MAX], session_key[PATH_MAX];
+	struct ticket_verifier *verifier = NULL;
+
+	snprintf(node_key, sizeof(node_key), "%s/ticket-node.pub", control->context->keys_dir);
+	snprintf(session_key, sizeof(session_key), "%s/ticket-session.pub",
+		 control->context->keys_dir);
+	int r = ticket_verifier_open(node_key, session_key, control->settings.group, &verifier);
+	if (r < 0) {
+		close(listen_fd);
+		return r;
+	}
+	return relay_shard_new(i, &control->settings, control->tls, &control->reports, listen_fd,
+			       verifier, &control->shards[i]);
+}
+
+static int
+start_shards(struct relay_control *control)
+{
+	unsigned count = control->settings.shards, made;
+	int fds[RELAY_SHARDS_MAX];
+	int r = relay_accept_listen(&control->settings, count, fds, &control->port);
+
+	if (r < 0)
+		return r;
+	for (made = 0; made < count; made++) {
+		if (r == 0)
+			r = make_shard(control, made, fds[made]);
+		else
+			close(fds[made]);
+		if (r == 0)
+			control->shard_count = made + 1;
+	}
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		r = relay_shard_start(control->shards[i], control->shards, count);
+	return r;
+}
+
+static int
+start_bus(struct relay_control *control)
+{
+	const struct actor_context *context = control->context;
+	int r = bus_publisher_new(context->bus, actor_event_endpoint(context, "relay"),
+				  &control->publisher);
+
+	relay_handlers_init(control);
+	if (r == 0)
+		r = bus_serve(context->bus, actor_endpoint(context, "relay"),
+			      &control->service.base, NULL);
+	if (r == 0)
+		r = relay_announce_start(control);
+	return r;
+}
+
+static int
+start_all(struct relay_control *control)
+{
+	const struct relay_settings *settings = &control->settings;
+	struct loop *loop = control->context->loop;
+	int r = load_id(control);
+
+	if (r == 0)
+		r = idtable_init(&control->attached, offsetof(struct relay_attached, by_id),
+				 offsetof(struct relay_attached, node_id), UUID_BYTES);
+	if (r == 0)
+		r = relay_gone_init(&control->deleted);
+	if (r == 0)
+		r = relay_opens_init(&control->opens);
+	if (r == 0)
+		r = relay_flows_init(&control->flows);
+	if (r == 0)
+		r = relay_mailbox_init(&control->reports);
+	if (r == 0)
+		r = loop_fd_add(loop, control->reports.event_fd, EPOLLIN, relay_reports_on_event,
+				control, &control->reports_watch);
+	if (r == 0 && *settings->certificate != '\0')
+		r = tls_context_new(settings->certificate, settings->private_key, &control->tls);
+	if (r == 0)
+		r = start_shards(control);
+	if (r < 0)
+		return r;
+	set_endpoints(control);
+	r = start_bus(control);
+	if (r == 0)
+		r = loop_timer_start(loop, SECOND_MS, SECOND_MS, on_second, control,
+				     &control->second_timer);
+	if (r == 0)
+		r = loop_timer_start(loop, OPENS_CHECK_MS, OPENS_CHECK_MS, on_opens_check, control,
+				     &control->opens_timer);
+	return r;
+}
+
+static void
+stop(void *state)
+{
+	struct relay_control *control = state;
+	struct relay_attached *leg;
+
+	if (control->opens_timer != NULL)
+		loop_timer_stop(&control->opens_timer);
+	if (control->second_timer != NULL)
+		loop_timer_stop(&control->second_timer);
+	relay_announce_stop(control);
+	for (unsigned i = 0; i < control->shard_count; i++)
+		relay_shard_stop(control->shards[i]);
+	for (unsigned i = 0; i < control->shard_count; i++)
+		relay_shard_free(&control->shards[i]);
+	if (control->reports_watch != NULL)
+		loop_fd_remove(&control->reports_watch);
+	if (control->reports.event_fd >= 0)
+		relay_mailbox_fini(&control->reports);
+	tls_context_free(&control->tls);
+	relay_flows_fini(&control->flows);
+	relay_opens_fini(&control->opens);
+	relay_gone_fini(&control->deleted);
+	while (control->attached.count > 0 &&
+	       (leg = idtable_next(&control->attached, NULL)) != NULL) {
+		idtable_remove(&control->attached, leg);
+		free(leg);
+	}
+	idtable_fini(&control->attached);
+	free(control);
+}
+
+static int
+start(const struct actor_context *context, void **ret_state)
+{
+	struct relay_control *control = calloc(1, sizeof(*control));
+	int r;
+
+	if (control == NULL)
+		return -ENOMEM;
+	control->context = context;
+	control->reports.event_fd = -1;
+	relay_settings_read(context->config, &control->settings);
+	r = start_all(control);
+	if (r != 0) {
+		log_error("relay_start", "reason=\"%s\"", strerror(-r));
+		stop(control);
+		return r;
+	}
+	log_info("relay_ready", "id=%s url=%s shards=%u tls=%s", control->id, control->public_url,
+		 control->shard_count, control->tls != NULL ? "yes" : "no");
+	*ret_state = control;
+	return 0;
+}
+
+static bool
+is_ready(const void *state, const char **ret_reason)
+{
+	const struct relay_control *control = state;
+
+	if (control->is_draining)
+		*ret_reason = "draining";
+	return !control->is_draining;
+}
+
+static void
+drain(void *state)
+{
+	struct relay_control *control = state;
+
+	if (control->is_draining)
+		return;
+	control->is_draining = true;
+	log_info("relay_drains", "legs=%llu",
+		 (unsigned long long)(relay_control_count(control, RELAY_LEGS_NODE) +
+				      relay_control_count(control, RELAY_LEGS_CLIENT)));
+	relay_announce_now(control);
+	for (unsigned i = 0; i < control->shard_count; i++) {
+		struct relay_message *message = relay_message_new(RELAY_DRAIN, NULL, 0);
+
+		if (message == NULL ||
+		    relay_mailbox_send(&control->shards[i]->mailbox, &message) < 0) {
+			relay_message_free(&message);
+			actor_finished(control->context); /* it could not be told: no drain */
+		}
+	}
+}
+
+const struct actor relay_actor = {
+	.name = "relay",
+	.product = "boson",
+	.keys = relay_keys,
+	.start = start,
+	.is_ready = is_ready,
+	.drain = drain,
+	.stop = stop,
+	.check = relay_settings_check,
+};

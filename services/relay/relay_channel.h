@@ -1,0 +1,95 @@
+/*
+ * relay_channel: who is joined with whom in one shard. A model: no I/O, no clock.
+ *
+ *	node	one HiggsNode: its leg, while it has one, and its channels
+ *	channel	one client leg of one session, numbered within the node's leg
+ *
+ * A node is there as long as it has a leg or a channel. Its channels outlive its leg: they lose
+ * their numbers, and get new ones with the next leg. One thread.
+ */
+#pragma once
+
+#include "identity/key.h"
+#include "idtable/idtable.h"
+#include "relay/relay_queue.h"
+#include "relay/relay_rate.h"
+#include "relay/relay_wheel.h"
+
+struct relay_leg;
+
+enum { RELAY_CHANNELS_MAX = 65535 };
+
+struct relay_node {
+	struct idtable_link by_id;
+	uint8_t id[UUID_BYTES];
+	struct relay_leg *leg;
+	uint64_t generation; /* of its newest leg */
+	struct relay_channel **slots;
+	uint32_t capacity, count;
+	uint32_t next_slot;
+	uint16_t serial;
+	struct relay_timer grace; /* runs while there are channels and no leg */
+};
+
+struct relay_channel {
+	struct idtable_link by_session;
+	uint8_t session_id[UUID_BYTES];
+	struct relay_node *node;
+	struct relay_leg *client;
+	uint32_t number; /* 0 while the node has no leg */
+	uint32_t slot;
+	struct relay_lane to_node, to_client;
+	struct relay_rate rate_up, rate_down;
+	uint64_t bytes_up, bytes_down; /* since they were last reported */
+};
+
+struct relay_directory {
+	struct idtable nodes;	 /* relay_node by id */
+	struct idtable channels; /* relay_channel by session: the newest of each */
+};
+
+int relay_directory_init(struct relay_directory *directory);
+
+/* All nodes and channels must be gone. */
+void relay_directory_fini(struct relay_directory *directory);
+
+struct relay_node *relay_node_find(const struct relay_directory *directory,
+				   const uint8_t id[UUID_BYTES]);
+
+/* Finds or makes; NULL when out of memory. */
+struct relay_node *relay_node_get(struct relay_directory *directory, const uint8_t id[UUID_BYTES]);
+
+/* Frees a node that has neither leg nor channels; else does nothing and returns false. */
+bool relay_node_put(struct relay_directory *directory, struct relay_node *node);
+
+/* The node has a new leg: its generation grows (from now_us, so that it grows across restarts of
+ * the relay, too) and its channels get new numbers. */
+void relay_node_attach(struct relay_node *node, struct relay_leg *leg, uint64_t now_us);
+
+/* The node's leg is gone: its channels have no numbers. */
+void relay_node_detach(struct relay_node *node);
+
+/* The channel of this number on the node's leg, or NULL. */
+static inline struct relay_channel *
+relay_node_channel(const struct relay_node *node, uint32_t number)
+{
+	uint32_t slot = number & 0xffff;
+	struct relay_channel *channel = slot < node->capacity ? node->slots[slot] : NULL;
+
+	return channel != NULL && channel->number == number ? channel : NULL;
+}
+
+/* The i-th channel from *i on, which is moved past it; NULL at the end. */
+struct relay_channel *relay_node_next(const struct relay_node *node, uint32_t *i);
+
+struct relay_channel *relay_channel_find(const struct relay_directory *directory,
+					 const uint8_t session_id[UUID_BYTES]);
+
+/* Joins a client leg to the node, and becomes the session's newest channel; an older one is no
+ * longer found, but stays until it is freed. -ENOSPC: the node has max_channels. */
+int relay_channel_new(struct relay_directory *directory, struct relay_node *node,
+		      const uint8_t session_id[UUID_BYTES], struct relay_leg *client,
+		      uint32_t max_channels, struct relay_channel **ret);
+
+/* Its lanes must have been cleared. */
+void relay_channel_free(struct relay_directory *directory, struct relay_channel **channel);

@@ -1,0 +1,71 @@
+/*
+ * relay_control: the relay's actor: its one thread that speaks the bus. Packets never come here;
+ * the shards report to it and obey it, by mailbox.
+ */
+#pragma once
+
+#include "relay/relay_counters.h"
+#include "relay/relay_flows.h"
+#include "relay/relay_opens.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_shard.h"
+#include "service/service.h"
+
+enum { RELAY_ID_BYTES = 65, RELAY_URL_BYTES = 320 };
+
+/* A node leg, as the shard that holds it reported. */
+struct relay_attached {
+	struct idtable_link by_id;
+	uint8_t node_id[UUID_BYTES];
+	uint64_t generation;
+	uint32_t channels, rtt_us;
+};
+
+struct relay_control {
+	const struct actor_context *context;
+	struct relay_settings settings;
+	char id[RELAY_ID_BYTES];
+	char public_url[RELAY_URL_BYTES];
+	char bus_endpoint[RELAY_URL_BYTES], event_endpoint[RELAY_URL_BYTES];
+	uint16_t port; /* where legs are accepted */
+
+	struct tls_context *tls;
+	struct relay_shard *shards[RELAY_SHARDS_MAX];
+	unsigned shard_count;
+	struct relay_mailbox reports;
+	struct loop_fd *reports_watch;
+
+	Boson__Relay__Relay_Service service;
+	struct bus_publisher *publisher;
+	struct bus_peer *discovery;
+	struct bus_subscription *node_changes;
+	struct loop_timer *announce_timer, *second_timer, *opens_timer;
+
+	struct idtable attached;   /* relay_attached by node */
+	struct relay_gone deleted; /* nodes, to notice those that come back */
+	struct relay_opens opens;
+	struct relay_flows flows;
+	uint64_t folded[RELAY_COUNTER_COUNT];
+	uint64_t busy_us;
+	int64_t busy_at_us;
+	double load;
+	unsigned drained; /* shards that are */
+	bool is_draining;
+};
+
+/* relay_handlers: the mailbox of proto/relay.proto. */
+void relay_handlers_init(struct relay_control *control);
+
+/* relay_reports: what shards say; becomes events and state. */
+void relay_reports_on_event(struct loop *loop, int fd, uint32_t events, void *arg);
+
+/* relay_announce: to discovery, and from it. */
+int relay_announce_start(struct relay_control *control);
+void relay_announce_now(struct relay_control *control);
+void relay_announce_stop(struct relay_control *control);
+
+/* Sum over the shards. */
+uint64_t relay_control_count(const struct relay_control *control, enum relay_counter which);
+
+/* Takes *message, for the shard of its node. -EAGAIN: that one is far behind; freed. */
+int relay_control_command(struct relay_control *control, struct relay_message **message);

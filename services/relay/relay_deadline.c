@@ -1,0 +1,83 @@
+/*
+ * relay_deadline: the times of a leg: it must be admitted, speak, take, and finish what it began.
+ */
+#include "loop/clock.h"
+#include "relay/relay_leg.h"
+#include "relay/relay_link.h"
+#include "relay/relay_shard.h"
+
+static int64_t
+min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+next_deadline(const struct relay_shard *shard, const struct relay_leg *leg)
+{
+	const struct relay_settings *settings = shard->settings;
+
+	if (leg->state == RELAY_LEG_UPGRADING)
+		return leg->upgrade->deadline_ms;
+	if (leg->state != RELAY_LEG_OPEN)
+		return leg->ping_ms;
+	int64_t next = min_ms(leg->ping_ms, leg->heard_ms + settings->silence_ms);
+	if (leg->half_ms != 0)
+		next = min_ms(next, leg->half_ms + settings->half_frame_ms);
+	if (leg->is_blocked)
+		next = min_ms(next, leg->progress_ms + settings->stall_ms);
+	return next;
+}
+
+void
+relay_leg_arm(struct relay_shard *shard, struct relay_leg *leg)
+{
+	relay_timer_set(&shard->wheel, &leg->timer, next_deadline(shard, leg));
+}
+
+static void
+ping(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint32_t interval_ms = (uint32_t)shard->settings->ping_ms;
+
+	leg->ping_ms = shard->now_ms + interval_ms + relay_shard_dice(shard, interval_ms / 3 + 1);
+	leg->ping_sent_us = (uint64_t)clock_monotonic_us();
+	relay_link_send_frame(shard, leg, WS_OPCODE_PING, (const uint8_t *)&leg->ping_sent_us,
+			      sizeof(leg->ping_sent_us));
+}
+
+static void
+check_open(struct relay_shard *shard, struct relay_leg *leg)
+{
+	const struct relay_settings *settings = shard->settings;
+	int64_t now_ms = shard->now_ms;
+
+	if (leg->is_blocked && now_ms - leg->progress_ms >= settings->stall_ms) {
+		relay_count(&shard->counters, RELAY_CLOSED_STALLED, 1);
+		relay_leg_doom(shard, leg, 0, "takes nothing");
+	} else if (leg->half_ms != 0 && now_ms - leg->half_ms >= settings->half_frame_ms) {
+		relay_count(&shard->counters, RELAY_CLOSED_SILENT, 1);
+		relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "half a message");
+	} else if (now_ms - leg->heard_ms >= settings->silence_ms) {
+		relay_count(&shard->counters, RELAY_CLOSED_SILENT, 1);
+		relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "silent for too long");
+	} else if (now_ms >= leg->ping_ms) {
+		ping(shard, leg);
+	}
+}
+
+void
+relay_leg_on_timer(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->state == RELAY_LEG_DOOMED)
+		return;
+	if (leg->state == RELAY_LEG_OPEN) {
+		check_open(shard, leg);
+	} else {
+		if (leg->state == RELAY_LEG_UPGRADING)
+			relay_count(&shard->counters, RELAY_EXPIRED, 1);
+		relay_leg_doom(shard, leg, 0, "out of time");
+	}
+	if (leg->state != RELAY_LEG_DOOMED)
+		relay_leg_arm(shard, leg);
+}

@@ -1,0 +1,203 @@
+/*
+ * relay_leg: from accept to close. What is read goes through relay_receive, what is sent through
+ * relay_output.
+ */
+#include "relay/relay_leg.h"
+
+#include "log/log.h"
+#include "relay/relay_attach.h"
+#include "relay/relay_output.h"
+#include "relay/relay_shard.h"
+#include "relay/relay_upgrade.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct relay_leg *
+relay_leg_new(struct relay_shard *shard, int fd)
+{
+	struct relay_leg *leg = calloc(1, sizeof(*leg));
+
+	if (leg == NULL) {
+		close(fd);
+		return NULL;
+	}
+	leg->fd = fd;
+	leg->state = RELAY_LEG_UPGRADING;
+	leg->first_piece = leg->last_piece = RELAY_NO_PIECE;
+	leg->timer.kind = RELAY_TIMER_LEG;
+	if (shard->tls != NULL)
+		leg->tls = tls_channel_new(shard->tls);
+	if ((shard->tls != NULL && leg->tls == NULL) || relay_upgrade_start(shard, leg) < 0)
+		relay_leg_free(&leg);
+	return leg;
+}
+
+void
+relay_leg_free(struct relay_leg **leg)
+{
+	struct relay_leg *l = *leg;
+
+	*leg = NULL;
+	close(l->fd);
+	tls_channel_free(&l->tls);
+	ws_reader_fini(&l->reader);
+	relay_outbox_fini(&l->outbox);
+	free(l->upgrade);
+	free(l->tail);
+	free(l);
+}
+
+static uint32_t
+events_of(const struct relay_leg *leg)
+{
+	return (leg->is_paused ? 0U : (uint32_t)EPOLLIN) |
+	       (leg->is_blocked ? (uint32_t)EPOLLOUT : 0U);
+}
+
+int
+relay_leg_enter(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct epoll_event event = { .events = events_of(leg), .data.ptr = leg };
+
+	leg->watched = event.events;
+	if (epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, leg->fd, &event) < 0)
+		return -errno;
+	leg->next = shard->legs;
+	leg->at = &shard->legs;
+	if (leg->next != NULL)
+		leg->next->at = &leg->next;
+	shard->legs = leg;
+	shard->leg_count++;
+	leg->heard_ms = shard->now_ms;
+	relay_output_account(shard, leg);
+	relay_leg_arm(shard, leg);
+	return 0;
+}
+
+void
+relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
+{
+	epoll_ctl(shard->epoll_fd, EPOLL_CTL_DEL, leg->fd, NULL);
+	relay_timer_stop(&shard->wheel, &leg->timer);
+	*leg->at = leg->next;
+	if (leg->next != NULL)
+		leg->next->at = leg->at;
+	leg->next = NULL;
+	shard->leg_count--;
+	shard->paused_count -= leg->is_paused;
+	shard->queued_bytes -= leg->accounted;
+	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
+	leg->accounted = 0;
+}
+
+void
+relay_leg_watch(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct epoll_event event = { .events = events_of(leg), .data.ptr = leg };
+
+	if (event.events == leg->watched)
+		return;
+	leg->watched = event.events;
+	if (epoll_ctl(shard->epoll_fd, EPOLL_CTL_MOD, leg->fd, &event) < 0)
+		relay_leg_doom(shard, leg, 0, "cannot be watched");
+}
+
+void
+relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t code, const char *reason)
+{
+	if (leg->state == RELAY_LEG_DOOMED)
+		return;
+	leg->lingers = leg->state == RELAY_LEG_OPEN	   ? code != 0
+		       : leg->state == RELAY_LEG_UPGRADING ? leg->has_answered
+							   : false;
+	leg->close_code = leg->state == RELAY_LEG_OPEN ? code : 0;
+	leg->close_reason = reason;
+	leg->state = RELAY_LEG_DOOMED;
+	leg->next_doomed = shard->doomed;
+	shard->doomed = leg;
+}
+
+void
+relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->is_paused || !relay_leg_is_open(leg))
+		return;
+	if (shard->paused_count++ == 0 || leg->resume_ms < shard->resume_ms)
+		shard->resume_ms = leg->resume_ms;
+	leg->is_paused = true;
+	relay_leg_watch(shard, leg);
+}
+
+static void
+resume_reading(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (!leg->is_paused)
+		return;
+	shard->paused_count--;
+	leg->is_paused = false;
+	relay_leg_watch(shard, leg);
+}
+
+void
+relay_leg_resume(struct relay_shard *shard)
+{
+	if (shard->paused_count == 0 || shard->now_ms < shard->resume_ms)
+		return;
+	shard->resume_ms = INT64_MAX;
+	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+		if (leg->is_paused && leg->resume_ms <= shard->now_ms)
+			resume_reading(shard, leg);
+		else if (leg->is_paused && leg->resume_ms < shard->resume_ms)
+			shard->resume_ms = leg->resume_ms;
+	}
+}
+
+/* Says goodbye and waits for the peer to close first: a close() with unread input would reset the
+ * connection and take our last words with it. */
+static void
+linger(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint8_t frame[2 + WS_CONTROL_MAX_BYTES];
+
+	leg->state = RELAY_LEG_LINGERING;
+	leg->ping_ms = shard->now_ms + RELAY_LINGER_MS;
+	resume_reading(shard, leg);
+	relay_list_clear(&leg->outbox.control);
+	if (leg->close_code != 0)
+		relay_output_say(shard, leg, frame,
+				 ws_close_write(frame, leg->close_code, leg->close_reason));
+	relay_output_goodbye(shard, leg);
+	if (!leg->is_blocked)
+		shutdown(leg->fd, SHUT_WR);
+	relay_output_account(shard, leg);
+	relay_leg_arm(shard, leg);
+}
+
+bool
+relay_leg_reap(struct relay_shard *shard)
+{
+	bool any = shard->doomed != NULL;
+
+	while (shard->doomed != NULL) {
+		struct relay_leg *leg = shard->doomed;
+
+		shard->doomed = leg->next_doomed;
+		log_debug("leg_closed", "code=%u reason=\"%s\"", leg->close_code,
+			  leg->close_reason);
+		relay_detach(shard, leg);
+		if (leg->is_dirty)
+			relay_round_flush(shard);
+		if (leg->lingers) {
+			linger(shard, leg); /* may put it on the list again */
+			continue;
+		}
+		relay_leg_leave(shard, leg);
+		relay_leg_free(&leg);
+	}
+	return any;
+}

@@ -1,0 +1,126 @@
+/*
+ * relay_leg: one connection, from accept to close. Belongs to one shard at a time; all functions
+ * are for that shard's thread.
+ *
+ *	UPGRADING	TLS handshake and HTTP request; see relay_upgrade
+ *	OPEN		admitted: a node leg (with node) or a client leg (with channel)
+ *	DOOMED		to be closed at the end of this round; nothing more is read or forwarded
+ *	LINGERING	has been told why; input is thrown away until the peer closes too
+ *
+ * Nothing is freed in the middle of a round: relay_leg_doom marks, relay_leg_reap frees.
+ */
+#pragma once
+
+#include "relay/relay_channel.h"
+#include "relay/relay_queue.h"
+#include "relay/relay_wheel.h"
+#include "relay/tls_channel.h"
+#include "relay/ws_frame.h"
+#include "relay/ws_handshake.h"
+
+struct relay_shard;
+
+enum relay_leg_state {
+	RELAY_LEG_UPGRADING,
+	RELAY_LEG_OPEN,
+	RELAY_LEG_DOOMED,
+	RELAY_LEG_LINGERING,
+};
+
+enum { RELAY_TIMER_LEG = 1, RELAY_TIMER_NODE = 2 };
+#define RELAY_NO_PIECE UINT32_MAX
+
+enum {
+	RELAY_READ_BYTES = 256 * 1024,	 /* of one leg and turn */
+	RELAY_CIPHER_BYTES = 128 * 1024, /* likewise, before decryption */
+	RELAY_LINGER_MS = 2000,
+	RELAY_LINGER_BYTES = 4 * 1024 * 1024, /* thrown away at most */
+};
+
+/* While UPGRADING only. Travels with the leg when it moves. */
+struct relay_upgrade {
+	int64_t deadline_ms;
+	struct ws_request request;
+	struct ticket ticket;
+	bool has_early_bytes; /* frames before our 101 */
+	size_t n, scanned;
+	uint8_t bytes[WS_REQUEST_MAX_BYTES + 1];
+};
+
+struct relay_leg {
+	int fd;
+	uint32_t watched; /* epoll events asked for */
+	uint8_t state;
+	bool has_answered; /* UPGRADING: was told a status */
+	bool lingers;	   /* DOOMED: the peer is given time to hear why */
+	bool is_blocked;   /* the socket is full: EPOLLOUT is awaited */
+	bool is_paused;	   /* over its rate: not read until resume_ms */
+	bool is_dirty;	   /* on the round's list */
+	uint16_t close_code;
+	const char *close_reason;
+
+	struct tls_channel *tls; /* NULL: plain */
+	struct relay_upgrade *upgrade;
+	struct relay_node *node;       /* of a node leg */
+	struct relay_channel *channel; /* of a client leg */
+	struct ws_reader reader;
+	uint8_t *tail; /* the beginning of a frame; NULL: none */
+	uint32_t tail_n, tail_capacity;
+
+	struct relay_outbox outbox;
+	uint32_t accounted;		  /* of the outbox, in the shard's sum */
+	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
+	struct relay_leg *next_dirty, *next_doomed;
+	struct relay_leg *next, **at; /* all legs of the shard */
+
+	struct relay_timer timer;
+	int64_t heard_ms;    /* last bytes from the peer */
+	int64_t half_ms;     /* since when a message is incomplete; 0: none is */
+	int64_t progress_ms; /* blocked: when the socket last took something */
+	int64_t ping_ms;     /* next ping; LINGERING: the end */
+	int64_t resume_ms;
+	uint64_t ping_sent_us; /* of the ping under way; 0: none */
+	uint32_t rtt_us;       /* 0: not known */
+	uint32_t thrown_bytes;
+};
+
+/* Takes the descriptor. NULL (and the descriptor closed) when out of memory. */
+struct relay_leg *relay_leg_new(struct relay_shard *shard, int fd);
+
+/* Enters and leaves a shard: epoll, timer, list. */
+int relay_leg_enter(struct relay_shard *shard, struct relay_leg *leg);
+void relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg);
+
+/* Frees at once a leg that has left its shard and has neither node nor channel. */
+void relay_leg_free(struct relay_leg **leg);
+
+/* Epoll says. */
+void relay_leg_on_event(struct relay_shard *shard, struct relay_leg *leg, uint32_t events);
+
+/* The leg's timer says. */
+void relay_leg_on_timer(struct relay_shard *shard, struct relay_leg *leg);
+
+/* Puts the timer where the leg's next deadline is. */
+void relay_leg_arm(struct relay_shard *shard, struct relay_leg *leg);
+
+/* Not read until leg->resume_ms. */
+void relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg);
+
+/* Paused legs whose time has come are read again. */
+void relay_leg_resume(struct relay_shard *shard);
+
+/* Asks epoll for what the leg's state needs. */
+void relay_leg_watch(struct relay_shard *shard, struct relay_leg *leg);
+
+/* To be closed at the end of the round; code 0: without a word. reason: static. */
+void relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t code,
+		    const char *reason);
+
+/* End of round: closes what was doomed. Returns whether there was any. */
+bool relay_leg_reap(struct relay_shard *shard);
+
+static inline bool
+relay_leg_is_open(const struct relay_leg *leg)
+{
+	return leg->state == RELAY_LEG_OPEN;
+}

@@ -1,0 +1,25 @@
+/*
+ * relay_link: control messages on legs (proto/link.proto). Shard thread only.
+ */
+#pragma once
+
+#include "relay/relay_leg.h"
+
+struct relay_message;
+
+void relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *channel);
+void relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
+			      const char *reason);
+void relay_link_drain(struct relay_shard *shard, struct relay_leg *leg);
+
+/* A Control that is packed already, as the control actor hands them over. */
+void relay_link_send(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *packed,
+		     size_t n);
+
+/* Any frame that goes before data: control messages, pings and pongs. n <= 64 KiB. */
+void relay_link_send_frame(struct relay_shard *shard, struct relay_leg *leg, enum ws_opcode opcode,
+			   const uint8_t *payload, size_t n);
+
+/* A whole control message from a leg, kind byte included, mask off. */
+void relay_link_on_message(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *message,
+			   size_t n);

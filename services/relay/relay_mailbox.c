@@ -1,0 +1,107 @@
+/*
+ * relay_mailbox: a stack that senders push onto and the receiver takes whole and turns around.
+ */
+#include "relay/relay_mailbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int
+relay_mailbox_init(struct relay_mailbox *mailbox)
+{
+	atomic_init(&mailbox->newest, NULL);
+	atomic_init(&mailbox->count, 0);
+	mailbox->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return mailbox->event_fd < 0 ? -errno : 0;
+}
+
+void
+relay_mailbox_fini(struct relay_mailbox *mailbox)
+{
+	struct relay_message *message = relay_mailbox_receive(mailbox);
+
+	while (message != NULL) {
+		struct relay_message *next = message->next;
+
+		relay_message_free(&message);
+		message = next;
+	}
+	close(mailbox->event_fd);
+	mailbox->event_fd = -1;
+}
+
+struct relay_message *
+relay_message_new(enum relay_message_kind kind, const uint8_t *node_id, size_t n)
+{
+	struct relay_message *message = calloc(1, sizeof(*message) + n);
+
+	if (message == NULL)
+		return NULL;
+	message->kind = kind;
+	message->n = n;
+	if (node_id != NULL)
+		memcpy(message->node_id, node_id, UUID_BYTES);
+	return message;
+}
+
+void
+relay_message_free(struct relay_message **message)
+{
+	struct relay_message *m = *message;
+
+	*message = NULL;
+	if (m == NULL)
+		return;
+	if (m->control != NULL)
+		boson__link__control__free_unpacked(m->control, NULL);
+	free(m);
+}
+
+int
+relay_mailbox_send(struct relay_mailbox *mailbox, struct relay_message **message)
+{
+	struct relay_message *m = *message, *newest;
+	uint64_t one = 1;
+
+	if (atomic_fetch_add_explicit(&mailbox->count, 1, memory_order_relaxed) >=
+	    RELAY_MAILBOX_MAX) {
+		atomic_fetch_sub_explicit(&mailbox->count, 1, memory_order_relaxed);
+		return -EAGAIN;
+	}
+	*message = NULL;
+	newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
+	do {
+		m->next = newest;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&mailbox->newest, &newest, m, memory_order_release, memory_order_relaxed));
+	/* The first one wakes; the others find the receiver awake. m may be gone by now. */
+	if (newest == NULL && write(mailbox->event_fd, &one, sizeof(one)) < 0)
+		return 0; /* the counter is full: it is readable, which is all that is asked */
+	return 0;
+}
+
+struct relay_message *
+relay_mailbox_receive(struct relay_mailbox *mailbox)
+{
+	struct relay_message *message, *oldest = NULL;
+	uint64_t wakes;
+	uint32_t n = 0;
+
+	/* Emptied before the stack is taken: what comes in between wakes us again. */
+	while (read(mailbox->event_fd, &wakes, sizeof(wakes)) > 0)
+		;
+	message = atomic_exchange_explicit(&mailbox->newest, NULL, memory_order_acquire);
+	while (message != NULL) {
+		struct relay_message *next = message->next;
+
+		message->next = oldest;
+		oldest = message;
+		message = next;
+		n++;
+	}
+	atomic_fetch_sub_explicit(&mailbox->count, n, memory_order_relaxed);
+	return oldest;
+}

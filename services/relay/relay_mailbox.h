@@ -1,0 +1,76 @@
+/*
+ * relay_mailbox: messages between the relay's threads: many senders, one receiver, bounded, with an
+ * eventfd to wake it. Packets never pass here: only commands, reports, and connections on their one
+ * move. Lock-free: a sender never waits for another.
+ */
+#pragma once
+
+#include "identity/key.h"
+#include "link.pb-c.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct relay_leg;
+
+enum { RELAY_MAILBOX_MAX = 16384 };
+
+enum relay_message_kind {
+	/* any shard to the shard of the leg's node */
+	RELAY_ADOPT, /* leg */
+	/* control actor to shard */
+	RELAY_SESSION_OPEN,  /* node, session, request_id; bytes: the packed link Control */
+	RELAY_SESSION_CLOSE, /* node, session; bytes: the packed link Control */
+	RELAY_NODE_GONE,     /* node: deleted from the fleet */
+	RELAY_NODE_BACK,     /* node: enrolled again */
+	RELAY_DRAIN,
+	RELAY_STOP,
+	/* shard to control actor */
+	RELAY_LEG_ATTACHED,    /* node, generation, channels */
+	RELAY_LEG_DETACHED,    /* node, generation, reason */
+	RELAY_LEG_MEASURED,    /* node, generation, channels, rtt_us */
+	RELAY_OPEN_ANSWERED,   /* node; control: SessionOpened */
+	RELAY_OPEN_FAILED,     /* node, request_id */
+	RELAY_SESSION_SEEN,    /* node, session: a ticket said so */
+	RELAY_SESSION_CARRIED, /* node, session; bytes_up, bytes_down since the last */
+	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
+	RELAY_DRAINED,
+};
+
+struct relay_message {
+	struct relay_message *next;
+	enum relay_message_kind kind;
+	uint8_t node_id[UUID_BYTES], session_id[UUID_BYTES];
+	struct relay_leg *leg;
+	Boson__Link__Control *control; /* owned */
+	const char *reason;	       /* static */
+	uint64_t generation, request_id, bytes_up, bytes_down;
+	uint32_t channels, rtt_us;
+	size_t n;
+	uint8_t bytes[];
+};
+
+struct relay_mailbox {
+	_Atomic(struct relay_message *) newest;
+	_Atomic uint32_t count;
+	int event_fd; /* readable when there is something */
+};
+
+int relay_mailbox_init(struct relay_mailbox *mailbox);
+
+/* Frees what was not received, but no leg in it: drain it first. */
+void relay_mailbox_fini(struct relay_mailbox *mailbox);
+
+/* node_id may be NULL. NULL when out of memory. */
+struct relay_message *relay_message_new(enum relay_message_kind kind, const uint8_t *node_id,
+					size_t n);
+void relay_message_free(struct relay_message **message);
+
+/* Any thread. Takes *message and sets it NULL; -EAGAIN when full, and then *message is still the
+ * caller's. */
+int relay_mailbox_send(struct relay_mailbox *mailbox, struct relay_message **message);
+
+/* The receiver: everything that has come, oldest first, linked by next. */
+struct relay_message *relay_mailbox_receive(struct relay_mailbox *mailbox);

@@ -1,0 +1,426 @@
+/*
+ * relay_output: two ways to the socket. Plain legs send their pieces as they lie in the arena, with
+ * one call. TLS legs encrypt them into the thread's buffer first, a hundred kilobytes at a time.
+ * Either way a frame that has begun is finished before anything else is sent.
+ */
+#include "relay/relay_output.h"
+
+#include "relay/relay_data.h"
+#include "relay/relay_shard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* What a drop callback needs to count datagrams. */
+struct drop_context {
+	struct relay_shard *shard;
+	bool is_to_node;
+};
+
+static void
+count_drop(const struct relay_item *item, enum relay_drop_reason reason, void *arg)
+{
+	static const enum relay_counter counters[] = {
+		[RELAY_DROPPED_FULL] = RELAY_DROP_QUEUE_FULL,
+		[RELAY_DROPPED_AGE] = RELAY_DROP_QUEUE_AGE,
+		[RELAY_DROPPED_GONE] = RELAY_DROP_LEG_GONE,
+	};
+	const struct drop_context *context = arg;
+
+	relay_count(&context->shard->counters, counters[reason],
+		    relay_data_count(context->is_to_node, item->bytes));
+}
+
+static struct relay_queue_limits
+limits_of(const struct relay_shard *shard)
+{
+	return (struct relay_queue_limits){ .lane_bytes = shard->settings->queue_bytes,
+					    .age_ms = shard->settings->queue_age_ms };
+}
+
+void
+relay_output_account(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint32_t bytes = relay_outbox_bytes(&leg->outbox);
+
+	if (bytes == leg->accounted)
+		return;
+	shard->queued_bytes += bytes;
+	shard->queued_bytes -= leg->accounted;
+	relay_count(&shard->counters, RELAY_QUEUED_BYTES, (uint64_t)bytes - leg->accounted);
+	leg->accounted = bytes;
+}
+
+void
+relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *lane)
+{
+	struct drop_context context = { shard, leg->channel == NULL };
+
+	relay_lane_clear(&leg->outbox, lane, count_drop, &context);
+	relay_output_account(shard, leg);
+}
+
+static void
+block(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->is_blocked)
+		return;
+	leg->is_blocked = true;
+	leg->progress_ms = shard->now_ms;
+	relay_leg_watch(shard, leg);
+	relay_leg_arm(shard, leg);
+}
+
+/* Bytes taken; 0: the socket is full; -1: the leg is lost. */
+static ssize_t
+send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iovecs, size_t n)
+{
+	struct msghdr message = { .msg_iov = iovecs, .msg_iovlen = n };
+	ssize_t sent;
+
+	do {
+		sent = n == 1 ? send(leg->fd, iovecs->iov_base, iovecs->iov_len,
+				     MSG_NOSIGNAL | MSG_DONTWAIT)
+			      : sendmsg(leg->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (sent < 0 && errno == EINTR);
+	if (sent >= 0) {
+		leg->progress_ms = shard->now_ms;
+		return sent;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		return 0;
+	relay_leg_doom(shard, leg, 0, "connection is lost");
+	return -1;
+}
+
+static void
+keep(struct relay_shard *shard, struct relay_leg *leg, struct relay_list *list,
+     const uint8_t *bytes, size_t n)
+{
+	struct relay_item *item = relay_item_new(bytes, n, shard->now_ms);
+
+	if (item != NULL)
+		relay_list_push(list, item);
+	else
+		relay_leg_doom(shard, leg, 0, "out of memory"); /* its stream has a hole */
+}
+
+/* Sends what is committed. True: all of it went. */
+static bool
+send_committed(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct iovec iovecs[64];
+
+	while (leg->outbox.committed.head != NULL) {
+		size_t n = 0, bytes = 0;
+		uint32_t skip = leg->outbox.sent;
+
+		for (struct relay_item *item = leg->outbox.committed.head;
+		     item != NULL && n < sizeof(iovecs) / sizeof(iovecs[0]); item = item->next) {
+			iovecs[n].iov_base = item->bytes + skip;
+			iovecs[n].iov_len = item->n - skip;
+			bytes += iovecs[n++].iov_len;
+			skip = 0;
+		}
+		ssize_t sent = send_iovecs(shard, leg, iovecs, n);
+		if (sent < 0)
+			return false;
+		relay_outbox_sent(&leg->outbox, (size_t)sent);
+		if ((size_t)sent < bytes) {
+			block(shard, leg);
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *bytes, size_t n)
+{
+	struct iovec iovec = { (void *)(uintptr_t)bytes, n };
+
+	if (n == 0 || leg->state == RELAY_LEG_DOOMED)
+		return;
+	if (leg->outbox.committed.head == NULL && !leg->is_blocked) {
+		ssize_t sent = send_iovecs(shard, leg, &iovec, 1);
+		if (sent < 0 || (size_t)sent == n)
+			return;
+		bytes += sent;
+		n -= (size_t)sent;
+	}
+	keep(shard, leg, &leg->outbox.committed, bytes, n);
+	relay_output_account(shard, leg);
+	block(shard, leg);
+}
+
+static struct tls_io
+output_io(const struct relay_shard *shard)
+{
+	return (struct tls_io){ .out = shard->round.cipher_out,
+				.out_capacity = RELAY_CIPHER_OUT_BYTES };
+}
+
+void
+relay_output_say(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *bytes, size_t n)
+{
+	if (leg->tls == NULL) {
+		relay_output_wire(shard, leg, bytes, n);
+		return;
+	}
+	struct tls_io io = output_io(shard);
+	if (tls_channel_write(leg->tls, &io, bytes, n) < 0)
+		relay_leg_doom(shard, leg, 0, "TLS failed");
+	else
+		relay_output_wire(shard, leg, io.out, io.out_n);
+}
+
+void
+relay_output_goodbye(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct tls_io io = output_io(shard);
+
+	if (leg->tls == NULL)
+		return;
+	tls_channel_close(leg->tls, &io);
+	relay_output_wire(shard, leg, io.out, io.out_n);
+}
+
+/* ---- TLS ---- */
+
+/* Gathers small frames into whole records; large ones are encrypted where they lie. */
+static int
+encrypt(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *io, const uint8_t *bytes,
+	size_t n)
+{
+	struct relay_round *round = &shard->round;
+	int r = 0;
+
+	while (n > 0 && r == 0) {
+		if (round->staged == 0 && n >= TLS_RECORD_BYTES) {
+			size_t whole = n - n % TLS_RECORD_BYTES;
+
+			r = tls_channel_write(leg->tls, io, bytes, whole);
+			bytes += whole;
+			n -= whole;
+			continue;
+		}
+		size_t room = TLS_RECORD_BYTES - round->staged, part = n < room ? n : room;
+		memcpy(round->stage + round->staged, bytes, part);
+		round->staged += part;
+		bytes += part;
+		n -= part;
+		if (round->staged == TLS_RECORD_BYTES) {
+			r = tls_channel_write(leg->tls, io, round->stage, round->staged);
+			round->staged = 0;
+		}
+	}
+	return r;
+}
+
+/* Sends what was encrypted. True: all of it went; else the rest is kept and the leg blocked. */
+static bool
+send_encrypted(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *io)
+{
+	struct relay_round *round = &shard->round;
+	int r = tls_channel_write(leg->tls, io, round->stage, round->staged);
+
+	round->staged = 0;
+	if (r < 0)
+		relay_leg_doom(shard, leg, 0, "TLS failed");
+	else
+		relay_output_wire(shard, leg, io->out, io->out_n);
+	io->out_n = 0;
+	return relay_leg_is_open(leg) && !leg->is_blocked;
+}
+
+/* Encrypts and sends one commit's worth of what waits. */
+static bool
+encrypt_waiting(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_list waiting = leg->outbox.committed;
+	struct tls_io io = output_io(shard);
+	struct relay_item *item;
+	int r = 0;
+
+	leg->outbox.committed = (struct relay_list){ 0 };
+	while ((item = relay_list_pop(&waiting)) != NULL) {
+		if (r == 0)
+			r = encrypt(shard, leg, &io, item->bytes, item->n);
+		free(item);
+	}
+	if (r < 0)
+		relay_leg_doom(shard, leg, 0, "TLS failed");
+	return send_encrypted(shard, leg, &io) && r == 0;
+}
+
+/* ---- what waits ---- */
+
+/* True: nothing waits any more. */
+static bool
+send_waiting(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct drop_context context = { shard, leg->channel == NULL };
+	struct relay_queue_limits limits = limits_of(shard);
+
+	for (;;) {
+		if (!send_committed(shard, leg))
+			return false;
+		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, count_drop, &context);
+		if (leg->outbox.committed.head == NULL)
+			return true;
+		if (leg->tls != NULL && !encrypt_waiting(shard, leg))
+			return false;
+	}
+}
+
+/* ---- this round's pieces ---- */
+
+/* A copy of each frame goes to its lane; of one that was cut, the rest must be next. */
+static void
+keep_frames(struct relay_shard *shard, struct relay_leg *leg, const struct relay_piece *piece,
+	    size_t sent)
+{
+	struct drop_context context = { shard, leg->channel == NULL };
+	struct relay_queue_limits limits = limits_of(shard);
+	const uint8_t *at = piece->bytes, *end = at + piece->n, *cut = at + sent;
+	uint64_t budget = shard->settings->queue_budget_bytes / shard->count;
+
+	while (at < end) {
+		const uint8_t *frame = at;
+		size_t n = ws_frame_bytes(frame);
+
+		at += n;
+		if (at <= cut)
+			continue;
+		if (frame < cut) {
+			keep(shard, leg, &leg->outbox.committed, cut, (size_t)(at - cut));
+			continue;
+		}
+		struct relay_item *item =
+			shard->queued_bytes + leg->outbox.lane_bytes - leg->accounted < budget
+				? relay_item_new(frame, n, shard->now_ms)
+				: NULL;
+		if (item != NULL)
+			relay_lane_push(&leg->outbox, piece->lane, item, &limits, count_drop,
+					&context);
+		else
+			relay_count(&shard->counters, RELAY_DROP_MEMORY,
+				    relay_data_count(context.is_to_node, frame));
+	}
+}
+
+static void
+keep_pieces(struct relay_shard *shard, struct relay_leg *leg, uint32_t i, size_t sent)
+{
+	for (; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
+		const struct relay_piece *piece = &shard->round.pieces[i];
+		size_t part = sent < piece->n ? sent : piece->n;
+
+		sent -= part;
+		if (part < piece->n)
+			keep_frames(shard, leg, piece, part);
+	}
+}
+
+static void
+send_pieces(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct iovec iovecs[RELAY_IOVECS_MAX];
+	uint32_t i = leg->first_piece;
+
+	while (i != RELAY_NO_PIECE) {
+		uint32_t first = i;
+		size_t n = 0, bytes = 0;
+
+		for (; i != RELAY_NO_PIECE && n < RELAY_IOVECS_MAX;
+		     i = shard->round.pieces[i].next) {
+			const struct relay_piece *piece = &shard->round.pieces[i];
+
+			iovecs[n].iov_base = (void *)(uintptr_t)piece->bytes;
+			iovecs[n++].iov_len = piece->n;
+			bytes += piece->n;
+		}
+		ssize_t sent = send_iovecs(shard, leg, iovecs, n);
+		if (sent < 0)
+			return;
+		if ((size_t)sent < bytes) {
+			keep_pieces(shard, leg, first, (size_t)sent);
+			block(shard, leg);
+			return;
+		}
+	}
+}
+
+/* Stops at frame boundaries only, so that what has not been encrypted yet may still be dropped. */
+static void
+encrypt_pieces(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct tls_io io = output_io(shard);
+
+	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
+		const struct relay_piece *piece = &shard->round.pieces[i];
+		size_t at = 0;
+
+		while (at < piece->n) {
+			size_t start = at;
+
+			while (at < piece->n && at - start + io.out_n < RELAY_CIPHER_CHUNK_BYTES)
+				at += ws_frame_bytes(piece->bytes + at);
+			if (encrypt(shard, leg, &io, piece->bytes + start, at - start) < 0) {
+				relay_leg_doom(shard, leg, 0, "TLS failed");
+				return;
+			}
+			if (at < piece->n || io.out_n >= RELAY_CIPHER_CHUNK_BYTES) {
+				if (!send_encrypted(shard, leg, &io)) {
+					keep_pieces(shard, leg, i, at);
+					return;
+				}
+			}
+		}
+	}
+	send_encrypted(shard, leg, &io);
+}
+
+static void
+drop_pieces(struct relay_shard *shard, struct relay_leg *leg)
+{
+	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
+		const struct relay_piece *piece = &shard->round.pieces[i];
+
+		for (size_t at = 0; at < piece->n; at += ws_frame_bytes(piece->bytes + at))
+			relay_count(&shard->counters, RELAY_DROP_LEG_GONE,
+				    relay_data_count(leg->channel == NULL, piece->bytes + at));
+	}
+}
+
+void
+relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
+{
+	bool is_clear = false;
+
+	if (leg->state == RELAY_LEG_OPEN || leg->state == RELAY_LEG_LINGERING)
+		is_clear = !leg->is_blocked && send_waiting(shard, leg);
+	if (!relay_leg_is_open(leg))
+		drop_pieces(shard, leg);
+	else if (!is_clear)
+		keep_pieces(shard, leg, leg->first_piece, 0);
+	else if (leg->first_piece != RELAY_NO_PIECE && leg->tls != NULL)
+		encrypt_pieces(shard, leg);
+	else if (leg->first_piece != RELAY_NO_PIECE)
+		send_pieces(shard, leg);
+	relay_output_account(shard, leg);
+}
+
+void
+relay_output_on_writable(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (!leg->is_blocked)
+		return;
+	leg->is_blocked = false;
+	if (send_waiting(shard, leg))
+		relay_leg_watch(shard, leg);
+	relay_output_account(shard, leg);
+}

@@ -1,0 +1,152 @@
+/*
+ * relay_settings: the table of keys, and what holds between them.
+ */
+#include "relay/relay_settings.h"
+
+#include "net/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTION "relay"
+
+const struct config_key relay_keys[] = {
+	{ SECTION, "listen", CONFIG_ADDRESS, "127.0.0.1:8443", 0, 0, NULL,
+	  "where legs are accepted" },
+	{ SECTION, "certificate", CONFIG_PATH, "", 0, 0, NULL,
+	  "PEM chain; with private_key: wss. ECDSA P-256 is the fastest" },
+	{ SECTION, "private_key", CONFIG_PATH, "", 0, 0, NULL, "PEM key of the certificate" },
+	{ SECTION, "behind_proxy", CONFIG_BOOL, "no", 0, 0, NULL,
+	  "allow plain ws on other than loopback addresses: a TLS proxy stands in front" },
+	{ SECTION, "public_url", CONFIG_URL, "", 0, 0, NULL,
+	  "wss://host[:port] that nodes and clients are told; empty: the listening address" },
+	{ SECTION, "region", CONFIG_STRING, "default", 0, 0, NULL, "where this relay stands" },
+	{ SECTION, "group", CONFIG_STRING, "default", 0, 0, NULL,
+	  "tickets name a group of relays; at most 15 characters" },
+	{ SECTION, "id", CONFIG_STRING, "", 0, 0, NULL,
+	  "this relay's name; empty: made once and kept in the state folder" },
+	{ SECTION, "announce_bus", CONFIG_ENDPOINT, "", 0, 0, NULL,
+	  "the mailbox as others reach it; empty: as it is bound" },
+	{ SECTION, "shards", CONFIG_INT, "1", 1, RELAY_SHARDS_MAX, NULL,
+	  "threads that move packets" },
+	{ SECTION, "max_legs", CONFIG_INT, "50000", 1, 10 * 1000 * 1000, NULL,
+	  "connections in all, those not admitted yet among them" },
+	{ SECTION, "max_channels", CONFIG_INT, "4096", 1, 65535, NULL, "client legs of one node" },
+	{ SECTION, "congestion_control", CONFIG_STRING, "", 0, 0, NULL,
+	  "TCP_CONGESTION of legs, such as bbr or cubic; empty: the system's" },
+	{ SECTION, "notsent_lowat", CONFIG_BYTES, "128KiB", 4096, 16 * 1024 * 1024, NULL,
+	  "TCP_NOTSENT_LOWAT of legs: how much the kernel may hold back unsent" },
+	{ SECTION, "queue_bytes", CONFIG_BYTES, "256KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
+	  "what may wait in one channel and direction; the oldest is dropped" },
+	{ SECTION, "queue_age", CONFIG_DURATION, "100ms", 1, 10 * 1000, NULL,
+	  "how long it may wait" },
+	{ SECTION, "queue_budget", CONFIG_BYTES, "256MiB", 1024 * 1024, INT64_C(1) << 40, NULL,
+	  "what may wait in the whole relay" },
+	{ SECTION, "rate", CONFIG_BYTES, "0", 0, INT64_C(4) * 1000 * 1000 * 1000, NULL,
+	  "bytes a second and direction of a session whose ticket names no rate; 0: no limit" },
+	{ SECTION, "accept_rate", CONFIG_INT, "50", 0, 1000 * 1000, NULL,
+	  "new connections a second from one address; 0: no limit" },
+	{ SECTION, "accept_burst", CONFIG_INT, "200", 1, 1000 * 1000, NULL,
+	  "how many may come at once from one address" },
+	{ SECTION, "stall", CONFIG_DURATION, "2s", 100, 60 * 1000, NULL,
+	  "a leg that takes nothing for so long is closed" },
+	{ SECTION, "grace", CONFIG_DURATION, "60s", 100, 3600 * 1000, NULL,
+	  "how long client legs stay while their node has no leg" },
+	{ SECTION, "drain", CONFIG_DURATION, "5s", 0, 600 * 1000, NULL,
+	  "how long packets are still moved after SIGTERM" },
+	{ SECTION, "handshake_deadline", CONFIG_DURATION, "10s", 100, 60 * 1000, NULL,
+	  "for TLS and upgrade together" },
+	{ SECTION, "half_frame_deadline", CONFIG_DURATION, "30s", 100, 300 * 1000, NULL,
+	  "for a message that has begun" },
+	{ SECTION, "ping_interval", CONFIG_DURATION, "15s", 100, 60 * 1000, NULL,
+	  "legs are pinged so often, and up to a third later" },
+	{ SECTION, "silence_deadline", CONFIG_DURATION, "60s", 200, 600 * 1000, NULL,
+	  "a leg from which nothing came for so long is closed" },
+	{ 0 },
+};
+
+#define STRING(name)   config_string(config, SECTION, name)
+#define UINT32(name)   ((uint32_t)config_int(config, SECTION, name))
+#define DURATION(name) config_int(config, SECTION, name)
+
+void
+relay_settings_read(const struct config *config, struct relay_settings *ret)
+{
+	struct relay_settings s = {
+		.certificate = STRING("certificate"),
+		.private_key = STRING("private_key"),
+		.public_url = STRING("public_url"),
+		.region = STRING("region"),
+		.group = STRING("group"),
+		.id = STRING("id"),
+		.announce_bus = STRING("announce_bus"),
+		.congestion = STRING("congestion_control"),
+		.behind_proxy = config_bool(config, SECTION, "behind_proxy"),
+		.shards = UINT32("shards"),
+		.legs_max = UINT32("max_legs"),
+		.channels_max = UINT32("max_channels"),
+		.notsent_lowat_bytes = UINT32("notsent_lowat"),
+		.queue_bytes = UINT32("queue_bytes"),
+		.queue_budget_bytes = (uint64_t)config_int(config, SECTION, "queue_budget"),
+		.rate_kbytes = (uint32_t)(config_int(config, SECTION, "rate") / 1000),
+		.accept_rate = UINT32("accept_rate"),
+		.accept_burst = UINT32("accept_burst"),
+		.queue_age_ms = DURATION("queue_age"),
+		.stall_ms = DURATION("stall"),
+		.grace_ms = DURATION("grace"),
+		.drain_ms = DURATION("drain"),
+		.handshake_ms = DURATION("handshake_deadline"),
+		.half_frame_ms = DURATION("half_frame_deadline"),
+		.ping_ms = DURATION("ping_interval"),
+		.silence_ms = DURATION("silence_deadline"),
+	};
+
+	config_address(config, SECTION, "listen", s.host, sizeof(s.host), &s.port);
+	*ret = s;
+}
+
+static bool
+is_loopback(const char *host)
+{
+	struct in6_addr address;
+
+	return strcmp(host, "localhost") == 0 || (address_parse(host, &address) == 0 &&
+						  address_classify(&address) == ADDRESS_LOOPBACK);
+}
+
+static int
+check_file(const char *path, char *ret_error, size_t error_bytes)
+{
+	if (*path == '\0' || access(path, R_OK) == 0)
+		return 0;
+	snprintf(ret_error, error_bytes, "[relay] %s: %s", path, strerror(errno));
+	return errno == EACCES ? CONFIG_EXIT_NOPERM : CONFIG_EXIT_NOINPUT;
+}
+
+int
+relay_settings_check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	static const char id_letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	const char *wrong = NULL;
+	struct relay_settings s;
+
+	relay_settings_read(config, &s);
+	bool has_certificate = *s.certificate != '\0', has_key = *s.private_key != '\0';
+	if (has_certificate != has_key)
+		wrong = "certificate and private_key go together";
+	else if (!has_certificate && !s.behind_proxy && !is_loopback(s.host))
+		wrong = "listen: plain ws only on loopback or with behind_proxy = yes";
+	else if (*s.group == '\0' || strlen(s.group) >= TICKET_GROUP_BYTES)
+		wrong = "group must have 1 to 15 characters";
+	else if (strlen(s.id) > 64 || strspn(s.id, id_letters) != strlen(s.id))
+		wrong = "id must have at most 64 characters of [A-Za-z0-9._-]";
+	if (wrong != NULL) {
+		snprintf(ret_error, error_bytes, "[relay] %s", wrong);
+		return CONFIG_EXIT_CONFIG;
+	}
+	int r = check_file(s.certificate, ret_error, error_bytes);
+	return r != 0 ? r : check_file(s.private_key, ret_error, error_bytes);
+}

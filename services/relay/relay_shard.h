@@ -1,0 +1,73 @@
+/*
+ * relay_shard: one packet thread: its epoll, its legs, its nodes. Shards share nothing; a
+ * connection comes to the shard of its node once, by mailbox, and stays.
+ */
+#pragma once
+
+#include "relay/relay_accept.h"
+#include "relay/relay_channel.h"
+#include "relay/relay_counters.h"
+#include "relay/relay_gone.h"
+#include "relay/relay_leg.h"
+#include "relay/relay_mailbox.h"
+#include "relay/relay_round.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_wheel.h"
+
+#include <pthread.h>
+
+struct relay_shard {
+	unsigned index;
+	const struct relay_settings *settings;
+	struct tls_context *tls; /* shared, NULL: plain */
+	struct relay_shard *const *all;
+	unsigned count;
+	struct ticket_verifier *verifier;
+	struct relay_mailbox *control; /* reports go there */
+
+	pthread_t thread;
+	bool has_thread;
+	int epoll_fd;
+	struct relay_accept accept;
+	struct relay_mailbox mailbox;
+	struct relay_message *unsent, *unsent_tail; /* reports that must not be lost */
+
+	int64_t now_ms;
+	struct relay_wheel wheel;
+	struct relay_directory directory;
+	struct relay_gone gone;
+	struct relay_round round;
+	struct relay_leg *legs, *doomed;
+	uint32_t leg_count;
+	uint32_t paused_count;
+	int64_t resume_ms; /* the earliest of the paused legs */
+	uint64_t queued_bytes;
+	uint64_t dice; /* for jitter only */
+	int64_t usage_ms;
+	int64_t drain_until_ms; /* 0: not draining */
+	bool is_drained, is_stopping;
+	struct relay_counters counters;
+	_Atomic uint64_t busy_us; /* processor time, as of the last quarter second */
+};
+
+/* listen_fd is taken. verifier is the shard's from then on. Does not start the thread. */
+int relay_shard_new(unsigned index, const struct relay_settings *settings, struct tls_context *tls,
+		    struct relay_mailbox *control, int listen_fd, struct ticket_verifier *verifier,
+		    struct relay_shard **ret);
+
+/* all: every shard, in order of index, for connections that move. */
+int relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count);
+
+/* Asks the thread to end and waits for it. */
+void relay_shard_stop(struct relay_shard *shard);
+void relay_shard_free(struct relay_shard **shard);
+
+/* Which of count shards has this node. */
+unsigned relay_shard_of(const uint8_t node_id[UUID_BYTES], unsigned count);
+
+/* Takes *message. One that must not be lost waits when the control actor's mailbox is full; others
+ * are counted and dropped. */
+void relay_shard_report(struct relay_shard *shard, struct relay_message **message);
+
+/* 0 to below n. */
+uint32_t relay_shard_dice(struct relay_shard *shard, uint32_t n);

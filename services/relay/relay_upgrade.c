@@ -1,0 +1,111 @@
+/*
+ * relay_upgrade: the request is gathered, parsed, its ticket checked offline; then the connection
+ * moves, whole, to the shard of its node. With one shard it moves the same way, to itself.
+ */
+#include "relay/relay_upgrade.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+#include "relay/relay_attach.h"
+#include "relay/relay_output.h"
+#include "relay/relay_shard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg)
+{
+	leg->upgrade = malloc(sizeof(*leg->upgrade));
+	if (leg->upgrade == NULL)
+		return -ENOMEM;
+	leg->upgrade->deadline_ms = shard->now_ms + shard->settings->handshake_ms;
+	leg->upgrade->n = leg->upgrade->scanned = 0;
+	leg->upgrade->has_early_bytes = false;
+	return 0;
+}
+
+void
+relay_upgrade_refuse(struct relay_shard *shard, struct relay_leg *leg, int status,
+		     const char *reason)
+{
+	char answer[WS_RESPONSE_MAX_BYTES];
+	size_t n = ws_handshake_refuse(answer, status);
+
+	log_debug("upgrade_refused", "status=%d reason=\"%s\"", status, reason);
+	relay_count(&shard->counters, RELAY_REFUSED, 1);
+	relay_output_say(shard, leg, (const uint8_t *)answer, n);
+	leg->has_answered = true;
+	relay_leg_doom(shard, leg, 0, reason);
+}
+
+/* 0 or the status to refuse with. The path must name what the ticket was signed for. */
+static int
+check_ticket(struct relay_shard *shard, struct relay_upgrade *upgrade, const char **ret_reason)
+{
+	const struct ws_request *request = &upgrade->request;
+	struct ticket *ticket = &upgrade->ticket;
+	int r = ticket_verify(shard->verifier, request->ticket, request->ticket_n, clock_wall_ms(),
+			      ticket);
+
+	if (r < 0) {
+		*ret_reason = r == -ETIME ? "ticket is not of now" : "ticket is not good";
+		return 401;
+	}
+	*ret_reason = "ticket is for another leg";
+	if (ticket->role == TICKET_ROLE_NODE)
+		return memcmp(ticket->node_id, request->id, UUID_BYTES) == 0 ? 0 : 403;
+	return memcmp(ticket->session_id, request->id, UUID_BYTES) == 0 ? 0 : 403;
+}
+
+/* The one move of a connection's life. */
+static void
+move(struct relay_shard *shard, struct relay_leg *leg)
+{
+	unsigned target = relay_shard_of(leg->upgrade->ticket.node_id, shard->count);
+
+	if (target == shard->index) {
+		relay_attach(shard, leg);
+		return;
+	}
+	struct relay_message *message = relay_message_new(RELAY_ADOPT, NULL, 0);
+	if (message == NULL) {
+		relay_upgrade_refuse(shard, leg, 503, "out of memory");
+		return;
+	}
+	relay_leg_leave(shard, leg);
+	relay_count(&shard->counters, RELAY_MOVED, 1);
+	message->leg = leg;
+	if (relay_mailbox_send(&shard->all[target]->mailbox, &message) == 0)
+		return;
+	relay_message_free(&message);
+	relay_leg_free(&leg); /* a shard so far behind takes no new legs */
+}
+
+bool
+relay_upgrade_on_bytes(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *bytes,
+		       size_t n)
+{
+	struct relay_upgrade *upgrade = leg->upgrade;
+	size_t room = sizeof(upgrade->bytes) - upgrade->n, part = n < room ? n : room;
+	const char *reason = "request is not a leg's";
+
+	memcpy(upgrade->bytes + upgrade->n, bytes, part);
+	upgrade->n += part;
+	int status = ws_handshake_parse(upgrade->bytes, upgrade->n, &upgrade->scanned,
+					&upgrade->request);
+	if (status == -EAGAIN)
+		return false;
+	if (status == 0)
+		status = check_ticket(shard, upgrade, &reason);
+	key_wipe(upgrade->request.ticket, sizeof(upgrade->request.ticket));
+	key_wipe(upgrade->bytes, upgrade->n);
+	if (status != 0) {
+		relay_upgrade_refuse(shard, leg, status, reason);
+		return false;
+	}
+	upgrade->has_early_bytes = upgrade->request.consumed < upgrade->n || part < n;
+	move(shard, leg);
+	return true;
+}

@@ -1,0 +1,335 @@
+/*
+ * ws_handshake: one pass over the header lines fills a `heads`, then a table of judgements in order
+ * of precedence says what to answer.
+ */
+#include "relay/ws_handshake.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char leg_path[] = "/relay/";
+static const char accept_guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+struct text {
+	const char *at;
+	size_t n;
+};
+
+/* Headers that matter, and how often each came. */
+enum head {
+	HEAD_HOST,
+	HEAD_UPGRADE,
+	HEAD_CONNECTION,
+	HEAD_KEY,
+	HEAD_VERSION,
+	HEAD_PROTOCOL,
+	HEAD_AUTHORIZATION,
+	HEAD_ORIGIN,
+	HEAD_LENGTH,
+	HEAD_ENCODING,
+	HEAD_COUNT,
+};
+
+static const char *const head_names[HEAD_COUNT] = {
+	[HEAD_HOST] = "host",
+	[HEAD_UPGRADE] = "upgrade",
+	[HEAD_CONNECTION] = "connection",
+	[HEAD_KEY] = "sec-websocket-key",
+	[HEAD_VERSION] = "sec-websocket-version",
+	[HEAD_PROTOCOL] = "sec-websocket-protocol",
+	[HEAD_AUTHORIZATION] = "authorization",
+	[HEAD_ORIGIN] = "origin",
+	[HEAD_LENGTH] = "content-length",
+	[HEAD_ENCODING] = "transfer-encoding",
+};
+
+struct heads {
+	struct text method, target;
+	struct text value[HEAD_COUNT];
+	unsigned count[HEAD_COUNT];
+};
+
+static bool
+text_is(struct text text, const char *word)
+{
+	return text.n == strlen(word) && strncasecmp(text.at, word, text.n) == 0;
+}
+
+static bool
+text_is_exactly(struct text text, const char *word)
+{
+	return text.n == strlen(word) && memcmp(text.at, word, text.n) == 0;
+}
+
+static struct text
+text_trim(struct text text)
+{
+	while (text.n > 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {
+		text.at++;
+		text.n--;
+	}
+	while (text.n > 0 && (text.at[text.n - 1] == ' ' || text.at[text.n - 1] == '\t'))
+		text.n--;
+	return text;
+}
+
+/* Is word one of the items of a comma-separated list? */
+static bool
+list_has(struct text list, const char *word)
+{
+	while (list.n > 0) {
+		const char *comma = memchr(list.at, ',', list.n);
+		size_t n = comma != NULL ? (size_t)(comma - list.at) : list.n;
+
+		if (text_is(text_trim((struct text){ list.at, n }), word))
+			return true;
+		n += comma != NULL;
+		list.at += n;
+		list.n -= n;
+	}
+	return false;
+}
+
+static bool
+is_token(struct text text)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.at[i];
+		bool is_alphanumeric =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+		if (!is_alphanumeric && (c == '\0' || strchr(others, c) == NULL))
+			return false;
+	}
+	return text.n > 0;
+}
+
+/* Lines end in CR LF and hold no other control byte but tabs. */
+static int
+scan(const uint8_t *bytes, size_t n, size_t *scanned, size_t *ret_end)
+{
+	for (; *scanned < n; (*scanned)++) {
+		size_t at = *scanned;
+		uint8_t c = bytes[at];
+
+		if (at >= WS_REQUEST_MAX_BYTES)
+			return 431;
+		if (c == '\n') {
+			if (at == 0 || bytes[at - 1] != '\r')
+				return 400;
+			if (at >= 3 && bytes[at - 2] == '\n') {
+				*ret_end = at + 1;
+				return 0;
+			}
+		} else if ((at > 0 && bytes[at - 1] == '\r') || c == 0x7f ||
+			   (c < 0x20 && c != '\r' && c != '\t')) {
+			return 400;
+		}
+	}
+	return -EAGAIN;
+}
+
+/* Takes the next line off; the caller knows there is one. */
+static struct text
+next_line(struct text *rest)
+{
+	const char *end = memchr(rest->at, '\r', rest->n);
+	struct text line = { rest->at, (size_t)(end - rest->at) };
+
+	rest->at += line.n + 2;
+	rest->n -= line.n + 2;
+	return line;
+}
+
+static int
+read_request_line(struct text line, struct heads *heads)
+{
+	const char *space = memchr(line.at, ' ', line.n);
+
+	if (space == NULL)
+		return 400;
+	heads->method = (struct text){ line.at, (size_t)(space - line.at) };
+	const char *target = space + 1;
+	size_t left = line.n - heads->method.n - 1;
+	space = memchr(target, ' ', left);
+	if (space == NULL)
+		return 400;
+	heads->target = (struct text){ target, (size_t)(space - target) };
+	struct text version = { space + 1, left - heads->target.n - 1 };
+	if (!is_token(heads->method) || heads->target.n == 0 ||
+	    !text_is_exactly(version, "HTTP/1.1"))
+		return 400;
+	return 0;
+}
+
+static int
+read_heads(struct text rest, struct heads *heads)
+{
+	int status = read_request_line(next_line(&rest), heads);
+
+	for (unsigned lines = 0; status == 0; lines++) {
+		struct text line = next_line(&rest);
+
+		if (line.n == 0)
+			break;
+		if (lines == WS_HEADERS_MAX)
+			return 431;
+		const char *colon = memchr(line.at, ':', line.n);
+		if (colon == NULL || !is_token((struct text){ line.at, (size_t)(colon - line.at) }))
+			return 400; /* an obsolete continuation line among them */
+		struct text name = { line.at, (size_t)(colon - line.at) };
+		struct text value = { colon + 1, line.n - name.n - 1 };
+		for (unsigned i = 0; i < HEAD_COUNT; i++)
+			if (text_is(name, head_names[i])) {
+				heads->value[i] = text_trim(value);
+				heads->count[i]++;
+			}
+	}
+	return status;
+}
+
+/* The path names the leg; a query is refused, for a ticket in it would end up in logs. */
+static int
+read_target(struct text target, uint8_t ret_id[UUID_BYTES])
+{
+	size_t prefix = sizeof(leg_path) - 1;
+	const char *query = memchr(target.at, '?', target.n);
+	size_t path_n = query != NULL ? (size_t)(query - target.at) : target.n;
+	char id[UUID_TEXT_BYTES];
+
+	if (target.at[0] != '/')
+		return 400;
+	if (path_n != prefix + UUID_TEXT_BYTES - 1 || memcmp(target.at, leg_path, prefix) != 0)
+		return 404;
+	memcpy(id, target.at + prefix, UUID_TEXT_BYTES - 1);
+	id[UUID_TEXT_BYTES - 1] = '\0';
+	if (uuid_parse(id, ret_id) < 0)
+		return 404;
+	return query != NULL ? 400 : 0;
+}
+
+static int
+read_key(struct text key, struct ws_request *ret)
+{
+	uint8_t nonce[16 + 2];
+
+	if (key.n != WS_KEY_TEXT_BYTES - 1)
+		return 400;
+	memcpy(ret->key, key.at, key.n);
+	ret->key[key.n] = '\0';
+	return base64_decode(ret->key, nonce, sizeof(nonce)) == 16 ? 0 : 400;
+}
+
+static int
+read_ticket(struct text value, struct ws_request *ret)
+{
+	static const char scheme[] = "Bearer ";
+	size_t n = sizeof(scheme) - 1;
+
+	if (value.n <= n || strncasecmp(value.at, scheme, n) != 0)
+		return 401;
+	struct text ticket = text_trim((struct text){ value.at + n, value.n - n });
+	if (ticket.n == 0 || ticket.n >= sizeof(ret->ticket))
+		return 401;
+	memcpy(ret->ticket, ticket.at, ticket.n);
+	ret->ticket[ticket.n] = '\0';
+	ret->ticket_n = ticket.n;
+	return 0;
+}
+
+static int
+judge(const struct heads *heads, struct ws_request *ret)
+{
+	int status;
+
+	for (unsigned i = 0; i < HEAD_COUNT; i++)
+		if (heads->count[i] > 1)
+			return 400;
+	if (!text_is_exactly(heads->method, "GET"))
+		return 405;
+	if ((status = read_target(heads->target, ret->id)) != 0)
+		return status;
+	if (heads->count[HEAD_HOST] != 1 || heads->count[HEAD_LENGTH] != 0 ||
+	    heads->count[HEAD_ENCODING] != 0)
+		return 400;
+	if (!text_is(heads->value[HEAD_UPGRADE], "websocket") ||
+	    !list_has(heads->value[HEAD_CONNECTION], "upgrade"))
+		return 400;
+	if (!text_is_exactly(heads->value[HEAD_VERSION], "13"))
+		return 426;
+	if (heads->count[HEAD_ORIGIN] != 0)
+		return 403; /* no browser has business here */
+	if (!list_has(heads->value[HEAD_PROTOCOL], WS_SUBPROTOCOL))
+		return 400;
+	if ((status = read_key(heads->value[HEAD_KEY], ret)) != 0)
+		return status;
+	return read_ticket(heads->value[HEAD_AUTHORIZATION], ret);
+}
+
+int
+ws_handshake_parse(const uint8_t *bytes, size_t n, size_t *scanned, struct ws_request *ret)
+{
+	struct heads heads = { 0 };
+	size_t end = 0;
+	int status = scan(bytes, n, scanned, &end);
+
+	if (status != 0)
+		return status;
+	memset(ret, 0, sizeof(*ret));
+	ret->consumed = end;
+	status = read_heads((struct text){ (const char *)bytes, end }, &heads);
+	return status != 0 ? status : judge(&heads, ret);
+}
+
+size_t
+ws_handshake_accept(char to[WS_RESPONSE_MAX_BYTES], const char key[WS_KEY_TEXT_BYTES])
+{
+	char joined[WS_KEY_TEXT_BYTES + sizeof(accept_guid)], accept[32];
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned int digest_n = 0;
+	int n = snprintf(joined, sizeof(joined), "%s%s", key, accept_guid);
+
+	/* SHA-1 as RFC 6455 has it: a checksum here, no secret depends on it. */
+	if (EVP_Digest(joined, (size_t)n, digest, &digest_n, EVP_sha1(), NULL) != 1)
+		return ws_handshake_refuse(to, 503);
+	base64_encode(digest, digest_n, accept);
+	n = snprintf(to, WS_RESPONSE_MAX_BYTES,
+		     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		     "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+		     "Sec-WebSocket-Protocol: " WS_SUBPROTOCOL "\r\n\r\n",
+		     accept);
+	return (size_t)n;
+}
+
+size_t
+ws_handshake_refuse(char to[WS_RESPONSE_MAX_BYTES], int status)
+{
+	static const struct {
+		int status;
+		const char *reason, *header;
+	} refusals[] = {
+		{ 400, "Bad Request", "" },
+		{ 401, "Unauthorized", "WWW-Authenticate: Bearer\r\n" },
+		{ 403, "Forbidden", "" },
+		{ 404, "Not Found", "" },
+		{ 405, "Method Not Allowed", "Allow: GET\r\n" },
+		{ 426, "Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
+		{ 429, "Too Many Requests", "Retry-After: 1\r\n" },
+		{ 431, "Request Header Fields Too Large", "" },
+		{ 503, "Service Unavailable", "Retry-After: 2\r\n" },
+	};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(refusals) / sizeof(refusals[0]) && refusals[i].status != status)
+		i++;
+	int n = snprintf(to, WS_RESPONSE_MAX_BYTES,
+			 "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n",
+			 refusals[i].status, refusals[i].reason, refusals[i].header);
+	return (size_t)n;
+}
