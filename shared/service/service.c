@@ -117,8 +117,8 @@ start_admin(struct service *service)
 	config_address(service->config, "admin", key, host, sizeof(host), &port);
 	if (host[0] == '\0') /* off */
 		return EX_OK;
-	return service_admin_new(service->loop, host, port, routes, &service->health,
-				 &service->admin, service->error, ERROR_BYTES);
+	return service_admin_new(service->loop, host, port, routes, SERVICE_ADMIN_DEADLINE_MS,
+				 &service->health, &service->admin, service->error, ERROR_BYTES);
 }
 
 static void

@@ -19,10 +19,9 @@
 enum {
 	CONNECTIONS_MAX = 64,
 	CONNECTION_MEMORY_BYTES = 16 * 1024,
-	DEADLINE_MS = 10 * 1000, /* from accept to the end of the answer */
 	IDLE_SEC = 10,
 	TICK_MS = 1000,
-	BACKLOG = 64,
+	BACKLOG = 128,
 	ADDRESS_BYTES = 300,
 };
 
@@ -39,6 +38,8 @@ struct service_admin {
 	struct loop_timer *tick;
 	const struct service_admin_route *routes;
 	void *arg;
+	int64_t deadline_ms;
+	uint16_t port;
 	struct guest guests[CONNECTIONS_MAX];
 };
 
@@ -134,7 +135,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 		if (admin->guests[i].fd < 0) {
 			guest = &admin->guests[i];
 			guest->fd = info->connect_fd;
-			guest->deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+			guest->deadline_ms = clock_monotonic_ms() + admin->deadline_ms;
 			*context = guest;
 			return;
 		}
@@ -174,8 +175,8 @@ on_tick(struct loop *loop, void *arg)
 	run_daemon(loop, admin);
 }
 
-/* The address as it really is: port 0 has become a number. */
-static void
+/* The address as it really is: port 0 has become a number, which is returned. */
+static uint16_t
 log_address(int fd)
 {
 	struct sockaddr_storage address;
@@ -185,10 +186,11 @@ log_address(int fd)
 	if (getsockname(fd, (struct sockaddr *)&address, &n) < 0 ||
 	    getnameinfo((struct sockaddr *)&address, n, host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return;
+		return 0;
 	log_info("admin_listening", "address=%s port=%s", host, port);
 	if (strncmp(host, "127.", 4) != 0 && strcmp(host, "::1") != 0)
 		log_warn("admin_not_loopback", "address=%s", host);
+	return (uint16_t)strtoul(port, NULL, 10);
 }
 
 static int
@@ -260,8 +262,8 @@ start_daemon(struct service_admin *admin, int listen_fd)
 
 int
 service_admin_new(struct loop *loop, const char *host, uint16_t port,
-		  const struct service_admin_route *routes, void *arg, struct service_admin **ret,
-		  char *ret_error, size_t error_bytes)
+		  const struct service_admin_route *routes, int64_t deadline_ms, void *arg,
+		  struct service_admin **ret, char *ret_error, size_t error_bytes)
 {
 	struct service_admin *admin;
 	int fd = -1;
@@ -269,9 +271,8 @@ service_admin_new(struct loop *loop, const char *host, uint16_t port,
 
 	if (result != EX_OK)
 		return result;
-	log_address(fd);
 	admin = calloc(1, sizeof(*admin));
-	if (admin == NULL || fd < 0) {
+	if (admin == NULL) {
 		close(fd);
 		snprintf(ret_error, error_bytes, "out of memory");
 		return EX_OSERR;
@@ -279,6 +280,8 @@ service_admin_new(struct loop *loop, const char *host, uint16_t port,
 	admin->loop = loop;
 	admin->routes = routes;
 	admin->arg = arg;
+	admin->deadline_ms = deadline_ms;
+	admin->port = log_address(fd);
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		admin->guests[i].fd = -1;
 	result = start_daemon(admin, fd);
@@ -292,6 +295,12 @@ service_admin_new(struct loop *loop, const char *host, uint16_t port,
 	}
 	*ret = admin;
 	return EX_OK;
+}
+
+uint16_t
+service_admin_port(const struct service_admin *admin)
+{
+	return admin->port;
 }
 
 void
