@@ -116,9 +116,12 @@ send_reply(struct bus_call *call, const struct bus_result *result, const void *b
 {
 	int64_t took_us = clock_monotonic_us() - call->received_us;
 
-	bus_server_send(call->server, &call->routing_id, call->correlation, result, body, n);
 	bus_tally_add(&call->server->tally, call->method, result->status, took_us);
 	trace_call(call, result, took_us);
+	if (bus_server_send(call->server, &call->routing_id, call->correlation, result, body, n) <
+		    0 &&
+	    (call->state != BUS_CALL_ANSWERED || bus_outbox_add(call, result, body, n) < 0))
+		bus_drop(call->server->bus, BUS_DROP_PEER_FULL, call->peer);
 }
 
 static void
@@ -170,7 +173,7 @@ bus_call_answer(struct bus_call *call, const struct bus_result *result,
 	struct bus *bus = call->server->bus;
 	struct bus_result sent = *result;
 
-	if (call->state == BUS_CALL_ANSWERED) {
+	if (call->state == BUS_CALL_ANSWERED || call->state == BUS_CALL_IN_OUTBOX) {
 		bus_drop(bus, BUS_DROP_SECOND_ANSWER, call->peer);
 		return;
 	}
@@ -187,7 +190,7 @@ bus_call_answer(struct bus_call *call, const struct bus_result *result,
 		return;
 	}
 	send_reply(call, &sent, bus->scratch, n);
-	if (!call->running)
+	if (!call->running && call->state != BUS_CALL_IN_OUTBOX)
 		bus_call_free(call);
 }
 
@@ -216,7 +219,8 @@ bus_calls_flush(struct bus *bus, bool committed)
 			call->reply_bytes = 0;
 		}
 		send_reply(call, &call->result, call->reply, call->reply_bytes);
-		bus_call_free(call);
+		if (call->state != BUS_CALL_IN_OUTBOX)
+			bus_call_free(call);
 	}
 }
 

@@ -90,13 +90,17 @@ struct bus_server {
 	struct bus_sightings sightings;
 	struct bus_call *calls; /* not yet answered, or running, or held */
 	size_t n_calls;
+	struct bus_call *first_outbox, **last_outbox; /* replies whose peer was full */
+	size_t n_outbox, outbox_bytes;
+	struct loop_timer *outbox_timer;
 	struct bus_server *next;
 };
 
 enum bus_call_state {
 	BUS_CALL_OPEN,
-	BUS_CALL_ANSWERED, /* the reply was sent or is held */
-	BUS_CALL_EXPIRED,  /* the bus answered; the handler still owes us its answer */
+	BUS_CALL_ANSWERED,  /* the reply was sent or is held */
+	BUS_CALL_IN_OUTBOX, /* answered, but the peer has no room yet */
+	BUS_CALL_EXPIRED,   /* the bus answered; the handler still owes us its answer */
 };
 
 struct bus_call {
@@ -114,7 +118,7 @@ struct bus_call {
 	zmq_msg_t body; /* until the handler ran */
 	struct bus_call *next, *previous;
 
-	struct bus_result result; /* while held: the reply */
+	struct bus_result result; /* while held or in the outbox: the reply */
 	uint8_t *reply;
 	size_t reply_bytes;
 	struct bus_call *next_held;
@@ -134,8 +138,15 @@ void bus_call_expire(struct bus_call *call);
 /* Sends all held replies; when the commit failed, each says so instead. */
 void bus_calls_flush(struct bus *bus, bool committed);
 
-void bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
-		     const struct bus_result *result, const void *body, size_t n);
+/* 0, -EAGAIN: the peer is full. One that is gone is counted here. */
+int bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
+		    const struct bus_result *result, const void *body, size_t n);
+
+/* Keeps a reply until its peer has room; the call is then the outbox's. -EAGAIN: full as well. */
+int bus_outbox_add(struct bus_call *call, const struct bus_result *result, const void *body,
+		   size_t n);
+void bus_outbox_fini(struct bus_server *server);
+
 void bus_server_free(struct bus_server *server);
 
 /* ---- client ---- */

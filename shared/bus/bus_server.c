@@ -17,7 +17,7 @@
 
 enum { REQUEST_PARTS = 3 };
 
-void
+int
 bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
 		const struct bus_result *result, const void *body, size_t n)
 {
@@ -40,11 +40,22 @@ bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t corre
 		{ body, n },
 	};
 	int r = bus_frames_send(server->handle, parts, 3);
-	if (r < 0)
-		bus_drop(server->bus, r == -EAGAIN ? BUS_DROP_PEER_FULL : BUS_DROP_PEER_GONE,
-			 server->bus->actor);
 	if (!server->draining)
 		loop_zsock_check(server->watch);
+	if (r < 0 && r != -EAGAIN) {
+		bus_drop(server->bus, BUS_DROP_PEER_GONE, server->bus->actor);
+		r = 0;
+	}
+	return r;
+}
+
+/* Short replies that no call stands behind. */
+static void
+send_or_drop(struct bus_server *server, zmq_msg_t *routing_id, uint64_t correlation,
+	     const struct bus_result *result)
+{
+	if (bus_server_send(server, routing_id, correlation, result, NULL, 0) < 0)
+		bus_drop(server->bus, BUS_DROP_PEER_FULL, server->bus->actor);
 }
 
 static void
@@ -54,7 +65,7 @@ reject(struct bus_server *server, struct bus_frames *frames, uint64_t correlatio
 	struct bus_result result;
 
 	bus_result_set(&result, status, code, NULL, 0);
-	bus_server_send(server, &frames->part[0], correlation, &result, NULL, 0);
+	send_or_drop(server, &frames->part[0], correlation, &result);
 	bus_tally_add(&server->tally, UINT32_MAX, status, 0);
 }
 
@@ -89,7 +100,7 @@ admit_request(struct bus_server *server, struct bus_frames *frames,
 		return NULL;
 	}
 	if (head->has_ping && head->ping) {
-		bus_server_send(server, &frames->part[0], head->correlation, &ok, NULL, 0);
+		send_or_drop(server, &frames->part[0], head->correlation, &ok);
 		return NULL;
 	}
 	int method = find_method(server, head->method);
@@ -165,8 +176,8 @@ run_call(struct bus_server *server, struct bus_call *call)
 		return;
 	}
 	run_handler(server, call);
-	if (call->state == BUS_CALL_ANSWERED) {
-		if (!bus->batch_is_open)
+	if (call->state != BUS_CALL_OPEN) {
+		if (call->state == BUS_CALL_ANSWERED && !bus->batch_is_open)
 			bus_call_free(call);
 		return;
 	}
@@ -275,6 +286,7 @@ bus_serve(struct bus *bus, const char *endpoint, ProtobufCService *service,
 		return -ENOMEM;
 	server->bus = bus;
 	server->service = service;
+	server->last_outbox = &server->first_outbox;
 	server->sightings.seed = bus_random(bus);
 	if (batch)
 		server->batch = *batch;
@@ -294,6 +306,7 @@ bus_server_free(struct bus_server *server)
 	struct bus_result stopping;
 
 	bus_result_set(&stopping, BUS_UNAVAILABLE, "stopping", NULL, 0);
+	bus_outbox_fini(server);
 	while (server->calls) {
 		struct bus_call *call = server->calls;
 		if (call->state == BUS_CALL_OPEN)
