@@ -1,0 +1,376 @@
+/* agent: its start, what it does with the server's answers, its clockwork and its end. */
+#include "agent/agent.h"
+#include "agent/agent_attachment.h"
+#include "agent/agent_config.h"
+#include "agent/agent_handlers.h"
+#include "agent/agent_identity.h"
+#include "agent/agent_sessions.h"
+#include "agent/agent_store.h"
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum {
+	TICK_MS = 5 * 1000,
+	TELL_TIMEOUT_MS = 3 * 1000,
+	/* How soon to ask again while no relay has announced itself to the server. */
+	NO_RELAY_MS = 3 * 1000,
+	/* How soon to tell the server that the forwarder came or went. */
+	CHANGED_MS = 500,
+	PATH_BYTES = 512,
+	URL_BYTES = PATH_BYTES + 32,
+};
+
+/* ---- towards the forwarder ---- */
+
+static void
+on_told(const Boson__Common__Empty *reply, void *closure_data)
+{
+	struct agent *agent = closure_data;
+
+	/* Those that were told before the last change count for nothing: told_number was set when
+	 * the call was made. */
+	if (!reply) {
+		agent->told_number = 0;
+		metric_add(agent->forwarder_silent, 1);
+	}
+}
+
+/* Repeated by the clockwork until the forwarder took it. */
+static void
+tell_forwarder(struct agent *agent)
+{
+	if (!agent->attachment || agent->told_number == agent->attachment_number)
+		return;
+	agent->told_number = agent->attachment_number;
+	bus_peer_next(agent->forwarder, TELL_TIMEOUT_MS, NULL);
+	boson__node__forwarder__set_relays(bus_peer_service(agent->forwarder), agent->attachment,
+					   on_told, agent);
+}
+
+/* ---- from the server ---- */
+
+static void
+save_attachment(struct agent *agent, const Boson__Node__Attachment *attachment)
+{
+	int r = store_begin(agent->store);
+
+	if (r == 0)
+		r = agent_store_put_attachment(agent->store, attachment);
+	if (r == 0)
+		r = store_commit(agent->store);
+	if (r < 0) {
+		store_rollback(agent->store);
+		/* It still serves until we are restarted. */
+		log_error("attachment_not_saved", "error=%d", r);
+	}
+}
+
+static void
+attach(struct agent *agent, attachment_relay *const *relays, size_t n, const char *ticket)
+{
+	Boson__Node__Attachment *next;
+	int r = attachment_next(agent->attachment, agent->node_id, relays, n, ticket, &next);
+
+	if (r < 0)
+		log_error("attachment_failed", "error=%d", r);
+	if (!next)
+		return;
+	save_attachment(agent, next);
+	if (agent->attachment)
+		boson__node__attachment__free_unpacked(agent->attachment, NULL);
+	agent->attachment = next;
+	agent->attachment_number++;
+	log_info("attachment_changed", "relays=%zu first=%s", next->n_relay_endpoints,
+		 next->n_relay_endpoints ? next->relay_endpoints[0] : "");
+	tell_forwarder(agent);
+}
+
+static void
+hurry_for_relays(struct agent *agent)
+{
+	if (!agent->attachment || agent->attachment->n_relay_endpoints == 0)
+		heartbeat_hurry(agent->heartbeat, NO_RELAY_MS);
+}
+
+static void
+on_enrolled(const Boson__Discovery__RegisterReply *reply, void *arg)
+{
+	struct agent *agent = arg;
+
+	attach(agent, reply->relay_servers, reply->n_relay_servers, reply->relay_ticket);
+	heartbeat_start(agent->heartbeat, reply->session_token);
+	hurry_for_relays(agent);
+}
+
+/* L56. */
+static void
+on_conflict(void *arg)
+{
+	struct agent *agent = arg;
+
+	actor_failed(agent->context, EX_NOPERM);
+}
+
+static void
+on_heartbeat_answer(const Boson__Discovery__HeartbeatReply *reply, void *arg)
+{
+	struct agent *agent = arg;
+
+	attach(agent, reply->relay_servers, reply->n_relay_servers, reply->relay_ticket);
+	hurry_for_relays(agent);
+}
+
+static void
+on_heartbeat_lost(void *arg)
+{
+	struct agent *agent = arg;
+
+	enrol_start(agent->enrol);
+}
+
+static void
+fill_heartbeat(Boson__Discovery__HeartbeatRequest *request, Boson__Discovery__NodeMetrics *figures,
+	       void *arg)
+{
+	static Boson__Common__Bandwidth bandwidth;
+	struct agent *agent = arg;
+	struct resources before = agent->resources;
+	bool is_silent = agent_forwarder_is_silent(agent, clock_monotonic_ms());
+
+	resources_read("/proc", &agent->resources);
+	figures->has_cpu_usage =
+		resources_cpu_percent(&before, &agent->resources, &figures->cpu_usage);
+	figures->has_memory_usage = agent->resources.has_memory;
+	figures->memory_usage = agent->resources.memory_percent;
+	figures->has_active_connections = 1;
+	figures->active_connections = (uint32_t)admission_count(agent->admission);
+	boson__common__bandwidth__init(&bandwidth);
+	bandwidth.has_up = bandwidth.has_down = agent->report.has_any && !is_silent;
+	bandwidth.up = agent->report.mbits_up;
+	bandwidth.down = agent->report.mbits_down;
+	if (bandwidth.has_up)
+		figures->bandwidth = &bandwidth;
+	request->has_status = 1;
+	request->status = is_silent ? BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__degraded
+				    : BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__online;
+}
+
+/* ---- clockwork ---- */
+
+static void
+on_tick(struct loop *loop, void *arg)
+{
+	struct agent *agent = arg;
+	bool is_degraded = agent_forwarder_is_silent(agent, loop_now_ms(loop));
+
+	sessions_sweep(agent, clock_wall_ms());
+	tell_forwarder(agent);
+	if (is_degraded != agent->was_degraded) {
+		log_warn("status_changed", "status=%s", is_degraded ? "degraded" : "online");
+		agent->was_degraded = is_degraded;
+		heartbeat_hurry(agent->heartbeat, CHANGED_MS);
+	}
+}
+
+/* ---- start and end ---- */
+
+static void
+make_metrics(struct agent *agent)
+{
+	struct metrics *metrics = agent->context->metrics;
+
+	agent->sessions = metrics_gauge(metrics, "sessions", NULL, "Sessions admitted");
+	agent->admitted = metrics_counter(metrics, "admissions_total", "result=\"admitted\"",
+					  "Sessions asked for");
+	agent->refused = metrics_counter(metrics, "admissions_total", "result=\"refused\"",
+					 "Sessions asked for");
+	agent->forwarder_silent = metrics_counter(metrics, "forwarder_unanswered_total", NULL,
+						  "SetRelays that the forwarder did not answer");
+}
+
+static int
+load_identity(struct agent *agent)
+{
+	const struct actor_context *context = agent->context;
+	const char *configured = config_string(context->config, "agent", "identity_key");
+	char key_path[PATH_BYTES], id_path[PATH_BYTES];
+	struct key public_key;
+	int r;
+
+	snprintf(key_path, sizeof(key_path), "%s/identity.key", context->state_dir);
+	snprintf(id_path, sizeof(id_path), "%s/node_id", context->state_dir);
+	r = agent_identity_load_key(configured[0] ? configured : key_path, &agent->private_key);
+	if (r == 0)
+		r = agent_identity_load_node_id(id_path, agent->node_id);
+	if (r == 0)
+		r = agent_identity_load_access_key(
+			config_string(context->config, "agent", "access_key_file"),
+			agent->access_key, sizeof(agent->access_key));
+	if (r == 0)
+		r = key_public(&agent->private_key, &public_key);
+	key_format(&public_key, agent->public_text);
+	return r;
+}
+
+static int
+open_sessions(struct agent *agent)
+{
+	const struct actor_context *context = agent->context;
+	const char *configured = config_string(context->config, "agent", "store");
+	struct admission_options options = {
+		.sessions_max = (unsigned)config_int(context->config, "agent", "max_sessions"),
+		.lifetime_max_ms = config_int(context->config, "agent", "session_max"),
+	};
+	char url[URL_BYTES], reason[256];
+	int r;
+
+	snprintf(url, sizeof(url), "sqlite:%s/agent.db", context->state_dir);
+	r = agent_store_open(configured[0] ? configured : url, &agent->store, reason,
+			     sizeof(reason));
+	if (r < 0) {
+		log_error("store_not_opened", "reason=%s", reason);
+		return store_exit_code(r);
+	}
+	agent_config_pool(context->config, &options.pool);
+	agent->mtu = (uint32_t)config_int(context->config, "agent", "mtu");
+	r = key_public(&agent->private_key, &options.node_key);
+	if (r == 0)
+		r = admission_new(&options, &agent->admission);
+	if (r == 0)
+		r = sessions_load(agent);
+	if (r == 0)
+		r = agent_store_load_attachment(agent->store, &agent->attachment);
+	if (r < 0)
+		log_error("sessions_not_loaded", "error=%d", r);
+	agent->attachment_number = agent->attachment != NULL;
+	return r;
+}
+
+static int
+open_server(struct agent *agent)
+{
+	const struct actor_context *context = agent->context;
+	const struct enrol_events enrolment = { .on_enrolled = on_enrolled,
+						.on_conflict = on_conflict,
+						.arg = agent };
+	const struct heartbeat_events heartbeats = { .fill = fill_heartbeat,
+						     .on_answer = on_heartbeat_answer,
+						     .on_lost = on_heartbeat_lost,
+						     .arg = agent };
+	const char *ca_file = config_string(context->config, "agent", "ca_file");
+	struct enrol_facts facts;
+	int r;
+
+	agent_config_facts(context->config, &facts);
+	facts.node_id = agent->node_id;
+	facts.access_key = agent->access_key[0] ? agent->access_key : NULL;
+	r = rest_new(context->loop, config_string(context->config, "agent", "server"),
+		     ca_file[0] ? ca_file : NULL, &agent->rest);
+	if (r == 0)
+		r = enrol_new(context->loop, agent->rest, context->metrics, &facts,
+			      &agent->private_key, &enrolment, &agent->enrol);
+	if (r == 0)
+		r = heartbeat_new(context->loop, agent->rest, context->metrics, agent->node_id,
+				  facts.heartbeat_sec, &heartbeats, &agent->heartbeat);
+	if (r < 0)
+		log_error("server_not_usable", "error=%d", r);
+	return r;
+}
+
+static int
+open_mailbox(struct agent *agent)
+{
+	const struct actor_context *context = agent->context;
+	const struct bus_batch batch = { sessions_batch_begin, sessions_batch_commit, agent };
+	const char *endpoint = actor_endpoint(context, "agent");
+	int r = bus_peer_new(context->bus, actor_endpoint(context, "forwarder"),
+			     actor_server_key(context, "forwarder"),
+			     &boson__node__forwarder__descriptor, &agent->forwarder);
+
+	if (r == 0)
+		r = bus_serve(context->bus, endpoint, &agent->service.base, &batch);
+	if (r < 0)
+		log_error("mailbox_not_opened", "endpoint=%s error=%d", endpoint, r);
+	return r;
+}
+
+static void
+stop(void *state)
+{
+	struct agent *agent = state;
+
+	loop_timer_stop(&agent->tick);
+	heartbeat_free(&agent->heartbeat);
+	enrol_free(&agent->enrol);
+	rest_free(&agent->rest);
+	if (agent->forwarder)
+		bus_peer_free(&agent->forwarder);
+	if (agent->attachment)
+		boson__node__attachment__free_unpacked(agent->attachment, NULL);
+	admission_free(&agent->admission);
+	store_close(&agent->store);
+	key_wipe(&agent->private_key, sizeof(agent->private_key));
+	key_wipe(agent->access_key, sizeof(agent->access_key));
+	free(agent);
+}
+
+static int
+start(const struct actor_context *context, void **ret_state)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+	int r;
+
+	if (!agent)
+		return -ENOMEM;
+	agent->service = agent_mailbox;
+	agent->context = context;
+	agent->started_ms = clock_monotonic_ms();
+	make_metrics(agent);
+	resources_read("/proc", &agent->resources);
+	r = load_identity(agent);
+	if (r == 0)
+		r = open_sessions(agent);
+	if (r == 0)
+		r = open_server(agent);
+	if (r == 0)
+		r = open_mailbox(agent);
+	if (r == 0)
+		r = loop_timer_start(context->loop, 0, TICK_MS, on_tick, agent, &agent->tick);
+	if (r != 0) {
+		stop(agent);
+		return r;
+	}
+	log_info("started", "node=%s sessions=%zu", agent->node_id,
+		 admission_count(agent->admission));
+	enrol_start(agent->enrol);
+	*ret_state = agent;
+	return 0;
+}
+
+/* With an attachment from before, it serves also while the server is away. */
+static bool
+is_ready(const void *state, const char **ret_reason)
+{
+	const struct agent *agent = state;
+
+	if (agent->attachment)
+		return true;
+	*ret_reason = "not enrolled yet";
+	return false;
+}
+
+const struct actor agent_actor = {
+	.name = "agent",
+	.product = "higgs",
+	.keys = agent_config_keys,
+	.start = start,
+	.is_ready = is_ready,
+	.stop = stop,
+	.check = agent_config_check,
+};
