@@ -28,7 +28,7 @@ enum config_type {
 	CONFIG_ENDPOINT, /* inproc://name, ipc:///path, tcp://host:port; port 1..65534 */
 	CONFIG_PATH,
 	CONFIG_URL,    /* http, https, ws, wss, stun, turn; a host, no user:password@ */
-	CONFIG_CIDRS,  /* networks as 10.0.0.0/8, no host bits, never /0, separated by commas */
+	CONFIG_CIDRS,  /* networks as 10.0.0.0/8, no host bits; min: the shortest prefix */
 	CONFIG_LIST,   /* strings separated by commas; may be empty */
 	CONFIG_ENUM,   /* one of choices */
 	CONFIG_IFNAME, /* at most 15 of [a-zA-Z0-9_.-] */

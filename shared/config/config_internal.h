@@ -63,6 +63,6 @@ int config_address_split(const char *text, char *ret_host, size_t host_bytes, ui
 int config_address_check(const char *text, char *ret_reason);
 int config_endpoint_check(const char *text, char *ret_reason);
 int config_url_check(const char *text, char *ret_reason);
-int config_cidr_check(const char *text, char *ret_reason);
+int config_cidr_check(const char *text, int64_t prefix_min, char *ret_reason);
 int config_port_range_check(const char *text, char *ret_reason);
 int config_ifname_check(const char *text, char *ret_reason);

@@ -191,7 +191,7 @@ clear_host_bits(uint8_t *address, size_t bytes, unsigned prefix)
 }
 
 int
-config_cidr_check(const char *text, char *ret_reason)
+config_cidr_check(const char *text, int64_t prefix_min, char *ret_reason)
 {
 	char host[INET6_ADDRSTRLEN];
 	uint8_t address[16];
@@ -209,8 +209,10 @@ config_cidr_check(const char *text, char *ret_reason)
 	     (config_parse_integer(slash + 1, strlen(slash + 1), false, &prefix) < 0 ||
 	      prefix > bits)))
 		return reject(ret_reason, "must be a network such as 10.0.0.0/8 or fd00::/8");
-	if (prefix == 0)
-		return reject(ret_reason, "must not be the whole address space");
+	if (prefix < prefix_min) {
+		snprintf(ret_reason, CONFIG_REASON_BYTES, "is wider than /%d", (int)prefix_min);
+		return -EINVAL;
+	}
 	if (clear_host_bits(address, (size_t)bits / 8, (unsigned)prefix) || slash == NULL) {
 		inet_ntop(family, address, host, sizeof(host));
 		snprintf(ret_reason, CONFIG_REASON_BYTES, "must be written %s/%d", host,

@@ -148,7 +148,7 @@ check_scalar(const struct config_key *key, const char *text, int64_t *ret_number
 	case CONFIG_URL:
 		return config_url_check(text, ret_reason);
 	case CONFIG_CIDRS:
-		return config_cidr_check(text, ret_reason);
+		return config_cidr_check(text, key->min, ret_reason);
 	case CONFIG_PORTS:
 		return config_port_range_check(text, ret_reason);
 	case CONFIG_IFNAME:

@@ -120,4 +120,6 @@ service_schema_init(struct service_schema *schema, const char *product,
 	for (const char *const *name = service_names(product); *name != NULL; name++)
 		if (!has_section(schema, *name))
 			schema->other_sections[others_n++] = *name;
+	if (!is_boson(product)) /* `higgs` reads the same file, but is no service */
+		schema->other_sections[others_n++] = "client";
 }

@@ -197,11 +197,18 @@ test_C27_network_with_host_bits_shows_the_correct_form(void **state)
 }
 
 static void
-test_C29_the_whole_address_space_is_no_network(void **state)
+test_C29_network_wider_than_the_key_takes_is_refused(void **state)
 {
+	struct config_key key = {
+		.section = "s", .name = "k", .type = CONFIG_CIDRS, .min = 1, .help = "h"
+	};
+	struct config_value value;
+
 	(void)state;
-	assert_refused(CONFIG_CIDRS, "0.0.0.0/0", "whole address space");
-	assert_refused(CONFIG_CIDRS, "::/0", "whole address space");
+	assert_true(config_value_parse(&key, "0.0.0.0/0", &value, reason) < 0);
+	assert_string_equal(reason, "is wider than /1");
+	assert_true(config_value_parse(&key, "10.0.0.0/8, ::/0", &value, reason) < 0);
+	assert_taken(CONFIG_CIDRS, "0.0.0.0/0, ::/0");
 }
 
 static void
@@ -276,7 +283,7 @@ main(void)
 		cmocka_unit_test(test_endpoints_are_of_three_transports),
 		cmocka_unit_test(test_C35_urls_have_a_known_scheme_a_host_and_no_password),
 		cmocka_unit_test(test_C27_network_with_host_bits_shows_the_correct_form),
-		cmocka_unit_test(test_C29_the_whole_address_space_is_no_network),
+		cmocka_unit_test(test_C29_network_wider_than_the_key_takes_is_refused),
 		cmocka_unit_test(test_C25_interface_names_are_short_and_plain),
 		cmocka_unit_test(test_C57_port_lists_hold_ports_and_ranges),
 		cmocka_unit_test(test_lists_are_split_and_trimmed),
