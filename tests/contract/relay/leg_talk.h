@@ -1,0 +1,24 @@
+/*
+ * leg_talk: what honest ends of legs say: datagrams of WireGuard's shape, data messages, control
+ * messages.
+ */
+#pragma once
+
+#include "link.pb-c.h"
+#include "raw_leg.h"
+
+/* n random bytes that look like a transport message; n a multiple of 16, 32 at least. */
+void leg_talk_datagram(uint8_t *to, size_t n);
+
+/* A data message of `count` datagrams of n bytes each; channel 0: a client's. Returns its size. */
+size_t leg_talk_message(uint8_t *to, uint32_t channel, unsigned count, size_t n);
+
+/* The next control message; other frames fail the test. Free it with free_unpacked. */
+Boson__Link__Control *leg_talk_control(struct raw_leg *leg);
+void leg_talk_send_control(struct raw_leg *leg, const Boson__Link__Control *control);
+
+/* The channel that the next message opens for this session. */
+uint32_t leg_talk_channel(struct raw_leg *leg, const uint8_t session_id[UUID_BYTES]);
+
+/* A node's message for the channel must come out at the client, and the other way round. */
+void leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel);

@@ -1,0 +1,327 @@
+/*
+ * relay_fixture: what service_main does around an actor, by hand and in a temporary folder.
+ */
+#include "relay_fixture.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+#include "relay/relay_actor.h"
+#include "relay/relay_control.h"
+#include "service/service_bus.h"
+#include "service/service_config.h"
+
+#include <dirent.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 10 * 1000, CERTIFICATE_DAYS = 2 };
+
+static void
+write_certificate(struct relay_fixture *fixture)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = X509_new();
+	FILE *file;
+
+	snprintf(fixture->certificate, sizeof(fixture->certificate), "%s/tls.pem", fixture->folder);
+	snprintf(fixture->private_key, sizeof(fixture->private_key), "%s/tls.key", fixture->folder);
+	assert_non_null(key);
+	assert_non_null(certificate);
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), CERTIFICATE_DAYS * 24L * 3600);
+	X509_set_pubkey(certificate, key);
+	X509_NAME *name = X509_get_subject_name(certificate);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"127.0.0.1", -1,
+				   -1, 0);
+	X509_set_issuer_name(certificate, name);
+	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+	file = fopen(fixture->certificate, "we");
+	assert_non_null(file);
+	assert_int_equal(PEM_write_X509(file, certificate), 1);
+	fclose(file);
+	file = fopen(fixture->private_key, "we");
+	assert_non_null(file);
+	assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(file);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static void
+write_config(struct relay_fixture *fixture, const char *settings)
+{
+	static const struct config_key *const tables[] = { relay_keys, NULL };
+	char path[96], error[256] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/boson.conf", fixture->folder);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file, "[service]\nstate = %s\nrun = %s\n[relay]\nlisten = 127.0.0.1:0\n",
+		fixture->folder, fixture->folder);
+	if (fixture->has_tls)
+		fprintf(file, "certificate = %s\nprivate_key = %s\n", fixture->certificate,
+			fixture->private_key);
+	fprintf(file, "accept_rate = 0\n%s\n", settings);
+	fclose(file);
+	fixture->schema = calloc(1, sizeof(*fixture->schema));
+	service_schema_init(fixture->schema, "boson", tables);
+	if (config_load(path, &fixture->schema->schema, &fixture->config, error, sizeof(error)) !=
+		    0 ||
+	    service_bus_new(fixture->config, "boson", false, &fixture->endpoints, error,
+			    sizeof(error)) != 0)
+		fail_msg("%s", error);
+}
+
+static void *
+run(void *arg)
+{
+	struct relay_fixture *fixture = arg;
+	struct metrics *metrics = NULL;
+	struct bus *bus = NULL;
+	int r = metrics_new("boson_relay", &metrics);
+
+	if (r == 0)
+		r = bus_new(fixture->relay_loop, metrics, "relay", NULL, &bus);
+	struct actor_context context = { .name = "relay",
+					 .loop = fixture->relay_loop,
+					 .bus = bus,
+					 .metrics = metrics,
+					 .config = fixture->config,
+					 .state_dir = fixture->state_dir,
+					 .keys_dir = fixture->keys_dir,
+					 .endpoints = fixture->endpoints };
+	if (r == 0)
+		r = relay_actor.start(&context, &fixture->state);
+	pthread_mutex_lock(&fixture->mutex);
+	fixture->context = &context;
+	fixture->start_result = r;
+	fixture->is_up = true;
+	if (r == 0)
+		fixture->port = ((struct relay_control *)fixture->state)->port;
+	pthread_cond_signal(&fixture->changed);
+	pthread_mutex_unlock(&fixture->mutex);
+	if (r == 0) {
+		loop_run(fixture->relay_loop);
+		relay_actor.stop(fixture->state);
+	}
+	bus_free(&bus);
+	metrics_free(&metrics);
+	return NULL;
+}
+
+void
+relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings)
+{
+	char seed[128], public_half[128];
+
+	memset(fixture, 0, sizeof(*fixture));
+	log_init("test", LOG_LEVEL_ERROR);
+	strcpy(fixture->folder, "/tmp/boson-relay-XXXXXX");
+	assert_non_null(mkdtemp(fixture->folder));
+	snprintf(fixture->state_dir, sizeof(fixture->state_dir), "%s/relay", fixture->folder);
+	snprintf(fixture->keys_dir, sizeof(fixture->keys_dir), "%s/keys", fixture->folder);
+	assert_int_equal(mkdir(fixture->state_dir, 0700), 0);
+	assert_int_equal(mkdir(fixture->keys_dir, 0755), 0);
+	fixture->has_tls = has_tls;
+	if (has_tls)
+		write_certificate(fixture);
+	write_config(fixture, settings);
+	snprintf(seed, sizeof(seed), "%s/node.seed", fixture->folder);
+	snprintf(public_half, sizeof(public_half), "%s/ticket-node.pub", fixture->keys_dir);
+	assert_int_equal(
+		ticket_signer_open(seed, public_half, TICKET_ROLE_NODE, &fixture->node_signer), 0);
+	snprintf(seed, sizeof(seed), "%s/session.seed", fixture->folder);
+	snprintf(public_half, sizeof(public_half), "%s/ticket-session.pub", fixture->keys_dir);
+	assert_int_equal(ticket_signer_open(seed, public_half, TICKET_ROLE_SESSION,
+					    &fixture->session_signer),
+			 0);
+
+	pthread_mutex_init(&fixture->mutex, NULL);
+	pthread_cond_init(&fixture->changed, NULL);
+	assert_int_equal(loop_new(&fixture->relay_loop), 0);
+	assert_int_equal(pthread_create(&fixture->thread, NULL, run, fixture), 0);
+	pthread_mutex_lock(&fixture->mutex);
+	while (!fixture->is_up)
+		pthread_cond_wait(&fixture->changed, &fixture->mutex);
+	pthread_mutex_unlock(&fixture->mutex);
+	assert_int_equal(fixture->start_result, 0);
+
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	assert_int_equal(metrics_new("test", &fixture->metrics), 0);
+	assert_int_equal(bus_new(fixture->loop, fixture->metrics, "test", NULL, &fixture->bus), 0);
+	assert_int_equal(bus_peer_new(fixture->bus,
+				      service_bus_endpoint(fixture->endpoints, "relay"), NULL,
+				      &boson__relay__relay__descriptor, &fixture->relay),
+			 0);
+}
+
+static void
+remove_folder(const char *path)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	char inside[512];
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		snprintf(inside, sizeof(inside), "%s/%s", path, entry->d_name);
+		if (unlink(inside) < 0)
+			remove_folder(inside);
+	}
+	if (folder != NULL)
+		closedir(folder);
+	rmdir(path);
+}
+
+void
+relay_fixture_stop(struct relay_fixture *fixture)
+{
+	bus_free(&fixture->bus);
+	metrics_free(&fixture->metrics);
+	loop_free(&fixture->loop);
+	loop_stop(fixture->relay_loop);
+	pthread_join(fixture->thread, NULL);
+	loop_free(&fixture->relay_loop);
+	ticket_signer_free(&fixture->node_signer);
+	ticket_signer_free(&fixture->session_signer);
+	service_bus_free(&fixture->endpoints);
+	config_free(&fixture->config);
+	free(fixture->schema);
+	pthread_mutex_destroy(&fixture->mutex);
+	pthread_cond_destroy(&fixture->changed);
+	remove_folder(fixture->folder);
+}
+
+static void
+call_drain(struct loop *loop, void *arg)
+{
+	struct relay_fixture *fixture = arg;
+
+	(void)loop;
+	relay_actor.drain(fixture->state);
+}
+
+void
+relay_fixture_drain(struct relay_fixture *fixture)
+{
+	assert_int_equal(loop_post(fixture->relay_loop, call_drain, fixture), 0);
+}
+
+void
+relay_fixture_ticket(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+		     const uint8_t *session_id, int64_t expires_in_ms, uint32_t rate_kbytes,
+		     char ret_text[TICKET_TEXT_MAX_BYTES])
+{
+	struct ticket ticket = { .role = session_id ? TICKET_ROLE_SESSION : TICKET_ROLE_NODE,
+				 .group = "default",
+				 .not_before_ms = clock_wall_ms() - 3600 * 1000,
+				 .expires_at_ms = clock_wall_ms() + expires_in_ms,
+				 .rate_kbytes = rate_kbytes };
+
+	memcpy(ticket.node_id, node_id, UUID_BYTES);
+	if (session_id != NULL)
+		memcpy(ticket.session_id, session_id, UUID_BYTES);
+	assert_int_equal(ticket_sign(session_id ? fixture->session_signer : fixture->node_signer,
+				     &ticket, ret_text),
+			 0);
+}
+
+static void
+give_up(struct loop *loop, void *arg)
+{
+	struct relay_fixture *fixture = arg;
+
+	fixture->is_timed_out = true;
+	loop_stop(loop);
+}
+
+struct condition {
+	const bool *done;
+};
+
+static void
+look(struct loop *loop, void *arg)
+{
+	const struct condition *condition = arg;
+
+	if (*condition->done)
+		loop_stop(loop);
+}
+
+void
+relay_fixture_wait(struct relay_fixture *fixture, const bool *done)
+{
+	struct loop_timer *patience = NULL, *glance = NULL;
+	struct condition condition = { done };
+
+	if (*done)
+		return;
+	fixture->is_timed_out = false;
+	assert_int_equal(
+		loop_timer_start(fixture->loop, PATIENCE_MS, 0, give_up, fixture, &patience), 0);
+	assert_int_equal(loop_timer_start(fixture->loop, 1, 1, look, &condition, &glance), 0);
+	loop_run(fixture->loop);
+	loop_timer_stop(&glance);
+	if (!fixture->is_timed_out)
+		loop_timer_stop(&patience);
+	if (!*done)
+		fail_msg("nothing came of it within %d ms", PATIENCE_MS);
+}
+
+struct stats_call {
+	const char *name;
+	uint64_t value;
+	bool is_found, is_done;
+};
+
+static void
+on_stats(const Boson__Relay__Stats *stats, void *arg)
+{
+	struct stats_call *call = arg;
+
+	call->is_done = true;
+	for (size_t i = 0; stats != NULL && i < stats->n_counters; i++)
+		if (strcmp(stats->counters[i]->name, call->name) == 0) {
+			call->is_found = true;
+			call->value = stats->counters[i]->value;
+		}
+}
+
+uint64_t
+relay_fixture_counter(struct relay_fixture *fixture, const char *name)
+{
+	Boson__Common__Empty empty = BOSON__COMMON__EMPTY__INIT;
+	struct stats_call call = { .name = name };
+
+	boson__relay__relay__get_stats(bus_peer_service(fixture->relay), &empty, on_stats, &call);
+	relay_fixture_wait(fixture, &call.is_done);
+	if (!call.is_found)
+		fail_msg("no counter %s", name);
+	return call.value;
+}
+
+void
+relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64_t n)
+{
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	uint64_t value;
+
+	while ((value = relay_fixture_counter(fixture, name)) < n)
+		if (clock_monotonic_ms() > end_ms)
+			fail_msg("%s is %llu, not %llu", name, (unsigned long long)value,
+				 (unsigned long long)n);
+}

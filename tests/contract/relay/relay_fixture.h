@@ -1,0 +1,64 @@
+/*
+ * relay_fixture: a whole relay (real actor, real shards, real sockets) on a thread of its own, with
+ * real signers of its tickets, and a bus from the test's thread to it.
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "discovery.pb-c.h"
+#include "identity/ticket.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+#include "relay.pb-c.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct relay_fixture {
+	char folder[64];
+	char state_dir[96], keys_dir[96];
+	char certificate[128], private_key[128];
+	bool has_tls;
+	uint16_t port;
+	struct config *config;
+	struct service_schema *schema;
+	struct service_bus *endpoints;
+	struct ticket_signer *node_signer, *session_signer;
+
+	pthread_t thread;
+	struct loop *relay_loop;
+	struct actor_context *context;
+	void *state;
+	int start_result;
+	bool is_up;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+
+	/* The test's own end of the bus. */
+	struct loop *loop;
+	struct metrics *metrics;
+	struct bus *bus;
+	struct bus_peer *relay;
+	bool is_timed_out;
+};
+
+/* settings: lines of the section [relay]. has_tls: with a certificate for 127.0.0.1. */
+void relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings);
+void relay_fixture_stop(struct relay_fixture *fixture);
+
+/* SIGTERM's way: drains, and returns when the actor has finished. */
+void relay_fixture_drain(struct relay_fixture *fixture);
+
+/* Tickets of role node (session_id NULL) and session; expires_in_ms may be negative. */
+void relay_fixture_ticket(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+			  const uint8_t *session_id, int64_t expires_in_ms, uint32_t rate_kbytes,
+			  char ret_text[TICKET_TEXT_MAX_BYTES]);
+
+/* Runs the test's loop until *done or ten seconds have passed; fails the test then. */
+void relay_fixture_wait(struct relay_fixture *fixture, const bool *done);
+
+/* One counter of GetStats, by name; fails the test when there is none. */
+uint64_t relay_fixture_counter(struct relay_fixture *fixture, const char *name);
+
+/* Asks for the counter until it is at least n. */
+void relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64_t n);
