@@ -21,7 +21,7 @@
 struct gateway_http;
 struct gateway_health;
 
-enum { GATEWAY_STATUS_CLASSES = 6 }; /* by the hundred; 0 unused */
+enum { GATEWAY_STATUS_CLASSES = 6 }; /* by the hundred; 0: no answer */
 
 struct gateway_figures {
 	/* The last row is of requests that no endpoint was found for. */

@@ -90,10 +90,13 @@ open_figures(struct gateway *gateway)
 		bool other = i == GATEWAY_ENDPOINTS_MAX;
 		const char *method = other ? "any" : gateway_endpoints[i].method;
 		const char *path = other ? "other" : gateway_endpoints[i].path;
-		for (int class = 1; class < GATEWAY_STATUS_CLASSES; class ++) {
+		for (int class = 0; class < GATEWAY_STATUS_CLASSES; class ++) {
+			char status[8] = "none";
+			if (class > 0)
+				snprintf(status, sizeof(status), "%dxx", class);
 			snprintf(label, sizeof(label),
-				 "method=\"%s\",endpoint=\"%s\",status=\"%dxx\"", method, path,
-				 class);
+				 "method=\"%s\",endpoint=\"%s\",status=\"%s\"", method, path,
+				 status);
 			gateway->figures.requests[i][class] = metrics_counter(
 				metrics, "requests_total", label, "REST requests answered");
 		}

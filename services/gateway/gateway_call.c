@@ -243,11 +243,11 @@ static void
 on_reply(const ProtobufCMessage *reply, void *arg)
 {
 	struct gateway_request *request = arg;
-	const struct bus_peer *peer = request->gateway->peers[request->match.endpoint->peer];
 	if (reply != NULL)
 		answer_with(request, reply);
 	else
-		gateway_answer_result(&request->answer, bus_peer_result(peer), request->trace);
+		gateway_answer_result(&request->answer, bus_peer_result(request->peer),
+				      request->trace);
 	if (request->answer.status == 500)
 		log_error("request_failed", "endpoint=%s code=%s trace=%s",
 			  request->match.endpoint->path, request->answer.code, request->trace);
@@ -262,6 +262,7 @@ gateway_call_send(struct gateway_request *request, ProtobufCMessage **message)
 	gateway_endpoint_rpc(endpoint, &index);
 	struct bus_peer *peer = request->gateway->peers[endpoint->peer];
 	ProtobufCService *mailbox = bus_peer_service(peer);
+	request->peer = peer;
 	bus_peer_next(peer, 0, request->trace);
 	mailbox->invoke(mailbox, index, *message, on_reply, request);
 	protobuf_c_message_free_unpacked(*message, NULL);

@@ -3,7 +3,6 @@
  */
 #include "gateway/gateway_health.h"
 
-#include "log/log.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -13,7 +12,6 @@
 enum { PING_PERIOD_MS = 2000, PING_TIMEOUT_MS = 1500, MS_PER_SEC = 1000 };
 
 struct peer_health {
-	struct gateway_health *health;
 	enum gateway_peer peer;
 	bool is_known, is_alive, is_asked;
 	uint32_t round_trip_us;
@@ -42,9 +40,6 @@ static void
 on_pong(bool alive, uint32_t round_trip_us, void *arg)
 {
 	struct peer_health *of = arg;
-	if (of->is_alive != alive || !of->is_known)
-		log_info("peer_health", "peer=%s alive=%s", gateway_peer_name(of->peer),
-			 alive ? "yes" : "no");
 	of->is_asked = false;
 	of->is_known = true;
 	of->is_alive = alive;
@@ -78,7 +73,7 @@ gateway_health_new(struct loop *loop, struct bus_peer *const *peers, struct metr
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
 		char label[64];
 		snprintf(label, sizeof(label), "peer=\"%s\"", gateway_peer_name(i));
-		health->of[i] = (struct peer_health){ .health = health, .peer = i };
+		health->of[i] = (struct peer_health){ .peer = i };
 		health->of[i].up = metrics_gauge(metrics, "peer_up", label,
 						 "1 while the service answers the bus");
 	}

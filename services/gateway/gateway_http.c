@@ -154,9 +154,7 @@ on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	if (exchange == NULL)
 		return;
 	*context = NULL;
-	if (exchange->state != EXCHANGE_NEW)
-		gateway_request_done(&exchange->request,
-				     code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	gateway_request_done(&exchange->request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	struct gateway_connection *connection = connection_of(mhd);
 	if (connection != NULL && !connection->is_doomed)
 		gateway_connection_enter(connection, PHASE_HEAD);
@@ -333,7 +331,7 @@ daemon_start(struct gateway_http *http, const struct gateway_http_options *optio
 				 on_log, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_CONNECTION_LIMIT,
 				 options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				 (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-				 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+				 MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK,
 				 on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 				 MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 	if (http->daemon == NULL)

@@ -269,7 +269,7 @@ gateway_request_done(const struct gateway_request *request, bool sent)
 	int status = request->answer.status;
 	char address[INET6_ADDRSTRLEN];
 
-	if (status >= 200 && status < 600)
+	if (status < 600)
 		metric_add(figures->requests[row][status / 100], 1);
 	metric_observe_us(figures->seconds[row], (uint64_t)took_us);
 	if (request->caller.role == WHO_ADMIN && is_write(request->head.method))

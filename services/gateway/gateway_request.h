@@ -31,6 +31,7 @@ struct gateway_request {
 	int64_t started_us;
 	char *body;
 	size_t body_bytes, body_capacity;
+	const struct bus_peer *peer;  /* that was asked */
 	struct gateway_answer answer; /* status 0: not yet */
 	/* Called once when gateway_request_run did not answer at once. */
 	void (*on_answer)(struct gateway_request *request, void *arg);

@@ -1,0 +1,541 @@
+/*
+ * The REST API with the real discovery and turn behind it: enrolment by proof, tokens, who may do
+ * what (P01 to P03; R47 to R91).
+ */
+#include "gateway_rig.h"
+
+#include "identity/key.h"
+#include "identity/mac.h"
+#include "identity/proof.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { TEXT_BYTES = 1024 };
+
+static struct rig rig;
+
+struct node {
+	struct key private_key, public_key;
+	uint8_t id[UUID_BYTES];
+	char id_text[UUID_TEXT_BYTES], key_text[KEY_TEXT_BYTES];
+	char bearer[TEXT_BYTES]; /* its session token, once enrolled */
+};
+
+static int
+start(void **state)
+{
+	(void)state;
+	return rig_start(&rig,
+			 "rate_general = 1000000\nrate_enrolment = 1000000\nrate_heartbeat = "
+			 "1000000\n"
+			 "cors_origins = https://dashboard.example, https://other.example",
+			 false, true)
+		       ? 0
+		       : -1;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	return rig_stop(&rig) ? 0 : -1;
+}
+
+static void
+node_make(struct node *node)
+{
+	*node = (struct node){ 0 };
+	assert_int_equal(key_generate(&node->private_key), 0);
+	assert_int_equal(key_public(&node->private_key, &node->public_key), 0);
+	key_format(&node->public_key, node->key_text);
+	assert_int_equal(uuid_generate_text(node->id_text), 0);
+	assert_int_equal(uuid_parse(node->id_text, node->id), 0);
+}
+
+/* Asks for a challenge in this node's name. */
+static void
+challenge_get(const struct node *node, struct proof_challenge *ret)
+{
+	char json[TEXT_BYTES];
+	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"role\":\"node\"}",
+		 node->id_text, node->key_text);
+	const struct rig_answer *answer =
+		rig_request(&rig, "POST", "/api/v1/nodes/challenge", NULL, NULL, json);
+	assert_int_equal(answer->status, 200);
+	assert_int_equal(
+		key_parse(rig_member(answer, "ephemeralPublicKey"), &ret->ephemeral_public), 0);
+	assert_int_equal(base64_decode(rig_member(answer, "nonce"), ret->nonce, sizeof(ret->nonce)),
+			 PROOF_NONCE_BYTES);
+	assert_int_equal(
+		base64_decode(rig_member(answer, "cookie"), ret->cookie, sizeof(ret->cookie)),
+		PROOF_COOKIE_BYTES);
+}
+
+static void
+proof_header(const struct node *node, const struct proof_challenge *challenge, const char *json,
+	     char ret_header[TEXT_BYTES])
+{
+	uint8_t hash[32];
+	char proof[PROOF_HEADER_MAX_BYTES];
+	assert_int_equal(mac_sha256(json, strlen(json), hash), 0);
+	assert_int_equal(proof_make(challenge, &node->private_key, node->id, "node", hash, proof),
+			 0);
+	snprintf(ret_header, TEXT_BYTES, "Higgs-Proof: %s\r\n", proof);
+}
+
+/* bearer: the enrolment key, or NULL. more: further members of the body. */
+static const struct rig_answer *
+node_register(const struct node *node, const char *bearer, const char *more)
+{
+	char json[TEXT_BYTES], header[TEXT_BYTES];
+	struct proof_challenge challenge;
+	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\"%s}", node->id_text,
+		 node->key_text, more);
+	challenge_get(node, &challenge);
+	proof_header(node, &challenge, json, header);
+	return rig_request(&rig, "POST", "/api/v1/nodes/register", bearer, header, json);
+}
+
+static void
+node_enrol(struct node *node)
+{
+	node_make(node);
+	const struct rig_answer *answer = node_register(
+		node, rig_bearer(&rig, "node.key"),
+		",\"networkInfo\":{\"ipv4\":\"198.51.100.9\",\"natType\":\"FullCone\"},"
+		"\"location\":{\"country\":\"DE\"},\"heartbeatInterval\":30");
+	if (answer->status != 201)
+		print_message("%s\n", answer->body);
+	assert_int_equal(answer->status, 201);
+	snprintf(node->bearer, sizeof(node->bearer), "Bearer %s",
+		 rig_member(answer, "sessionToken"));
+}
+
+static const struct rig_answer *
+on_node(const char *method, const char *id, const char *tail, const char *bearer, const char *json)
+{
+	char target[256];
+	snprintf(target, sizeof(target), "/api/v1/nodes/%s%s", id, tail);
+	return rig_request(&rig, method, target, bearer, NULL, json);
+}
+
+static void
+assert_error(const struct rig_answer *answer, int status, const char *code)
+{
+	if (answer->status != status)
+		print_message("%s\n", answer->body);
+	assert_int_equal(answer->status, status);
+	assert_string_equal(rig_member(answer, "error.code"), code);
+}
+
+static void
+test_health_tells_of_each_service(void **state)
+{
+	(void)state;
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/health", NULL, NULL, NULL);
+	/* Without routing the main job cannot be done. */
+	assert_int_equal(answer->status, 503);
+	assert_string_equal(rig_member(answer, "status"), "unhealthy");
+	assert_string_equal(rig_member(answer, "services.discovery.status"), "healthy");
+	assert_non_null(rig_member(answer, "services.discovery.latency"));
+	assert_string_equal(rig_member(answer, "services.routing.status"), "unhealthy");
+	assert_non_null(rig_member(answer, "timestamp"));
+	assert_non_null(rig_member(answer, "uptime"));
+	assert_non_null(rig_member(answer, "version"));
+	assert_null(rig_member(answer, "services.database"));
+	assert_int_equal(rig_request(&rig, "GET", "/health/live", NULL, NULL, NULL)->status, 200);
+	assert_int_equal(rig_request(&rig, "GET", "/health/ready", NULL, NULL, NULL)->status, 503);
+	assert_int_equal(rig_request(&rig, "HEAD", "/health/live", NULL, NULL, NULL)->status, 200);
+}
+
+static void
+test_openapi_describes_the_api(void **state)
+{
+	(void)state;
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/openapi.json", NULL, NULL, NULL);
+	assert_int_equal(answer->status, 200);
+	assert_string_equal(rig_member(answer, "openapi"), "3.0.3");
+	assert_non_null(strstr(answer->body, "\"/nodes/{nodeId}/heartbeat\""));
+}
+
+static void
+test_a_node_enrols_heartbeats_and_is_found(void **state)
+{
+	(void)state;
+	static struct node node;
+	node_make(&node);
+	const struct rig_answer *answer = node_register(&node, rig_bearer(&rig, "node.key"), "");
+	assert_int_equal(answer->status, 201);
+	assert_string_equal(rig_member(answer, "nodeId"), node.id_text);
+	assert_string_equal(rig_member(answer, "status"), "registered");
+	assert_non_null(rig_member(answer, "relayTicket"));
+	assert_true(strtoll(rig_member(answer, "expiresAt"), NULL, 10) > 1700000000000);
+	assert_null(rig_member(answer, "mintSubject"));
+	assert_null(rig_member(answer, "created"));
+	snprintf(node.bearer, sizeof(node.bearer), "Bearer %s", rig_member(answer, "sessionToken"));
+
+	answer = on_node("POST", node.id_text, "/heartbeat", node.bearer,
+			 "{\"status\":\"online\",\"metrics\":{\"cpuUsage\":12.5}}");
+	assert_int_equal(answer->status, 200);
+	assert_string_equal(rig_member(answer, "status"), "ok");
+	assert_non_null(rig_member(answer, "nextHeartbeat"));
+	assert_string_equal(rig_member(answer, "actions"), "[]");
+
+	answer = on_node("GET", node.id_text, "", rig_bearer(&rig, "client.key"), NULL);
+	assert_int_equal(answer->status, 200);
+	assert_string_equal(rig_member(answer, "publicKey"), node.key_text);
+	assert_string_equal(rig_member(answer, "status"), "online");
+
+	/* Known already: 200. Its own proof is enough, no key is needed. */
+	answer = node_register(&node, NULL, "");
+	assert_int_equal(answer->status, 200);
+
+	answer = on_node("DELETE", node.id_text, "", node.bearer, NULL);
+	assert_int_equal(answer->status, 204);
+	assert_string_equal(answer->body, "");
+	assert_error(on_node("GET", node.id_text, "", node.bearer, NULL), 404, "node_unknown");
+}
+
+static void
+test_without_the_enrolment_key_a_new_node_is_turned_away(void **state)
+{
+	(void)state;
+	static struct node node, other;
+	node_make(&node);
+	assert_error(node_register(&node, NULL, ""), 401, "enrolment");
+	/* Nor does any other credential do, a node's own token among them. */
+	assert_error(node_register(&node, rig_bearer(&rig, "client.key"), ""), 401, "enrolment");
+	assert_error(node_register(&node, rig_bearer(&rig, "admin.key"), ""), 401, "enrolment");
+	node_enrol(&other);
+	assert_error(node_register(&node, other.bearer, ""), 401, "enrolment");
+}
+
+static void
+test_R47_R59_R61_R63_bad_fields_are_told_by_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *member, *code, *field;
+	} rows[] = {
+		{ ",\"networkInfo\":{\"localPort\":0}", "field", "networkInfo.localPort" },
+		{ ",\"networkInfo\":{\"localPort\":65536}", "field", "networkInfo.localPort" },
+		{ ",\"networkInfo\":{\"localPort\":-1}", "range", "networkInfo.localPort" },
+		{ ",\"networkInfo\":{\"localPort\":\"51820\"}", "field", "networkInfo.localPort" },
+		{ ",\"networkInfo\":{\"localPort\":51820.5}", "field", "networkInfo.localPort" },
+		{ ",\"networkInfo\":{\"ipv4\":\"127.0.0.1\"}", "address", "networkInfo.ipv4" },
+		{ ",\"networkInfo\":{\"ipv4\":\"169.254.169.254\"}", "address",
+		  "networkInfo.ipv4" },
+		{ ",\"location\":{\"country\":\"USA\"}", "field", "location.country" },
+		{ ",\"location\":{\"country\":\"U\\u0001\"}", "field", "location.country" },
+		{ ",\"heartbeatInterval\":9", "range", "heartbeatInterval" },
+		{ ",\"heartbeatInterval\":301", "range", "heartbeatInterval" },
+	};
+	static struct node node;
+	node_make(&node);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct rig_answer *answer =
+			node_register(&node, rig_bearer(&rig, "node.key"), rows[i].member);
+		assert_error(answer, 400, rows[i].code);
+		assert_string_equal(rig_member(answer, "error.field"), rows[i].field);
+	}
+	const char *const keys[] = { "AAAA", "", "x",
+				     "_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" };
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char json[TEXT_BYTES];
+		snprintf(json, sizeof(json),
+			 "{\"nodeId\":\"%s\",\"publicKey\":\"%s\\n\",\"role\":\"node\"}",
+			 node.id_text, keys[i]);
+		const struct rig_answer *answer =
+			rig_request(&rig, "POST", "/api/v1/nodes/challenge", NULL, NULL, json);
+		assert_error(answer, 400, "field");
+		assert_string_equal(rig_member(answer, "error.field"), "publicKey");
+	}
+}
+
+static void
+test_R49_P01_neither_id_nor_key_of_another_can_be_taken(void **state)
+{
+	(void)state;
+	static struct node first, thief;
+	node_enrol(&first);
+	node_make(&thief);
+	memcpy(thief.id, first.id, sizeof(thief.id));
+	memcpy(thief.id_text, first.id_text, sizeof(thief.id_text));
+	assert_error(node_register(&thief, rig_bearer(&rig, "node.key"), ""), 409,
+		     "identity_in_use");
+	const struct rig_answer *answer = on_node("GET", first.id_text, "", first.bearer, NULL);
+	assert_string_equal(rig_member(answer, "publicKey"), first.key_text);
+
+	node_make(&thief);
+	thief.private_key = first.private_key;
+	memcpy(thief.key_text, first.key_text, sizeof(thief.key_text));
+	thief.public_key = first.public_key;
+	assert_error(node_register(&thief, rig_bearer(&rig, "node.key"), ""), 409, "key_in_use");
+}
+
+static void
+test_R51_R55_without_the_right_proof_it_is_401_and_all_alike(void **state)
+{
+	(void)state;
+	static struct node node, other;
+	char json[TEXT_BYTES], header[TEXT_BYTES], bearer[TEXT_BYTES];
+	struct proof_challenge challenge;
+	node_make(&node);
+	node_make(&other);
+	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "node.key"));
+	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\"}", node.id_text,
+		 node.key_text);
+	const char *target = "/api/v1/nodes/register";
+	assert_error(rig_request(&rig, "POST", target, bearer, NULL, json), 401, "challenge");
+	assert_error(rig_request(&rig, "POST", target, bearer, "Higgs-Proof: x\r\n", json), 401,
+		     "challenge");
+	/* Of another body. */
+	challenge_get(&node, &challenge);
+	proof_header(&node, &challenge, "{}", header);
+	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
+	/* Of another node. */
+	challenge_get(&other, &challenge);
+	proof_header(&other, &challenge, json, header);
+	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
+	/* A second time. */
+	challenge_get(&node, &challenge);
+	proof_header(&node, &challenge, json, header);
+	assert_int_equal(rig_request(&rig, "POST", target, bearer, header, json)->status, 201);
+	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
+}
+
+static void
+test_R65_R67_R71_what_is_no_good_credential_is_401(void **state)
+{
+	(void)state;
+	const char *const bearers[] = {
+		NULL,
+		"Basic eDp5",
+		"Bearer ",
+		"Bearer x",
+		"Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhIn0.",
+		"Bearer eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIn0.AAAA",
+		"Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIn0.AAAA",
+		"Bearer "
+		"eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLy4uL2V0Yy9wYXNzd2QifQ.eyJzdWIiOiJhIn0.AAAA",
+	};
+	for (size_t i = 0; i < sizeof(bearers) / sizeof(bearers[0]); i++) {
+		const struct rig_answer *answer =
+			rig_request(&rig, "GET", "/api/v1/nodes", bearers[i], NULL, NULL);
+		assert_error(answer, 401, "token");
+		assert_string_equal(rig_header(answer, "WWW-Authenticate"), "Bearer");
+	}
+	static struct node node;
+	node_enrol(&node);
+	node.bearer[strlen(node.bearer) - 3] ^= 1;
+	assert_error(on_node("POST", node.id_text, "/heartbeat", node.bearer, "{}"), 401, "token");
+	/* P02: a Bearer that merely exists. */
+	assert_error(on_node("DELETE", node.id_text, "", "Bearer anything", NULL), 401, "token");
+}
+
+static void
+test_R73_a_token_of_one_node_does_nothing_to_another(void **state)
+{
+	(void)state;
+	static struct node a, b;
+	node_enrol(&a);
+	node_enrol(&b);
+	assert_error(on_node("POST", b.id_text, "/heartbeat", a.bearer, "{\"status\":\"offline\"}"),
+		     403, "role");
+	assert_error(on_node("DELETE", b.id_text, "", a.bearer, NULL), 403, "role");
+	/* The path counts, whatever the body says. */
+	char json[TEXT_BYTES];
+	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"status\":\"offline\"}", b.id_text);
+	assert_int_equal(on_node("POST", a.id_text, "/heartbeat", a.bearer, json)->status, 200);
+	assert_int_equal(on_node("GET", b.id_text, "", a.bearer, NULL)->status, 200);
+	const struct rig_answer *answer = on_node("GET", b.id_text, "", a.bearer, NULL);
+	assert_string_not_equal(rig_member(answer, "status"), "offline");
+}
+
+static void
+test_R79_metrics_for_another_node_are_403(void **state)
+{
+	(void)state;
+	static struct node a, b;
+	char json[TEXT_BYTES];
+	node_enrol(&a);
+	node_make(&b);
+	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"timestamp\":1}", b.id_text);
+	assert_error(rig_request(&rig, "POST", "/api/v1/metrics", a.bearer, NULL, json), 403,
+		     "role");
+	const struct rig_answer *answer =
+		rig_request(&rig, "POST", "/api/v1/metrics", a.bearer, NULL, "{\"timestamp\":1}");
+	assert_error(answer, 400, "field");
+	assert_string_equal(rig_member(answer, "error.field"), "nodeId");
+}
+
+static void
+test_roles_open_their_own_doors_only(void **state)
+{
+	(void)state;
+	static struct node node;
+	node_enrol(&node);
+	const char *route = "{\"clientId\":\"5f0c0c0c-0000-4000-8000-000000000001\"}";
+	assert_error(rig_request(&rig, "POST", "/api/v1/routing/request", node.bearer, NULL, route),
+		     403, "role");
+	assert_error(rig_request(&rig, "POST", "/api/v1/routing/request",
+				 rig_bearer(&rig, "node.key"), NULL, route),
+		     403, "role");
+	assert_error(
+		on_node("POST", node.id_text, "/heartbeat", rig_bearer(&rig, "client.key"), "{}"),
+		403, "role");
+	assert_error(
+		on_node("POST", node.id_text, "/heartbeat", rig_bearer(&rig, "node.key"), "{}"),
+		403, "role");
+	assert_error(on_node("DELETE", node.id_text, "", rig_bearer(&rig, "client.key"), NULL), 403,
+		     "role");
+	assert_int_equal(
+		on_node("DELETE", node.id_text, "", rig_bearer(&rig, "admin.key"), NULL)->status,
+		204);
+}
+
+/* Fields from 100 up are the bus's: a body that claims them changes nothing. */
+static void
+test_a_caller_in_the_body_is_not_believed(void **state)
+{
+	(void)state;
+	static struct node node;
+	node_make(&node);
+	assert_error(
+		node_register(&node, NULL, ",\"caller\":{\"role\":\"NODE\",\"subject\":\"enrol\"}"),
+		401, "enrolment");
+	assert_error(rig_request(&rig, "GET", "/api/v1/nodes?caller=ADMIN", NULL, NULL, NULL), 401,
+		     "token");
+}
+
+static void
+test_R87_P03_the_list_shows_no_token_and_no_private_address(void **state)
+{
+	(void)state;
+	static struct node node;
+	char bearer[TEXT_BYTES];
+	node_make(&node);
+	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "node.key"));
+	assert_int_equal(
+		node_register(&node, bearer, ",\"networkInfo\":{\"localPort\":51820}")->status,
+		201);
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/nodes?limit=200", bearer, NULL, NULL);
+	assert_int_equal(answer->status, 200);
+	assert_non_null(strstr(answer->body, node.id_text));
+	const char *const secrets[] = { "oken",	       "icket",	 "192.168.", "127.0.0.1",
+					"\"version\"", "rivate", "proof" };
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		assert_null(strstr(answer->body, secrets[i]));
+}
+
+static void
+test_query_parameters_are_checked_by_type(void **state)
+{
+	(void)state;
+	char bearer[TEXT_BYTES];
+	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "client.key"));
+	static struct node node;
+	node_enrol(&node);
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/nodes?limit=1&unheard=of", bearer, NULL, NULL);
+	assert_int_equal(answer->status, 200);
+	assert_string_equal(rig_member(answer, "count"), "1");
+	const char *const bad[] = { "limit=x", "limit=", "limit=1.5", "limit=%2B1" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char target[128];
+		snprintf(target, sizeof(target), "/api/v1/nodes?%s", bad[i]);
+		answer = rig_request(&rig, "GET", target, bearer, NULL, NULL);
+		assert_error(answer, 400, "field");
+		assert_string_equal(rig_member(answer, "error.field"), "limit");
+	}
+	assert_int_equal(
+		rig_request(&rig, "GET", "/api/v1/nodes?limit=1&limit=2", bearer, NULL, NULL)
+			->status,
+		400);
+}
+
+static void
+test_a_service_that_is_away_is_503_with_retry_after(void **state)
+{
+	(void)state;
+	const struct rig_answer *answer =
+		rig_request(&rig, "POST", "/api/v1/routing/request", rig_bearer(&rig, "client.key"),
+			    NULL, "{\"clientId\":\"5f0c0c0c-0000-4000-8000-000000000001\"}");
+	assert_int_equal(answer->status, 503);
+	assert_non_null(rig_header(answer, "Retry-After"));
+	assert_int_equal(strlen(rig_member(answer, "error.requestId")), 32);
+}
+
+static void
+test_turn_is_for_who_has_a_credential(void **state)
+{
+	(void)state;
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/turn/servers", NULL, NULL, NULL);
+	assert_error(answer, 401, "token");
+	answer = rig_request(&rig, "GET", "/api/v1/turn/stun", rig_bearer(&rig, "client.key"), NULL,
+			     NULL);
+	assert_true(answer->status == 200 || answer->status == 503);
+}
+
+static void
+test_R91_P12_other_origins_are_told_nothing(void **state)
+{
+	(void)state;
+	const char *preflight = "Origin: https://evil\r\nAccess-Control-Request-Method: POST\r\n";
+	const struct rig_answer *answer =
+		rig_request(&rig, "OPTIONS", "/api/v1/nodes", NULL, preflight, NULL);
+	assert_int_equal(answer->status, 204);
+	assert_null(rig_header(answer, "Access-Control-Allow-Origin"));
+	assert_null(rig_header(answer, "Access-Control-Allow-Credentials"));
+	answer = rig_request(&rig, "GET", "/health", NULL, "Origin: https://evil\r\n", NULL);
+	assert_null(rig_header(answer, "Access-Control-Allow-Origin"));
+	answer = rig_request(&rig, "GET", "/health", NULL, "Origin: null\r\n", NULL);
+	assert_null(rig_header(answer, "Access-Control-Allow-Origin"));
+
+	answer = rig_request(&rig, "OPTIONS", "/api/v1/nodes", NULL,
+			     "Origin: https://other.example\r\nAccess-Control-Request-Method: "
+			     "GET\r\n",
+			     NULL);
+	assert_int_equal(answer->status, 204);
+	assert_string_equal(rig_header(answer, "Access-Control-Allow-Origin"),
+			    "https://other.example");
+	assert_null(rig_header(answer, "Access-Control-Allow-Credentials"));
+	assert_string_equal(rig_header(answer, "Vary"), "Origin");
+	assert_int_equal(rig_request(&rig, "OPTIONS", "/nothing", NULL, NULL, NULL)->status, 404);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_health_tells_of_each_service),
+		cmocka_unit_test(test_openapi_describes_the_api),
+		cmocka_unit_test(test_a_node_enrols_heartbeats_and_is_found),
+		cmocka_unit_test(test_without_the_enrolment_key_a_new_node_is_turned_away),
+		cmocka_unit_test(test_R47_R59_R61_R63_bad_fields_are_told_by_name),
+		cmocka_unit_test(test_R49_P01_neither_id_nor_key_of_another_can_be_taken),
+		cmocka_unit_test(test_R51_R55_without_the_right_proof_it_is_401_and_all_alike),
+		cmocka_unit_test(test_R65_R67_R71_what_is_no_good_credential_is_401),
+		cmocka_unit_test(test_R73_a_token_of_one_node_does_nothing_to_another),
+		cmocka_unit_test(test_R79_metrics_for_another_node_are_403),
+		cmocka_unit_test(test_roles_open_their_own_doors_only),
+		cmocka_unit_test(test_a_caller_in_the_body_is_not_believed),
+		cmocka_unit_test(test_R87_P03_the_list_shows_no_token_and_no_private_address),
+		cmocka_unit_test(test_query_parameters_are_checked_by_type),
+		cmocka_unit_test(test_a_service_that_is_away_is_503_with_retry_after),
+		cmocka_unit_test(test_turn_is_for_who_has_a_credential),
+		cmocka_unit_test(test_R91_P12_other_origins_are_told_nothing),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}

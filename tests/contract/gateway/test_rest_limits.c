@@ -1,0 +1,303 @@
+/*
+ * The REST API under those who take too much: rates, deadlines, connections, and its own end (T09,
+ * P10, P11; R25, R27, R89).
+ */
+#include "gateway_rig.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define H "Host: gateway\r\n"
+
+static struct rig rig;
+
+static void
+start(const char *extra, bool with_services)
+{
+	assert_true(rig_start(&rig, extra, false, with_services));
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	return rig_stop(&rig) ? 0 : -1;
+}
+
+static int
+ask(const char *method, const char *target, const char *headers, const char *json)
+{
+	return rig_request(&rig, method, target, NULL, headers, json)->status;
+}
+
+static void
+test_R89_the_request_over_the_rate_is_429_with_retry_after(void **state)
+{
+	(void)state;
+	start("rate_enrolment = 10", false);
+	for (int i = 0; i < 10; i++)
+		assert_int_not_equal(ask("POST", "/api/v1/nodes/register", NULL, "{}"), 429);
+	const struct rig_answer *answer =
+		rig_request(&rig, "POST", "/api/v1/nodes/register", NULL, NULL, "{}");
+	assert_int_equal(answer->status, 429);
+	assert_string_equal(rig_member(answer, "error.code"), "rate");
+	long wait_sec = strtol(rig_header(answer, "Retry-After"), NULL, 10);
+	assert_true(wait_sec >= 1 && wait_sec <= 60);
+	/* Other classes are not touched. */
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+}
+
+static void
+test_P11_neither_query_nor_headers_get_around_the_rate(void **state)
+{
+	(void)state;
+	start("rate_enrolment = 3", false);
+	for (int i = 0; i < 3; i++)
+		ask("POST", "/api/v1/nodes/register", NULL, "{}");
+	assert_int_equal(ask("POST", "/api/v1/nodes/register?x=/api/v1/metrics", NULL, "{}"), 429);
+	assert_int_equal(ask("POST", "/api/v1/nodes/%72egister", NULL, "{}"), 429);
+	assert_int_equal(
+		ask("POST", "/api/v1/nodes/register", "X-Forwarded-For: 192.0.2.7\r\n", "{}"), 429);
+	assert_int_equal(ask("POST", "/api/v1/nodes/register",
+			     "Connection: Upgrade\r\nUpgrade: websocket\r\n", "{}"),
+			 400);
+}
+
+static void
+test_P10_a_trusted_proxy_speaks_for_others(void **state)
+{
+	(void)state;
+	start("rate_enrolment = 2\ntrusted_proxies = 127.0.0.0/8", false);
+	const char *one = "X-Forwarded-For: 192.0.2.1\r\n", *two = "X-Forwarded-For: 192.0.2.2\r\n";
+	for (int i = 0; i < 2; i++)
+		ask("POST", "/api/v1/nodes/register", one, "{}");
+	assert_int_equal(ask("POST", "/api/v1/nodes/register", one, "{}"), 429);
+	assert_int_not_equal(ask("POST", "/api/v1/nodes/register", two, "{}"), 429);
+	/* What the client put before the proxy's own entry does not count, in one line or two. */
+	assert_int_equal(ask("POST", "/api/v1/nodes/register",
+			     "X-Forwarded-For: 192.0.2.99, 192.0.2.1\r\n", "{}"),
+			 429);
+	assert_int_equal(ask("POST", "/api/v1/nodes/register",
+			     "X-Forwarded-For: 192.0.2.98\r\nX-Forwarded-For: 192.0.2.1\r\n", "{}"),
+			 429);
+	assert_int_equal(ask("GET", "/health", "X-Forwarded-For: not an address\r\n", NULL), 400);
+}
+
+/* Sends a byte now and then until the gateway has had enough. */
+static bool
+is_cut_off(struct rig_client *client, const char *bytes)
+{
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	size_t n = strlen(bytes);
+	for (size_t i = 0; rig_now_ms() < deadline_ms; i++) {
+		if (!rig_send(client, &bytes[i % n], 1))
+			return true;
+		poll(NULL, 0, 20);
+	}
+	return false;
+}
+
+static void
+test_R25_a_head_that_trickles_is_cut_off(void **state)
+{
+	(void)state;
+	start("head_deadline = 300ms", false);
+	struct rig_client *client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "GET /health HTTP/1.1\r\nX-");
+	assert_true(is_cut_off(client, "a"));
+	rig_disconnect(&client);
+
+	static struct rig_answer answer;
+	client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "GET /health");
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 408);
+	assert_true(rig_is_closed(client));
+	rig_disconnect(&client);
+
+	client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 408);
+	rig_disconnect(&client);
+}
+
+static void
+test_a_body_that_trickles_is_cut_off(void **state)
+{
+	(void)state;
+	start("request_deadline = 300ms", false);
+	struct rig_client *client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "POST /api/v1/nodes/register HTTP/1.1\r\n" H
+			      "Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{");
+	assert_true(is_cut_off(client, " "));
+	rig_disconnect(&client);
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+}
+
+static void
+test_R27_answers_that_nobody_reads_hold_nobody_up(void **state)
+{
+	(void)state;
+	enum { DEAF = 40 };
+	start("answer_deadline = 300ms", false);
+	struct rig_client *deaf[DEAF];
+	for (int i = 0; i < DEAF; i++) {
+		deaf[i] = rig_connect(&rig);
+		assert_non_null(deaf[i]);
+		rig_send_text(deaf[i], "GET /api/v1/openapi.json HTTP/1.1\r\n" H "\r\n");
+	}
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+	for (int i = 0; i < DEAF; i++)
+		rig_disconnect(&deaf[i]);
+}
+
+static void
+test_one_address_cannot_take_all_connections(void **state)
+{
+	(void)state;
+	enum { LIMIT = 5 };
+	start("max_connections_per_address = 5", false);
+	struct rig_client *idle[LIMIT], *over;
+	static struct rig_answer answer;
+	for (int i = 0; i < LIMIT; i++) {
+		idle[i] = rig_connect(&rig);
+		assert_non_null(idle[i]);
+	}
+	over = rig_connect(&rig);
+	assert_non_null(over);
+	assert_true(rig_is_closed(over));
+	rig_disconnect(&over);
+	/* Those that are there work, and make room. */
+	rig_send_text(idle[0], "GET /health/live HTTP/1.1\r\n" H "\r\n");
+	rig_receive(idle[0], &answer);
+	assert_int_equal(answer.status, 200);
+	assert_true(rig_is_closed(idle[0]));
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	int status = 0;
+	while (status != 200 && rig_now_ms() < deadline_ms)
+		status = ask("GET", "/health/live", NULL, NULL);
+	assert_int_equal(status, 200);
+	for (int i = 0; i < LIMIT; i++)
+		rig_disconnect(&idle[i]);
+}
+
+static void
+test_when_all_connections_are_taken_the_next_waits_its_turn(void **state)
+{
+	(void)state;
+	enum { LIMIT = 16 };
+	start("max_connections = 16\nhead_deadline = 500ms", false);
+	struct rig_client *idle[LIMIT];
+	for (int i = 0; i < LIMIT; i++) {
+		idle[i] = rig_connect(&rig);
+		assert_non_null(idle[i]);
+	}
+	/* Waits in the backlog until the deadlines of the others have passed. */
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+	for (int i = 0; i < LIMIT; i++)
+		rig_disconnect(&idle[i]);
+}
+
+static void
+test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served(void **state)
+{
+	(void)state;
+	start("", true);
+	char bearer[512];
+	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "client.key"));
+	assert_int_equal(rig_request(&rig, "GET", "/api/v1/nodes", bearer, NULL, NULL)->status,
+			 200);
+	assert_int_equal(kill(rig.discovery, SIGSTOP), 0);
+	const struct rig_answer *answer =
+		rig_request(&rig, "GET", "/api/v1/nodes", bearer, NULL, NULL);
+	assert_int_equal(answer->status, 503);
+	assert_non_null(rig_header(answer, "Retry-After"));
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+	assert_int_equal(kill(rig.discovery, SIGCONT), 0);
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	int status = 0;
+	while (status != 200 && rig_now_ms() < deadline_ms)
+		status = rig_request(&rig, "GET", "/api/v1/nodes", bearer, NULL, NULL)->status;
+	assert_int_equal(status, 200);
+}
+
+/* A client that goes while its request waits for the bus leaves nothing behind. */
+static void
+test_clients_that_leave_while_they_wait_do_no_harm(void **state)
+{
+	(void)state;
+	start("", true);
+	char text[1024];
+	snprintf(text, sizeof(text), "GET /api/v1/nodes HTTP/1.1\r\n" H "Authorization: %s\r\n\r\n",
+		 rig_bearer(&rig, "client.key"));
+	assert_int_equal(kill(rig.discovery, SIGSTOP), 0);
+	for (int i = 0; i < 20; i++) {
+		struct rig_client *client = rig_connect(&rig);
+		assert_non_null(client);
+		rig_send_text(client, text);
+		rig_disconnect(&client);
+	}
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+	assert_int_equal(kill(rig.discovery, SIGCONT), 0);
+	assert_int_equal(rig_exchange(&rig, text)->status, 200);
+}
+
+/* Stopped while requests wait for the bus: each gets its answer, and the gateway ends well. */
+static void
+test_sigterm_answers_what_waits_and_ends(void **state)
+{
+	(void)state;
+	start("", true);
+	char text[1024];
+	static struct rig_answer answer;
+	snprintf(text, sizeof(text), "GET /api/v1/nodes HTTP/1.1\r\n" H "Authorization: %s\r\n\r\n",
+		 rig_bearer(&rig, "client.key"));
+	assert_int_equal(kill(rig.discovery, SIGSTOP), 0);
+	struct rig_client *client = rig_connect(&rig), *idle = rig_connect(&rig);
+	assert_non_null(client);
+	assert_non_null(idle);
+	rig_send_text(client, text);
+	/* One that comes behind it is served, so it has been taken up. */
+	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
+	assert_int_equal(kill(rig.gateway, SIGTERM), 0);
+	assert_true(rig_is_closed(idle));
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 503);
+	rig_disconnect(&client);
+	rig_disconnect(&idle);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(
+			test_R89_the_request_over_the_rate_is_429_with_retry_after, stop),
+		cmocka_unit_test_teardown(test_P11_neither_query_nor_headers_get_around_the_rate,
+					  stop),
+		cmocka_unit_test_teardown(test_P10_a_trusted_proxy_speaks_for_others, stop),
+		cmocka_unit_test_teardown(test_R25_a_head_that_trickles_is_cut_off, stop),
+		cmocka_unit_test_teardown(test_a_body_that_trickles_is_cut_off, stop),
+		cmocka_unit_test_teardown(test_R27_answers_that_nobody_reads_hold_nobody_up, stop),
+		cmocka_unit_test_teardown(test_one_address_cannot_take_all_connections, stop),
+		cmocka_unit_test_teardown(
+			test_when_all_connections_are_taken_the_next_waits_its_turn, stop),
+		cmocka_unit_test_teardown(
+			test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served, stop),
+		cmocka_unit_test_teardown(test_clients_that_leave_while_they_wait_do_no_harm, stop),
+		cmocka_unit_test_teardown(test_sigterm_answers_what_waits_and_ends, stop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+/*
+ * The REST API over TLS, where the gate sees headers as libmicrohttpd shows them: the same rows, as
+ * far as they can be seen (docs/protocol-rest.md says which cannot), keep-alive, old TLS, and when
+ * the gateway refuses to start (C37, C39).
+ */
+#include "gateway_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define H      "Host: gateway\r\n"
+#define JSON   "Content-Type: application/json\r\n"
+#define TARGET "POST /api/v1/nodes/challenge HTTP/1.1\r\n"
+
+static struct rig rig;
+
+static int
+start(void **state)
+{
+	(void)state;
+	return rig_start(&rig,
+			 "rate_general = 1000000\nrate_enrolment = 1000000\nhead_deadline = 2s\n"
+			 "request_deadline = 2s\nmax_connections_per_address = 1000",
+			 true, true)
+		       ? 0
+		       : -1;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	return rig_stop(&rig) ? 0 : -1;
+}
+
+static void
+test_several_requests_go_over_one_connection(void **state)
+{
+	(void)state;
+	static struct rig_answer answer;
+	struct rig_client *client = rig_connect(&rig);
+	assert_non_null(client);
+	for (int i = 0; i < 3; i++) {
+		rig_send_text(client, "GET /health/live HTTP/1.1\r\n" H "\r\n");
+		rig_receive(client, &answer);
+		assert_int_equal(answer.status, 200);
+		rig_send_text(client, TARGET H JSON "Content-Length: 2\r\n\r\n{}");
+		rig_receive(client, &answer);
+		assert_int_equal(answer.status, 400);
+		assert_string_equal(rig_member(&answer, "error.field"), "nodeId");
+	}
+	/* Two at once are answered in turn, the bus between them or not. */
+	rig_send_text(client, "GET /health/live HTTP/1.1\r\n" H "\r\n" TARGET H JSON
+			      "Content-Length: 2\r\n\r\n{}GET /health/live HTTP/1.1\r\n" H "\r\n");
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 200);
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 400);
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 200);
+	rig_disconnect(&client);
+}
+
+static void
+test_bad_framing_is_refused_and_ends_the_connection(void **state)
+{
+	(void)state;
+	static const struct {
+		int status;
+		const char *text;
+	} rows[] = {
+		/* R01 */
+		{ 400, "GET /health HTTP/1.1\r\n\r\n" },
+		{ 400, "GET /health HTTP/1.1\r\n" H "Host: other\r\n\r\n" },
+		/* R03 */
+		{ 400, TARGET H JSON "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}" },
+		/* R05 */
+		{ 400, TARGET H JSON
+		  "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
+		/* R07 */
+		{ 400, TARGET H JSON "Content-Length: -1\r\n\r\n{}" },
+		{ 400, TARGET H JSON "Content-Length: 2,2\r\n\r\n{}" },
+		{ 501, TARGET H JSON "Transfer-Encoding: gzip\r\n\r\n" },
+		/* R21, R23 */
+		{ 400, "GET http://evil/health HTTP/1.1\r\n" H "\r\n" },
+		{ 405, "TRACE /health HTTP/1.1\r\n" H "\r\n" },
+		/* R29 */
+		{ 400, "GET /health HTTP/1.1\r\n" H "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" },
+		/* %00 */
+		{ 400, "GET /api/v1/nodes/a%00b HTTP/1.1\r\n" H "\r\n" },
+		/* R75 */
+		{ 400, "GET /api/v1/nodes HTTP/1.1\r\n" H
+		       "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n" },
+		{ 413, TARGET H JSON "Content-Length: 65537\r\n\r\n" },
+	};
+	static struct rig_answer answer;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig_client *client = rig_connect(&rig);
+		assert_non_null(client);
+		rig_send_text(client, rows[i].text);
+		rig_receive(client, &answer);
+		if (answer.status != rows[i].status)
+			print_message("row %zu: %d instead of %d\n", i, answer.status,
+				      rows[i].status);
+		assert_int_equal(answer.status, rows[i].status);
+		/* libmicrohttpd's own answers are not of our form, and are sent half twice. */
+		bool ours = rig_member(&answer, "error.code") != NULL;
+		assert_true(ours ? rig_is_closed(client) : rig_ends(client));
+		rig_disconnect(&client);
+	}
+}
+
+static void
+test_large_heads_and_targets_are_refused(void **state)
+{
+	(void)state;
+	static char text[64 * 1024];
+	int n = snprintf(text, sizeof(text), "GET /health HTTP/1.1\r\n" H "X: ");
+	memset(text + n, 'a', 17 * 1024);
+	strcpy(text + n + 17 * 1024, "\r\n\r\n");
+	assert_int_equal(rig_exchange(&rig, text)->status, 431);
+	n = snprintf(text, sizeof(text), "GET /");
+	memset(text + n, 'a', 9 * 1024);
+	strcpy(text + n + 9 * 1024, " HTTP/1.1\r\n" H "\r\n");
+	assert_int_equal(rig_exchange(&rig, text)->status, 414);
+}
+
+static void
+test_R25_silence_is_cut_off_before_and_after_the_handshake(void **state)
+{
+	(void)state;
+	struct rig plain = rig;
+	plain.is_tls = false;
+	struct rig_client *client = rig_connect(&plain);
+	assert_non_null(client);
+	assert_true(rig_is_closed(client));
+	rig_disconnect(&client);
+	client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "GET /health HTTP/1.1\r\nX-Half: ");
+	assert_true(rig_is_closed(client));
+	rig_disconnect(&client);
+}
+
+static void
+test_plain_http_on_the_tls_port_gets_no_answer(void **state)
+{
+	(void)state;
+	struct rig plain = rig;
+	plain.is_tls = false;
+	assert_int_equal(rig_exchange(&plain, "GET /health HTTP/1.1\r\n" H "\r\n")->status, 0);
+	assert_int_equal(rig_request(&rig, "GET", "/health/live", NULL, NULL, NULL)->status, 200);
+}
+
+static int
+run(const char *command)
+{
+	int status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+test_T43_tls_below_1_2_is_refused(void **state)
+{
+	(void)state;
+	char command[256];
+	const char *const versions[] = { "-tls1_3", "-tls1_2", "-tls1_1" };
+	for (size_t i = 0; i < 3; i++) {
+		/* Security level 0 lets this side offer what is obsolete. */
+		snprintf(command, sizeof(command),
+			 "openssl s_client %s -cipher ALL:@SECLEVEL=0 -connect 127.0.0.1:%u "
+			 "</dev/null "
+			 ">/dev/null 2>&1",
+			 versions[i], rig.port);
+		assert_true((run(command) == 0) == (i < 2));
+	}
+}
+
+static void
+test_beyond_loopback_plain_http_is_refused_unless_a_proxy_is_in_front(void **state)
+{
+	(void)state;
+	assert_int_equal(rig_refusal("listen = 0.0.0.0:0", false, false), 78);
+	assert_int_equal(rig_refusal("listen = [::]:0", false, false), 78);
+	assert_int_equal(rig_refusal("listen = 0.0.0.0:0\nbehind_proxy = yes", false, false), -1);
+	assert_int_equal(rig_refusal("listen = 0.0.0.0:0", true, false), -1);
+	/* C23: TEST-NET-1 is no address of this host. */
+	assert_int_equal(rig_refusal("listen = 192.0.2.1:0\nbehind_proxy = yes", false, false), 71);
+}
+
+static void
+test_C37_C39_a_bad_certificate_or_key_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(rig_refusal("certificate = /nowhere/c.pem\nprivate_key = /nowhere/k.pem",
+				     false, false),
+			 66);
+	assert_int_equal(rig_refusal("certificate = /nowhere/c.pem", false, false), 78);
+	assert_int_equal(rig_refusal("", true, true), 78);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_several_requests_go_over_one_connection),
+		cmocka_unit_test(test_bad_framing_is_refused_and_ends_the_connection),
+		cmocka_unit_test(test_large_heads_and_targets_are_refused),
+		cmocka_unit_test(test_R25_silence_is_cut_off_before_and_after_the_handshake),
+		cmocka_unit_test(test_plain_http_on_the_tls_port_gets_no_answer),
+		cmocka_unit_test(test_T43_tls_below_1_2_is_refused),
+		cmocka_unit_test(
+			test_beyond_loopback_plain_http_is_refused_unless_a_proxy_is_in_front),
+		cmocka_unit_test(test_C37_C39_a_bad_certificate_or_key_is_refused),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
