@@ -1,5 +1,5 @@
 /*
- * gateway_actor: the gateway's configuration, its start and its end.
+ * gateway_actor: the gateway's start and its end.
  *
  * Talks to: discovery, routing, metrics, turn (requests), relay (is it there).
  * Hears: HTTP. Has no mailbox of its own.
@@ -7,55 +7,19 @@
 #include "gateway/gateway_actor.h"
 
 #include "gateway/gateway.h"
+#include "gateway/gateway_config.h"
 #include "gateway/gateway_health.h"
 #include "gateway/gateway_http.h"
 #include "gateway/gateway_openapi.h"
 #include "log/log.h"
-#include "net/address.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
-enum { CACHE_ENTRIES_MAX = 65536, EXIT_OSERR = 71 };
-
-static const struct config_key keys[] = {
-	{ "gateway", "listen", CONFIG_ADDRESS, "127.0.0.1:8080", 0, 0, NULL,
-	  "Address and port of the REST API; port 0 lets the system choose" },
-	{ "gateway", "certificate", CONFIG_PATH, "", 0, 0, NULL,
-	  "PEM file with the certificate and its chain; empty: plain HTTP" },
-	{ "gateway", "private_key", CONFIG_PATH, "", 0, 0, NULL, "PEM file with its private key" },
-	{ "gateway", "behind_proxy", CONFIG_BOOL, "no", 0, 0, NULL,
-	  "A proxy in front speaks TLS: allow plain HTTP beyond loopback" },
-	{ "gateway", "trusted_proxies", CONFIG_CIDRS, "", 0, 0, NULL,
-	  "Networks whose X-Forwarded-For counts" },
-	{ "gateway", "cors_origins", CONFIG_LIST, "", 0, 0, NULL,
-	  "Origins whose scripts may read answers, e.g. https://dashboard.example" },
-	{ "gateway", "rate_general", CONFIG_INT, "600", 1, 1000000, NULL,
-	  "Requests a minute of one address, and of one token" },
-	{ "gateway", "rate_enrolment", CONFIG_INT, "10", 1, 1000000, NULL,
-	  "Registrations, and challenges, a minute of one address" },
-	{ "gateway", "rate_heartbeat", CONFIG_INT, "20", 1, 1000000, NULL,
-	  "Heartbeats and metrics a minute of one node" },
-	{ "gateway", "rate_admin", CONFIG_INT, "600", 1, 1000000, NULL,
-	  "Requests a minute of one admin token" },
-	{ "gateway", "max_connections", CONFIG_INT, "1024", 16, 65536, NULL,
-	  "Open connections; further ones wait to be accepted" },
-	{ "gateway", "max_connections_per_address", CONFIG_INT, "64", 1, 65536, NULL,
-	  "Open connections of one address, trusted proxies excepted" },
-	{ "gateway", "head_deadline", CONFIG_DURATION, "10s", 100, 60000, NULL,
-	  "From accept, or the last answer, to the end of a request's headers" },
-	{ "gateway", "request_deadline", CONFIG_DURATION, "15s", 100, 60000, NULL,
-	  "From there to the end of its body and to the answer" },
-	{ "gateway", "answer_deadline", CONFIG_DURATION, "20s", 100, 60000, NULL,
-	  "From there until the peer has taken the answer" },
-	{ "gateway", "node_token_lifetime", CONFIG_DURATION, "1h", 60000, 86400000, NULL,
-	  "Of session tokens of nodes; heartbeats renew them" },
-	{ "gateway", "client_token_lifetime", CONFIG_DURATION, "24h", 60000, 86400000, NULL,
-	  "Of session tokens of clients" },
-	{ 0 },
-};
+enum { CACHE_ENTRIES_MAX = 65536 };
 
 static uint32_t
 config_u32(const struct config *config, const char *name)
@@ -128,38 +92,12 @@ open_peers(struct gateway *gateway)
 				  &gateway->health);
 }
 
-static bool
-host_is_loopback(const char *host)
-{
-	struct in6_addr address;
-	return address_parse(host, &address) == 0 && address_classify(&address) == ADDRESS_LOOPBACK;
-}
-
-/* 0 or an exit code. Passwords and tokens in the clear are for loopback, or behind a proxy. */
-static int
-check_exposure(const struct config *config, const char *host, bool is_tls)
-{
-	bool has_certificate = *config_string(config, "gateway", "certificate") != '\0';
-	bool has_key = *config_string(config, "gateway", "private_key") != '\0';
-	if (has_certificate != has_key) {
-		log_error("config_refused", "reason=%s",
-			  "[gateway] certificate and private_key go together");
-		return CONFIG_EXIT_CONFIG;
-	}
-	if (is_tls || host_is_loopback(host) || config_bool(config, "gateway", "behind_proxy"))
-		return 0;
-	log_error("config_refused", "reason=%s",
-		  "[gateway] listens beyond loopback without a certificate; set behind_proxy = yes "
-		  "if a proxy in front speaks TLS");
-	return CONFIG_EXIT_CONFIG;
-}
-
 static int
 open_http(struct gateway *gateway)
 {
 	const struct config *config = gateway->context->config;
 	struct gateway_tls tls = { 0 };
-	char host[256];
+	char host[256], error[256];
 	const char *certificate = config_string(config, "gateway", "certificate");
 	struct gateway_http_options options = {
 		.host = host,
@@ -171,18 +109,21 @@ open_http(struct gateway *gateway)
 		.answer_ms = config_u32(config, "answer_deadline"),
 	};
 	config_address(config, "gateway", "listen", host, sizeof(host), &options.port);
-	int r = check_exposure(config, host, options.tls != NULL);
-	if (r == 0 && options.tls != NULL)
-		r = gateway_tls_load(certificate, config_string(config, "gateway", "private_key"),
-				     &tls);
-	if (r != 0)
-		return r;
-	r = gateway_http_open(gateway, &options, &gateway->http);
+	if (options.tls != NULL) {
+		int exit_code = gateway_tls_load(certificate,
+						 config_string(config, "gateway", "private_key"),
+						 &tls, error, sizeof(error));
+		if (exit_code != 0) {
+			log_error("certificate_unusable", "reason=%s", error);
+			return exit_code;
+		}
+	}
+	int r = gateway_http_open(gateway, &options, &gateway->http);
 	gateway_tls_fini(&tls);
 	if (r < 0) {
 		log_error("listen_failed", "address=%s port=%u error=%s", host, options.port,
-			  r == -EINVAL ? "not an address of this host" : strerror(-r));
-		return EXIT_OSERR;
+			  r == -EINVAL ? "not an address" : strerror(-r));
+		return EX_OSERR;
 	}
 	log_info("gateway_listening", "address=%s port=%u tls=%s", host,
 		 gateway_http_port(gateway->http), options.tls != NULL ? "yes" : "no");
@@ -270,9 +211,10 @@ gateway_actor_port(const void *state)
 const struct actor gateway_actor = {
 	.name = "gateway",
 	.product = "boson",
-	.keys = keys,
+	.keys = gateway_config_keys,
 	.start = gateway_actor_start,
 	.is_ready = gateway_actor_is_ready,
 	.drain = gateway_actor_drain,
 	.stop = gateway_actor_stop,
+	.check = gateway_config_check,
 };

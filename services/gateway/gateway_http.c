@@ -1,51 +1,20 @@
 /*
- * gateway_http: HTTP/1.1 by libmicrohttpd; see the header.
+ * gateway_http: libmicrohttpd on our loop; see the header.
  */
-#include "gateway/gateway_http.h"
+#include "gateway/gateway_http_inside.h"
 
 #include "gateway/gateway_listener.h"
-#include "gateway/gateway_request.h"
-#include "gateway/gateway_response.h"
 #include "log/log.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	/* A head of 16 KiB, and libmicrohttpd's own needs. */
 	CONNECTION_MEMORY_BYTES = 48 * 1024,
-	FORWARDED_MAX_BYTES = 1024,
-	/* Of a body that is refused already; beyond it the connection just ends. */
-	WASTE_MAX_BYTES = 1024 * 1024,
-};
-
-struct gateway_http {
-	struct gateway *gateway;
-	struct loop *loop;
-	struct MHD_Daemon *daemon;
-	struct loop_fd *watch;
-	struct loop_timer *timer;
-	struct gateway_listener *listener;
-	struct gateway_connection *adding;
-	bool is_tls, is_closing;
-};
-
-enum exchange_state { EXCHANGE_NEW, EXCHANGE_BODY, EXCHANGE_WAITING, EXCHANGE_QUEUED };
-
-/* One request as libmicrohttpd sees it. */
-struct exchange {
-	struct gateway_http *http;
-	struct MHD_Connection *mhd;
-	struct gateway_request request;
-	enum exchange_state state;
-	size_t wasted_bytes;
-	bool is_forwarded_bad;
-	char forwarded[FORWARDED_MAX_BYTES];
 };
 
 static void http_run(struct gateway_http *http);
@@ -80,21 +49,13 @@ http_run(struct gateway_http *http)
 				 &http->timer);
 }
 
-static void
-http_run_soon(struct gateway_http *http)
+void
+gateway_http_run_soon(struct gateway_http *http)
 {
 	if (http->is_closing)
 		return;
 	loop_timer_stop(&http->timer);
 	loop_timer_start(http->loop, 0, 0, http_on_timer, http, &http->timer);
-}
-
-static struct gateway_connection *
-connection_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return info != NULL ? info->socket_context : NULL;
 }
 
 static void
@@ -129,172 +90,7 @@ http_take(struct gateway_connection *connection, void *arg)
 		http->adding = NULL;
 		gateway_connection_closed(connection);
 	}
-	http_run_soon(http);
-}
-
-static void *
-on_target(void *arg, const char *target, struct MHD_Connection *mhd)
-{
-	struct gateway_http *http = arg;
-	struct exchange *exchange = calloc(1, sizeof(*exchange));
-	if (exchange == NULL)
-		return NULL;
-	exchange->http = http;
-	exchange->mhd = mhd;
-	gateway_request_init(&exchange->request, http->gateway, target);
-	return exchange;
-}
-
-static void
-on_completed(void *arg, struct MHD_Connection *mhd, void **context,
-	     enum MHD_RequestTerminationCode code)
-{
-	(void)arg;
-	struct exchange *exchange = *context;
-	if (exchange == NULL)
-		return;
-	*context = NULL;
-	gateway_request_done(&exchange->request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	struct gateway_connection *connection = connection_of(mhd);
-	if (connection != NULL && !connection->is_doomed)
-		gateway_connection_enter(connection, PHASE_HEAD);
-	gateway_request_fini(&exchange->request);
-	free(exchange);
-}
-
-static enum MHD_Result
-queue_answer(struct exchange *exchange)
-{
-	struct gateway_connection *connection = connection_of(exchange->mhd);
-	/* What was not peeked at is not to be served: see gateway_listener. */
-	bool close = exchange->request.answer.closes || !exchange->http->is_tls;
-	if (connection != NULL && !connection->is_doomed)
-		gateway_connection_enter(connection, PHASE_ANSWER);
-	exchange->state = EXCHANGE_QUEUED;
-	return gateway_response_queue(exchange->mhd, &exchange->request, close) == 0 ? MHD_YES
-										     : MHD_NO;
-}
-
-/* The bus answered: libmicrohttpd calls on_request again. */
-static void
-on_answer(struct gateway_request *request, void *arg)
-{
-	(void)request;
-	struct exchange *exchange = arg;
-	MHD_resume_connection(exchange->mhd);
-	http_run_soon(exchange->http);
-}
-
-static void
-add_forwarded(struct exchange *exchange, const char *value, size_t n)
-{
-	size_t at = strlen(exchange->forwarded);
-	if (at + n + 2 > sizeof(exchange->forwarded)) {
-		exchange->is_forwarded_bad = true;
-		return;
-	}
-	if (at > 0)
-		exchange->forwarded[at++] = ',';
-	memcpy(exchange->forwarded + at, value, n);
-	exchange->forwarded[at + n] = '\0';
-	exchange->request.head.forwarded_for = exchange->forwarded;
-}
-
-static enum MHD_Result
-on_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_bytes,
-	  const char *value, size_t value_bytes)
-{
-	(void)kind;
-	struct exchange *exchange = arg;
-	struct gateway_head *head = &exchange->request.head;
-	if (value == NULL) {
-		value = "";
-		value_bytes = 0;
-	}
-	gateway_gate_count(&head->tally, name, name_bytes, value, value_bytes);
-	if (strcasecmp(name, "Authorization") == 0)
-		head->authorization = value;
-	else if (strcasecmp(name, "Content-Type") == 0)
-		head->content_type = value;
-	else if (strcasecmp(name, "Origin") == 0)
-		head->origin = value;
-	else if (strcasecmp(name, "Higgs-Proof") == 0)
-		head->proof = value;
-	else if (strcasecmp(name, "X-Forwarded-For") == 0)
-		add_forwarded(exchange, value, value_bytes);
-	return MHD_YES;
-}
-
-static enum MHD_Result
-begin(struct exchange *exchange, const char *method)
-{
-	struct gateway_request *request = &exchange->request;
-	struct gateway_connection *connection = connection_of(exchange->mhd);
-	if (connection == NULL)
-		return MHD_NO;
-	exchange->state = EXCHANGE_BODY;
-	if (exchange->http->is_tls)
-		gateway_connection_enter(connection, PHASE_BODY);
-	request->head.method = method;
-	request->head.peer = connection->address;
-	request->on_answer = on_answer;
-	request->on_answer_arg = exchange;
-	MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, on_header, exchange);
-	if (exchange->is_forwarded_bad)
-		request->head.forwarded_for = "";
-	gateway_request_begin(request);
-
-	/* Who waits for 100-continue has sent no body that would have to be read first. */
-	if (request->answer.status != 0 &&
-	    (request->answer.closes || request->head.tally.expects > 0)) {
-		request->answer.closes = true;
-		return queue_answer(exchange);
-	}
-	return MHD_YES;
-}
-
-/* A refused request's body is read all the same: closing on unread bytes would reset the
- * connection, and the answer might be lost with it. */
-static enum MHD_Result
-add_body(struct exchange *exchange, const char *bytes, size_t n)
-{
-	struct gateway_request *request = &exchange->request;
-	if (request->answer.status == 0) {
-		gateway_request_add_body(request, bytes, n);
-		return MHD_YES;
-	}
-	request->answer.closes = true;
-	exchange->wasted_bytes += n;
-	return exchange->wasted_bytes > WASTE_MAX_BYTES ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result
-on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
-	   const char *version, const char *upload, size_t *upload_bytes, void **context)
-{
-	(void)arg;
-	(void)mhd;
-	(void)url; /* decoded, and cut at a NUL: gateway_path has it from on_target */
-	(void)version;
-	struct exchange *exchange = *context;
-	if (exchange == NULL)
-		return MHD_NO;
-	if (exchange->state == EXCHANGE_NEW)
-		return begin(exchange, method);
-	if (*upload_bytes > 0) {
-		enum MHD_Result r = add_body(exchange, upload, *upload_bytes);
-		*upload_bytes = 0;
-		return r;
-	}
-	if (exchange->state == EXCHANGE_BODY && exchange->request.answer.status == 0) {
-		exchange->state = EXCHANGE_WAITING;
-		gateway_request_run(&exchange->request);
-		if (exchange->request.answer.status == 0) {
-			MHD_suspend_connection(exchange->mhd);
-			return MHD_YES;
-		}
-	}
-	return exchange->request.answer.status != 0 ? queue_answer(exchange) : MHD_YES;
+	gateway_http_run_soon(http);
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -326,14 +122,14 @@ daemon_start(struct gateway_http *http, const struct gateway_http_options *optio
 						  options->tls->certificate };
 		tls[1].ptr_value = options->tls->private_key;
 	}
-	http->daemon =
-		MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
-				 on_log, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_CONNECTION_LIMIT,
-				 options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				 (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-				 MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK,
-				 on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-				 MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+	http->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, gateway_exchange_step, http, MHD_OPTION_EXTERNAL_LOGGER,
+		on_log, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_CONNECTION_LIMIT,
+		options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, gateway_exchange_new,
+		http, MHD_OPTION_NOTIFY_COMPLETED, gateway_exchange_done, http,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 	if (http->daemon == NULL)
 		return -EPROTO;
 	const union MHD_DaemonInfo *info =

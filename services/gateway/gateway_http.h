@@ -1,7 +1,7 @@
 /*
  * gateway_http: HTTP/1.1 by libmicrohttpd (external epoll, on our loop): heads and bodies become
  * gateway_requests, gateway_answers become responses. A connection whose request waits for the bus
- * is suspended. The only file that knows libmicrohttpd.
+ * is suspended. Only this, gateway_exchange and gateway_response know libmicrohttpd.
  */
 #pragma once
 

@@ -6,25 +6,25 @@
 #include "config/config.h"
 #include "identity/key.h"
 #include "identity/state_file.h"
-#include "log/log.h"
 
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PEM_MAX_BYTES = 64 * 1024 };
 
 static int
-pem_load(const char *path, bool is_private, char **ret)
+pem_load(const char *path, bool is_private, char **ret, char *ret_error, size_t error_bytes)
 {
 	char *text = malloc(PEM_MAX_BYTES);
 	ssize_t n = text != NULL ? state_file_read(path, is_private, text, PEM_MAX_BYTES) : -ENOMEM;
 	if (n < 0) {
-		log_error("pem_unreadable", "path=%s reason=%s", path,
-			  n == -EPERM ? "others may read it" : strerror((int)-n));
+		snprintf(ret_error, error_bytes, "%s: %s", path,
+			 n == -EPERM ? "others may read it" : strerror((int)-n));
 		free(text);
 		return n == -EPERM ? CONFIG_EXIT_NOPERM : CONFIG_EXIT_NOINPUT;
 	}
@@ -54,16 +54,16 @@ belong_together(const struct gateway_tls *tls)
 
 int
 gateway_tls_load(const char *certificate_path, const char *private_key_path,
-		 struct gateway_tls *ret)
+		 struct gateway_tls *ret, char *ret_error, size_t error_bytes)
 {
 	*ret = (struct gateway_tls){ 0 };
-	int r = pem_load(certificate_path, false, &ret->certificate);
+	int r = pem_load(certificate_path, false, &ret->certificate, ret_error, error_bytes);
 	if (r == 0)
-		r = pem_load(private_key_path, true, &ret->private_key);
+		r = pem_load(private_key_path, true, &ret->private_key, ret_error, error_bytes);
 	if (r == 0 && !belong_together(ret)) {
-		log_error("pem_mismatch", "certificate=%s private_key=%s reason=%s",
-			  certificate_path, private_key_path,
-			  "not PEM, or the key is another certificate's");
+		snprintf(ret_error, error_bytes,
+			 "%s and %s are not PEM, or the key is another certificate's",
+			 certificate_path, private_key_path);
 		r = CONFIG_EXIT_CONFIG;
 	}
 	if (r != 0)

@@ -4,12 +4,14 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 struct gateway_tls {
 	char *certificate, *private_key; /* PEM text */
 };
 
-/* 0, or an exit code of sysexits.h after a log line: 66 not readable, 77 the key is open to others,
- * 78 not PEM, or the two do not belong together. */
+/* 0, or an exit code of sysexits.h with a reason: 66 not readable, 77 the key is open to others, 78
+ * not PEM, or the two do not belong together. */
 int gateway_tls_load(const char *certificate_path, const char *private_key_path,
-		     struct gateway_tls *ret);
+		     struct gateway_tls *ret, char *ret_error, size_t error_bytes);
 void gateway_tls_fini(struct gateway_tls *tls);
