@@ -1,4 +1,4 @@
-# The lab: seven hosts as network namespaces of this machine. Sourced by deploy/demo/run and by the lab
+# The lab: eight hosts as network namespaces of this machine. Sourced by deploy/demo/run and by the lab
 # tests. Everything it makes carries the prefix $lab, so that several labs can stand side by side, and
 # lab_down takes all of it away again.
 #

@@ -53,6 +53,7 @@ write_higgs_config() # NAME POLICY CA
 		[agent]
 		server = https://boson.test:8443
 		ca_file = $lab_dir/etc/ca.pem
+		access_key_file = $lab_dir/etc/node.key
 		country = CH
 
 		[forwarder]
