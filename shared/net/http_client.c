@@ -3,12 +3,15 @@
  * watched, we tell it what happened. Answers are given out only after curl has returned, so their
  * functions may send and even free the client.
  */
+#include "net/address.h"
 #include "net/http_inside.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A socket of curl's. It is curl's to close. */
 struct http_watch {
@@ -253,6 +256,35 @@ http_client_free(struct http_client **client)
 	dropped->is_dropped = true;
 	if (dropped->busy == 0)
 		client_drop(dropped);
+}
+
+/* The pin of host:port, or the place for one; NULL: no room. prefix: "host:port:". */
+static char *
+pin_place(struct http_client *client, const char *prefix)
+{
+	for (size_t i = 0; i < client->pins_count; i++)
+		if (strncasecmp(client->pins[i], prefix, strlen(prefix)) == 0)
+			return client->pins[i];
+	return client->pins_count < HTTP_PINS_MAX ? client->pins[client->pins_count++] : NULL;
+}
+
+int
+http_client_pin(struct http_client *client, const char *host, uint16_t port, const char *address)
+{
+	struct in6_addr parsed;
+	char prefix[HTTP_PIN_BYTES - INET6_ADDRSTRLEN - 2];
+	char *place;
+
+	/* What would mean something else in curl's syntax is no host. */
+	if (address_parse(address, &parsed) < 0 || !host[0] || strlen(host) > 253 ||
+	    strpbrk(host, ":,+ \r\n") || host[0] == '-' || host[0] == '*')
+		return -EINVAL;
+	snprintf(prefix, sizeof(prefix), "%s:%u:", host, port);
+	place = pin_place(client, prefix);
+	if (!place)
+		return -ENOSPC;
+	snprintf(place, HTTP_PIN_BYTES, strchr(address, ':') ? "%s[%s]" : "%s%s", prefix, address);
+	return 0;
 }
 
 int

@@ -1,7 +1,7 @@
 /*
  * http_client: HTTPS requests for agent and client: libcurl's multi interface on our loop.
  * HTTP/1.1, no redirects, certificate always checked (system store or `ca_file`), answers up to 1
- * MiB. Never blocks, name lookups included.
+ * MiB. Plain http:// only to this very machine. Never blocks, name lookups included.
  */
 #pragma once
 
@@ -36,5 +36,14 @@ typedef void (*http_answer_fn)(const struct http_answer *answer, void *arg);
 int http_client_new(struct loop *loop, const char *ca_file, struct http_client **ret);
 void http_client_free(
 	struct http_client **client); /* pending requests are dropped, their fn not called */
+
+/* From then on host:port is reached at this address and nothing is resolved for it; SNI, Host and
+ * the certificate's check keep the name. A second pin of the same host:port replaces the first.
+ * -EINVAL: no address, or no host; -ENOSPC: more than 8 pins. */
+int http_client_pin(struct http_client *client, const char *host, uint16_t port,
+		    const char *address);
+
+/* fn is called exactly once, later, unless the client is freed first. -EINVAL: no http(s) URL, or a
+ * line break in a header; -EAGAIN: 64 are pending; -ENOMEM. fn is not called then. */
 int http_client_send(struct http_client *client, const struct http_request *request,
 		     http_answer_fn fn, void *arg);

@@ -134,6 +134,20 @@ add_headers(struct http_exchange *x, const struct http_request *request)
 	return r;
 }
 
+/* Each request has a list of its own, because curl reads it until the request is over. */
+static int
+copy_pins(struct http_exchange *x)
+{
+	for (size_t i = 0; i < x->client->pins_count; i++) {
+		struct curl_slist *longer = curl_slist_append(x->pins, x->client->pins[i]);
+
+		if (!longer)
+			return -ENOMEM;
+		x->pins = longer;
+	}
+	return 0;
+}
+
 static int
 copy_body(struct http_exchange *x, const struct http_request *request)
 {
@@ -199,6 +213,7 @@ set_request(struct http_exchange *x, const struct http_request *request)
 	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_CUSTOMREQUEST, request->method);
 	SET(CURLOPT_HTTPHEADER, x->headers);
+	SET(CURLOPT_RESOLVE, x->pins);
 	SET(CURLOPT_USERAGENT, "higgs/" BOSON_VERSION);
 	if (x->body) {
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
@@ -230,6 +245,8 @@ http_exchange_new(struct http_client *client, const struct http_request *request
 		r = copy_body(x, request);
 	if (r == 0)
 		r = add_headers(x, request);
+	if (r == 0)
+		r = copy_pins(x);
 	if (r == 0 && !(x->easy = curl_easy_init()))
 		r = -ENOMEM;
 	if (r == 0 && (set_limits(x, request) | set_tls(x) | set_request(x, request)) != 0)
@@ -248,6 +265,7 @@ http_exchange_free(struct http_exchange *exchange)
 		return;
 	curl_easy_cleanup(exchange->easy);
 	curl_slist_free_all(exchange->headers);
+	curl_slist_free_all(exchange->pins);
 	free(exchange->body);
 	free(exchange->received);
 	free(exchange);

@@ -15,6 +15,8 @@ enum {
 	HTTP_CONNECT_TIMEOUT_MS = 10 * 1000,
 	HTTP_RETRY_AFTER_MAX_SEC = 24 * 3600,
 	HTTP_ERROR_BYTES = 512,
+	HTTP_PINS_MAX = 8,
+	HTTP_PIN_BYTES = 320, /* "host:port:[address]" */
 };
 
 struct http_client {
@@ -24,6 +26,8 @@ struct http_client {
 	struct http_exchange *exchanges; /* pending, a list */
 	struct http_watch *watches;	 /* sockets of curl's, a list */
 	char *ca_file;
+	char pins[HTTP_PINS_MAX][HTTP_PIN_BYTES]; /* as CURLOPT_RESOLVE takes them */
+	size_t pins_count;
 	unsigned pending;
 	unsigned busy;	 /* calls of ours on the stack that still need the client */
 	bool is_dropped; /* freed by a callback while busy */
@@ -33,7 +37,7 @@ struct http_exchange {
 	struct http_client *client;
 	struct http_exchange *next, **at;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *pins;
 	char *body; /* sent */
 	char *received;
 	size_t received_bytes;

@@ -431,6 +431,49 @@ test_requests_beyond_the_cap_are_refused_and_the_pending_ones_dropped(void **sta
 	assert_int_equal(s->answers, 0);
 }
 
+/* A name that no resolver knows, and a certificate for it. */
+static void
+test_a_pinned_name_is_reached_without_a_resolver(void **state)
+{
+	struct scene s = { 0 };
+	uint16_t port;
+
+	(void)state;
+	scene_open(&s, &(struct tls_server_options){ .name = "boson.invalid" }, true);
+	port = tls_server_port(s.server);
+	/* The first is replaced: nobody listens at TEST-NET. */
+	assert_int_equal(http_client_pin(s.client, "boson.invalid", port, "192.0.2.1"), 0);
+	assert_int_equal(http_client_pin(s.client, "Boson.invalid", port, "127.0.0.1"), 0);
+	get_from(&s, "https", "boson.invalid", "/busy");
+	assert_string_equal(s.error, "");
+	assert_int_equal(s.last.status, 503);
+	/* Pinned, the name of the certificate counts all the same. */
+	assert_int_equal(http_client_pin(s.client, "other.invalid", port, "127.0.0.1"), 0);
+	get_from(&s, "https", "other.invalid", "/busy");
+	assert_int_equal(s.last.status, 0);
+	assert_non_null(strstr(s.error, "another name"));
+	scene_close(&s);
+}
+
+static void
+test_pins_that_are_none_are_refused(void **state)
+{
+	static const char *const bad_hosts[] = { "", "a:b", "-a", "*", "+a", "a,b", "a b" };
+	struct scene *s = *state;
+	char host[16];
+
+	for (size_t i = 0; i < sizeof(bad_hosts) / sizeof(bad_hosts[0]); i++)
+		assert_int_equal(http_client_pin(s->client, bad_hosts[i], 443, "127.0.0.1"),
+				 -EINVAL);
+	assert_int_equal(http_client_pin(s->client, "a", 443, "localhost"), -EINVAL);
+	assert_int_equal(http_client_pin(s->client, "a", 443, "127.0.0.1,::1"), -EINVAL);
+	for (int i = 0; i < 9; i++) {
+		snprintf(host, sizeof(host), "host-%d", i);
+		assert_int_equal(http_client_pin(s->client, host, 443, "::1"), i < 8 ? 0 : -ENOSPC);
+	}
+	assert_int_equal(http_client_pin(s->client, "host-3", 443, "127.0.0.1"), 0);
+}
+
 static void
 on_answer_free(const struct http_answer *answer, void *arg)
 {
@@ -504,6 +547,8 @@ main(void)
 		scene_test(test_urls_that_are_not_ours_are_refused_at_once),
 		scene_test(test_l10_a_line_break_in_a_header_is_refused),
 		scene_test(test_requests_beyond_the_cap_are_refused_and_the_pending_ones_dropped),
+		cmocka_unit_test(test_a_pinned_name_is_reached_without_a_resolver),
+		scene_test(test_pins_that_are_none_are_refused),
 		scene_test(test_a_client_may_be_freed_by_its_own_answer),
 		scene_test(test_an_answer_may_send_the_next_request),
 	};
