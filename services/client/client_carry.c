@@ -1,0 +1,250 @@
+/*
+ * client_carry: from a route to packets: blocks, makes the interface, brings the leg up, sets the
+ * peer, waits for WireGuard's handshake; and whatever happens to these later.
+ */
+#include "client/client_exit.h"
+#include "client/client_session.h"
+#include "link.pb-c.h"
+#include "log/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	HANDSHAKE_LOOK_MS = 100,
+	LEG_QUEUE_BYTES = 512 * 1024,
+	REFUSED_PAUSE_MS = 1000,
+	CONTROL_MAX_BYTES = 4096,
+	CLOSE_BAD_TICKET = 1008,
+};
+
+static void
+on_handshake_look(struct loop *loop, void *arg)
+{
+	struct session *session = arg;
+	struct device_usage usage;
+	struct device *device = client_tunnel_device(session->tunnel);
+
+	(void)loop;
+	if (device == NULL || device_peer_usage(device, &session->route.node_key, &usage) < 0 ||
+	    usage.last_handshake_sec == 0)
+		return;
+	loop_timer_stop(&session->handshake);
+	loop_timer_stop(&session->deadline);
+	session->phase = SESSION_CONNECTED;
+	client_say(session->voice, "connected: node %s (%s), address %s, exit through %s",
+		   session->route.node_id,
+		   session->country[0] != '\0' ? session->country : "country unknown",
+		   session->route.address4[0] != '\0' ? session->route.address4
+						      : session->route.address6,
+		   session->relay);
+	client_voice_end(session->voice, EXIT_OK);
+}
+
+/* Each message to the node needs the peer; the first makes WireGuard shake hands. */
+static void
+set_peer(struct session *session)
+{
+	int r = client_tunnel_set_peer(session->tunnel, &session->route);
+
+	if (r < 0) {
+		log_error("peer_not_set", "error=%s", strerror(-r));
+		if (session->phase != SESSION_CONNECTED)
+			session_fail(session, EXIT_SYSTEM, "cannot configure WireGuard: %s",
+				     strerror(-r));
+		return;
+	}
+	session->has_peer = true;
+	if (session->phase != SESSION_ATTACHING)
+		return;
+	session->phase = SESSION_SHAKING;
+	client_say(session->voice, "at the relay; waiting for the node's handshake");
+	r = loop_timer_start(session->loop, HANDSHAKE_LOOK_MS, HANDSHAKE_LOOK_MS, on_handshake_look,
+			     session, &session->handshake);
+	if (r < 0)
+		session_fail(session, EXIT_SYSTEM, "no timer: %s", strerror(-r));
+}
+
+static void
+on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
+{
+	struct session *session = arg;
+
+	if (session->phase == SESSION_STOPPING)
+		return;
+	if (state == LEG_UP) {
+		session->leg_reason[0] = '\0';
+		if (!session->has_peer)
+			set_peer(session);
+		else
+			client_say(session->voice, "the leg to the relay is up again");
+	} else if (state == LEG_DOWN) {
+		snprintf(session->leg_reason, sizeof session->leg_reason, "%s", reason);
+		if (session->phase == SESSION_CONNECTED)
+			client_say(session->voice, "the leg is down: %s", reason);
+		bool is_refused =
+			code == 401 || code == 403 || code == 404 || code == CLOSE_BAD_TICKET;
+		if (is_refused && session->has_route)
+			session_ask_later(session, REFUSED_PAUSE_MS);
+	}
+}
+
+/* The targets again, without the relay that is about to go, if there is another. */
+static void
+leave_relay(struct session *session)
+{
+	const char *urls[ROUTE_RELAYS_MAX + 1];
+	size_t n = session->route.relay_n;
+
+	if (n < 2)
+		return; /* it closes with 1012, and then we come back to it */
+	for (size_t i = 0; i < n; i++)
+		urls[i] = session->route.relays[(i + 1) % n];
+	urls[n - 1] = NULL;
+	int r = leg_client_target(session->leg, urls, session->route.ticket);
+	if (r < 0)
+		log_warn("drain_target", "error=%s", strerror(-r));
+}
+
+static void
+on_control(struct session *session, const uint8_t *bytes, size_t n)
+{
+	/* The only control message for a client; flat, so that unpacking cannot recurse. */
+	Boson__Link__Control *control =
+		n <= CONTROL_MAX_BYTES ? boson__link__control__unpack(NULL, n, bytes) : NULL;
+
+	if (control == NULL)
+		return;
+	if (control->body_case == BOSON__LINK__CONTROL__BODY_DRAIN)
+		leave_relay(session);
+	boson__link__control__free_unpacked(control, NULL);
+}
+
+static void
+on_leg_message(const uint8_t *message, size_t n, void *arg)
+{
+	struct session *session = arg;
+
+	if (message[0] == LEG_KIND_CONTROL)
+		on_control(session, message + 1, n - 1);
+	else if (client_shim_deliver(client_tunnel_shim(session->tunnel), message, n) < 0)
+		log_debug("leg_message_bad", "bytes=%zu", n);
+}
+
+static void
+on_device_restart(bool is_alive, void *arg)
+{
+	struct session *session = arg;
+
+	if (!is_alive) {
+		client_say_error(session->voice, "WireGuard does not come back; nothing passes "
+						 "until it does");
+		return;
+	}
+	log_warn("device_restarted", "interface=%s", session->options->interface);
+	int r = client_tunnel_reopen_routes(session->tunnel, &session->route);
+	if (r < 0)
+		log_error("routes_not_open", "error=%s", strerror(-r));
+	if (session->has_peer)
+		set_peer(session);
+}
+
+int
+session_carry_init(struct session *session)
+{
+	const struct leg_client_options leg = { .ca_file = session->options->ca_file,
+						.queue_bytes = LEG_QUEUE_BYTES };
+	const struct leg_client_events events = { .on_state = on_leg_state,
+						  .on_message = on_leg_message,
+						  .arg = session };
+	const struct client_tunnel_options tunnel = {
+		.interface = session->options->interface,
+		.folder = session->options->state_dir,
+		.resolv_conf = "/etc/resolv.conf",
+		.kill_switch = session->options->kill_switch,
+		.dns = session->options->dns,
+		.private_key = &session->private_key,
+		.on_restart = on_device_restart,
+		.arg = session,
+	};
+	int r = client_tunnel_new(session->loop, session->metrics, &tunnel, &session->tunnel);
+
+	return r < 0 ? r
+		     : leg_client_new(session->loop, session->metrics, &leg, &events,
+				      &session->leg);
+}
+
+static int
+target_leg(struct session *session)
+{
+	const char *urls[ROUTE_RELAYS_MAX + 1];
+	struct leg_url parts;
+
+	for (size_t i = 0; i < session->pins.n; i++) {
+		const struct client_pin *pin = &session->pins.pins[i];
+		int r = leg_client_pin(session->leg, pin->host, pin->address);
+		if (r == 0)
+			r = http_client_pin(session->http, pin->host, pin->port, pin->address);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < session->route.relay_n; i++)
+		urls[i] = session->route.relays[i];
+	urls[session->route.relay_n] = NULL;
+	if (leg_url_parse(urls[0], &parts) == 0)
+		snprintf(session->relay, sizeof session->relay, "%s", parts.host);
+	return leg_client_target(session->leg, urls, session->route.ticket);
+}
+
+/* What cannot be done at the start ends it; later it is tried again, and all stays blocked. */
+static void
+carry_failed(struct session *session, int status, const char *text)
+{
+	if (session->phase != SESSION_CONNECTED) {
+		session_fail(session, status, "%s", text);
+		return;
+	}
+	client_say_error(session->voice, "%s", text);
+	session_ask_later(session, REFUSED_PAUSE_MS);
+}
+
+void
+session_carry_route(struct session *session)
+{
+	bool is_first = !session->has_route;
+	bool is_same =
+		!is_first && strcmp(session->route.session_id, session->next.session_id) == 0;
+	char text[CLIENT_TEXT_BYTES];
+	int status = EXIT_SYSTEM;
+
+	session->route = session->next;
+	session->pins = session->next_pins;
+	session->has_route = true;
+	client_route_wipe(&session->next);
+	if (is_first) {
+		session->phase = SESSION_ATTACHING;
+		client_say(session->voice, "route: node %s", session->route.node_id);
+		session_ask_country(session);
+		client_say(session->voice, session->options->kill_switch
+						   ? "blocking everything outside the tunnel"
+						   : "no kill switch, as you wish");
+	}
+	if (client_tunnel_block(session->tunnel, &session->pins, &status, text, sizeof text) < 0 ||
+	    client_tunnel_open(session->tunnel, &session->route, session->leg, &status, text,
+			       sizeof text) < 0) {
+		carry_failed(session, status, text);
+		return;
+	}
+	if (text[0] != '\0')
+		client_say_error(session->voice, "%s", text);
+	if (is_first)
+		client_say(session->voice, "interface %s is there", session->options->interface);
+	if (!is_same)
+		session->has_peer = false;
+	int r = target_leg(session);
+	if (r < 0)
+		carry_failed(session, EXIT_PROTOCOL_WRONG, strerror(-r));
+	else if (is_same && !session->has_peer && leg_client_state(session->leg) == LEG_UP)
+		set_peer(session);
+}

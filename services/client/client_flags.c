@@ -1,0 +1,119 @@
+/*
+ * client_flags: see the header.
+ */
+#include "client/client_flags.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	CONNECT = CLIENT_FLAG_FOR(COMMAND_CONNECT),
+	DISCONNECT = CLIENT_FLAG_FOR(COMMAND_DISCONNECT),
+	STATUS = CLIENT_FLAG_FOR(COMMAND_STATUS),
+	NODES = CLIENT_FLAG_FOR(COMMAND_NODES),
+	ALL = CONNECT | DISCONNECT | STATUS | NODES,
+};
+
+const struct client_command_row client_commands[] = {
+	{ "connect", COMMAND_CONNECT, "bring the tunnel up" },
+	{ "disconnect", COMMAND_DISCONNECT, "take it down and put everything back as it was" },
+	{ "status", COMMAND_STATUS,
+	  "say whether it is up, through which node, and how much passed" },
+	{ "nodes", COMMAND_NODES, "list the nodes there are" },
+	{ "help", COMMAND_HELP, "this text, or that of one command: higgs help connect" },
+	{ 0 },
+};
+
+#define AT(field) offsetof(struct client_options, field)
+
+const struct client_flag client_flags[] = {
+	{ "server", 's', "URL", CONNECT | NODES, AT(server), false,
+	  "BosonServer, e.g. https://boson.example" },
+	{ "key-file", 'k', "FILE", CONNECT | NODES, AT(key_file), false,
+	  "your access key, in a file that only you can read" },
+	{ "ca", 0, "FILE", CONNECT | NODES, AT(ca_file), false,
+	  "trust these certificates instead of the system's" },
+	{ "country", 0, "CC", CONNECT | NODES, AT(country), false,
+	  "a country to come out in, two letters" },
+	{ "node", 0, "ID", CONNECT, AT(node), false, "one certain node; not with --country" },
+	{ "interface", 'i', "NAME", CONNECT, AT(interface), false,
+	  "name of the WireGuard interface (higgs0)" },
+	{ "state", 0, "DIR", CONNECT | DISCONNECT | STATUS, AT(state_dir), false,
+	  "folder for state (/var/lib/higgs/client)" },
+	{ "foreground", 'f', NULL, CONNECT, AT(foreground), true,
+	  "stay in this terminal; Ctrl-C disconnects" },
+	{ "no-kill-switch", 0, NULL, CONNECT, AT(kill_switch), false,
+	  "let traffic out beside the tunnel when the tunnel is down" },
+	{ "no-dns", 0, NULL, CONNECT, AT(dns), false, "leave /etc/resolv.conf alone" },
+	{ "json", 0, NULL, STATUS | NODES, AT(json), true, "for programs" },
+	{ "config", 'c', "FILE", ALL, AT(config_file), false,
+	  "read the [client] section of FILE (~/.config/higgs/client.conf, else "
+	  "/etc/higgs/client.conf)" },
+	{ "verbose", 'v', NULL, ALL, AT(verbose), true, "say more" },
+	{ 0 },
+};
+
+static void
+print_flags(unsigned commands)
+{
+	for (const struct client_flag *flag = client_flags; flag->name != NULL; flag++) {
+		char left[64];
+		if ((flag->commands & commands) == 0)
+			continue;
+		snprintf(left, sizeof left, "%c%c%s --%s%s%s", flag->letter != 0 ? '-' : ' ',
+			 flag->letter != 0 ? flag->letter : ' ', flag->letter != 0 ? "," : " ",
+			 flag->name, flag->value != NULL ? " " : "",
+			 flag->value != NULL ? flag->value : "");
+		printf("  %-24s %s\n", left, flag->help);
+	}
+	printf("  %-24s %s\n", "-h, --help", "this text");
+}
+
+static void
+print_examples(unsigned commands)
+{
+	printf("\nExamples:\n");
+	if (commands & CONNECT)
+		printf("  sudo higgs connect --server https://boson.example --key-file "
+		       "~/higgs.key\n"
+		       "  sudo higgs connect --country SE      # with the rest in client.conf\n"
+		       "  sudo higgs connect --foreground      # Ctrl-C disconnects\n");
+	if (commands & STATUS)
+		printf("  sudo higgs status --json\n");
+	if (commands & NODES)
+		printf("  higgs nodes --country DE\n");
+	if (commands & DISCONNECT)
+		printf("  sudo higgs disconnect\n");
+}
+
+static void
+print_overview(void)
+{
+	printf("higgs: a VPN whose exits are volunteers' own machines.\n\n"
+	       "Usage: higgs COMMAND [FLAGS]\n\nCommands:\n");
+	for (const struct client_command_row *row = client_commands; row->name != NULL; row++)
+		printf("  %-12s %s\n", row->name, row->help);
+	printf("\nFlags:\n");
+	print_flags(ALL);
+	printf("  %-24s %s\n", "-V, --version", "the version");
+	print_examples(ALL);
+	printf("\nIn client.conf, under [client], write key_file = FILE for --key-file FILE, "
+	       "ca_file "
+	       "for --ca,\nand kill_switch = no or dns = no for the switches.\n"
+	       "Exit status: 0 done; 3 not connected (status); 64 wrong usage; 75 try again "
+	       "later;\n"
+	       "77 not permitted; 130 interrupted; others as in sysexits.h.\n");
+}
+
+void
+client_options_help(enum client_command command)
+{
+	for (const struct client_command_row *row = client_commands; row->name != NULL; row++)
+		if (row->command == command && (CLIENT_FLAG_FOR(command) & ALL) != 0) {
+			printf("higgs %s: %s\n\nFlags:\n", row->name, row->help);
+			print_flags(CLIENT_FLAG_FOR(command));
+			print_examples(CLIENT_FLAG_FOR(command));
+			return;
+		}
+	print_overview();
+}

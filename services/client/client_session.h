@@ -1,0 +1,70 @@
+/*
+ * client_session: the state of a session, between client_connect.c (start, signals, end),
+ * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake) and
+ * client_report.c (status). One loop, one thread.
+ */
+#pragma once
+
+#include "client/client_connect.h"
+#include "client/client_control.h"
+#include "client/client_pins.h"
+#include "client/client_route.h"
+#include "client/client_tunnel.h"
+#include "leg/leg_client.h"
+#include "net/http_client.h"
+
+enum session_phase {
+	SESSION_ASKING,	   /* for a route, the first one */
+	SESSION_ATTACHING, /* blocked; interface up, waiting for the leg */
+	SESSION_SHAKING,   /* leg up, waiting for WireGuard's handshake */
+	SESSION_CONNECTED,
+	SESSION_STOPPING,
+};
+
+struct session {
+	const struct client_options *options;
+	const char *access_key, *client_id;
+	struct client_voice *voice;
+	struct loop *loop;
+	struct metrics *metrics;
+	struct http_client *http;
+	struct leg_client *leg;
+	struct client_tunnel *tunnel;
+	struct client_control *control;
+	struct client_resolve *resolve;
+	struct key private_key, public_key;
+	enum session_phase phase;
+	int exit_status;
+	bool is_interrupted;
+
+	struct client_route route, next; /* in use; answered, its names being resolved */
+	bool has_route, has_peer, is_asking;
+	struct client_pins pins, next_pins;
+	char leg_reason[160]; /* why the leg is down */
+	char relay[LEG_URL_HOST_BYTES];
+	char country[3]; /* of the node; empty: not known */
+	unsigned ask_failures;
+	struct loop_timer *deadline, *handshake, *renewal, *farewell;
+	struct loop_fd *signals;
+	int signal_fd;
+};
+
+/* client_connect.c */
+void session_fail(struct session *session, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void session_stop(struct session *session, int status);
+
+/* client_ask.c */
+void session_ask(struct session *session);
+/* Asks again after a pause that grows with the failures, at least at_least_ms. */
+void session_ask_later(struct session *session, int64_t at_least_ms);
+/* Where the node is, for the person; nothing waits for it. */
+void session_ask_country(struct session *session);
+void session_say_goodbye(struct session *session);
+
+/* client_carry.c */
+int session_carry_init(struct session *session);
+void session_carry_route(struct session *session); /* next and next_pins are ready */
+
+/* client_report.c */
+size_t session_report(struct session *session, char *ret_json, size_t capacity);

@@ -1,0 +1,303 @@
+/*
+ * client_shim: see the header. Reads with recvmmsg and UDP_GRO what is there, gathers it into
+ * batches and hands those over once a turn; writes a batch with one sendmmsg in which runs of
+ * datagrams of one size are a single segmented send (UDP_SEGMENT).
+ */
+#include "client/client_shim.h"
+
+#include "log/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	READS = 16,
+	READ_BYTES = 64 * 1024,
+	ROUNDS = 8, /* a turn, then timers and the leg have theirs */
+	SOCKET_BUFFER_BYTES = 4 * 1024 * 1024,
+	CONTROL_BYTES = 64,
+	SEGMENTS_MAX = 64, /* of the kernel's UDP_SEGMENT */
+	RUN_MAX_BYTES = 60 * 1024,
+};
+
+struct client_shim {
+	struct loop_fd *watch;
+	int fd;
+	uint16_t port;
+	struct leg_client *leg;
+	struct leg_writer writer;
+	struct metric *up, *down, *lost_up, *lost_down;
+	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
+	uint8_t reads[READS][READ_BYTES];
+};
+
+static void
+batch_start(struct client_shim *shim)
+{
+	leg_writer_init(&shim->writer, false, 0, shim->batch, sizeof shim->batch);
+}
+
+static void
+batch_send(struct client_shim *shim)
+{
+	unsigned count = shim->writer.count;
+
+	if (count == 0)
+		return;
+	if (leg_client_send(shim->leg, shim->batch, shim->writer.n, false) < 0)
+		metric_add(shim->lost_up, count);
+	else
+		metric_add(shim->up, count);
+	batch_start(shim);
+}
+
+static void
+take_datagram(struct client_shim *shim, const uint8_t *datagram, size_t n)
+{
+	int r = leg_writer_add(&shim->writer, datagram, n);
+
+	if (r == -ENOSPC) {
+		batch_send(shim);
+		r = leg_writer_add(&shim->writer, datagram, n);
+	}
+	if (r < 0)
+		metric_add(shim->lost_up, 1);
+}
+
+/* What the kernel joined is taken apart again. */
+static void
+take_read(struct client_shim *shim, const struct msghdr *header, const uint8_t *bytes, size_t n)
+{
+	size_t segment = n;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL;
+	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)header, c))
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			int size;
+			memcpy(&size, CMSG_DATA(c), sizeof size);
+			if (size > 0)
+				segment = (size_t)size;
+		}
+	for (size_t at = 0; at < n; at += segment)
+		take_datagram(shim, bytes + at, n - at < segment ? n - at : segment);
+}
+
+static void
+on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	struct client_shim *shim = arg;
+	struct mmsghdr messages[READS];
+	struct iovec vectors[READS];
+	_Alignas(struct cmsghdr) uint8_t controls[READS][CONTROL_BYTES];
+
+	(void)loop;
+	(void)events;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < READS; i++) {
+			vectors[i] = (struct iovec){ shim->reads[i], READ_BYTES };
+			messages[i] =
+				(struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i],
+							       .msg_iovlen = 1,
+							       .msg_control = controls[i],
+							       .msg_controllen = CONTROL_BYTES } };
+		}
+		/* ECONNREFUSED: WireGuard is being restarted. */
+		int n = recvmmsg(fd, messages, READS, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++)
+			if (shim->leg != NULL)
+				take_read(shim, &messages[i].msg_hdr, shim->reads[i],
+					  messages[i].msg_len);
+		if (n < READS)
+			break;
+	}
+	if (shim->leg == NULL)
+		return;
+	batch_send(shim);
+	leg_client_flush(shim->leg);
+}
+
+static int
+open_socket(struct client_shim *shim)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof address;
+	const int one = 1, buffer_bytes = SOCKET_BUFFER_BYTES;
+
+	shim->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (shim->fd < 0 || bind(shim->fd, (struct sockaddr *)&address, n) < 0 ||
+	    getsockname(shim->fd, (struct sockaddr *)&address, &n) < 0 ||
+	    setsockopt(shim->fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0)
+		return -errno;
+	shim->port = ntohs(address.sin_port);
+	/* Better, not needed. */
+	setsockopt(shim->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
+	if (setsockopt(shim->fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof buffer_bytes) <
+	    0)
+		setsockopt(shim->fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+	if (setsockopt(shim->fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes) <
+	    0)
+		setsockopt(shim->fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+	return 0;
+}
+
+int
+client_shim_new(struct loop *loop, struct metrics *metrics, struct client_shim **ret)
+{
+	struct client_shim *shim = calloc(1, sizeof *shim);
+
+	if (shim == NULL)
+		return -ENOMEM;
+	int r = open_socket(shim);
+	if (r == 0)
+		r = loop_fd_add(loop, shim->fd, EPOLLIN, on_readable, shim, &shim->watch);
+	if (r < 0) {
+		client_shim_free(&shim);
+		return r;
+	}
+	batch_start(shim);
+	shim->up = metrics_counter(metrics, "shim_datagrams_total", "direction=\"up\"",
+				   "datagrams carried");
+	shim->down = metrics_counter(metrics, "shim_datagrams_total", "direction=\"down\"",
+				     "datagrams carried");
+	shim->lost_up = metrics_counter(metrics, "shim_lost_total", "direction=\"up\"",
+					"datagrams dropped: no leg, or too large");
+	shim->lost_down =
+		metrics_counter(metrics, "shim_lost_total", "direction=\"down\"",
+				"datagrams dropped: WireGuard took no more, or no message");
+	*ret = shim;
+	return 0;
+}
+
+void
+client_shim_free(struct client_shim **shim_pointer)
+{
+	struct client_shim *shim = *shim_pointer;
+
+	if (shim == NULL)
+		return;
+	*shim_pointer = NULL;
+	loop_fd_remove(&shim->watch);
+	if (shim->fd >= 0)
+		close(shim->fd);
+	free(shim);
+}
+
+uint16_t
+client_shim_port(const struct client_shim *shim)
+{
+	return shim->port;
+}
+
+int
+client_shim_join(struct client_shim *shim, uint16_t wireguard_port, struct leg_client *leg)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+					     .sin_port = htons(wireguard_port),
+					     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	if (connect(shim->fd, (const struct sockaddr *)&address, sizeof address) < 0)
+		return -errno;
+	shim->leg = leg;
+	return 0;
+}
+
+/* Datagrams of one message for one sendmmsg: runs of one size, the last of a run may be shorter. */
+struct runs {
+	struct mmsghdr messages[LEG_BATCH_MAX];
+	struct iovec vectors[LEG_BATCH_MAX];
+	_Alignas(struct cmsghdr) uint8_t controls[LEG_BATCH_MAX][CMSG_SPACE(sizeof(uint16_t))];
+	size_t run_n, vector_n, run_bytes, segment;
+	bool is_closed; /* its last datagram was shorter */
+};
+
+static void
+run_finish(struct runs *runs)
+{
+	struct msghdr *header = &runs->messages[runs->run_n - 1].msg_hdr;
+	uint16_t segment = (uint16_t)runs->segment;
+
+	if (header->msg_iovlen < 2)
+		return;
+	header->msg_control = runs->controls[runs->run_n - 1];
+	header->msg_controllen = sizeof runs->controls[0];
+	struct cmsghdr *c = CMSG_FIRSTHDR(header);
+	c->cmsg_level = IPPROTO_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof segment);
+	memcpy(CMSG_DATA(c), &segment, sizeof segment);
+}
+
+static void
+run_add(struct runs *runs, const uint8_t *datagram, size_t n)
+{
+	struct iovec *vector = &runs->vectors[runs->vector_n++];
+	struct msghdr *header = runs->run_n > 0 ? &runs->messages[runs->run_n - 1].msg_hdr : NULL;
+
+	*vector = (struct iovec){ (void *)(uintptr_t)datagram, n };
+	if (header != NULL && !runs->is_closed && n <= runs->segment &&
+	    header->msg_iovlen < SEGMENTS_MAX && runs->run_bytes + n <= RUN_MAX_BYTES) {
+		header->msg_iovlen++;
+		runs->run_bytes += n;
+		runs->is_closed = n < runs->segment;
+		return;
+	}
+	if (header != NULL)
+		run_finish(runs);
+	runs->messages[runs->run_n++] =
+		(struct mmsghdr){ .msg_hdr = { .msg_iov = vector, .msg_iovlen = 1 } };
+	runs->segment = n;
+	runs->run_bytes = n;
+	runs->is_closed = false;
+}
+
+/* Returns how many datagrams went. */
+static size_t
+runs_send(int fd, struct runs *runs)
+{
+	size_t sent = 0;
+
+	if (runs->run_n == 0)
+		return 0;
+	run_finish(runs);
+	for (size_t at = 0; at < runs->run_n;) {
+		int n = sendmmsg(fd, runs->messages + at, (unsigned)(runs->run_n - at),
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n <= 0 && errno == ECONNREFUSED) /* an earlier one's; now it is told */
+			n = sendmmsg(fd, runs->messages + at, (unsigned)(runs->run_n - at),
+				     MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n <= 0)
+			break;
+		for (int i = 0; i < n; i++)
+			sent += runs->messages[at + (size_t)i].msg_hdr.msg_iovlen;
+		at += (size_t)n;
+	}
+	return sent;
+}
+
+int
+client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n)
+{
+	struct leg_reader reader;
+	struct runs runs;
+	const uint8_t *datagram;
+	size_t datagram_n;
+	int r = leg_reader_init(&reader, false, message, n);
+
+	if (r < 0)
+		return r;
+	runs.run_n = 0;
+	runs.vector_n = 0;
+	while ((r = leg_reader_next(&reader, &datagram, &datagram_n)) == 1)
+		run_add(&runs, datagram, datagram_n);
+	size_t sent = runs_send(shim->fd, &runs);
+	metric_add(shim->down, sent);
+	metric_add(shim->lost_down, runs.vector_n - sent);
+	return r;
+}

@@ -1,0 +1,28 @@
+/*
+ * client_shim: carries WireGuard's datagrams between its UDP port on this machine and the leg. One
+ * socket on 127.0.0.1, bound to the device lo and connected to WireGuard's port, so that nobody
+ * else is heard. Owns neither loop nor leg.
+ */
+#pragma once
+
+#include "leg/leg_client.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct client_shim;
+
+int client_shim_new(struct loop *loop, struct metrics *metrics, struct client_shim **ret);
+void client_shim_free(struct client_shim **shim);
+
+/* Where WireGuard's peer has its endpoint: a port of 127.0.0.1. */
+uint16_t client_shim_port(const struct client_shim *shim);
+
+/* From now on WireGuard listens at this port of 127.0.0.1, and its datagrams go to leg. */
+int client_shim_join(struct client_shim *shim, uint16_t wireguard_port, struct leg_client *leg);
+
+/* A data message from the leg: its datagrams go to WireGuard. -EBADMSG: it was none; what came
+ * before the fault has been delivered. */
+int client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n);
