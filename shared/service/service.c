@@ -47,6 +47,26 @@ static const struct service_admin_route routes[] = {
 	{ 0 },
 };
 
+/* A mailbox of ours that others look for under another key than it answers with is deaf. */
+static int
+check_own_keys(struct service *service)
+{
+	const struct bus_security *security = service_bus_security(service->bus);
+
+	for (size_t i = 0; i < service->n && security != NULL; i++) {
+		const char *name = service->program->actors[i]->name;
+		const char *key = service_bus_server_key(service->bus, name);
+
+		if (key == NULL || strcmp(key, security->public_key) == 0)
+			continue;
+		snprintf(service->error, ERROR_BYTES,
+			 "[bus] %s_key is not the public key of curve_secret (that is %s)", name,
+			 security->public_key);
+		return EX_CONFIG;
+	}
+	return EX_OK;
+}
+
 static int
 load_config(struct service *service)
 {
@@ -57,6 +77,8 @@ load_config(struct service *service)
 	if (result == EX_OK)
 		result = service_bus_new(service->config, service->product, program->inproc_default,
 					 &service->bus, service->error, ERROR_BYTES);
+	if (result == EX_OK)
+		result = check_own_keys(service);
 	for (size_t i = 0; i < service->n && result == EX_OK; i++)
 		if (program->actors[i]->check != NULL)
 			result = program->actors[i]->check(service->config, service->error,

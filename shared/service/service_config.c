@@ -16,14 +16,15 @@ static const char *const off[] = { "off", NULL };
 		.section = section_, .name = name_, .type = type_, .default_value = default_, \
 		.help = help_                                                                 \
 	}
-#define FOLDERS(product)                                                                         \
-	KEY("service", "state", CONFIG_PATH, "/var/lib/" product,                                \
-	    "what must survive a restart; a folder for each service is made in it"),             \
-		KEY("service", "run", CONFIG_PATH, "/run/" product, "sockets of the bus; 0700"), \
-	{                                                                                        \
-		.section = "service", .name = "drain", .type = CONFIG_DURATION,                  \
-		.default_value = "30s", .max = 600 * 1000,                                       \
-		.help = "at most this long to finish what is under way on SIGTERM"               \
+#define STATE(product)                                            \
+	KEY("service", "state", CONFIG_PATH, "/var/lib/" product, \
+	    "what must survive a restart; a folder for each service is made in it")
+#define RUN(product) KEY("service", "run", CONFIG_PATH, "/run/" product, "sockets of the bus; 0700")
+#define DRAIN                                                                      \
+	{                                                                          \
+		.section = "service", .name = "drain", .type = CONFIG_DURATION,    \
+		.default_value = "30s", .max = 600 * 1000,                         \
+		.help = "at most this long to finish what is under way on SIGTERM" \
 	}
 #define LEVEL                                                                                    \
 	{                                                                                        \
@@ -36,20 +37,23 @@ static const char *const off[] = { "off", NULL };
 		.default_value = default_, .choices = off,                   \
 		.help = "/health/live, /health/ready and /metrics of " name_ \
 	}
-#define BUS(name_)                                                              \
-	KEY("bus", name_, CONFIG_ENDPOINT, "",                                  \
-	    "mailbox of " name_                                                 \
-	    "; empty: inproc in one process, else a socket in the run folder"), \
-		KEY("bus", name_ "_key", CONFIG_STRING, "",                     \
-		    "CURVE public key of " name_ " (Z85), when its mailbox is tcp")
-#define CURVE                                                                     \
-	KEY("bus", "curve_secret", CONFIG_PATH, "",                               \
-	    "file with our CURVE secret key (Z85), 0600; tcp mailboxes need it"), \
-		KEY("bus", "curve_allow", CONFIG_PATH, "",                        \
-		    "file of `name z85key` lines: who may connect to our tcp mailboxes")
+#define MAILBOX(name_)                         \
+	KEY("bus", name_, CONFIG_ENDPOINT, "", \
+	    "mailbox of " name_ "; empty: inproc in one process, else a socket in the run folder")
+#define MAILBOX_KEY(name_)                          \
+	KEY("bus", name_ "_key", CONFIG_STRING, "", \
+	    "CURVE public key of " name_ " (Z85), when its mailbox is tcp")
+#define CURVE_SECRET                                \
+	KEY("bus", "curve_secret", CONFIG_PATH, "", \
+	    "file with our CURVE secret key (Z85), 0600; tcp mailboxes need it")
+#define CURVE_ALLOW                                \
+	KEY("bus", "curve_allow", CONFIG_PATH, "", \
+	    "file of `name z85key` lines: who may connect to our tcp mailboxes")
 
 static const struct config_key boson_keys[] = {
-	FOLDERS("boson"),
+	STATE("boson"),
+	RUN("boson"),
+	DRAIN,
 	LEVEL,
 	ADMIN("bosond", "127.0.0.1:9900"),
 	ADMIN("gateway", "127.0.0.1:9901"),
@@ -58,24 +62,36 @@ static const struct config_key boson_keys[] = {
 	ADMIN("relay", "127.0.0.1:9904"),
 	ADMIN("metrics", "127.0.0.1:9905"),
 	ADMIN("turn", "127.0.0.1:9906"),
-	BUS("gateway"),
-	BUS("discovery"),
-	BUS("routing"),
-	BUS("relay"),
-	BUS("metrics"),
-	BUS("turn"),
-	CURVE,
+	MAILBOX("gateway"),
+	MAILBOX_KEY("gateway"),
+	MAILBOX("discovery"),
+	MAILBOX_KEY("discovery"),
+	MAILBOX("routing"),
+	MAILBOX_KEY("routing"),
+	MAILBOX("relay"),
+	MAILBOX_KEY("relay"),
+	MAILBOX("metrics"),
+	MAILBOX_KEY("metrics"),
+	MAILBOX("turn"),
+	MAILBOX_KEY("turn"),
+	CURVE_SECRET,
+	CURVE_ALLOW,
 	{ 0 },
 };
 
 static const struct config_key higgs_keys[] = {
-	FOLDERS("higgs"),
+	STATE("higgs"),
+	RUN("higgs"),
+	DRAIN,
 	LEVEL,
 	ADMIN("agent", "127.0.0.1:9907"),
 	ADMIN("forwarder", "127.0.0.1:9908"),
-	BUS("agent"),
-	BUS("forwarder"),
-	CURVE,
+	MAILBOX("agent"),
+	MAILBOX_KEY("agent"),
+	MAILBOX("forwarder"),
+	MAILBOX_KEY("forwarder"),
+	CURVE_SECRET,
+	CURVE_ALLOW,
 	{ 0 },
 };
 

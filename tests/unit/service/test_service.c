@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -276,6 +277,27 @@ test_health_and_metrics_are_served(void **state)
 }
 
 static void
+test_C53_descriptor_limit_is_raised_as_far_as_it_goes(void **state)
+{
+	struct rlimit limit, low;
+	char text[64];
+	uint16_t port;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	start(SPECIMEN, "");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	port = await_port();
+	snprintf(text, sizeof(text), "process_max_fds %llu\n", (unsigned long long)limit.rlim_max);
+	assert_answer(http_request(port, "GET", "/metrics"), "HTTP/1.1 200", text);
+	child_signal(&child, SIGTERM);
+	assert_int_equal(child_wait(&child), EX_OK);
+}
+
+static void
 test_ready_says_why_not_and_then_is(void **state)
 {
 	char path[96], more[160];
@@ -339,6 +361,7 @@ main(void)
 		TEST(test_start_after_kill_9_works),
 		TEST(test_admin_port_in_use_is_71_with_the_address),
 		TEST(test_health_and_metrics_are_served),
+		TEST(test_C53_descriptor_limit_is_raised_as_far_as_it_goes),
 		TEST(test_ready_says_why_not_and_then_is),
 		TEST(test_draining_is_alive_but_not_ready),
 	};

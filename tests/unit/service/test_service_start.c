@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include <cmocka.h>
 
@@ -224,6 +225,33 @@ test_tcp_mailbox_without_a_key_is_refused(void **state)
 }
 
 static void
+test_C43_public_key_of_another_secret_is_refused(void **state)
+{
+	char public_key[41], secret_key[41], other[41], more[512], path[96];
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(zmq_curve_keypair(other, secret_key), 0);
+	assert_int_equal(zmq_curve_keypair(public_key, secret_key), 0);
+	snprintf(path, sizeof(path), "%s/bus.secret", folder);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_int_equal(fchmod(fileno(file), 0600), 0);
+	fprintf(file, "%s\n", secret_key);
+	assert_int_equal(fclose(file), 0);
+	snprintf(more, sizeof(more),
+		 "[bus]\nrelay = tcp://127.0.0.1:7000\ncurve_secret = %s\nrelay_key = %s\n", path,
+		 other);
+	write_config(more);
+	assert_int_equal(run("-n", "-c", config_path), EX_CONFIG);
+	assert_one_line_of_error("relay_key is not the public key of curve_secret");
+	assert_said(CHILD_STDERR, public_key);
+	memcpy(strstr(more, other), public_key, 40);
+	write_config(more);
+	assert_int_equal(run("-n", "-c", config_path), EX_OK);
+}
+
+static void
 test_C45_state_that_cannot_be_made_is_73(void **state)
 {
 	char text[160];
@@ -323,6 +351,7 @@ main(void)
 		TEST(test_C01_missing_configuration_is_named),
 		TEST(test_C65_configuration_of_the_other_product_is_refused),
 		TEST(test_tcp_mailbox_without_a_key_is_refused),
+		TEST(test_C43_public_key_of_another_secret_is_refused),
 		TEST(test_C45_state_that_cannot_be_made_is_73),
 		TEST(test_folders_have_the_right_modes_whatever_the_umask),
 		TEST(test_state_of_an_actor_that_others_may_read_is_closed_to_them),
