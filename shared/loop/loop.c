@@ -104,13 +104,15 @@ loop_run(struct loop *loop)
 {
 	int r = 0;
 
-	while (r == 0 && !atomic_exchange(&loop->stopping, false)) {
+	atomic_store(&loop->thread, pthread_self());
+	while (r == 0 && !atomic_load(&loop->stopping)) {
 		r = take_descriptors(loop);
 		loop_timers_run(loop);
 		loop_zsocks_run(loop);
 		run_deferred(loop);
 		bury_the_dead(loop);
 	}
+	atomic_store(&loop->stopping, false);
 	return r;
 }
 

@@ -67,7 +67,8 @@ struct loop {
 	int epoll_fd;
 	int wake_fd; /* eventfd: something was posted, or stop */
 	_Atomic(bool) stopping;
-	int64_t now_ms; /* as of this turn */
+	_Atomic(pthread_t) thread; /* that runs the loop; 0 before */
+	int64_t now_ms;		   /* as of this turn */
 
 	struct loop_fd *fds, *dead_fds;
 	struct loop_fd *wake_watch;

@@ -1,6 +1,6 @@
 /*
- * loop_post: calls from other threads, through a bounded list and an eventfd; and loop_stop, which
- * uses the same eventfd.
+ * loop_post: calls from other threads, through a bounded list and an eventfd; and loop_stop, by the
+ * same eventfd.
  */
 #include "loop/loop_inside.h"
 
@@ -32,12 +32,15 @@ loop_calls_run(struct loop *loop, struct loop_calls *now)
 	now->n = 0;
 }
 
+/* Added to the eventfd's count: how often something was posted, and in the upper half that it is
+ * time to stop. */
+static const uint64_t WAKE = 1, STOP = (uint64_t)1 << 32;
+
 /* Cannot fail but by a full counter, and then the loop is awake anyway. Signal-safe. */
 static void
-wake(struct loop *loop)
+wake(struct loop *loop, uint64_t what)
 {
-	uint64_t one = 1;
-	ssize_t written = write(loop->wake_fd, &one, sizeof(one));
+	ssize_t written = write(loop->wake_fd, &what, sizeof(what));
 
 	(void)written;
 }
@@ -53,28 +56,36 @@ loop_post(struct loop *loop, loop_fn fn, void *arg)
 		r = loop_calls_add(&loop->posted, fn, arg);
 	/* Inside the lock: afterwards the loop may already be gone. */
 	if (r == 0 && before == 0)
-		wake(loop);
+		wake(loop, WAKE);
 	pthread_mutex_unlock(&loop->post_mutex);
 	return r;
 }
 
+/* From another thread the write must be the last touch: the loop's own thread may free it as soon
+ * as it reads this. */
 void
 loop_stop(struct loop *loop)
 {
 	int saved_errno = errno;
 
-	atomic_store(&loop->stopping, true);
-	wake(loop);
+	if (pthread_equal(atomic_load(&loop->thread), pthread_self())) {
+		atomic_store(&loop->stopping, true);
+		wake(loop, WAKE); /* a signal may have come just before we sleep */
+	} else {
+		wake(loop, STOP);
+	}
 	errno = saved_errno;
 }
 
 static void
 on_wake(struct loop *loop, int fd, uint32_t events, void *arg)
 {
-	uint64_t count;
+	uint64_t count = 0;
 	ssize_t got = read(fd, &count, sizeof(count));
 
 	(void)got, (void)events, (void)arg;
+	if (count >= STOP)
+		atomic_store(&loop->stopping, true);
 	pthread_mutex_lock(&loop->post_mutex);
 	struct loop_calls batch = loop->posted;
 	loop->posted = loop->posted_now;

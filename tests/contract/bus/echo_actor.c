@@ -161,6 +161,7 @@ echo_start(struct echo *echo, struct fixture *fixture)
 	echo->fixture = fixture;
 	echo->service = service;
 	atomic_store(&echo->kept_count, 0);
+	sem_init(&echo->unblock, 0, 0);
 	echo->actor.start = bind_all;
 	echo->actor.security = &fixture->server_security;
 	echo->actor.arg = echo;
@@ -170,6 +171,7 @@ echo_start(struct echo *echo, struct fixture *fixture)
 void
 echo_stop(struct echo *echo)
 {
+	echo_unblock(echo); /* a test may have failed meanwhile */
 	fixture_actor_stop(&echo->actor);
 }
 
@@ -195,24 +197,28 @@ echo_release(struct echo *echo)
 static void
 block(struct loop *loop, void *arg)
 {
-	sem_t *semaphore = arg;
+	struct echo *echo = arg;
 
 	(void)loop;
-	while (sem_wait(semaphore) != 0)
+	sem_post(&echo->is_blocked);
+	while (sem_wait(&echo->unblock) != 0)
 		continue;
-	sem_destroy(semaphore);
-	free(semaphore);
 }
 
-sem_t *
+void
 echo_block(struct echo *echo)
 {
-	sem_t *semaphore = malloc(sizeof(*semaphore));
+	sem_init(&echo->is_blocked, 0, 0);
+	sem_init(&echo->unblock, 0, 0);
+	assert_int_equal(loop_post(echo->actor.loop, block, echo), 0);
+	while (sem_wait(&echo->is_blocked) != 0)
+		continue;
+}
 
-	assert_non_null(semaphore);
-	sem_init(semaphore, 0, 0);
-	assert_int_equal(loop_post(echo->actor.loop, block, semaphore), 0);
-	return semaphore;
+void
+echo_unblock(struct echo *echo)
+{
+	sem_post(&echo->unblock);
 }
 
 /* ---- the client ---- */

@@ -19,6 +19,7 @@ struct echo {
 
 	_Atomic(unsigned) said, kept_count, published, begins, commits, largest_batch;
 	unsigned batch_now;
+	sem_t is_blocked, unblock;
 	struct {
 		Boson__Test__Words_Closure closure;
 		void *call;
@@ -32,8 +33,9 @@ void echo_stop(struct echo *echo);
 /* Answers all that Keep has kept. */
 void echo_release(struct echo *echo);
 
-/* Blocks the actor's thread until the returned semaphore is posted; then it is gone. */
-sem_t *echo_block(struct echo *echo);
+/* Returns when the actor's thread stands still; it goes on with echo_unblock. */
+void echo_block(struct echo *echo);
+void echo_unblock(struct echo *echo);
 
 /* A call and how it ended. */
 struct asked {

@@ -81,14 +81,13 @@ static void
 test_reply_to_a_call_that_is_over_is_dropped_and_counted(void **state)
 {
 	struct asked asked, said;
-	sem_t *blocked;
 
 	ask_and_wait(&said, *state, peer, boson__test__echo__say, "x");
-	blocked = echo_block(&echo);
+	echo_block(&echo);
 	bus_peer_next(peer, 50, NULL);
 	ask_and_wait(&asked, *state, peer, boson__test__echo__say, "x");
 	assert_failed(&asked, BUS_DEADLINE, "deadline");
-	sem_post(blocked);
+	echo_unblock(&echo);
 	while (!late_reply_was_counted(*state))
 		ask_and_wait(&said, *state, peer, boson__test__echo__say, "x");
 	assert_int_equal(asked.times, 1);
@@ -105,11 +104,11 @@ test_request_that_expired_in_the_queue_is_not_run(void **state)
 	if (f->transport == FIXTURE_TCP)
 		return;
 	ask_and_wait(&said, *state, peer, boson__test__echo__say, "x");
-	sem_t *blocked = echo_block(&echo);
+	echo_block(&echo);
 	bus_peer_next(peer, 30, NULL);
 	ask_and_wait(&asked, *state, peer, boson__test__echo__say, "x");
 	assert_failed(&asked, BUS_DEADLINE, "deadline");
-	sem_post(blocked);
+	echo_unblock(&echo);
 	ask_and_wait(&said, *state, peer, boson__test__echo__say, "x");
 	assert_true(said.answered);
 	assert_int_equal(atomic_load(&echo.said), 2);
@@ -333,14 +332,14 @@ test_calls_beyond_the_high_water_mark_fail_and_are_not_queued(void **state)
 
 	assert_non_null(asked);
 	ask_until_answered(*state, peer);
-	sem_t *blocked = echo_block(&echo);
+	echo_block(&echo);
 	for (int i = 0; i < CALLS; i++) {
 		bus_peer_next(peer, 30000, NULL);
 		ask(&asked[i], *state, peer, boson__test__echo__say,
 		    "a word of some length, so that the sockets' own buffers fill up as well: "
 		    "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789");
 	}
-	sem_post(blocked);
+	echo_unblock(&echo);
 	for (int i = 0; i < CALLS; i++) {
 		wait_end(&asked[i]);
 		full += !asked[i].answered && strcmp(asked[i].result.code, "peer_full") == 0;
