@@ -102,7 +102,6 @@ heard(struct routing_link *link)
 	table_relay_set_alive(&link->routing->table, link->relay, true);
 }
 
-
 static void
 on_legs(const Boson__Relay__ListLegsReply *reply, void *arg)
 {
