@@ -21,7 +21,7 @@ struct flow {
 	uint32_t id;
 	struct flow_tuple reply;
 	struct flow_seen seen;
-	struct flow_session *session; /* NULL: a mark only */
+	struct flow_session *session;
 	struct flow *previous, *next; /* of the session */
 	uint64_t epoch;		      /* the dump that showed it last, or that it was made in */
 	uint64_t ended_in;	      /* the dump number at its end; 0: live */
@@ -133,15 +133,13 @@ flow_table_session_add(struct flow_table *table, const char *session_id,
 static void
 flow_free(struct flow_table *table, struct flow *flow)
 {
-	if (flow->session) {
-		if (flow->next)
-			flow->next->previous = flow->previous;
-		if (flow->previous)
-			flow->previous->next = flow->next;
-		else
-			flow->session->flows = flow->next;
-		idtable_remove(&table->replies, flow);
-	}
+	if (flow->next)
+		flow->next->previous = flow->previous;
+	if (flow->previous)
+		flow->previous->next = flow->next;
+	else
+		flow->session->flows = flow->next;
+	idtable_remove(&table->replies, flow);
 	idtable_remove(&table->flows, flow);
 	free(flow);
 }
@@ -164,13 +162,10 @@ void
 flow_table_free(struct flow_table **table)
 {
 	struct flow_session *session;
-	struct flow *flow;
 	if (!*table)
 		return;
 	while ((session = idtable_next(&(*table)->sessions, NULL)))
 		flow_table_session_remove(*table, session->id);
-	while ((flow = idtable_next(&(*table)->flows, NULL)))
-		flow_free(*table, flow);
 	idtable_fini(&(*table)->flows);
 	idtable_fini(&(*table)->replies);
 	idtable_fini(&(*table)->sessions);
@@ -211,12 +206,23 @@ flow_count(struct flow_table *table, struct flow *flow, const struct flow_seen *
 	}
 }
 
+static void
+flow_mark_ended(struct flow_table *table, struct flow *flow)
+{
+	flow->ended_in = table->epoch;
+	flow->session->usage.live--;
+}
+
 static struct flow *
 flow_new(struct flow_table *table, const struct flow_seen *seen, struct flow_session *session)
 {
-	struct flow *flow;
-	if (table->flows.count >= FLOWS_MAX || idtable_find(&table->replies, &seen->reply) ||
-	    !(flow = calloc(1, sizeof *flow)))
+	/* The kernel has one entry for a tuple: another that we have is over, heard of or not. */
+	struct flow *flow = idtable_find(&table->replies, &seen->reply);
+	if (flow && !flow->ended_in)
+		flow_mark_ended(table, flow);
+	if (flow)
+		flow_free(table, flow);
+	if (table->flows.count >= FLOWS_MAX || !(flow = calloc(1, sizeof *flow)))
 		return NULL;
 	flow->id = seen->id;
 	flow->reply = seen->reply;
@@ -267,13 +273,6 @@ flow_table_see(struct flow_table *table, const struct flow_seen *seen, bool from
 	flow->epoch = table->epoch;
 	flow->missed = 0;
 	flow_count(table, flow, seen);
-}
-
-static void
-flow_mark_ended(struct flow_table *table, struct flow *flow)
-{
-	flow->ended_in = table->epoch;
-	flow->session->usage.live--;
 }
 
 void

@@ -137,6 +137,8 @@ forwarder_sessions_has_address(const struct forwarder_sessions *sessions,
 {
 	const struct session *session = NULL;
 	struct in6_addr address4, address6;
+	if (IN6_IS_ADDR_UNSPECIFIED(address))
+		return false;
 	while ((session = forwarder_sessions_next(sessions, session))) {
 		session_mapped_addresses(session, &address4, &address6);
 		if (IN6_ARE_ADDR_EQUAL(address, &address4) ||
