@@ -460,7 +460,7 @@ test_pins_that_are_none_are_refused(void **state)
 {
 	static const char *const bad_hosts[] = { "", "a:b", "-a", "*", "+a", "a,b", "a b" };
 	struct scene *s = *state;
-	char host[16];
+	char host[32];
 
 	for (size_t i = 0; i < sizeof(bad_hosts) / sizeof(bad_hosts[0]); i++)
 		assert_int_equal(http_client_pin(s->client, bad_hosts[i], 443, "127.0.0.1"),
