@@ -10,15 +10,17 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ANNOUNCE_EVERY_MS = 5000, ANNOUNCE_TIMEOUT_MS = 3000 };
+enum { ANNOUNCE_EVERY_MS = 5000, ANNOUNCE_AGAIN_MS = 500, ANNOUNCE_TIMEOUT_MS = 3000 };
 
 static void
 on_announced(const Boson__Common__Empty *reply, void *arg)
 {
 	struct relay_control *control = arg;
 
-	if (reply == NULL)
-		log_debug("announce_failed", "code=%s", bus_peer_result(control->discovery)->code);
+	if (reply != NULL)
+		return;
+	log_debug("announce_failed", "code=%s", bus_peer_result(control->discovery)->code);
+	control->announce_at_ms = 0; /* soon again: it may just be starting */
 }
 
 void
@@ -55,8 +57,12 @@ relay_announce_now(struct relay_control *control)
 static void
 on_timer(struct loop *loop, void *arg)
 {
-	(void)loop;
-	relay_announce_now(arg);
+	struct relay_control *control = arg;
+
+	if (loop_now_ms(loop) < control->announce_at_ms)
+		return;
+	control->announce_at_ms = loop_now_ms(loop) + ANNOUNCE_EVERY_MS;
+	relay_announce_now(control);
 }
 
 static void
@@ -102,7 +108,7 @@ relay_announce_start(struct relay_control *control)
 				  &boson__discovery__node_changed__descriptor, on_node_changed,
 				  control, &control->node_changes);
 	if (r == 0)
-		r = loop_timer_start(context->loop, 0, ANNOUNCE_EVERY_MS, on_timer, control,
+		r = loop_timer_start(context->loop, 0, ANNOUNCE_AGAIN_MS, on_timer, control,
 				     &control->announce_timer);
 	if (r < 0)
 		log_error("announce_start", "reason=\"%s\"", strerror(-r));

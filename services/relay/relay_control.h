@@ -39,6 +39,7 @@ struct relay_control {
 	struct bus_publisher *publisher;
 	struct bus_peer *discovery;
 	struct bus_subscription *node_changes;
+	int64_t announce_at_ms;
 	struct loop_timer *announce_timer, *second_timer, *opens_timer;
 
 	struct idtable attached;   /* relay_attached by node */

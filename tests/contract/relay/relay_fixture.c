@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,7 @@ relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *set
 	char seed[128], public_half[128];
 
 	memset(fixture, 0, sizeof(*fixture));
+	signal(SIGPIPE, SIG_IGN); /* as service_main does */
 	log_init("test", LOG_LEVEL_ERROR);
 	strcpy(fixture->folder, "/tmp/boson-relay-XXXXXX");
 	assert_non_null(mkdtemp(fixture->folder));
