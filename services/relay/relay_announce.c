@@ -17,8 +17,8 @@ on_announced(const Boson__Common__Empty *reply, void *arg)
 {
 	struct relay_control *control = arg;
 
-	if (reply != NULL)
-		return;
+	if (reply != NULL || control->discovery == NULL)
+		return; /* heard, or we are stopping */
 	log_debug("announce_failed", "code=%s", bus_peer_result(control->discovery)->code);
 	control->announce_at_ms = 0; /* soon again: it may just be starting */
 }

@@ -6,30 +6,25 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#define COUNTER(name, labels, help)       \
+	{                                 \
+		name, labels, help, false \
+	}
+#define GAUGE(name, labels, help)        \
+	{                                \
+		name, labels, help, true \
+	}
+#define DATAGRAMS(type) \
+	COUNTER("datagrams_total", "type=\"" type "\"", "Datagrams taken, by WireGuard type")
+#define BYTES(to)      COUNTER("bytes_total", "to=\"" to "\"", "Bytes of datagrams taken")
+#define MESSAGES(to)   COUNTER("messages_total", "to=\"" to "\"", "Data messages taken")
+#define DROP(reason)   COUNTER("drops_total", "reason=\"" reason "\"", "Datagrams dropped")
+#define CLOSED(reason) COUNTER("legs_closed_total", "reason=\"" reason "\"", "Legs closed")
+
 static const struct counter_name {
 	const char *name, *labels, *help;
 	bool is_gauge;
 } names[RELAY_COUNTER_COUNT] = {
-#define DATAGRAMS(type)                                                                      \
-	{                                                                                    \
-		"datagrams_total", "type=\"" type "\"", "Datagrams taken, by WireGuard type" \
-	}
-#define BYTES(to)                                                          \
-	{                                                                  \
-		"bytes_total", "to=\"" to "\"", "Bytes of datagrams taken" \
-	}
-#define MESSAGES(to)                                                     \
-	{                                                                \
-		"messages_total", "to=\"" to "\"", "Data messages taken" \
-	}
-#define DROP(reason)                                                        \
-	{                                                                   \
-		"drops_total", "reason=\"" reason "\"", "Datagrams dropped" \
-	}
-#define CLOSED(reason)                                                                \
-	{                                                                             \
-		"legs_closed_total", "reason=\"" reason "\"", "Legs closed by reason" \
-	}
 	[RELAY_DATAGRAMS_INITIATION] = DATAGRAMS("initiation"),
 	[RELAY_DATAGRAMS_RESPONSE] = DATAGRAMS("response"),
 	[RELAY_DATAGRAMS_COOKIE] = DATAGRAMS("cookie"),
@@ -49,26 +44,27 @@ static const struct counter_name {
 	[RELAY_DROP_LEG_GONE] = DROP("leg_gone"),
 	[RELAY_DROP_MEMORY] = DROP("memory"),
 	[RELAY_DROP_RATE] = DROP("rate"),
-	[RELAY_BAD_MESSAGES] = { "bad_messages_total", NULL, "Messages that cost their leg" },
-	[RELAY_CONTROL_IN] = { "control_total", "way=\"in\"", "Control messages on legs" },
-	[RELAY_CONTROL_OUT] = { "control_total", "way=\"out\"", "Control messages on legs" },
-	[RELAY_ACCEPTED] = { "accepted_total", NULL, "Connections accepted" },
-	[RELAY_ACCEPT_LIMITED] = { "accept_limited_total", NULL,
-				   "Connections turned away by a limit" },
-	[RELAY_REFUSED] = { "upgrades_refused_total", NULL, "Upgrades answered with a status" },
-	[RELAY_EXPIRED] = { "upgrades_expired_total", NULL, "Upgrades not made in time" },
-	[RELAY_ATTACHED] = { "legs_attached_total", NULL, "Legs admitted" },
+	[RELAY_BAD_MESSAGES] = COUNTER("bad_messages_total", NULL, "Messages that cost their leg"),
+	[RELAY_CONTROL_IN] = COUNTER("control_total", "way=\"in\"", "Control messages on legs"),
+	[RELAY_CONTROL_OUT] = COUNTER("control_total", "way=\"out\"", "Control messages on legs"),
+	[RELAY_ACCEPTED] = COUNTER("accepted_total", NULL, "Connections accepted"),
+	[RELAY_ACCEPT_LIMITED] =
+		COUNTER("accept_limited_total", NULL, "Connections turned away by a limit"),
+	[RELAY_REFUSED] =
+		COUNTER("upgrades_refused_total", NULL, "Upgrades answered with a status"),
+	[RELAY_EXPIRED] = COUNTER("upgrades_expired_total", NULL, "Upgrades not made in time"),
+	[RELAY_ATTACHED] = COUNTER("legs_attached_total", NULL, "Legs admitted"),
 	[RELAY_REPLACED] = CLOSED("replaced"),
 	[RELAY_CLOSED_STALLED] = CLOSED("stalled"),
 	[RELAY_CLOSED_SILENT] = CLOSED("silent"),
 	[RELAY_CLOSED_PROTOCOL] = CLOSED("protocol"),
 	[RELAY_CLOSED_PEER] = CLOSED("peer"),
-	[RELAY_MOVED] = { "moved_total", NULL, "Connections handed to another shard" },
-	[RELAY_REPORTS_LOST] = { "reports_lost_total", NULL,
-				 "Reports that did not fit the control actor's queue" },
-	[RELAY_LEGS_NODE] = { "legs", "role=\"node\"", "Legs attached", true },
-	[RELAY_LEGS_CLIENT] = { "legs", "role=\"client\"", "Legs attached", true },
-	[RELAY_QUEUED_BYTES] = { "queued_bytes", NULL, "Bytes waiting for slow legs", true },
+	[RELAY_MOVED] = COUNTER("moved_total", NULL, "Connections handed to another shard"),
+	[RELAY_REPORTS_LOST] = COUNTER("reports_lost_total", NULL,
+				       "Reports that did not fit the control actor's queue"),
+	[RELAY_LEGS_NODE] = GAUGE("legs", "role=\"node\"", "Legs attached"),
+	[RELAY_LEGS_CLIENT] = GAUGE("legs", "role=\"client\"", "Legs attached"),
+	[RELAY_QUEUED_BYTES] = GAUGE("queued_bytes", NULL, "Bytes waiting for slow legs"),
 };
 
 void

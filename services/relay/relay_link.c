@@ -165,7 +165,7 @@ relay_link_on_message(struct relay_shard *shard, struct relay_leg *leg, const ui
 	    0)
 		return refuse(shard, leg, "control message is malformed");
 	Boson__Link__Control *control = (Boson__Link__Control *)unpacked;
-	switch (control->body_case) {
+	switch ((int)control->body_case) { /* protobuf-c adds a value that is none */
 	case BOSON__LINK__CONTROL__BODY_SESSION_OPENED:
 		pass_on(shard, leg, RELAY_OPEN_ANSWERED, &control);
 		break;

@@ -200,7 +200,7 @@ obey(struct relay_shard *shard, struct relay_message *command)
 	case RELAY_SESSION_CARRIED:
 	case RELAY_FLOWS_REPORTED:
 	case RELAY_DRAINED:
-		assert(!"a report is no command");
+		assert(false); /* a report is no command */
 	}
 }
 

@@ -111,7 +111,7 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 	if (reply == NULL)
 		return note_failure(call);
 	call->is_done = call->is_ok = true;
-	call->result = reply->opened->result;
+	call->result = (int)reply->opened->result;
 	if (reply->opened->address4 != NULL)
 		snprintf(call->address4, sizeof(call->address4), "%s", reply->opened->address4);
 }
