@@ -172,10 +172,10 @@ struct bus_peer {
 	void *handle;
 	struct loop_zsock *watch;
 	struct bus_monitor monitor;
-	int64_t told_ms; /* the monitor last said something, or we connected anew */
-	bool heard;	 /* a reply came on this inproc connection */
-	bool closing;	 /* no socket any more; freed when nothing is pending */
-	unsigned busy;	 /* closures of ours that we stand in */
+	struct loop_timer *again_timer; /* while down */
+	bool heard;			/* a reply came on this inproc connection */
+	bool closing;			/* no socket any more; freed when nothing is pending */
+	unsigned busy;			/* closures of ours that we stand in */
 	struct bus_tally tally;
 	struct bus_result result; /* for bus_peer_result */
 	uint32_t next_timeout_ms;
@@ -217,7 +217,7 @@ struct bus_pending {
 
 /* Tells the peer what the monitor saw. Closures may run, and free it. */
 void bus_peer_is_up(struct bus_peer *peer);
-void bus_peer_is_down(struct bus_peer *peer);
+void bus_peer_is_down(struct bus_peer *peer, bool refused);
 
 int bus_monitor_start(struct bus_peer *peer);
 void bus_monitor_stop(struct bus_peer *peer);

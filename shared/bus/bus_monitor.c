@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-			  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-			  ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED;
+static const int REFUSED = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+			   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+static const int EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | REFUSED | ZMQ_EVENT_DISCONNECTED |
+			  ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED;
 
 static void
 on_event(struct loop *loop, zsock_t *socket, void *arg)
@@ -25,11 +26,10 @@ on_event(struct loop *loop, zsock_t *socket, void *arg)
 	if (zmq_msg_size(&frames.part[0]) >= sizeof(event))
 		memcpy(&event, zmq_msg_data(&frames.part[0]), sizeof(event));
 	bus_frames_close(&frames);
-	peer->told_ms = loop_now_ms(peer->bus->loop);
 	if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
 		bus_peer_is_up(peer);
 	else
-		bus_peer_is_down(peer);
+		bus_peer_is_down(peer, (event & REFUSED) != 0);
 }
 
 int

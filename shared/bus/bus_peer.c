@@ -21,7 +21,8 @@ enum {
 	REPLY_PARTS = 2,
 	REPLIES_A_TURN = 256,
 	METHOD_BYTES = 256,
-	CONNECT_AGAIN_MS = 2 * BUS_RECONNECT_MAX_MS, /* libzmq should have tried by then */
+	REFUSED_AGAIN_MS = 2000,
+	SILENT_AGAIN_MS = 2 * BUS_RECONNECT_MAX_MS,
 	FAILED_ROUNDS_MAX = 64,
 };
 
@@ -302,7 +303,6 @@ connect_again(struct bus_peer *peer)
 {
 	zmq_disconnect(peer->handle, peer->endpoint);
 	peer->heard = false;
-	peer->told_ms = loop_now_ms(peer->bus->loop);
 	return zmq_connect(peer->handle, peer->endpoint) < 0 ? -errno : 0;
 }
 
@@ -373,11 +373,8 @@ static void
 start_call(struct bus_pending *pending, const void *body, size_t n)
 {
 	struct bus_peer *peer = pending->peer;
-	int64_t now_ms = loop_now_ms(peer->bus->loop);
 	int r;
 
-	if (peer->state == BUS_PEER_DOWN && now_ms - peer->told_ms > CONNECT_AGAIN_MS)
-		connect_again(peer);
 	if (peer->closing || pending->slot == UINT32_MAX) {
 		fail_later(pending, BUS_UNAVAILABLE, peer->closing ? "peer_closed" : "calls_full");
 		return;
@@ -584,6 +581,7 @@ bus_peer_is_up(struct bus_peer *peer)
 	if (peer->state != BUS_PEER_UP)
 		log_info("peer_up", "peer=%s", peer->service.descriptor->short_name);
 	peer->state = BUS_PEER_UP;
+	loop_timer_stop(&peer->again_timer);
 	peer->first_waiting = NULL;
 	peer->last_waiting = &peer->first_waiting;
 	peer->n_waiting = 0;
@@ -613,13 +611,37 @@ fail_all(struct bus_peer *peer, const char *code)
 	peer->n_waiting = 0;
 }
 
-void
-bus_peer_is_down(struct bus_peer *peer)
+static void
+on_again_timer(struct loop *loop, void *arg)
 {
+	struct bus_peer *peer = arg;
+
+	(void)loop;
+	if (connect_again(peer) < 0)
+		log_warn("peer_connect_failed", "endpoint=%s error=%m", peer->endpoint);
+}
+
+/* After a handshake that was refused libzmq does not try again, but the list may change. And when
+ * it says nothing for longer than it waits between two tries, something is wrong with it. */
+static void
+connect_later(struct bus_peer *peer, bool refused)
+{
+	int64_t delay_ms = refused ? REFUSED_AGAIN_MS : SILENT_AGAIN_MS;
+
+	delay_ms += (int64_t)(bus_random(peer->bus) % (uint64_t)(delay_ms / 4));
+	loop_timer_stop(&peer->again_timer);
+	loop_timer_start(peer->bus->loop, delay_ms, SILENT_AGAIN_MS, on_again_timer, peer,
+			 &peer->again_timer);
+}
+
+void
+bus_peer_is_down(struct bus_peer *peer, bool refused)
+{
+	connect_later(peer, refused);
 	if (peer->state == BUS_PEER_DOWN)
 		return;
-	log_warn("peer_down", "peer=%s was_up=%d", peer->service.descriptor->short_name,
-		 peer->state == BUS_PEER_UP);
+	log_warn("peer_down", "peer=%s was_up=%d refused=%d", peer->service.descriptor->short_name,
+		 peer->state == BUS_PEER_UP, refused);
 	/* What had been answered before it went is still to be read. */
 	peer->busy++;
 	on_readable(peer->bus->loop, peer->socket, peer);
@@ -658,6 +680,7 @@ static void
 peer_close_sockets(struct bus_peer *peer)
 {
 	peer->closing = true;
+	loop_timer_stop(&peer->again_timer);
 	bus_monitor_stop(peer);
 	loop_zsock_remove(&peer->watch);
 	zsock_destroy(&peer->socket);
@@ -679,7 +702,6 @@ bus_peer_new(struct bus *bus, const char *endpoint, const char *server_key,
 	peer->service.invoke = peer_invoke;
 	peer->bus = bus;
 	peer->last_waiting = &peer->first_waiting;
-	peer->told_ms = loop_now_ms(bus->loop);
 	strcpy(peer->endpoint, endpoint);
 	peer->next = bus->peers;
 	bus->peers = peer;

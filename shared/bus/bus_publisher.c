@@ -12,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPIC_MAX_BYTES = 128 };
+enum {
+	TOPIC_MAX_BYTES = 128,
+	ASKED_TOPICS_MAX = 256, /* that subscribers asked for and we never published */
+};
 
 struct topic {
-	const ProtobufCMessageDescriptor *type;
-	uint64_t sequence; /* of the last event */
-	struct metric *sent;
+	char name[TOPIC_MAX_BYTES + 1];
+	uint64_t sequence;   /* of the last event; 0: none yet */
+	struct metric *sent; /* NULL: none yet */
 	struct topic *next;
 };
 
@@ -28,7 +31,8 @@ struct bus_publisher {
 	struct loop_zsock *watch;
 	struct loop_timer *hello_timer;
 	uint64_t epoch;
-	struct topic *topics; /* one for each type of event that was published */
+	struct topic *topics; /* published or asked for */
+	size_t asked_topics;  /* those of them that never were published */
 	struct bus_publisher *next;
 };
 
@@ -41,18 +45,18 @@ struct bus_held_event {
 	uint8_t bytes[];
 };
 
+/* body NULL: a hello. */
 static int
-send_head(struct bus_publisher *publisher, const char *name, size_t name_bytes, uint64_t sequence,
-	  const struct bus_bytes *body)
+send_parts(struct bus_publisher *publisher, const struct topic *topic, const struct bus_bytes *body)
 {
 	Boson__Bus__EventHead head = BOSON__BUS__EVENT_HEAD__INIT;
 	uint8_t bytes[BUS_HEAD_MAX_BYTES];
 
 	head.version = BUS_VERSION;
 	head.epoch = publisher->epoch;
-	head.sequence = sequence;
+	head.sequence = topic->sequence;
 	head.has_hello = head.hello = body == NULL;
-	struct bus_bytes parts[3] = { { name, name_bytes },
+	struct bus_bytes parts[3] = { { topic->name, strlen(topic->name) },
 				      { bytes, bus_head_pack(&head.base, bytes) } };
 	if (body)
 		parts[2] = *body;
@@ -65,11 +69,11 @@ send_head(struct bus_publisher *publisher, const char *name, size_t name_bytes, 
 static int
 send_event(struct bus_publisher *publisher, struct topic *topic, const void *bytes, size_t n)
 {
-	const char *name = topic->type->name;
 	struct bus_bytes body = { bytes, n };
 
 	metric_add(topic->sent, 1);
-	return send_head(publisher, name, strlen(name), ++topic->sequence, &body);
+	topic->sequence++;
+	return send_parts(publisher, topic, &body);
 }
 
 static void
@@ -79,21 +83,45 @@ on_hello_timer(struct loop *loop, void *arg)
 
 	(void)loop;
 	for (struct topic *topic = publisher->topics; topic; topic = topic->next)
-		send_head(publisher, topic->type->name, strlen(topic->type->name), topic->sequence,
-			  NULL);
+		send_parts(publisher, topic, NULL);
 }
 
-static uint64_t
-sequence_of(const struct bus_publisher *publisher, const char *name, size_t n)
+static struct topic *
+topic_find(const struct bus_publisher *publisher, const char *name, size_t n)
 {
-	for (const struct topic *topic = publisher->topics; topic; topic = topic->next) {
-		if (strlen(topic->type->name) == n && memcmp(topic->type->name, name, n) == 0)
-			return topic->sequence;
-	}
-	return 0;
+	struct topic *topic = publisher->topics;
+
+	while (topic && (strlen(topic->name) != n || memcmp(topic->name, name, n) != 0))
+		topic = topic->next;
+	return topic;
 }
 
-/* XPUB hears [1 topic] from a new subscriber, [0 topic] from one that leaves. */
+static struct topic *
+topic_new(struct bus_publisher *publisher, const char *name, size_t n)
+{
+	struct topic *topic = calloc(1, sizeof(*topic));
+
+	if (!topic)
+		return NULL;
+	memcpy(topic->name, name, n);
+	topic->next = publisher->topics;
+	publisher->topics = topic;
+	return topic;
+}
+
+static void
+on_subscriber(struct bus_publisher *publisher, const char *name, size_t n)
+{
+	struct topic *topic = topic_find(publisher, name, n);
+
+	if (!topic && publisher->asked_topics < ASKED_TOPICS_MAX &&
+	    (topic = topic_new(publisher, name, n)))
+		publisher->asked_topics++;
+	if (topic)
+		send_parts(publisher, topic, NULL);
+}
+
+/* XPUB hears [1 topic] from each new subscriber, [0 topic] when the last one left. */
 static void
 on_readable(struct loop *loop, zsock_t *socket, void *arg)
 {
@@ -105,31 +133,33 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 		return;
 	const char *bytes = zmq_msg_data(&frames.part[0]);
 	size_t n = zmq_msg_size(&frames.part[0]);
-	if (frames.n == 1 && n > 1 && n <= TOPIC_MAX_BYTES + 1 && bytes[0] == 1)
-		send_head(publisher, bytes + 1, n - 1, sequence_of(publisher, bytes + 1, n - 1),
-			  NULL);
+	if (frames.n == 1 && n > 1 && n <= TOPIC_MAX_BYTES + 1 && bytes[0] == 1 &&
+	    !memchr(bytes + 1, 0, n - 1))
+		on_subscriber(publisher, bytes + 1, n - 1);
 	bus_frames_close(&frames);
 }
 
+/* The topic of a type that is to be published. */
 static struct topic *
 topic_get(struct bus_publisher *publisher, const ProtobufCMessageDescriptor *type)
 {
-	struct topic *topic = publisher->topics;
+	size_t n = strlen(type->name);
 	char labels[TOPIC_MAX_BYTES + 48];
 
-	while (topic && topic->type != type)
-		topic = topic->next;
-	if (topic)
+	if (n > TOPIC_MAX_BYTES)
+		return NULL;
+	struct topic *topic = topic_find(publisher, type->name, n);
+	if (topic && topic->sent)
 		return topic;
-	topic = calloc(1, sizeof(*topic));
+	if (topic)
+		publisher->asked_topics--;
+	else
+		topic = topic_new(publisher, type->name, n);
 	if (!topic)
 		return NULL;
 	snprintf(labels, sizeof(labels), "direction=\"out\",type=\"%s\"", type->short_name);
-	topic->type = type;
 	topic->sent = metrics_counter(publisher->bus->metrics, "bus_events_total", labels,
 				      "Events sent and received.");
-	topic->next = publisher->topics;
-	publisher->topics = topic;
 	return topic;
 }
 
@@ -183,7 +213,7 @@ bus_events_flush(struct bus *bus, bool committed)
 		if (committed)
 			send_event(held->publisher, held->topic, held->bytes, held->n);
 		else
-			bus_drop(bus, BUS_DROP_UNCOMMITTED, held->topic->type->short_name);
+			bus_drop(bus, BUS_DROP_UNCOMMITTED, held->topic->name);
 		free(held);
 	}
 }

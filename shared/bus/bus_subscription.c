@@ -16,7 +16,9 @@ enum {
 	EVENT_PARTS = 3,
 	HELLO_PARTS = 2,
 	EVENTS_A_TURN = 256,
-	SILENCE_MS = 3 * BUS_HELLO_MS,
+	LOOK_MS = 1000,
+	SILENCE_INPROC_MS = 3 * BUS_HELLO_MS,
+	SILENCE_MS = 2 * BUS_RECONNECT_MAX_MS,
 };
 
 struct bus_subscription {
@@ -29,12 +31,12 @@ struct bus_subscription {
 	zsock_t *socket;
 	void *handle;
 	struct loop_zsock *watch;
-	struct loop_timer *silence_timer; /* inproc only */
+	struct loop_timer *silence_timer;
 	struct metric *received, *gaps;
 	bool known; /* epoch and sequence are the publisher's */
 	uint64_t epoch, sequence;
-	bool heard; /* anything on this inproc connection */
-	int64_t heard_ms;
+	bool heard;	  /* anything on this connection */
+	int64_t heard_ms; /* or when it was made */
 	bool busy, dead;
 	struct bus_subscription *next;
 };
@@ -146,15 +148,20 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 		free(s);
 }
 
-/* libzmq does not connect again over inproc; a publisher that lives is never silent for long. */
+/* libzmq does not connect again over inproc, nor after a handshake that was refused; a publisher
+ * that lives is never silent for longer than BUS_HELLO_MS. An inproc connection that nobody has
+ * bound yet must be left alone: it stays in libzmq's books. */
 static void
 on_silence_timer(struct loop *loop, void *arg)
 {
 	struct bus_subscription *s = arg;
+	bool inproc = s->transport == BUS_INPROC;
 
-	if (!s->heard || loop_now_ms(loop) - s->heard_ms < SILENCE_MS)
+	if (loop_now_ms(loop) - s->heard_ms < (inproc ? SILENCE_INPROC_MS : SILENCE_MS) ||
+	    (inproc && !s->heard))
 		return;
 	s->heard = false;
+	s->heard_ms = loop_now_ms(loop);
 	zmq_disconnect(s->handle, s->endpoint);
 	if (zmq_connect(s->handle, s->endpoint) < 0)
 		log_warn("subscribe_failed", "endpoint=%s error=%m", s->endpoint);
@@ -188,9 +195,8 @@ subscription_open(struct bus_subscription *s, const char *server_key)
 	if (zmq_setsockopt(s->handle, ZMQ_SUBSCRIBE, s->type->name, strlen(s->type->name)) < 0 ||
 	    zmq_connect(s->handle, s->endpoint) < 0)
 		return -errno;
-	if (s->transport == BUS_INPROC)
-		r = loop_timer_start(bus->loop, BUS_HELLO_MS, BUS_HELLO_MS, on_silence_timer, s,
-				     &s->silence_timer);
+	s->heard_ms = loop_now_ms(bus->loop);
+	r = loop_timer_start(bus->loop, LOOK_MS, LOOK_MS, on_silence_timer, s, &s->silence_timer);
 	if (r == 0)
 		r = loop_zsock_add(bus->loop, s->socket, on_readable, s, &s->watch);
 	return r;

@@ -173,7 +173,7 @@ add_unsigned(struct log_text *text, const struct conversion *c, unsigned long lo
 	if (c->letter == 'u')
 		snprintf(digits, sizeof(digits), c->zero ? "%0*llu" : "%*llu", width, value);
 	else if (c->letter == 'o')
-		snprintf(digits, sizeof(digits), "%llo", value);
+		snprintf(digits, sizeof(digits), c->zero ? "%0*llo" : "%*llo", width, value);
 	else if (c->letter == 'X')
 		snprintf(digits, sizeof(digits), c->zero ? "%0*llX" : "%*llX", width, value);
 	else
