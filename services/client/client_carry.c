@@ -184,8 +184,6 @@ target_leg(struct session *session)
 	for (size_t i = 0; i < session->pins.n; i++) {
 		const struct client_pin *pin = &session->pins.pins[i];
 		int r = leg_client_pin(session->leg, pin->host, pin->address);
-		if (r == 0)
-			r = http_client_pin(session->http, pin->host, pin->port, pin->address);
 		if (r < 0)
 			return r;
 	}

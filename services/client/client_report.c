@@ -5,6 +5,7 @@
 #include "json/json_text.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const char *
 state_name(const struct session *session)
@@ -50,6 +51,8 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	put_or_leave(&text, "address6", session->route.address6);
 	put_or_leave(&text, "relayEndpoint", session->has_route ? session->route.relays[0] : "");
 	json_text_member(&text, "interface", session->options->interface);
+	json_text_key(&text, "pid");
+	json_text_int(&text, getpid());
 	json_text_key(&text, "killSwitch");
 	json_text_bool(&text, session->options->kill_switch);
 	json_text_key(&text, "rxBytes");

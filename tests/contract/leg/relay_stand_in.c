@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -140,7 +141,7 @@ read_request(struct connection *c, char *request, size_t capacity)
 	while (n + 1 < capacity && read_all(c, request + n, 1)) {
 		request[++n] = '\0';
 		if (n >= 4 && strcmp(request + n - 4, "\r\n\r\n") == 0)
-			return sscanf(request, "GET %255s HTTP/1.1", c->path) == 1;
+			return sscanf(request, "%*7s %255s HTTP/1.1", c->path) == 1;
 	}
 	return false;
 }
@@ -160,6 +161,19 @@ answer(struct connection *c, const char *format, ...)
 	write_all(c, text, (size_t)n);
 }
 
+static void
+answer_request(struct connection *c, const char *request)
+{
+	char body[4096] = "", text[8192], length[16] = "0";
+
+	header_value(request, "Content-Length", length, sizeof length);
+	size_t n = (size_t)atoi(length);
+	if (c->relay->answer_http == NULL || n >= sizeof body || !read_all(c, body, n))
+		return;
+	n = c->relay->answer_http(request, body, text, sizeof text, c->relay->arg);
+	write_all(c, text, n);
+}
+
 /* True when the connection is a WebSocket now. */
 static bool
 handshake(struct connection *c)
@@ -168,9 +182,12 @@ handshake(struct connection *c)
 	char request[8192], key[64], joined[128], accept[32] = "";
 	uint8_t digest[SHA_DIGEST_LENGTH];
 
-	if (!read_request(c, request, sizeof request) ||
-	    !header_value(request, "Sec-WebSocket-Key", key, sizeof key))
+	if (!read_request(c, request, sizeof request))
 		return false;
+	if (!header_value(request, "Sec-WebSocket-Key", key, sizeof key)) {
+		answer_request(c, request);
+		return false;
+	}
 	pthread_mutex_lock(&relay->lock);
 	header_value(request, "Authorization", relay->authorization, sizeof relay->authorization);
 	header_value(request, "Host", relay->host, sizeof relay->host);
@@ -246,6 +263,71 @@ begin(struct connection *c)
 		usleep(1000);
 }
 
+/* Each datagram of a message to the port. */
+static void
+to_udp(int udp, const uint8_t *message, size_t n)
+{
+	for (size_t at = 1; at + 2 <= n;) {
+		size_t size = (size_t)message[at] << 8 | message[at + 1];
+		at += 2;
+		if (message[0] != 1 || size > n - at)
+			return;
+		send(udp, message + at, size, 0);
+		at += size;
+	}
+}
+
+static int
+open_udp(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	connect(fd, (struct sockaddr *)&address, sizeof address);
+	return fd;
+}
+
+/* One thread for both ways, since a TLS connection is for one. */
+static void
+carry(struct connection *c)
+{
+	static _Thread_local uint8_t payload[MESSAGE_MAX];
+	struct pollfd fds[2] = { { .fd = c->fd, .events = POLLIN },
+				 { .fd = open_udp(atomic_load(&c->relay->udp_port)),
+				   .events = POLLIN } };
+	size_t n;
+	ssize_t got;
+
+	while (!atomic_load(&c->relay->stop)) {
+		bool is_pending = c->ssl != NULL && SSL_pending(c->ssl) > 0;
+		if (poll(fds, 2, is_pending ? 0 : -1) < 0)
+			break;
+		while ((got = recv(fds[1].fd, payload + 3, MESSAGE_MAX - 3, 0)) > 0) {
+			payload[0] = 1;
+			payload[1] = (uint8_t)(got >> 8);
+			payload[2] = (uint8_t)got;
+			if (!send_frame(c, FIN | OP_BINARY, payload, (size_t)got + 3))
+				break;
+		}
+		if (!is_pending && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0)
+			continue;
+		int opcode = receive_frame(c, payload, &n);
+		if (opcode == OP_CLOSE)
+			send_frame(c, FIN | OP_CLOSE, payload, n);
+		if (opcode < 0 || opcode == OP_CLOSE)
+			break;
+		if (opcode == OP_PING)
+			send_frame(c, FIN | 10, payload, n);
+		else if (opcode == OP_BINARY) {
+			count(c->relay, payload, n);
+			to_udp(fds[1].fd, payload, n);
+		}
+	}
+	close(fds[1].fd);
+}
+
 static void
 converse(struct connection *c)
 {
@@ -290,11 +372,14 @@ worker_main(void *arg)
 		c.ssl = SSL_new(worker.relay->tls);
 		SSL_set_fd(c.ssl, c.fd);
 	}
-	if ((c.ssl == NULL || SSL_accept(c.ssl) == 1) && handshake(&c))
-		converse(&c);
-	else if (strcmp(c.path, "/mute") == 0)
-		while (!atomic_load(&worker.relay->stop))
-			usleep(1000);
+	if ((c.ssl == NULL || SSL_accept(c.ssl) == 1) && handshake(&c)) {
+		if (strncmp(c.path, "/relay/", 7) == 0)
+			carry(&c);
+		else
+			converse(&c);
+	}
+	while (strcmp(c.path, "/mute") == 0 && !atomic_load(&worker.relay->stop))
+		usleep(1000);
 	SSL_free(c.ssl);
 	shutdown(c.fd, SHUT_RDWR);
 	return NULL;

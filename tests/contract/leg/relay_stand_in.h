@@ -14,6 +14,9 @@
  *	/redirect	302 to /echo
  *	/nosubprotocol	accepts without naming one
  *	/mute		never answers the request
+ *	/relay/...	carries datagrams to and from the UDP port `udp_port` of 127.0.0.1
+ *
+ * A request without an upgrade goes to answer_http, so that it can be a gateway as well.
  */
 #pragma once
 
@@ -27,6 +30,11 @@
 enum { STAND_IN_CONNECTIONS_MAX = 64 };
 
 struct stand_in {
+	/* Writes a whole HTTP answer; returns its size. May be NULL. */
+	size_t (*answer_http)(const char *request, const char *body, char *ret, size_t capacity,
+			      void *arg);
+	void *arg;
+	_Atomic uint16_t udp_port;
 	int fd;
 	uint16_t port;
 	SSL_CTX *tls; /* NULL: plain */
@@ -42,7 +50,8 @@ struct stand_in {
 	char authorization[512], host[300];
 };
 
-/* port 0: any. Certificate and key are files of PEM, or NULL. */
+/* port 0: any. Certificate and key are files of PEM, or NULL. Hooks are set afterwards, before
+ * anyone connects. */
 int stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, const char *key);
 
 /* Cuts all connections. */
