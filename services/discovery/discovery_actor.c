@@ -183,6 +183,33 @@ open_secrets(struct discovery *discovery)
 }
 
 static int
+check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	size_t group_bytes = strlen(config_string(config, "discovery", "relay_group"));
+	const char *const *stun = config_list(config, "discovery", "stun_servers");
+	char host[CHECK_HOST_BYTES];
+	size_t n = 0;
+
+	if (group_bytes == 0 || group_bytes >= TICKET_GROUP_BYTES) {
+		(void)snprintf(ret_error, error_bytes,
+			       "[discovery] relay_group: must be 1 to 15 characters");
+		return EX_CONFIG;
+	}
+	for (; stun[n] != NULL; n++) {
+		unsigned int port = STUN_PORT;
+
+		if (n < DISCOVERY_STUN_SERVERS_MAX &&
+		    discovery_check_split_host_port(stun[n], host, &port) == 0)
+			continue;
+		(void)snprintf(ret_error, error_bytes,
+			       "[discovery] stun_servers: %s: must be host[:port], at most %d",
+			       stun[n], DISCOVERY_STUN_SERVERS_MAX);
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+static void
 read_config(struct discovery *discovery)
 {
 	const struct config *config = discovery->context->config;
@@ -194,23 +221,13 @@ read_config(struct discovery *discovery)
 	discovery->ticket_lifetime_ms = config_int(config, "discovery", "ticket_lifetime");
 	discovery->token_renewal_ms = config_int(config, "discovery", "token_renewal");
 	discovery->offline_after_ms = config_int(config, "discovery", "offline_after");
-	if (discovery->relay_group[0] == '\0' ||
-	    strlen(discovery->relay_group) >= TICKET_GROUP_BYTES) {
-		log_error("config_bad", "key=discovery.relay_group wants=%s", "1-15 characters");
-		return EX_CONFIG;
-	}
-	for (; *stun != NULL; stun++) {
+	for (; *stun != NULL && discovery->stun_count < DISCOVERY_STUN_SERVERS_MAX; stun++) {
 		struct discovery_stun *server = &discovery->stun[discovery->stun_count];
 
 		server->port = STUN_PORT;
-		if (discovery->stun_count == DISCOVERY_STUN_SERVERS_MAX ||
-		    discovery_check_split_host_port(*stun, server->host, &server->port) != 0) {
-			log_error("config_bad", "key=discovery.stun_servers value=%s", *stun);
-			return EX_CONFIG;
-		}
-		discovery->stun_count++;
+		if (discovery_check_split_host_port(*stun, server->host, &server->port) == 0)
+			discovery->stun_count++;
 	}
-	return 0;
 }
 
 static void
@@ -293,9 +310,8 @@ start(const struct actor_context *context, void **ret_state)
 	discovery->service = discovery_mailbox;
 	discovery->context = context;
 	make_metrics(discovery);
-	error = read_config(discovery);
-	if (error == 0)
-		error = open_secrets(discovery);
+	read_config(discovery);
+	error = open_secrets(discovery);
 	if (error == 0)
 		error = cache_open("memory:", NONCES_MAX, &discovery->nonces);
 	if (error == 0)
@@ -319,4 +335,5 @@ const struct actor discovery_actor = {
 	.keys = keys,
 	.start = start,
 	.stop = stop,
+	.check = check,
 };

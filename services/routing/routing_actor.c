@@ -166,6 +166,17 @@ open_signer(struct routing *routing)
 }
 
 static int
+check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	size_t group_bytes = strlen(config_string(config, "routing", "relay_group"));
+
+	if (group_bytes > 0 && group_bytes < TICKET_GROUP_BYTES)
+		return 0;
+	(void)snprintf(ret_error, error_bytes, "[routing] relay_group: must be 1 to 15 characters");
+	return EX_CONFIG;
+}
+
+static void
 read_config(struct routing *routing)
 {
 	const struct config *config = routing->context->config;
@@ -178,11 +189,6 @@ read_config(struct routing *routing)
 	routing->keepalive_sec = (uint32_t)(config_int(config, "routing", "keepalive") / 1000);
 	routing->dns = config_list(config, "routing", "dns");
 	routing->allowed_ips = config_list(config, "routing", "allowed_ips");
-	if (routing->relay_group[0] == '\0' || strlen(routing->relay_group) >= TICKET_GROUP_BYTES) {
-		log_error("config_bad", "key=routing.relay_group wants=%s", "1-15 characters");
-		return EX_CONFIG;
-	}
-	return 0;
 }
 
 static void
@@ -259,9 +265,8 @@ start(const struct actor_context *context, void **ret_state)
 	routing->context = context;
 	routing->random.next = kernel_random;
 	make_metrics(routing);
-	error = read_config(routing);
-	if (error == 0)
-		error = table_init(&routing->table);
+	read_config(routing);
+	error = table_init(&routing->table);
 	if (error == 0)
 		error = sessions_init(&routing->sessions);
 	if (error == 0)
@@ -291,4 +296,5 @@ const struct actor routing_actor = {
 	.start = start,
 	.is_ready = is_ready,
 	.stop = stop,
+	.check = check,
 };

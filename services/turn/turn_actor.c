@@ -23,20 +23,33 @@ static const struct config_key keys[] = {
 	{ 0 },
 };
 
+/* C19: there is no default secret; an empty or malformed file is refused at start. */
 static int
+check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	const char *const *url = config_list(config, "turn", "servers");
+	struct turn_server server;
+
+	for (size_t n = 0; url[n] != NULL; n++) {
+		if (n < TURN_SERVERS_MAX && turn_server_parse(url[n], &server) == 0)
+			continue;
+		(void)snprintf(
+			ret_error, error_bytes,
+			"[turn] servers: %s: must be a stun:, turn: or turns: URL, at most %d",
+			url[n], TURN_SERVERS_MAX);
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+static void
 read_servers(struct turn *turn, const struct config *config)
 {
 	const char *const *url = config_list(config, "turn", "servers");
 
-	for (; *url != NULL; url++) {
-		if (turn->server_count == TURN_SERVERS_MAX ||
-		    turn_server_parse(*url, &turn->servers[turn->server_count]) != 0) {
-			log_error("config_bad", "key=turn.servers value=%s", *url);
-			return EX_CONFIG;
-		}
-		turn->server_count++;
-	}
-	return 0;
+	for (; *url != NULL && turn->server_count < TURN_SERVERS_MAX; url++)
+		if (turn_server_parse(*url, &turn->servers[turn->server_count]) == 0)
+			turn->server_count++;
 }
 
 static int
@@ -85,9 +98,8 @@ start(const struct actor_context *context, void **ret_state)
 	turn->ttl_ms = config_int(context->config, "turn", "lifetime");
 	turn->issued = metrics_counter(context->metrics, "credentials_total", NULL,
 				       "Credentials handed out");
-	error = read_servers(turn, context->config);
-	if (error == 0)
-		error = read_secret(turn, context);
+	read_servers(turn, context->config);
+	error = read_secret(turn, context);
 	if (error == 0) {
 		error = bus_serve(context->bus, actor_endpoint(context, "turn"),
 				  &turn->service.base, NULL);
@@ -109,4 +121,5 @@ const struct actor turn_actor = {
 	.keys = keys,
 	.start = start,
 	.stop = stop,
+	.check = check,
 };
