@@ -70,9 +70,12 @@ static void
 on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 {
 	struct session *session = arg;
+	struct leg_url parts;
 
 	if (session->phase == SESSION_STOPPING)
 		return;
+	if (state != LEG_DOWN && leg_url_parse(leg_client_url(session->leg), &parts) == 0)
+		snprintf(session->relay, sizeof session->relay, "%s", parts.host);
 	if (state == LEG_UP) {
 		session->leg_reason[0] = '\0';
 		if (!session->has_peer)
@@ -179,7 +182,6 @@ static int
 target_leg(struct session *session)
 {
 	const char *urls[ROUTE_RELAYS_MAX + 1];
-	struct leg_url parts;
 
 	for (size_t i = 0; i < session->pins.n; i++) {
 		const struct client_pin *pin = &session->pins.pins[i];
@@ -190,8 +192,6 @@ target_leg(struct session *session)
 	for (size_t i = 0; i < session->route.relay_n; i++)
 		urls[i] = session->route.relays[i];
 	urls[session->route.relay_n] = NULL;
-	if (leg_url_parse(urls[0], &parts) == 0)
-		snprintf(session->relay, sizeof session->relay, "%s", parts.host);
 	return leg_client_target(session->leg, urls, session->route.ticket);
 }
 

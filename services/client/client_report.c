@@ -49,7 +49,10 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	put_or_leave(&text, "nodeId", session->route.node_id);
 	put_or_leave(&text, "address4", session->route.address4);
 	put_or_leave(&text, "address6", session->route.address6);
-	put_or_leave(&text, "relayEndpoint", session->has_route ? session->route.relays[0] : "");
+	const char *relay = leg_client_url(session->leg);
+	if (relay[0] == '\0' && session->has_route)
+		relay = session->route.relays[0];
+	put_or_leave(&text, "relayEndpoint", relay);
 	json_text_member(&text, "interface", session->options->interface);
 	json_text_key(&text, "pid");
 	json_text_int(&text, getpid());

@@ -53,8 +53,12 @@ tell_state(struct leg_thread *thread, enum leg_state state)
 		thread->spares[i] = NULL;
 		message->state = (int)state;
 		message->code = thread->code;
-		message->n = strlen(thread->reason);
-		memcpy(message->payload, thread->reason, message->n + 1);
+		message->n = strlen(thread->reason) + 1;
+		memcpy(message->payload, thread->reason, message->n);
+		char *url = (char *)message->payload + message->n;
+		*url = '\0';
+		if (state != LEG_DOWN)
+			leg_url_format(&thread->used.url, url);
 		leg_thread_tell(thread, message);
 		return;
 	}
@@ -65,7 +69,8 @@ fill_spares(struct leg_thread *thread)
 {
 	for (size_t i = 0; i < LEG_SPARES; i++)
 		if (thread->spares[i] == NULL) {
-			thread->spares[i] = leg_message_new(LEG_MESSAGE_STATE, LEG_REASON_BYTES);
+			thread->spares[i] = leg_message_new(LEG_MESSAGE_STATE,
+							    LEG_REASON_BYTES + LEG_URL_TEXT_BYTES);
 			if (thread->spares[i] == NULL)
 				return false;
 		}

@@ -39,13 +39,14 @@ hand_out_state(struct leg_client *client, const struct leg_message *message)
 {
 	client->state = (enum leg_state)message->state;
 	client->generation = message->generation;
+	const char *reason = (const char *)message->payload;
+	strcpy(client->url, reason + strlen(reason) + 1);
 	metric_set(client->up, client->state == LEG_UP);
 	if (client->state != LEG_UP) {
 		leg_queue_clear(&client->staged_control);
 		leg_queue_clear(&client->staged_data);
 	}
-	client->events.on_state(client->state, message->code, (const char *)message->payload,
-				client->events.arg);
+	client->events.on_state(client->state, message->code, reason, client->events.arg);
 }
 
 static void
@@ -266,6 +267,12 @@ enum leg_state
 leg_client_state(const struct leg_client *client)
 {
 	return client->state;
+}
+
+const char *
+leg_client_url(const struct leg_client *client)
+{
+	return client->url;
 }
 
 static size_t

@@ -63,6 +63,10 @@ void leg_client_disconnect(struct leg_client *client);
 
 enum leg_state leg_client_state(const struct leg_client *client);
 
+/* The URL of the leg that is up, or being tried; "" when down. The client's, until the next state.
+ */
+const char *leg_client_url(const struct leg_client *client);
+
 /* Queues a whole message (kind byte included). is_control messages are never dropped for data and
  * go first. -ENOTCONN when down, -ENOBUFS when a control message does not fit. Copies. */
 int leg_client_send(struct leg_client *client, const uint8_t *message, size_t n, bool is_control);

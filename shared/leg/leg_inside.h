@@ -50,6 +50,7 @@ struct leg_client {
 	struct leg_queue staged_control, staged_data;
 	enum leg_state state;
 	uint32_t generation; /* of the connection that is up */
+	char url[LEG_URL_TEXT_BYTES];
 	bool is_delivering, is_freed;
 	struct leg_pin pins[LEG_PINS_MAX];
 	size_t pin_n;

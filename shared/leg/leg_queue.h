@@ -17,7 +17,8 @@ struct leg_message {
 	enum leg_message_kind kind;
 	uint32_t generation; /* of the connection it belongs to */
 	size_t n, capacity;
-	int state, code; /* of LEG_MESSAGE_STATE, whose payload is the reason as text */
+	int state,
+		code; /* of LEG_MESSAGE_STATE, whose payload is reason and URL, each with its NUL */
 	uint8_t prefix[LWS_PRE];
 	uint8_t payload[];
 };

@@ -122,6 +122,13 @@ leg_url_parse(const char *text, struct leg_url *ret)
 	return 0;
 }
 
+void
+leg_url_format(const struct leg_url *url, char ret_text[LEG_URL_TEXT_BYTES])
+{
+	snprintf(ret_text, LEG_URL_TEXT_BYTES, "%s://%s%s", url->is_tls ? "wss" : "ws",
+		 url->authority, url->path);
+}
+
 /* Does no_proxy, a list of names and domains, name the host? */
 static bool
 is_excepted(const char *list, const char *host)

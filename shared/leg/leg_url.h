@@ -11,7 +11,8 @@ enum {
 	LEG_URL_HOST_BYTES = 256,
 	LEG_URL_PATH_BYTES = 256,
 	LEG_URL_AUTHORITY_BYTES = LEG_URL_HOST_BYTES + 8,
-	LEG_URL_PROXY_BYTES = 384
+	LEG_URL_PROXY_BYTES = 384,
+	LEG_URL_TEXT_BYTES = LEG_URL_AUTHORITY_BYTES + LEG_URL_PATH_BYTES + 8,
 };
 
 struct leg_url {
@@ -26,6 +27,9 @@ struct leg_url {
 /* "wss://host[:port][/path]" or "ws://...". -EINVAL: another scheme, a user, a query, a fragment,
  * anything but DNS characters or an address in the host. */
 int leg_url_parse(const char *text, struct leg_url *ret);
+
+/* As text again. */
+void leg_url_format(const struct leg_url *url, char ret_text[LEG_URL_TEXT_BYTES]);
 
 /* What https_proxy (for wss), http_proxy, all_proxy and no_proxy say, as curl reads them. Returns
  * true and "[user:password@]host:port" when there is one; an http proxy only. */

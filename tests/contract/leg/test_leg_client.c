@@ -487,6 +487,7 @@ test_the_next_url_is_tried_when_one_fails(void **state)
 	assert_int_equal(leg_client_target(rig->client, urls, "t"), 0);
 	wait_until(rig, is_up);
 	assert_int_equal(figure(rig, "leg_attempts_total", NULL), 3);
+	assert_string_equal(leg_client_url(rig->client), good);
 	/* a new ticket for the same urls leaves the leg alone */
 	assert_int_equal(leg_client_target(rig->client, urls, "t2"), 0);
 	send_numbered(rig, 1, 50);
