@@ -6,6 +6,7 @@
 #include "wg/device_process.h"
 
 #include "log/log.h"
+#include "wg/device_buffers.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +22,7 @@ enum {
 	PROCESS_READY_TIMEOUT_MS = 5000,
 	PROCESS_LEAVE_TIMEOUT_MS = 1000,
 	PROCESS_LOOK_MS = 5,
+	PROCESS_WIDEN_MS = 50,
 	PROCESS_RETRY_MIN_MS = 100,
 	PROCESS_RETRY_MAX_MS = 5000,
 };
@@ -106,6 +108,32 @@ device_process_remove_leftover(const char *name, uint32_t index)
 	return 0;
 }
 
+/* It opens its sockets when it hears that its interface is up: at once, or a little later. */
+static void
+on_widen(struct loop *loop, void *arg)
+{
+	struct device *device = arg;
+	int pidfd = process_find(device->name);
+	int r = pidfd < 0 ? -ESRCH : device_buffers_widen(pidfd);
+	if (pidfd >= 0)
+		close(pidfd);
+	if (r == 0 && loop_now_ms(loop) < device->widen_by_ms)
+		return;
+	if (r <= 0)
+		log_warn("device_buffers_small", "interface=%s error=%s", device->name,
+			 r < 0 ? strerror(-r) : "no socket");
+	loop_timer_stop(&device->widen);
+}
+
+static int
+process_widen(struct device *device)
+{
+	device->widen_by_ms = loop_now_ms(device->loop) + PROCESS_READY_TIMEOUT_MS;
+	loop_timer_stop(&device->widen);
+	return loop_timer_start(device->loop, 0, PROCESS_WIDEN_MS, on_widen, device,
+				&device->widen);
+}
+
 static int
 process_spawn(struct device *device)
 {
@@ -126,6 +154,7 @@ on_process_end(struct loop *loop, int fd, uint32_t events, void *arg)
 	if (status == -EAGAIN)
 		return;
 	loop_fd_remove(&device->process_watch);
+	loop_timer_stop(&device->widen);
 	log_error("device_process_died", "interface=%s program=%s status=%d", device->name,
 		  device->command, status);
 	process_retry(device);
@@ -154,6 +183,8 @@ device_process_start(struct device *device)
 			return -ETIME;
 	}
 	r = device_configure(device);
+	if (r == 0)
+		r = process_widen(device);
 	return r < 0 ? r : process_watch(device);
 }
 
@@ -161,6 +192,7 @@ void
 device_process_stop(struct device *device)
 {
 	loop_timer_stop(&device->timer);
+	loop_timer_stop(&device->widen);
 	loop_fd_remove(&device->process_watch);
 	if (device->process.pid) {
 		child_kill(&device->process);
@@ -193,6 +225,8 @@ on_look(struct loop *loop, void *arg)
 	}
 	loop_timer_stop(&device->timer);
 	int r = device_configure(device);
+	if (r == 0)
+		r = process_widen(device);
 	if (r < 0) {
 		process_given_up(device, strerror(-r));
 		return;

@@ -22,6 +22,8 @@ struct device {
 	struct child process; /* none with the kernel's WireGuard */
 	struct loop_fd *process_watch;
 	struct loop_timer *timer; /* the next attempt, or the next look whether it is ready */
+	struct loop_timer *widen; /* looks for its UDP sockets, see device_buffers.h */
+	int64_t widen_by_ms;
 	int64_t retry_ms;
 	int64_t ready_by_ms;
 };

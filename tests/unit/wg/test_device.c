@@ -31,7 +31,7 @@ struct fixture {
 	struct loop *loop;
 	struct loop_timer *deadline;
 	struct key private_key, peer_key;
-	char name[LINK_NAME_BYTES];
+	char name[LINK_NAME_BYTES], port[16];
 	int restarts;
 	bool alive;
 };
@@ -252,6 +252,38 @@ test_process_that_dies_is_started_anew(void **state)
 }
 
 static void
+on_look(struct loop *loop, void *arg)
+{
+	struct fixture *f = arg;
+	char sockets[8192];
+	const char *argv[] = { "sh", "-c", "ss -uanm | grep -A1 \"$0\"", f->port, NULL };
+	/* Forced to 2 MiB, and the kernel doubles it. */
+	if (child_run(argv, NULL, 0, sockets, sizeof sockets, DEADLINE_MS) == 0 &&
+	    strstr(sockets, "rb4194304"))
+		f->alive = true;
+	if (f->alive)
+		loop_stop(loop);
+}
+
+/* A batch of a leg is more than the kernel's default holds. */
+static void
+test_sockets_of_the_process_take_bursts(void **state)
+{
+	struct fixture *f = *state;
+	struct device *device;
+	struct loop_timer *look;
+	if (!can_run())
+		skip();
+	assert_int_equal(open_device(f, NULL, &device), 0);
+	snprintf(f->port, sizeof f->port, ":%u ", device_listen_port(device));
+	assert_int_equal(loop_timer_start(f->loop, 0, 20, on_look, f, &look), 0);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_true(f->alive);
+	loop_timer_stop(&look);
+	device_close(&device);
+}
+
+static void
 test_implementation_that_cannot_be_started_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -287,6 +319,7 @@ main(void)
 		DEVICE_TEST(test_interface_of_somebody_else_is_left_alone),
 		DEVICE_TEST(test_leftover_interface_goes_and_its_process_with_it),
 		DEVICE_TEST(test_process_that_dies_is_started_anew),
+		DEVICE_TEST(test_sockets_of_the_process_take_bursts),
 		DEVICE_TEST(test_implementation_that_cannot_be_started_is_an_error),
 		cmocka_unit_test(test_address_text_is_checked),
 	};
