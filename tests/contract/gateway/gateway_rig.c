@@ -37,7 +37,8 @@ write_config(const struct rig *rig, const char *extra)
 		return false;
 	fprintf(out,
 		"[service]\nstate = %s/state\nrun = %s/run\n[log]\nlevel = info\n"
-		"[admin]\ngateway = off\ndiscovery = off\nturn = off\n"
+		"[admin]\ngateway = off\ndiscovery = off\nturn = off\nrouting = off\nmetrics = "
+		"off\n"
 		"[gateway]\n%s",
 		rig->folder, rig->folder,
 		extra != NULL && strstr(extra, "listen =") != NULL ? "" : "listen = 127.0.0.1:0\n");
@@ -107,17 +108,20 @@ wait_for_port(struct rig *rig)
 }
 
 static bool
-wait_for_discovery(const struct rig *rig)
+wait_for_service(const struct rig *rig, const char *name)
 {
+	char path[64];
 	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	snprintf(path, sizeof(path), "services.%s.status", name);
 	while (rig_now_ms() < deadline_ms) {
 		const struct rig_answer *answer =
 			rig_request(rig, "GET", "/health", NULL, NULL, NULL);
-		const char *status = rig_member(answer, "services.discovery.status");
+		const char *status = rig_member(answer, path);
 		if (status != NULL && strcmp(status, "healthy") == 0)
 			return true;
 		poll(NULL, 0, POLL_MS);
 	}
+	fprintf(stderr, "%s did not answer\n", name);
 	return false;
 }
 
@@ -138,8 +142,8 @@ spawn_log_reader(const struct rig *rig)
 	_exit(0);
 }
 
-bool
-rig_start(struct rig *rig, const char *extra, bool tls, bool with_services)
+static bool
+start_all(struct rig *rig, const char *extra, bool tls, enum rig_services services)
 {
 	int pipe_fds[2];
 	*rig = (struct rig){ .folder = "/tmp/test_gateway.XXXXXX", .is_tls = tls, .log = -1 };
@@ -148,16 +152,22 @@ rig_start(struct rig *rig, const char *extra, bool tls, bool with_services)
 	    !write_config(rig, extra) || pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return false;
 	rig->log = pipe_fds[0];
-	if (with_services) {
+	if (services != RIG_ALONE) {
 		rig->discovery = spawn(rig, PROGRAM_DISCOVERY, -1);
 		rig->turn = spawn(rig, PROGRAM_TURN, -1);
+	}
+	if (services == RIG_ALL) {
+		rig->routing = spawn(rig, PROGRAM_ROUTING, -1);
+		rig->metrics = spawn(rig, PROGRAM_METRICS, -1);
 	}
 	rig->gateway = spawn(rig, PROGRAM_GATEWAY, pipe_fds[1]);
 	close(pipe_fds[1]);
 	if (!wait_for_port(rig))
 		return false;
 	spawn_log_reader(rig);
-	return !with_services || wait_for_discovery(rig);
+	return (services == RIG_ALONE || wait_for_service(rig, "discovery")) &&
+	       (services != RIG_ALL ||
+		(wait_for_service(rig, "routing") && wait_for_service(rig, "metrics")));
 }
 
 static bool
@@ -197,11 +207,22 @@ bool
 rig_stop(struct rig *rig)
 {
 	bool good = end(rig->gateway, "gateway");
+	good = end(rig->routing, "routing") && good;
+	good = end(rig->metrics, "metrics") && good;
 	good = end(rig->discovery, "discovery") && good;
 	good = end(rig->turn, "turn") && good;
 	if (rig->log >= 0)
 		close(rig->log);
 	nftw(rig->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	return good;
+}
+
+bool
+rig_start(struct rig *rig, const char *extra, bool tls, enum rig_services services)
+{
+	bool good = start_all(rig, extra, tls, services);
+	if (!good)
+		rig_stop(rig);
 	return good;
 }
 

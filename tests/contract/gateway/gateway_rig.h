@@ -15,13 +15,18 @@ struct rig {
 	char folder[64];
 	uint16_t port;
 	bool is_tls;
-	pid_t gateway, discovery, turn;
+	pid_t gateway, discovery, turn, routing, metrics;
 	int log; /* the gateway's */
 };
 
 /* extra: lines for [gateway], and further sections after them; may be NULL. tls: a certificate of
- * its own making. with_services: discovery and turn too, and waits until discovery answers. */
-bool rig_start(struct rig *rig, const char *extra, bool tls, bool with_services);
+ * its own making. */
+enum rig_services {
+	RIG_ALONE,
+	RIG_SOME, /* discovery and turn too; returns when discovery answers */
+	RIG_ALL,  /* routing and metrics too; returns when both answer */
+};
+bool rig_start(struct rig *rig, const char *extra, bool tls, enum rig_services services);
 
 /* Stops all, and says whether all ended well (a sanitizer's report is not well). */
 bool rig_stop(struct rig *rig);

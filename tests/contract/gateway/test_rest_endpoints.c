@@ -2,11 +2,7 @@
  * The REST API with the real discovery and turn behind it: enrolment by proof, tokens, who may do
  * what (P01 to P03; R47 to R91).
  */
-#include "gateway_rig.h"
-
-#include "identity/key.h"
-#include "identity/mac.h"
-#include "identity/proof.h"
+#include "gateway_rig_node.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,16 +13,9 @@
 
 #include <cmocka.h>
 
-enum { TEXT_BYTES = 1024 };
+enum { TEXT_BYTES = RIG_TEXT_BYTES };
 
 static struct rig rig;
-
-struct node {
-	struct key private_key, public_key;
-	uint8_t id[UUID_BYTES];
-	char id_text[UUID_TEXT_BYTES], key_text[KEY_TEXT_BYTES];
-	char bearer[TEXT_BYTES]; /* its session token, once enrolled */
-};
 
 static int
 start(void **state)
@@ -36,7 +25,7 @@ start(void **state)
 			 "rate_general = 1000000\nrate_enrolment = 1000000\nrate_heartbeat = "
 			 "1000000\n"
 			 "cors_origins = https://dashboard.example, https://other.example",
-			 false, true)
+			 false, RIG_SOME)
 		       ? 0
 		       : -1;
 }
@@ -46,76 +35,6 @@ stop(void **state)
 {
 	(void)state;
 	return rig_stop(&rig) ? 0 : -1;
-}
-
-static void
-node_make(struct node *node)
-{
-	*node = (struct node){ 0 };
-	assert_int_equal(key_generate(&node->private_key), 0);
-	assert_int_equal(key_public(&node->private_key, &node->public_key), 0);
-	key_format(&node->public_key, node->key_text);
-	assert_int_equal(uuid_generate_text(node->id_text), 0);
-	assert_int_equal(uuid_parse(node->id_text, node->id), 0);
-}
-
-/* Asks for a challenge in this node's name. */
-static void
-challenge_get(const struct node *node, struct proof_challenge *ret)
-{
-	char json[TEXT_BYTES];
-	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"role\":\"node\"}",
-		 node->id_text, node->key_text);
-	const struct rig_answer *answer =
-		rig_request(&rig, "POST", "/api/v1/nodes/challenge", NULL, NULL, json);
-	assert_int_equal(answer->status, 200);
-	assert_int_equal(
-		key_parse(rig_member(answer, "ephemeralPublicKey"), &ret->ephemeral_public), 0);
-	assert_int_equal(base64_decode(rig_member(answer, "nonce"), ret->nonce, sizeof(ret->nonce)),
-			 PROOF_NONCE_BYTES);
-	assert_int_equal(
-		base64_decode(rig_member(answer, "cookie"), ret->cookie, sizeof(ret->cookie)),
-		PROOF_COOKIE_BYTES);
-}
-
-static void
-proof_header(const struct node *node, const struct proof_challenge *challenge, const char *json,
-	     char ret_header[TEXT_BYTES])
-{
-	uint8_t hash[32];
-	char proof[PROOF_HEADER_MAX_BYTES];
-	assert_int_equal(mac_sha256(json, strlen(json), hash), 0);
-	assert_int_equal(proof_make(challenge, &node->private_key, node->id, "node", hash, proof),
-			 0);
-	snprintf(ret_header, TEXT_BYTES, "Higgs-Proof: %s\r\n", proof);
-}
-
-/* bearer: the enrolment key, or NULL. more: further members of the body. */
-static const struct rig_answer *
-node_register(const struct node *node, const char *bearer, const char *more)
-{
-	char json[TEXT_BYTES], header[TEXT_BYTES];
-	struct proof_challenge challenge;
-	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\"%s}", node->id_text,
-		 node->key_text, more);
-	challenge_get(node, &challenge);
-	proof_header(node, &challenge, json, header);
-	return rig_request(&rig, "POST", "/api/v1/nodes/register", bearer, header, json);
-}
-
-static void
-node_enrol(struct node *node)
-{
-	node_make(node);
-	const struct rig_answer *answer = node_register(
-		node, rig_bearer(&rig, "node.key"),
-		",\"networkInfo\":{\"ipv4\":\"198.51.100.9\",\"natType\":\"FullCone\"},"
-		"\"location\":{\"country\":\"DE\"},\"heartbeatInterval\":30");
-	if (answer->status != 201)
-		print_message("%s\n", answer->body);
-	assert_int_equal(answer->status, 201);
-	snprintf(node->bearer, sizeof(node->bearer), "Bearer %s",
-		 rig_member(answer, "sessionToken"));
 }
 
 static const struct rig_answer *
@@ -171,9 +90,10 @@ static void
 test_a_node_enrols_heartbeats_and_is_found(void **state)
 {
 	(void)state;
-	static struct node node;
-	node_make(&node);
-	const struct rig_answer *answer = node_register(&node, rig_bearer(&rig, "node.key"), "");
+	static struct rig_node node;
+	rig_node_make(&node);
+	const struct rig_answer *answer =
+		rig_node_register(&rig, &node, rig_bearer(&rig, "node.key"), "");
 	assert_int_equal(answer->status, 201);
 	assert_string_equal(rig_member(answer, "nodeId"), node.id_text);
 	assert_string_equal(rig_member(answer, "status"), "registered");
@@ -196,7 +116,7 @@ test_a_node_enrols_heartbeats_and_is_found(void **state)
 	assert_string_equal(rig_member(answer, "status"), "online");
 
 	/* Known already: 200. Its own proof is enough, no key is needed. */
-	answer = node_register(&node, NULL, "");
+	answer = rig_node_register(&rig, &node, NULL, "");
 	assert_int_equal(answer->status, 200);
 
 	answer = on_node("DELETE", node.id_text, "", node.bearer, NULL);
@@ -209,14 +129,16 @@ static void
 test_without_the_enrolment_key_a_new_node_is_turned_away(void **state)
 {
 	(void)state;
-	static struct node node, other;
-	node_make(&node);
-	assert_error(node_register(&node, NULL, ""), 401, "enrolment");
+	static struct rig_node node, other;
+	rig_node_make(&node);
+	assert_error(rig_node_register(&rig, &node, NULL, ""), 401, "enrolment");
 	/* Nor does any other credential do, a node's own token among them. */
-	assert_error(node_register(&node, rig_bearer(&rig, "client.key"), ""), 401, "enrolment");
-	assert_error(node_register(&node, rig_bearer(&rig, "admin.key"), ""), 401, "enrolment");
-	node_enrol(&other);
-	assert_error(node_register(&node, other.bearer, ""), 401, "enrolment");
+	assert_error(rig_node_register(&rig, &node, rig_bearer(&rig, "client.key"), ""), 401,
+		     "enrolment");
+	assert_error(rig_node_register(&rig, &node, rig_bearer(&rig, "admin.key"), ""), 401,
+		     "enrolment");
+	rig_node_enrol(&rig, &other);
+	assert_error(rig_node_register(&rig, &node, other.bearer, ""), 401, "enrolment");
 }
 
 static void
@@ -239,11 +161,11 @@ test_R47_R59_R61_R63_bad_fields_are_told_by_name(void **state)
 		{ ",\"heartbeatInterval\":9", "range", "heartbeatInterval" },
 		{ ",\"heartbeatInterval\":301", "range", "heartbeatInterval" },
 	};
-	static struct node node;
-	node_make(&node);
+	static struct rig_node node;
+	rig_node_make(&node);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct rig_answer *answer =
-			node_register(&node, rig_bearer(&rig, "node.key"), rows[i].member);
+		const struct rig_answer *answer = rig_node_register(
+			&rig, &node, rig_bearer(&rig, "node.key"), rows[i].member);
 		assert_error(answer, 400, rows[i].code);
 		assert_string_equal(rig_member(answer, "error.field"), rows[i].field);
 	}
@@ -265,32 +187,33 @@ static void
 test_R49_P01_neither_id_nor_key_of_another_can_be_taken(void **state)
 {
 	(void)state;
-	static struct node first, thief;
-	node_enrol(&first);
-	node_make(&thief);
+	static struct rig_node first, thief;
+	rig_node_enrol(&rig, &first);
+	rig_node_make(&thief);
 	memcpy(thief.id, first.id, sizeof(thief.id));
 	memcpy(thief.id_text, first.id_text, sizeof(thief.id_text));
-	assert_error(node_register(&thief, rig_bearer(&rig, "node.key"), ""), 409,
+	assert_error(rig_node_register(&rig, &thief, rig_bearer(&rig, "node.key"), ""), 409,
 		     "identity_in_use");
 	const struct rig_answer *answer = on_node("GET", first.id_text, "", first.bearer, NULL);
 	assert_string_equal(rig_member(answer, "publicKey"), first.key_text);
 
-	node_make(&thief);
+	rig_node_make(&thief);
 	thief.private_key = first.private_key;
 	memcpy(thief.key_text, first.key_text, sizeof(thief.key_text));
 	thief.public_key = first.public_key;
-	assert_error(node_register(&thief, rig_bearer(&rig, "node.key"), ""), 409, "key_in_use");
+	assert_error(rig_node_register(&rig, &thief, rig_bearer(&rig, "node.key"), ""), 409,
+		     "key_in_use");
 }
 
 static void
 test_R51_R55_without_the_right_proof_it_is_401_and_all_alike(void **state)
 {
 	(void)state;
-	static struct node node, other;
+	static struct rig_node node, other;
 	char json[TEXT_BYTES], header[TEXT_BYTES], bearer[TEXT_BYTES];
 	struct proof_challenge challenge;
-	node_make(&node);
-	node_make(&other);
+	rig_node_make(&node);
+	rig_node_make(&other);
 	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "node.key"));
 	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"publicKey\":\"%s\"}", node.id_text,
 		 node.key_text);
@@ -299,16 +222,16 @@ test_R51_R55_without_the_right_proof_it_is_401_and_all_alike(void **state)
 	assert_error(rig_request(&rig, "POST", target, bearer, "Higgs-Proof: x\r\n", json), 401,
 		     "challenge");
 	/* Of another body. */
-	challenge_get(&node, &challenge);
-	proof_header(&node, &challenge, "{}", header);
+	rig_node_challenge(&rig, &node, &challenge);
+	rig_node_proof(&node, &challenge, "{}", header);
 	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
 	/* Of another node. */
-	challenge_get(&other, &challenge);
-	proof_header(&other, &challenge, json, header);
+	rig_node_challenge(&rig, &other, &challenge);
+	rig_node_proof(&other, &challenge, json, header);
 	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
 	/* A second time. */
-	challenge_get(&node, &challenge);
-	proof_header(&node, &challenge, json, header);
+	rig_node_challenge(&rig, &node, &challenge);
+	rig_node_proof(&node, &challenge, json, header);
 	assert_int_equal(rig_request(&rig, "POST", target, bearer, header, json)->status, 201);
 	assert_error(rig_request(&rig, "POST", target, bearer, header, json), 401, "challenge");
 }
@@ -334,8 +257,8 @@ test_R65_R67_R71_what_is_no_good_credential_is_401(void **state)
 		assert_error(answer, 401, "token");
 		assert_string_equal(rig_header(answer, "WWW-Authenticate"), "Bearer");
 	}
-	static struct node node;
-	node_enrol(&node);
+	static struct rig_node node;
+	rig_node_enrol(&rig, &node);
 	node.bearer[strlen(node.bearer) - 3] ^= 1;
 	assert_error(on_node("POST", node.id_text, "/heartbeat", node.bearer, "{}"), 401, "token");
 	/* P02: a Bearer that merely exists. */
@@ -346,9 +269,9 @@ static void
 test_R73_a_token_of_one_node_does_nothing_to_another(void **state)
 {
 	(void)state;
-	static struct node a, b;
-	node_enrol(&a);
-	node_enrol(&b);
+	static struct rig_node a, b;
+	rig_node_enrol(&rig, &a);
+	rig_node_enrol(&rig, &b);
 	assert_error(on_node("POST", b.id_text, "/heartbeat", a.bearer, "{\"status\":\"offline\"}"),
 		     403, "role");
 	assert_error(on_node("DELETE", b.id_text, "", a.bearer, NULL), 403, "role");
@@ -365,10 +288,10 @@ static void
 test_R79_metrics_for_another_node_are_403(void **state)
 {
 	(void)state;
-	static struct node a, b;
+	static struct rig_node a, b;
 	char json[TEXT_BYTES];
-	node_enrol(&a);
-	node_make(&b);
+	rig_node_enrol(&rig, &a);
+	rig_node_make(&b);
 	snprintf(json, sizeof(json), "{\"nodeId\":\"%s\",\"timestamp\":1}", b.id_text);
 	assert_error(rig_request(&rig, "POST", "/api/v1/metrics", a.bearer, NULL, json), 403,
 		     "role");
@@ -382,8 +305,8 @@ static void
 test_roles_open_their_own_doors_only(void **state)
 {
 	(void)state;
-	static struct node node;
-	node_enrol(&node);
+	static struct rig_node node;
+	rig_node_enrol(&rig, &node);
 	const char *route = "{\"clientId\":\"5f0c0c0c-0000-4000-8000-000000000001\"}";
 	assert_error(rig_request(&rig, "POST", "/api/v1/routing/request", node.bearer, NULL, route),
 		     403, "role");
@@ -408,11 +331,11 @@ static void
 test_a_caller_in_the_body_is_not_believed(void **state)
 {
 	(void)state;
-	static struct node node;
-	node_make(&node);
-	assert_error(
-		node_register(&node, NULL, ",\"caller\":{\"role\":\"NODE\",\"subject\":\"enrol\"}"),
-		401, "enrolment");
+	static struct rig_node node;
+	rig_node_make(&node);
+	assert_error(rig_node_register(&rig, &node, NULL,
+				       ",\"caller\":{\"role\":\"NODE\",\"subject\":\"enrol\"}"),
+		     401, "enrolment");
 	assert_error(rig_request(&rig, "GET", "/api/v1/nodes?caller=ADMIN", NULL, NULL, NULL), 401,
 		     "token");
 }
@@ -421,12 +344,13 @@ static void
 test_R87_P03_the_list_shows_no_token_and_no_private_address(void **state)
 {
 	(void)state;
-	static struct node node;
+	static struct rig_node node;
 	char bearer[TEXT_BYTES];
-	node_make(&node);
+	rig_node_make(&node);
 	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "node.key"));
 	assert_int_equal(
-		node_register(&node, bearer, ",\"networkInfo\":{\"localPort\":51820}")->status,
+		rig_node_register(&rig, &node, bearer, ",\"networkInfo\":{\"localPort\":51820}")
+			->status,
 		201);
 	const struct rig_answer *answer =
 		rig_request(&rig, "GET", "/api/v1/nodes?limit=200", bearer, NULL, NULL);
@@ -444,8 +368,8 @@ test_query_parameters_are_checked_by_type(void **state)
 	(void)state;
 	char bearer[TEXT_BYTES];
 	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "client.key"));
-	static struct node node;
-	node_enrol(&node);
+	static struct rig_node node;
+	rig_node_enrol(&rig, &node);
 	const struct rig_answer *answer =
 		rig_request(&rig, "GET", "/api/v1/nodes?limit=1&unheard=of", bearer, NULL, NULL);
 	assert_int_equal(answer->status, 200);

@@ -26,7 +26,7 @@ start(void **state)
 	return rig_start(&rig,
 			 "rate_general = 1000000\nrate_enrolment = 1000000\n"
 			 "request_deadline = 2s\nmax_connections_per_address = 1000",
-			 false, true)
+			 false, RIG_SOME)
 		       ? 0
 		       : -1;
 }

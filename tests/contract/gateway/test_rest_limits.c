@@ -1,6 +1,6 @@
 /*
  * The REST API under those who take too much: rates, deadlines, connections, and its own end (T09,
- * P10, P11; R25, R27, R89).
+ * P10, P11; R25, R89).
  */
 #include "gateway_rig.h"
 
@@ -20,9 +20,9 @@
 static struct rig rig;
 
 static void
-start(const char *extra, bool with_services)
+start(const char *extra, enum rig_services services)
 {
-	assert_true(rig_start(&rig, extra, false, with_services));
+	assert_true(rig_start(&rig, extra, false, services));
 }
 
 static int
@@ -42,7 +42,7 @@ static void
 test_R89_the_request_over_the_rate_is_429_with_retry_after(void **state)
 {
 	(void)state;
-	start("rate_enrolment = 10", false);
+	start("rate_enrolment = 10", RIG_ALONE);
 	for (int i = 0; i < 10; i++)
 		assert_int_not_equal(ask("POST", "/api/v1/nodes/register", NULL, "{}"), 429);
 	const struct rig_answer *answer =
@@ -59,7 +59,7 @@ static void
 test_P11_neither_query_nor_headers_get_around_the_rate(void **state)
 {
 	(void)state;
-	start("rate_enrolment = 3", false);
+	start("rate_enrolment = 3", RIG_ALONE);
 	for (int i = 0; i < 3; i++)
 		ask("POST", "/api/v1/nodes/register", NULL, "{}");
 	assert_int_equal(ask("POST", "/api/v1/nodes/register?x=/api/v1/metrics", NULL, "{}"), 429);
@@ -75,7 +75,7 @@ static void
 test_P10_a_trusted_proxy_speaks_for_others(void **state)
 {
 	(void)state;
-	start("rate_enrolment = 2\ntrusted_proxies = 127.0.0.0/8", false);
+	start("rate_enrolment = 2\ntrusted_proxies = 127.0.0.0/8", RIG_ALONE);
 	const char *one = "X-Forwarded-For: 192.0.2.1\r\n", *two = "X-Forwarded-For: 192.0.2.2\r\n";
 	for (int i = 0; i < 2; i++)
 		ask("POST", "/api/v1/nodes/register", one, "{}");
@@ -109,7 +109,7 @@ static void
 test_R25_a_head_that_trickles_is_cut_off(void **state)
 {
 	(void)state;
-	start("head_deadline = 300ms", false);
+	start("head_deadline = 300ms", RIG_ALONE);
 	struct rig_client *client = rig_connect(&rig);
 	assert_non_null(client);
 	rig_send_text(client, "GET /health HTTP/1.1\r\nX-");
@@ -136,7 +136,7 @@ static void
 test_a_body_that_trickles_is_cut_off(void **state)
 {
 	(void)state;
-	start("request_deadline = 300ms", false);
+	start("request_deadline = 300ms", RIG_ALONE);
 	struct rig_client *client = rig_connect(&rig);
 	assert_non_null(client);
 	rig_send_text(client, "POST /api/v1/nodes/register HTTP/1.1\r\n" H
@@ -147,11 +147,11 @@ test_a_body_that_trickles_is_cut_off(void **state)
 }
 
 static void
-test_R27_answers_that_nobody_reads_hold_nobody_up(void **state)
+test_answers_that_nobody_reads_hold_nobody_up(void **state)
 {
 	(void)state;
 	enum { DEAF = 40 };
-	start("answer_deadline = 300ms", false);
+	start("answer_deadline = 300ms", RIG_ALONE);
 	struct rig_client *deaf[DEAF];
 	for (int i = 0; i < DEAF; i++) {
 		deaf[i] = rig_connect(&rig);
@@ -168,7 +168,7 @@ test_one_address_cannot_take_all_connections(void **state)
 {
 	(void)state;
 	enum { LIMIT = 5 };
-	start("max_connections_per_address = 5", false);
+	start("max_connections_per_address = 5", RIG_ALONE);
 	struct rig_client *idle[LIMIT], *over;
 	static struct rig_answer answer;
 	for (int i = 0; i < LIMIT; i++) {
@@ -198,7 +198,7 @@ test_when_all_connections_are_taken_the_next_waits_its_turn(void **state)
 {
 	(void)state;
 	enum { LIMIT = 16 };
-	start("max_connections = 16\nhead_deadline = 500ms", false);
+	start("max_connections = 16\nhead_deadline = 500ms", RIG_ALONE);
 	struct rig_client *idle[LIMIT];
 	for (int i = 0; i < LIMIT; i++) {
 		idle[i] = rig_connect(&rig);
@@ -214,7 +214,7 @@ static void
 test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served(void **state)
 {
 	(void)state;
-	start("", true);
+	start("", RIG_SOME);
 	char bearer[512];
 	snprintf(bearer, sizeof(bearer), "%s", rig_bearer(&rig, "client.key"));
 	assert_int_equal(rig_request(&rig, "GET", "/api/v1/nodes", bearer, NULL, NULL)->status,
@@ -238,7 +238,7 @@ static void
 test_clients_that_leave_while_they_wait_do_no_harm(void **state)
 {
 	(void)state;
-	start("", true);
+	start("", RIG_SOME);
 	char text[1024];
 	snprintf(text, sizeof(text), "GET /api/v1/nodes HTTP/1.1\r\n" H "Authorization: %s\r\n\r\n",
 		 rig_bearer(&rig, "client.key"));
@@ -259,7 +259,7 @@ static void
 test_sigterm_answers_what_waits_and_ends(void **state)
 {
 	(void)state;
-	start("", true);
+	start("", RIG_SOME);
 	char text[1024];
 	static struct rig_answer answer;
 	snprintf(text, sizeof(text), "GET /api/v1/nodes HTTP/1.1\r\n" H "Authorization: %s\r\n\r\n",
@@ -290,7 +290,7 @@ main(void)
 		cmocka_unit_test_teardown(test_P10_a_trusted_proxy_speaks_for_others, stop),
 		cmocka_unit_test_teardown(test_R25_a_head_that_trickles_is_cut_off, stop),
 		cmocka_unit_test_teardown(test_a_body_that_trickles_is_cut_off, stop),
-		cmocka_unit_test_teardown(test_R27_answers_that_nobody_reads_hold_nobody_up, stop),
+		cmocka_unit_test_teardown(test_answers_that_nobody_reads_hold_nobody_up, stop),
 		cmocka_unit_test_teardown(test_one_address_cannot_take_all_connections, stop),
 		cmocka_unit_test_teardown(
 			test_when_all_connections_are_taken_the_next_waits_its_turn, stop),

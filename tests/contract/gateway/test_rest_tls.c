@@ -28,7 +28,7 @@ start(void **state)
 	return rig_start(&rig,
 			 "rate_general = 1000000\nrate_enrolment = 1000000\nhead_deadline = 2s\n"
 			 "request_deadline = 2s\nmax_connections_per_address = 1000",
-			 true, true)
+			 true, RIG_SOME)
 		       ? 0
 		       : -1;
 }
@@ -183,6 +183,39 @@ test_T43_tls_below_1_2_is_refused(void **state)
 	}
 }
 
+/* Asks for far more than all buffers hold, and reads nothing. */
+static void
+test_R27_who_never_reads_the_answer_is_cut_off(void **state)
+{
+	(void)state;
+	enum { REQUESTS = 2000 };
+	static struct rig alone;
+	assert_true(rig_start(&alone,
+			      "rate_general = 1000000\nmax_connections_per_address = 1\n"
+			      "answer_deadline = 500ms",
+			      true, RIG_ALONE));
+	struct rig_client *client = rig_connect(&alone);
+	assert_non_null(client);
+	bool sent = true;
+	for (int i = 0; i < REQUESTS && sent; i++)
+		sent = rig_send_text(client, "GET /api/v1/openapi.json HTTP/1.1\r\n" H "\r\n");
+	/* Nobody else gets in from here while it hangs, and somebody does once it is cut off. */
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	int status = 0;
+	while (status != 200 && rig_now_ms() < deadline_ms)
+		status = rig_request(&alone, "GET", "/health/live", NULL, NULL, NULL)->status;
+	assert_int_equal(status, 200);
+	static struct rig_answer answer;
+	int answers = 0;
+	do {
+		rig_receive(client, &answer);
+		answers++;
+	} while (answer.status == 200);
+	assert_true(answers < REQUESTS);
+	rig_disconnect(&client);
+	assert_true(rig_stop(&alone));
+}
+
 static void
 test_beyond_loopback_plain_http_is_refused_unless_a_proxy_is_in_front(void **state)
 {
@@ -216,6 +249,7 @@ main(void)
 		cmocka_unit_test(test_R25_silence_is_cut_off_before_and_after_the_handshake),
 		cmocka_unit_test(test_plain_http_on_the_tls_port_gets_no_answer),
 		cmocka_unit_test(test_T43_tls_below_1_2_is_refused),
+		cmocka_unit_test(test_R27_who_never_reads_the_answer_is_cut_off),
 		cmocka_unit_test(
 			test_beyond_loopback_plain_http_is_refused_unless_a_proxy_is_in_front),
 		cmocka_unit_test(test_C37_C39_a_bad_certificate_or_key_is_refused),
