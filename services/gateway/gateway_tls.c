@@ -17,11 +17,24 @@
 
 enum { PEM_MAX_BYTES = 64 * 1024 };
 
+/* Certificate managers keep symbolic links to the newest pair, which a secret of our own never is.
+ */
+static ssize_t
+pem_read(const char *path, bool is_private, char *text)
+{
+	char *real = realpath(path, NULL);
+	if (real == NULL)
+		return -errno;
+	ssize_t n = state_file_read(real, is_private, text, PEM_MAX_BYTES);
+	free(real);
+	return n;
+}
+
 static int
 pem_load(const char *path, bool is_private, char **ret, char *ret_error, size_t error_bytes)
 {
 	char *text = malloc(PEM_MAX_BYTES);
-	ssize_t n = text != NULL ? state_file_read(path, is_private, text, PEM_MAX_BYTES) : -ENOMEM;
+	ssize_t n = text != NULL ? pem_read(path, is_private, text) : -ENOMEM;
 	if (n < 0) {
 		snprintf(ret_error, error_bytes, "%s: %s", path,
 			 n == -EPERM ? "others may read it" : strerror((int)-n));
