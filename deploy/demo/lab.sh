@@ -157,6 +157,9 @@ lab_wire()
 
 	default_route server 203.0.113.1
 	default_route inet 198.51.100.1 2001:db8:80::1
+	# Debian's default, whatever this machine's is: BBR would press on through any loss it causes.
+	ip -n "$lab-inet" route replace default via 198.51.100.1 congctl cubic 2>/dev/null ||
+		ip -n "$lab-inet" route replace default via 198.51.100.1
 	default_route home 192.0.2.1 2001:db8:1::1
 	default_route clientgw 192.0.2.129
 	default_route node 192.168.1.1 2001:db8:2::1

@@ -151,15 +151,15 @@ start_inet()
 # Machines that the tunnel must not reach, each with a server that would answer.
 start_home_servers()
 {
-	local place
+	local place answer="$lab_dir/etc/reached"
+	printf '#!/bin/sh\nprintf "HTTP/1.0 200 OK\\r\\n\\r\\nreached\\n"\n' >"$answer"
+	chmod 0755 "$answer"
 	for place in "lan 192.168.1.20 lan" "lan 169.254.169.254 metadata" "home 192.168.1.1 router" \
 		"node 192.168.1.10 node"; do
 		set -- $place
-		start "$1" "http-$3" socat "TCP4-LISTEN:8088,fork,reuseaddr,bind=$2" \
-			SYSTEM:'printf "HTTP/1.0 200 OK\r\n\r\nreached\n"'
+		start "$1" "http-$3" socat "TCP4-LISTEN:8088,fork,reuseaddr,bind=$2" "EXEC:$answer"
 	done
-	start node http-tunnel socat TCP4-LISTEN:8089,fork,reuseaddr \
-		SYSTEM:'printf "HTTP/1.0 200 OK\r\n\r\nreached\n"'
+	start node http-tunnel socat TCP4-LISTEN:8089,fork,reuseaddr "EXEC:$answer"
 }
 
 # curl to the gateway from the client's network, with the client's access key.
