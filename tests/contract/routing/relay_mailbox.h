@@ -1,0 +1,52 @@
+/*
+ * relay_mailbox: a relay's mailbox and events without its legs: the nodes behind it do as the test
+ * says. On a bus of its own, so that it can die and come back.
+ */
+#pragma once
+
+#include "boson_rig.h"
+#include "common.pb-c.h"
+#include "identity/key.h"
+#include "relay.pb-c.h"
+
+enum { RELAY_MAILBOX_LEGS_MAX = 16, RELAY_MAILBOX_HELD_MAX = 64 };
+
+enum relay_mailbox_answer {
+	RELAY_NODE_OPENS,
+	RELAY_NODE_REFUSES,
+	RELAY_NODE_IS_FULL,
+	RELAY_NODE_IS_SILENT,
+};
+
+struct relay_mailbox_leg {
+	char node_id[UUID_TEXT_BYTES];
+	enum relay_mailbox_answer answer;
+	unsigned int opened, closed; /* how often it was asked */
+};
+
+struct relay_mailbox {
+	Boson__Relay__Relay_Service service; /* first: handlers find us by it */
+	struct rig *rig;
+	struct bus *bus;
+	struct bus_publisher *publisher;
+	bool serves;
+	struct relay_mailbox_leg legs[RELAY_MAILBOX_LEGS_MAX];
+	size_t leg_count;
+	uint64_t generation;
+	unsigned int listed; /* how often ListLegs was asked */
+	char last_session[UUID_TEXT_BYTES], last_client_key[KEY_TEXT_BYTES];
+	void *held[RELAY_MAILBOX_HELD_MAX]; /* calls of silent nodes */
+	size_t held_count;
+};
+
+void relay_mailbox_start(struct relay_mailbox *relay, struct rig *rig);
+void relay_mailbox_stop(struct relay_mailbox *relay); /* keeps the legs */
+
+/* Adds a node's leg; tells of it when started. */
+struct relay_mailbox_leg *relay_mailbox_attach(struct relay_mailbox *relay, const char *node_id,
+					       enum relay_mailbox_answer answer);
+struct relay_mailbox_leg *relay_mailbox_find(struct relay_mailbox *relay, const char *node_id);
+
+/* What it announces to discovery. */
+void relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *ret,
+			    char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES]);

@@ -1,0 +1,156 @@
+/* route_rig: see the header. */
+#include "route_rig.h"
+
+#include "loop/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+RIG_CLOSURE(on_empty, Boson__Common__Empty)
+RIG_CLOSURE(on_reply, Boson__Routing__RouteReply)
+RIG_CLOSURE(on_route, Boson__Routing__Route)
+
+void
+route_rig_start(struct route_rig *rig, const char *routing_config)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig_start(&rig->rig, routing_config);
+	rig->discovery_process = rig_spawn(&rig->rig, PROGRAM_DISCOVERY, 0);
+	rig->discovery = rig_peer(&rig->rig, "discovery", &boson__discovery__discovery__descriptor);
+	rig_wait_up(&rig->rig, rig->discovery);
+	relay_mailbox_start(&rig->relay, &rig->rig);
+	rig->routing_process = rig_spawn(&rig->rig, PROGRAM_ROUTING, 0);
+	rig->routing = rig_peer(&rig->rig, "routing", &boson__routing__routing__descriptor);
+	rig_wait_up(&rig->rig, rig->routing);
+	route_rig_announce(rig);
+}
+
+void
+route_rig_stop(struct route_rig *rig)
+{
+	relay_mailbox_stop(&rig->relay);
+	rig_stop(&rig->rig);
+}
+
+void
+route_rig_announce(struct route_rig *rig)
+{
+	char bus[RIG_PATH_BYTES], events[RIG_PATH_BYTES];
+	Boson__Common__Relay relay;
+	struct rig_call call;
+
+	relay_mailbox_describe(&rig->relay, &relay, bus, events);
+	rig_call_init(&call, &rig->rig, rig->discovery);
+	boson__discovery__discovery__announce_relay(bus_peer_service(rig->discovery), &relay,
+						    on_empty, &call);
+	rig_call_wait(&call);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+}
+
+struct relay_mailbox_leg *
+route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
+		   enum relay_mailbox_answer answer)
+{
+	struct rig_call call;
+
+	enrolment_node_init(node);
+	rig_call_init(&call, &rig->rig, rig->discovery);
+	enrolment_run(&call, node);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	return relay_mailbox_attach(&rig->relay, node->id_text, answer);
+}
+
+void
+route_rig_client_init(struct route_rig_client *client)
+{
+	struct key private_key, public_key;
+
+	assert_int_equal(uuid_generate_text(client->id_text), 0);
+	assert_int_equal(key_generate(&private_key), 0);
+	assert_int_equal(key_public(&private_key, &public_key), 0);
+	key_format(&public_key, client->public_text);
+}
+
+static void
+fill_caller(Boson__Common__Caller *caller, const char *subject)
+{
+	boson__common__caller__init(caller);
+	caller->has_role = 1;
+	caller->role = BOSON__COMMON__CALLER__ROLE__CLIENT;
+	caller->subject = (char *)(uintptr_t)subject;
+}
+
+void
+route_rig_request(struct route_rig *rig, struct rig_call *call,
+		  const struct route_rig_client *client, const char *target, const char *country,
+		  const char *session_id)
+{
+	Boson__Routing__RouteRequest request = BOSON__ROUTING__ROUTE_REQUEST__INIT;
+	Boson__Routing__Requirements requirements = BOSON__ROUTING__REQUIREMENTS__INIT;
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, "first-key"); /* an access key's name */
+	requirements.preferred_country = (char *)(uintptr_t)country;
+	request.client_id = (char *)(uintptr_t)client->id_text;
+	request.public_key = (char *)(uintptr_t)client->public_text;
+	request.target_node_id = (char *)(uintptr_t)target;
+	request.session_id = (char *)(uintptr_t)session_id;
+	request.requirements = &requirements;
+	request.caller = &caller;
+	rig_call_init(call, &rig->rig, rig->routing);
+	boson__routing__routing__request_route(bus_peer_service(rig->routing), &request, on_reply,
+					       call);
+	rig_call_wait(call);
+}
+
+void
+route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,
+			       const struct route_rig_client *client, const char *target)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + RIG_WAIT_MS;
+
+	for (;;) {
+		route_rig_request(rig, call, client, target, NULL, NULL);
+		if (call->reply != NULL)
+			return;
+		assert_true(clock_monotonic_ms() < deadline_ms);
+		rig_call_fini(call);
+	}
+}
+
+void
+route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id,
+	      const char *subject)
+{
+	Boson__Routing__GetRouteRequest request = BOSON__ROUTING__GET_ROUTE_REQUEST__INIT;
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, subject);
+	request.route_id = (char *)(uintptr_t)route_id;
+	request.caller = &caller;
+	rig_call_init(call, &rig->rig, rig->routing);
+	boson__routing__routing__get_route(bus_peer_service(rig->routing), &request, on_route,
+					   call);
+	rig_call_wait(call);
+}
+
+void
+route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
+		 const char *subject)
+{
+	Boson__Routing__DeleteRouteRequest request = BOSON__ROUTING__DELETE_ROUTE_REQUEST__INIT;
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, subject);
+	request.route_id = (char *)(uintptr_t)route_id;
+	request.caller = &caller;
+	rig_call_init(call, &rig->rig, rig->routing);
+	boson__routing__routing__delete_route(bus_peer_service(rig->routing), &request, on_empty,
+					      call);
+	rig_call_wait(call);
+}

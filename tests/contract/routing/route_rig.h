@@ -1,0 +1,47 @@
+/*
+ * route_rig: discovery and routing as processes, one relay's mailbox in the test, nodes enrolled
+ * for real.
+ *
+ *	test (gateway, relay-1) ---- bus ---- boson-routing ---- bus ---- boson-discovery
+ */
+#pragma once
+
+#include "enrolment.h"
+#include "relay_mailbox.h"
+#include "routing.pb-c.h"
+
+struct route_rig {
+	struct rig rig;
+	struct relay_mailbox relay;
+	struct bus_peer *discovery, *routing;
+	pid_t discovery_process, routing_process;
+};
+
+void route_rig_start(struct route_rig *rig, const char *routing_config);
+void route_rig_stop(struct route_rig *rig);
+
+/* Tells discovery of the relay. */
+void route_rig_announce(struct route_rig *rig);
+
+/* Enrols a fresh node and attaches it to the relay. */
+struct relay_mailbox_leg *route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
+					     enum relay_mailbox_answer answer);
+
+struct route_rig_client {
+	char id_text[UUID_TEXT_BYTES];
+	char public_text[KEY_TEXT_BYTES];
+};
+void route_rig_client_init(struct route_rig_client *client);
+
+/* Each is done after. */
+void route_rig_request(struct route_rig *rig, struct rig_call *call,
+		       const struct route_rig_client *client, const char *target,
+		       const char *country, const char *session_id);
+void route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id,
+		   const char *subject);
+void route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
+		      const char *subject);
+
+/* Asks until there is a route; the reply is in the call. */
+void route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,
+				    const struct route_rig_client *client, const char *target);
