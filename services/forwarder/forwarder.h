@@ -4,6 +4,7 @@
  *
  *	forwarder_actor		start, stop, configuration, the tick
  *	forwarder_tunnel	guard, interface, rules, settings: up in this order, down in reverse
+ *	forwarder_peers		sessions as WireGuard's peers
  *	forwarder_admission	sessions come (relay, agent's snapshot) and go
  *	forwarder_handlers	the mailbox: what the agent asks
  *	forwarder_reports	what the relay and the agent are told
@@ -63,7 +64,7 @@ struct forwarder {
 	char own_addresses[FORWARDER_OWN_ADDRESSES_MAX][FORWARDER_ADDRESS_BYTES];
 	const char *own_address_list[FORWARDER_OWN_ADDRESSES_MAX + 1];
 
-	struct loop_timer *tick;
+	struct loop_timer *tick, *wake;
 	unsigned ticks;
 	bool has_snapshot, is_asking;
 	uint64_t closed_bytes_up, closed_bytes_down; /* of sessions that are over */
@@ -92,10 +93,19 @@ void forwarder_session_close(struct forwarder *forwarder, const char *id, const 
 /* Only into the table, before the tunnel is up. */
 void forwarder_sessions_load(struct forwarder *forwarder, const Boson__Node__SnapshotReply *reply);
 
-/* All of them into WireGuard, after it was started anew. */
-int forwarder_sessions_set_peers(struct forwarder *forwarder);
 void forwarder_sessions_expire(struct forwarder *forwarder);
 extern const struct forwarder_legs_events forwarder_admission_events;
+
+/* ---- forwarder_peers ---- */
+
+int forwarder_peer_set(struct forwarder *forwarder, const struct session *session);
+
+/* All sessions into a WireGuard that was started anew, and knows none of their keys any more. */
+int forwarder_peers_set_all(struct forwarder *forwarder);
+
+/* Soon: shakes hands with the clients that think their old keys still hold, as far as they have a
+ * channel. By themselves they would notice after 15 s. */
+void forwarder_peers_wake(struct forwarder *forwarder);
 
 /* ---- forwarder_handlers ---- */
 

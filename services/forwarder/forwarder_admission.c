@@ -8,15 +8,12 @@
 #include "log/log.h"
 #include "loop/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	ADMIT_TIMEOUT_MS = 700, /* routing waits a second for the whole way */
-	ALLOWED_BYTES = INET_ADDRSTRLEN + INET6_ADDRSTRLEN + 16,
 };
 
 /* A SessionOpen that the agent has not answered yet. */
@@ -32,55 +29,10 @@ struct admission {
 
 /* ---- carrying out ---- */
 
-static void
-allowed_ips(const struct session *session, char ret_text[ALLOWED_BYTES])
-{
-	char text4[INET_ADDRSTRLEN] = "", text6[INET6_ADDRSTRLEN] = "";
-	bool has4 = session->address4.s_addr != 0;
-	bool has6 = !IN6_IS_ADDR_UNSPECIFIED(&session->address6);
-	inet_ntop(AF_INET, &session->address4, text4, sizeof text4);
-	inet_ntop(AF_INET6, &session->address6, text6, sizeof text6);
-	snprintf(ret_text, ALLOWED_BYTES, "%s%s%s%s%s", has4 ? text4 : "", has4 ? "/32" : "",
-		 has4 && has6 ? "," : "", has6 ? text6 : "", has6 ? "/128" : "");
-}
-
 static struct exit_client
 exit_client_of(const struct session *session)
 {
 	return (struct exit_client){ session->address4, session->address6 };
-}
-
-static int
-peer_set(struct forwarder *forwarder, const struct session *session)
-{
-	char allowed[ALLOWED_BYTES];
-	allowed_ips(session, allowed);
-	const struct device_peer peer = { .public_key = session->client_key,
-					  .allowed_ips = allowed };
-	return device_peer_set(forwarder->device, &peer, 1);
-}
-
-int
-forwarder_sessions_set_peers(struct forwarder *forwarder)
-{
-	size_t n = forwarder_sessions_count(forwarder->sessions), i = 0;
-	const struct session *session = NULL;
-	if (n == 0)
-		return 0;
-	struct device_peer *peers = calloc(n, sizeof *peers);
-	char(*allowed)[ALLOWED_BYTES] = calloc(n, sizeof *allowed);
-	int r = peers && allowed ? 0 : -ENOMEM;
-	while (r == 0 && (session = forwarder_sessions_next(forwarder->sessions, session))) {
-		allowed_ips(session, allowed[i]);
-		peers[i] = (struct device_peer){ .public_key = session->client_key,
-						 .allowed_ips = allowed[i] };
-		i++;
-	}
-	if (r == 0)
-		r = device_peer_set(forwarder->device, peers, i);
-	free(peers);
-	free(allowed);
-	return r;
 }
 
 /* WireGuard has one peer for a key and one for an address: the newest session's. */
@@ -126,7 +78,7 @@ carry(struct forwarder *forwarder, const struct session *session)
 	if (r == 0)
 		r = exit_policy_client_add(forwarder->policy, &client);
 	if (r == 0)
-		r = peer_set(forwarder, session);
+		r = forwarder_peer_set(forwarder, session);
 	return r;
 }
 
@@ -366,7 +318,17 @@ on_session_close(const Boson__Link__SessionClose *close, void *arg)
 	forwarder_session_close(forwarder, close->session_id, "closed by the relay");
 }
 
+static void
+on_channel_open(const char *session_id, void *arg)
+{
+	struct forwarder *forwarder = arg;
+	const struct session *session = forwarder_sessions_find(forwarder->sessions, session_id);
+	if (session && session->needs_handshake)
+		forwarder_peers_wake(forwarder);
+}
+
 const struct forwarder_legs_events forwarder_admission_events = {
+	.on_channel_open = on_channel_open,
 	.on_session_open = on_session_open,
 	.on_session_close = on_session_close,
 };

@@ -10,6 +10,7 @@
 #include "leg/leg_frame.h"
 #include "log/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,8 @@ on_channel_open(struct forwarder_legs *legs, const Boson__Link__ChannelOpen *ope
 	if (r == 0) {
 		log_debug("channel_opened", "channel=%u session=%s", open->channel,
 			  open->session_id ? open->session_id : "");
+		if (open->session_id)
+			legs->events.on_channel_open(open->session_id, legs->events.arg);
 		return;
 	}
 	log_warn("channel_refused", "channel=%u error=%s", open->channel, strerror(-r));
@@ -229,6 +232,19 @@ on_state(enum leg_state state, int close_code, const char *reason, void *arg)
 }
 
 /* ---- for the actor ---- */
+
+int
+forwarder_legs_endpoint(const struct forwarder_legs *legs, const char *session_id, char *ret_text,
+			size_t n)
+{
+	char address[INET_ADDRSTRLEN];
+	uint32_t channel = channel_map_session_channel(legs->channels, session_id);
+	struct in_addr from = channel_map_address(legs->channels, channel);
+	if (!from.s_addr || !inet_ntop(AF_INET, &from, address, sizeof address))
+		return -ENOENT;
+	snprintf(ret_text, n, "%s:%u", address, tunnel_socket_port(legs->tunnel));
+	return 0;
+}
 
 int
 forwarder_legs_send(struct forwarder_legs *legs, const Boson__Link__Control *control)

@@ -15,6 +15,8 @@ struct forwarder_legs;
 struct forwarder_legs_events {
 	void (*on_session_open)(const Boson__Link__SessionOpen *open, void *arg);
 	void (*on_session_close)(const Boson__Link__SessionClose *close, void *arg);
+	/* A client leg of this session joined. */
+	void (*on_channel_open)(const char *session_id, void *arg);
 	void *arg;
 };
 
@@ -30,6 +32,11 @@ int forwarder_legs_target(struct forwarder_legs *legs, const char *node_id,
 
 /* A session is over: its channels carry nothing any more, and the relay is told. */
 void forwarder_legs_session_end(struct forwarder_legs *legs, const char *session_id);
+
+/* Where WireGuard reaches a session: its newest channel's address and our port, "127.1.2.3:4567".
+ * -ENOENT: it has no channel. */
+int forwarder_legs_endpoint(const struct forwarder_legs *legs, const char *session_id,
+			    char *ret_text, size_t n);
 
 /* -ENOTCONN while the leg is down, -EMSGSIZE. */
 int forwarder_legs_send(struct forwarder_legs *legs, const Boson__Link__Control *control);

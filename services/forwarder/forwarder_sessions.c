@@ -103,6 +103,14 @@ forwarder_sessions_next(const struct forwarder_sessions *sessions, const struct 
 	return idtable_next(&sessions->by_id, previous);
 }
 
+void
+forwarder_sessions_need_handshake(struct forwarder_sessions *sessions, bool need)
+{
+	struct session *session = NULL;
+	while ((session = idtable_next(&sessions->by_id, session)))
+		session->needs_handshake = need;
+}
+
 size_t
 forwarder_sessions_count(const struct forwarder_sessions *sessions)
 {

@@ -19,6 +19,7 @@ struct session {
 	struct in_addr address4;  /* 0: none */
 	struct in6_addr address6; /* ::: none */
 	int64_t expires_at_ms;	  /* epoch */
+	bool needs_handshake; /* WireGuard was started anew since, and the client has not noticed */
 };
 
 struct forwarder_sessions;
@@ -40,6 +41,9 @@ struct session *forwarder_sessions_find(const struct forwarder_sessions *session
 /* Each once: NULL starts, NULL ends. Nothing may be added or removed meanwhile. */
 const struct session *forwarder_sessions_next(const struct forwarder_sessions *sessions,
 					      const struct session *previous);
+
+/* All of them: set or not. */
+void forwarder_sessions_need_handshake(struct forwarder_sessions *sessions, bool need);
 size_t forwarder_sessions_count(const struct forwarder_sessions *sessions);
 
 /* One whose time is over, or NULL. */

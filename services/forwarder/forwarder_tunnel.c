@@ -60,9 +60,10 @@ on_device_restart(bool alive, void *arg)
 	if (!alive || !forwarder->is_up)
 		return;
 	forwarder_tunnel_refresh(forwarder);
-	int r = forwarder_sessions_set_peers(forwarder);
+	int r = forwarder_peers_set_all(forwarder);
 	if (r < 0)
 		log_error("peers_not_set", "error=%s", strerror(-r));
+	forwarder_peers_wake(forwarder);
 }
 
 /* The agent makes the key; until it has, there is nothing to do. */
@@ -167,7 +168,7 @@ forwarder_tunnel_up(struct forwarder *forwarder)
 	if (r == 0)
 		r = apply(forwarder);
 	if (r == 0)
-		r = forwarder_sessions_set_peers(forwarder);
+		r = forwarder_peers_set_all(forwarder);
 	if (r == 0 && !forwarder->events) {
 		flow_table_free(&forwarder->flows);
 		r = flows_up(forwarder);
@@ -187,6 +188,7 @@ void
 forwarder_tunnel_down(struct forwarder *forwarder)
 {
 	forwarder->is_up = false;
+	loop_timer_stop(&forwarder->wake);
 	forwarder_legs_free(&forwarder->legs);
 	flow_events_free(&forwarder->events);
 	flow_table_free(&forwarder->flows);

@@ -314,6 +314,15 @@ tunnel_socket_free(struct tunnel_socket **socket)
 	*socket = NULL;
 }
 
+uint16_t
+tunnel_socket_port(const struct tunnel_socket *socket)
+{
+	struct sockaddr_in bound = { 0 };
+	socklen_t n = sizeof bound;
+	getsockname(socket->fd, (struct sockaddr *)&bound, &n);
+	return ntohs(bound.sin_port);
+}
+
 uint64_t
 tunnel_socket_drops(const struct tunnel_socket *socket)
 {

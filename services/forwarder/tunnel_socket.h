@@ -36,5 +36,8 @@ void tunnel_socket_free(struct tunnel_socket **socket);
 void tunnel_socket_send(struct tunnel_socket *socket, struct in_addr from,
 			const struct iovec *datagrams, size_t n);
 
+/* Where WireGuard's answers come in. */
+uint16_t tunnel_socket_port(const struct tunnel_socket *socket);
+
 /* Datagrams dropped here, either way. */
 uint64_t tunnel_socket_drops(const struct tunnel_socket *socket);
