@@ -1,0 +1,543 @@
+/*
+ * The queue model: bounds, order, fairness; and the wheel of deadlines, channels and rates beside
+ * it. No clock but the one passed in.
+ */
+#include "relay/relay_batch.h"
+#include "relay/relay_channel.h"
+#include "relay/relay_flows.h"
+#include "relay/relay_gone.h"
+#include "relay/relay_queue.h"
+#include "relay/relay_rate.h"
+#include "relay/relay_wheel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct relay_queue_limits limits = { .lane_bytes = 10000, .age_ms = 50 };
+
+struct tally {
+	unsigned full, age, gone;
+	uint8_t last;
+};
+
+static void
+note_drop(const struct relay_item *item, enum relay_drop_reason reason, void *arg)
+{
+	struct tally *tally = arg;
+
+	tally->full += reason == RELAY_DROPPED_FULL;
+	tally->age += reason == RELAY_DROPPED_AGE;
+	tally->gone += reason == RELAY_DROPPED_GONE;
+	tally->last = item->bytes[0];
+}
+
+static void
+push(struct relay_outbox *outbox, struct relay_lane *lane, uint8_t mark, size_t n, int64_t now_ms,
+     struct tally *tally)
+{
+	uint8_t bytes[70000];
+
+	memset(bytes, mark, n);
+	relay_lane_push(outbox, lane, relay_item_new(bytes, n, now_ms), &limits, note_drop, tally);
+}
+
+/* Takes all that is committed; counts[mark] gets the bytes of each. */
+static size_t
+take_committed(struct relay_outbox *outbox, size_t counts[256])
+{
+	size_t all = 0;
+
+	for (const struct relay_item *item = outbox->committed.head; item != NULL;
+	     item = item->next) {
+		all += item->n;
+		if (counts != NULL)
+			counts[item->bytes[0]] += item->n;
+	}
+	relay_outbox_sent(outbox, all);
+	assert_null(outbox->committed.head);
+	return all;
+}
+
+static void
+test_the_oldest_is_dropped_for_the_newest(void **state)
+{
+	struct relay_outbox outbox = { 0 };
+	struct relay_lane lane = { 0 };
+	struct tally tally = { 0 };
+
+	(void)state;
+	for (uint8_t i = 0; i < 15; i++)
+		push(&outbox, &lane, i, 1000, 0, &tally);
+	assert_int_equal(lane.waiting.bytes, 10000);
+	assert_int_equal(outbox.lane_bytes, 10000);
+	assert_int_equal(tally.full, 5);
+	assert_int_equal(tally.last, 4);
+	assert_int_equal(lane.waiting.head->bytes[0], 5);
+	/* One that is larger than the whole lane still waits, alone. */
+	push(&outbox, &lane, 99, 20000, 0, &tally);
+	assert_int_equal(tally.full, 15);
+	assert_int_equal(lane.waiting.bytes, 20000);
+	relay_lane_clear(&outbox, &lane, note_drop, &tally);
+	assert_int_equal(tally.gone, 1);
+	assert_int_equal(relay_outbox_bytes(&outbox), 0);
+	assert_true(relay_outbox_is_empty(&outbox));
+	relay_outbox_fini(&outbox);
+}
+
+static void
+test_what_is_too_old_is_not_sent(void **state)
+{
+	struct relay_outbox outbox = { 0 };
+	struct relay_lane lane = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	for (uint8_t i = 0; i < 5; i++)
+		push(&outbox, &lane, i, 100, i * 10, &tally);
+	relay_outbox_commit(&outbox, &limits, 75, note_drop, &tally);
+	take_committed(&outbox, counts);
+	assert_int_equal(tally.age, 3); /* of 0, 10 and 20 ms: older than 50 */
+	assert_int_equal(counts[3] + counts[4], 200);
+	assert_int_equal(counts[0] + counts[1] + counts[2], 0);
+	relay_outbox_fini(&outbox);
+}
+
+static void
+test_control_goes_before_data(void **state)
+{
+	struct relay_outbox outbox = { 0 };
+	struct relay_lane lane = { 0 };
+	struct tally tally = { 0 };
+
+	(void)state;
+	push(&outbox, &lane, 'd', 100, 0, &tally);
+	relay_list_push(&outbox.control, relay_item_new((const uint8_t *)"c", 1, 0));
+	relay_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
+	assert_int_equal(outbox.committed.head->bytes[0], 'c');
+	assert_int_equal(outbox.committed.head->next->bytes[0], 'd');
+	take_committed(&outbox, NULL);
+	relay_outbox_fini(&outbox);
+}
+
+static void
+test_a_cut_frame_is_finished_first(void **state)
+{
+	struct relay_outbox outbox = { 0 };
+	struct relay_lane lane = { 0 };
+	struct tally tally = { 0 };
+
+	(void)state;
+	push(&outbox, &lane, 1, 100, 0, &tally);
+	relay_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
+	relay_outbox_sent(&outbox, 30);
+	assert_int_equal(outbox.sent, 30);
+	relay_list_push(&outbox.control, relay_item_new((const uint8_t *)"c", 1, 0));
+	relay_outbox_commit(&outbox, &limits, 9999, note_drop, &tally);
+	assert_int_equal(outbox.committed.head->bytes[0], 1); /* whatever its age */
+	relay_outbox_sent(&outbox, 70);
+	assert_int_equal(outbox.committed.head->bytes[0], 'c');
+	relay_outbox_sent(&outbox, 1);
+	relay_outbox_fini(&outbox);
+}
+
+/* Lanes that always have something get the same bytes, however their frames differ in size; one
+ * with little to say is not held up by the others. */
+static void
+test_lanes_share_by_bytes_not_by_frames(void **state)
+{
+	static const size_t sizes[] = { 100, 1400, 9000, 3000 };
+	struct relay_lane lanes[5] = { 0 };
+	struct relay_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+	const struct relay_queue_limits wide = { .lane_bytes = 60000, .age_ms = 1000 };
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		for (uint8_t i = 0; i < 4; i++)
+			while (lanes[i].waiting.bytes + sizes[i] <= 50000) {
+				uint8_t bytes[9000];
+
+				memset(bytes, i, sizes[i]);
+				relay_lane_push(&outbox, &lanes[i],
+						relay_item_new(bytes, sizes[i], 0), &wide,
+						note_drop, &tally);
+			}
+		if (round % 10 == 0)
+			push(&outbox, &lanes[4], 4, 200, 0, &tally);
+		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		take_committed(&outbox, counts);
+		if (round % 10 == 9)
+			assert_int_equal(lanes[4].waiting.bytes, 0);
+	}
+	for (int i = 0; i < 4; i++)
+		assert_in_range(counts[i], counts[0] * 95 / 100, counts[0] * 105 / 100);
+	assert_int_equal(counts[4], 200 * 200);
+	assert_int_equal(tally.full, 0);
+	for (int i = 0; i < 5; i++)
+		relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+	relay_outbox_fini(&outbox);
+}
+
+/* Any order of pushes, commits, sends and clears keeps the sums and the ring whole. */
+static void
+test_random_operations_keep_the_books(void **state)
+{
+	struct relay_lane lanes[8] = { 0 };
+	struct relay_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+
+	(void)state;
+	srand(7);
+	for (int64_t step = 0; step < 50000; step++) {
+		unsigned i = (unsigned)rand() % 8;
+		uint32_t sum = 0, in_ring = 0;
+
+		switch (rand() % 6) {
+		case 0:
+		case 1:
+		case 2:
+			push(&outbox, &lanes[i], (uint8_t)i, 1 + (size_t)rand() % 4000, step / 10,
+			     &tally);
+			break;
+		case 3:
+			relay_outbox_commit(&outbox, &limits, step / 10, note_drop, &tally);
+			break;
+		case 4:
+			if (outbox.committed.bytes > outbox.sent)
+				relay_outbox_sent(&outbox,
+						  1 + (size_t)rand() % (outbox.committed.bytes -
+									outbox.sent));
+			break;
+		default:
+			if (rand() % 20 == 0)
+				relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+		}
+		for (i = 0; i < 8; i++) {
+			sum += lanes[i].waiting.bytes;
+			in_ring += lanes[i].is_active;
+			assert_true(lanes[i].is_active == (lanes[i].waiting.head != NULL));
+		}
+		assert_int_equal(outbox.lane_bytes, sum);
+		const struct relay_lane *lane = outbox.ring;
+		for (; in_ring > 0; in_ring--)
+			lane = lane->next;
+		assert_ptr_equal(lane, outbox.ring);
+	}
+	for (int i = 0; i < 8; i++)
+		relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+	relay_outbox_fini(&outbox);
+}
+
+/* ---- deadlines ---- */
+
+static void
+note_fired(struct relay_timer *timer, void *arg)
+{
+	int64_t *fired = arg;
+
+	fired[timer->kind]++;
+}
+
+static void
+test_deadlines_fire_once_and_never_early(void **state)
+{
+	static struct relay_wheel wheel;
+	struct relay_timer timers[3] = { { .kind = 0 }, { .kind = 1 }, { .kind = 2 } };
+	int64_t fired[3] = { 0 }, fired_at[3] = { 0 };
+	static const int64_t deadlines[3] = { 1000 + 10, 1000 + 2000, 1000 + 300 * 1000 };
+
+	(void)state;
+	relay_wheel_init(&wheel, 1000);
+	assert_int_equal(relay_wheel_timeout_ms(&wheel, 1000), -1);
+	for (int i = 0; i < 3; i++)
+		relay_timer_set(&wheel, &timers[i], deadlines[i]);
+	for (int64_t now = 1000; now < 1000 + 400 * 1000; now += 37) {
+		int64_t before[3];
+
+		memcpy(before, fired, sizeof(before));
+		relay_wheel_advance(&wheel, now, note_fired, fired);
+		for (int i = 0; i < 3; i++)
+			if (fired[i] != before[i])
+				fired_at[i] = now;
+		assert_true(wheel.count == 0 || relay_wheel_timeout_ms(&wheel, now) <= 250);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fired[i], 1);
+		assert_in_range(fired_at[i], deadlines[i], deadlines[i] + 250 + 37);
+	}
+	assert_int_equal(wheel.count, 0);
+}
+
+static void
+test_a_deadline_moves_and_stops(void **state)
+{
+	static struct relay_wheel wheel;
+	struct relay_timer timer = { .kind = 0 };
+	int64_t fired[1] = { 0 };
+
+	(void)state;
+	relay_wheel_init(&wheel, 0);
+	relay_timer_set(&wheel, &timer, 1000);
+	relay_timer_set(&wheel, &timer, 5000);
+	relay_wheel_advance(&wheel, 4000, note_fired, fired);
+	assert_int_equal(fired[0], 0);
+	relay_timer_stop(&wheel, &timer);
+	relay_timer_stop(&wheel, &timer);
+	relay_wheel_advance(&wheel, 9000, note_fired, fired);
+	assert_int_equal(fired[0], 0);
+	/* After a sleep much longer than the wheel is wide. */
+	relay_timer_set(&wheel, &timer, 10000);
+	relay_wheel_advance(&wheel, 10 * 3600 * 1000, note_fired, fired);
+	assert_int_equal(fired[0], 1);
+}
+
+/* ---- channels ---- */
+
+static void
+test_channel_numbers_are_never_0_and_do_not_come_back_soon(void **state)
+{
+	struct relay_directory directory;
+	struct relay_leg *leg = (struct relay_leg *)(uintptr_t)64;
+	static uint8_t seen[1 << 19]; /* a bit for each number, hashed: 2^22 bits */
+	uint8_t id[UUID_BYTES] = "a node", session[UUID_BYTES] = "a session";
+
+	(void)state;
+	assert_int_equal(relay_directory_init(&directory), 0);
+	struct relay_node *node = relay_node_get(&directory, id);
+	relay_node_attach(node, leg, 1);
+	memset(seen, 0, sizeof(seen));
+	for (uint32_t i = 0; i < 60000; i++) {
+		struct relay_channel *channel = NULL;
+
+		memcpy(session, &i, sizeof(i));
+		assert_int_equal(relay_channel_new(&directory, node, session, NULL, 100, &channel),
+				 0);
+		uint32_t number = channel->number, bit = (number >> 16) * 64 + (number & 63);
+		assert_int_not_equal(number, 0);
+		assert_true((number & 0xffff) < 64);
+		assert_int_equal(seen[bit / 8] & 1 << bit % 8, 0);
+		seen[bit / 8] |= (uint8_t)(1 << bit % 8);
+		assert_ptr_equal(relay_node_channel(node, number), channel);
+		relay_channel_free(&directory, &channel);
+		assert_null(relay_node_channel(node, number));
+	}
+	node->leg = NULL;
+	assert_true(relay_node_put(&directory, node));
+	relay_directory_fini(&directory);
+}
+
+static void
+test_a_nodes_next_leg_gets_new_numbers_for_its_channels(void **state)
+{
+	enum { CHANNELS = 50 };
+	struct relay_directory directory;
+	struct relay_leg *leg = (struct relay_leg *)(uintptr_t)64;
+	struct relay_channel *channels[CHANNELS];
+	uint32_t before[CHANNELS];
+	uint8_t id[UUID_BYTES] = "a node", session[UUID_BYTES] = "a session";
+
+	(void)state;
+	assert_int_equal(relay_directory_init(&directory), 0);
+	struct relay_node *node = relay_node_get(&directory, id);
+	relay_node_attach(node, leg, 1000);
+	uint64_t generation = node->generation;
+	for (uint8_t i = 0; i < CHANNELS; i++) {
+		session[15] = i;
+		assert_int_equal(
+			relay_channel_new(&directory, node, session, NULL, CHANNELS, &channels[i]),
+			0);
+		before[i] = channels[i]->number;
+	}
+	session[15] = CHANNELS;
+	struct relay_channel *one_more;
+	assert_int_equal(relay_channel_new(&directory, node, session, NULL, CHANNELS, &one_more),
+			 -28);
+	relay_node_detach(node);
+	for (int i = 0; i < CHANNELS; i++) {
+		assert_int_equal(channels[i]->number, 0);
+		assert_null(relay_node_channel(node, before[i]));
+	}
+	relay_node_attach(node, leg, 500); /* the clock went back: the generation does not */
+	assert_true(node->generation > generation);
+	for (int i = 0; i < CHANNELS; i++) {
+		assert_int_not_equal(channels[i]->number, 0);
+		assert_int_not_equal(channels[i]->number, before[i]);
+		assert_ptr_equal(relay_node_channel(node, channels[i]->number), channels[i]);
+	}
+	assert_false(relay_node_put(&directory, node));
+	for (int i = 0; i < CHANNELS; i++)
+		relay_channel_free(&directory, &channels[i]);
+	node->leg = NULL;
+	assert_true(relay_node_put(&directory, node));
+	relay_directory_fini(&directory);
+}
+
+/* P17: the end of an old leg does not take the new one's place away. */
+static void
+test_an_older_channel_of_a_session_does_not_remove_the_newer(void **state)
+{
+	struct relay_directory directory;
+	struct relay_channel *older, *newer;
+	uint8_t id[UUID_BYTES] = "a node", session[UUID_BYTES] = "a session";
+
+	(void)state;
+	assert_int_equal(relay_directory_init(&directory), 0);
+	struct relay_node *node = relay_node_get(&directory, id);
+	assert_int_equal(relay_channel_new(&directory, node, session, NULL, 10, &older), 0);
+	assert_int_equal(relay_channel_new(&directory, node, session, NULL, 10, &newer), 0);
+	assert_ptr_equal(relay_channel_find(&directory, session), newer);
+	relay_channel_free(&directory, &older);
+	assert_ptr_equal(relay_channel_find(&directory, session), newer);
+	relay_channel_free(&directory, &newer);
+	assert_null(relay_channel_find(&directory, session));
+	assert_true(relay_node_put(&directory, node));
+	relay_directory_fini(&directory);
+}
+
+/* ---- rates, tombstones, flows, batches ---- */
+
+static void
+test_a_rate_is_kept_over_time(void **state)
+{
+	struct relay_rate rate;
+	uint64_t sent = 0;
+	int64_t now_ms = 0;
+
+	(void)state;
+	relay_rate_init(&rate, 1000, 0); /* a megabyte a second */
+	while (now_ms < 10 * 1000) {
+		now_ms += relay_rate_take(&rate, 20000, now_ms);
+		sent += 20000;
+	}
+	assert_in_range(sent, 10 * 1000 * 1000, 10 * 1000 * 1000 + 300 * 1000);
+	assert_true(relay_rate_is_spent(&rate, now_ms - 1) ||
+		    relay_rate_take(&rate, 500 * 1000, now_ms) > 0);
+	/* Rest does not pile up beyond the burst. */
+	now_ms += INT64_C(400) * 24 * 3600 * 1000;
+	assert_false(relay_rate_is_spent(&rate, now_ms));
+	assert_int_equal(relay_rate_take(&rate, 250 * 1000, now_ms), 0);
+	assert_int_equal(relay_rate_take(&rate, 1000, now_ms), 1);
+	relay_rate_init(&rate, 0, 0);
+	assert_int_equal(relay_rate_take(&rate, UINT64_C(1) << 40, 0), 0);
+}
+
+static void
+test_the_oldest_tombstone_is_forgotten_first(void **state)
+{
+	struct relay_gone gone;
+	uint8_t id[UUID_BYTES] = { 0 };
+
+	(void)state;
+	assert_int_equal(relay_gone_init(&gone), 0);
+	for (uint32_t i = 0; i < RELAY_GONE_MAX + 10; i++) {
+		memcpy(id, &i, sizeof(i));
+		relay_gone_add(&gone, id);
+		assert_true(relay_gone_has(&gone, id));
+	}
+	for (uint32_t i = 0; i < 20; i++) {
+		memcpy(id, &i, sizeof(i));
+		assert_int_equal(relay_gone_has(&gone, id), i >= 10);
+		relay_gone_remove(&gone, id);
+		assert_false(relay_gone_has(&gone, id));
+	}
+	relay_gone_fini(&gone);
+}
+
+static void
+test_sessions_are_bounded_and_bound_to_their_node(void **state)
+{
+	struct relay_flows flows;
+	uint8_t node[UUID_BYTES] = "a node", other[UUID_BYTES] = "another", id[UUID_BYTES] = { 0 };
+	char text[UUID_TEXT_BYTES];
+
+	(void)state;
+	assert_int_equal(relay_flows_init(&flows), 0);
+	for (uint32_t i = 0; i < RELAY_SESSIONS_MAX + 5; i++) {
+		memcpy(id, &i, sizeof(i));
+		assert_non_null(relay_flows_bind(&flows, id, node));
+	}
+	assert_int_equal(flows.sessions.count, RELAY_SESSIONS_MAX);
+	memset(id, 0, sizeof(id));
+	assert_null(relay_flows_find(&flows, id)); /* the first was forgotten */
+	id[0] = 100;
+	uuid_format(id, text);
+	Boson__Link__FlowReport__Session *report = calloc(1, sizeof(*report));
+	boson__link__flow_report__session__init(report);
+	report->session_id = strdup(text);
+	assert_null(relay_flows_report(&flows, other, &report, 5));
+	assert_non_null(report);
+	assert_non_null(relay_flows_report(&flows, node, &report, 5));
+	assert_null(report);
+	assert_int_equal(relay_flows_find(&flows, id)->reported_at_ms, 5);
+	/* The session moved: the old node's figures are not the new one's. */
+	relay_flows_bind(&flows, id, other);
+	assert_null(relay_flows_find(&flows, id)->report);
+	relay_flows_fini(&flows);
+}
+
+static void
+test_a_batch_keeps_what_has_a_shape(void **state)
+{
+	uint8_t batch[4096];
+	struct relay_batch checked;
+	size_t n = 0;
+	/* good, bad type, good, short, good, odd length, good */
+	static const struct {
+		size_t n;
+		uint8_t type;
+	} in[] = { { 32, 4 }, { 48, 9 }, { 148, 1 }, { 8, 4 }, { 92, 2 }, { 50, 4 }, { 64, 3 } };
+
+	(void)state;
+	for (size_t i = 0; i < 7; i++) {
+		batch[n++] = 0;
+		batch[n++] = (uint8_t)in[i].n;
+		memset(batch + n, (int)i, in[i].n);
+		batch[n] = in[i].type;
+		memset(batch + n + 1, 0, 3);
+		n += in[i].n;
+	}
+	assert_int_equal(relay_batch_check(batch, n, &checked), 0);
+	assert_int_equal(checked.kept, 4);
+	assert_int_equal(checked.n, 4 * 2 + 32 + 148 + 92 + 64);
+	assert_int_equal(checked.bytes, 32 + 148 + 92 + 64);
+	assert_int_equal(batch[2 + 32 - 1], 0);
+	assert_int_equal(batch[2 + 32 + 1], 148);
+	assert_int_equal(batch[2 + 32 + 2 + 147], 2);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(checked.types[i], 1);
+	assert_int_equal(checked.faults[-DATAGRAM_SHORT - 1], 1);
+	assert_int_equal(checked.faults[-DATAGRAM_TYPE - 1], 1);
+	assert_int_equal(checked.faults[-DATAGRAM_LENGTH - 1], 1);
+	/* W53, W55 */
+	assert_true(relay_batch_check(batch, checked.n - 1, &checked) < 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_oldest_is_dropped_for_the_newest),
+		cmocka_unit_test(test_what_is_too_old_is_not_sent),
+		cmocka_unit_test(test_control_goes_before_data),
+		cmocka_unit_test(test_a_cut_frame_is_finished_first),
+		cmocka_unit_test(test_lanes_share_by_bytes_not_by_frames),
+		cmocka_unit_test(test_random_operations_keep_the_books),
+		cmocka_unit_test(test_deadlines_fire_once_and_never_early),
+		cmocka_unit_test(test_a_deadline_moves_and_stops),
+		cmocka_unit_test(test_channel_numbers_are_never_0_and_do_not_come_back_soon),
+		cmocka_unit_test(test_a_nodes_next_leg_gets_new_numbers_for_its_channels),
+		cmocka_unit_test(test_an_older_channel_of_a_session_does_not_remove_the_newer),
+		cmocka_unit_test(test_a_rate_is_kept_over_time),
+		cmocka_unit_test(test_the_oldest_tombstone_is_forgotten_first),
+		cmocka_unit_test(test_sessions_are_bounded_and_bound_to_their_node),
+		cmocka_unit_test(test_a_batch_keeps_what_has_a_shape),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
