@@ -8,64 +8,97 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t signal_wanted;
-static volatile sig_atomic_t background_pid;
+/* The parent's side. */
+struct relay {
+	int pipe_fd, signal_fd;
+	pid_t pid;
+	char line[2 * CLIENT_TEXT_BYTES];
+	size_t n;
+	bool is_interrupted, is_ended;
+	int status;
+};
 
 static void
-on_signal(int number)
+take_line(struct relay *relay, const char *line)
 {
-	signal_wanted = number;
-	kill((pid_t)background_pid, number);
-}
-
-static int
-relay_lines(int fd, pid_t pid)
-{
-	char line[2 * CLIENT_TEXT_BYTES];
-	FILE *lines = fdopen(fd, "r");
-	int status = -1;
-
-	if (lines == NULL)
-		return EXIT_SYSTEM;
-	while (status < 0 && fgets(line, sizeof line, lines) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (line[0] == 'P') {
-			printf("%s\n", line + 1);
-			fflush(stdout);
-		} else if (line[0] == 'E') {
-			client_complain("%s", line + 1);
-		} else if (line[0] == 'X') {
-			status = atoi(line + 1);
-		}
+	if (line[0] == 'P') {
+		printf("%s\n", line + 1);
+		fflush(stdout);
+	} else if (line[0] == 'E') {
+		client_complain("%s", line + 1);
+	} else if (line[0] == 'X') {
+		relay->status = atoi(line + 1);
+		relay->is_ended = true;
 	}
-	fclose(lines);
-	if (status >= 0)
-		return status;
-	client_complain("the background process %d ended unexpectedly; see its log", (int)pid);
-	return signal_wanted != 0 ? EXIT_INTERRUPTED : EXIT_DEFECT;
+}
+
+/* False at the end of the pipe. */
+static bool
+take_bytes(struct relay *relay)
+{
+	ssize_t got =
+		read(relay->pipe_fd, relay->line + relay->n, sizeof relay->line - 1 - relay->n);
+	char *end;
+
+	if (got <= 0)
+		return got < 0 && errno == EINTR;
+	relay->n += (size_t)got;
+	relay->line[relay->n] = '\0';
+	while ((end = strchr(relay->line, '\n')) != NULL && !relay->is_ended) {
+		*end = '\0';
+		take_line(relay, relay->line);
+		relay->n -= (size_t)(end + 1 - relay->line);
+		memmove(relay->line, end + 1, relay->n + 1);
+	}
+	/* No line of ours is as long as the buffer. */
+	return relay->n + 1 < sizeof relay->line;
+}
+
+static void
+pass_signal_on(struct relay *relay)
+{
+	struct signalfd_siginfo info;
+
+	if (read(relay->signal_fd, &info, sizeof info) != sizeof info)
+		return;
+	relay->is_interrupted = true;
+	kill(relay->pid, (int)info.ssi_signo);
 }
 
 static int
-be_parent(pid_t pid, int fd)
+be_parent(struct relay *relay)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct pollfd fds[2] = { { .fd = relay->pipe_fd, .events = POLLIN },
+				 { .fd = relay->signal_fd, .events = POLLIN } };
 
-	background_pid = pid;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	int status = relay_lines(fd, pid);
+	while (!relay->is_ended) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents != 0)
+			pass_signal_on(relay);
+		if (fds[0].revents != 0 && !take_bytes(relay))
+			break;
+	}
+	if (!relay->is_ended) {
+		client_complain("the background process %d ended unexpectedly; see client.log in "
+				"its state folder",
+				(int)relay->pid);
+		relay->status = relay->is_interrupted ? EXIT_INTERRUPTED : EXIT_DEFECT;
+	}
 	/* When the start failed, only after everything was put back. */
-	if (status != 0)
-		waitpid(pid, NULL, 0);
-	return status;
+	if (relay->status != 0)
+		waitpid(relay->pid, NULL, 0);
+	return relay->status;
 }
 
 static int
@@ -85,27 +118,46 @@ be_child(const char *log_path)
 	return 1;
 }
 
+/* Blocked from before the fork on, so that none is lost between the two. */
+static int
+open_signals(void)
+{
+	sigset_t wanted;
+
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGINT);
+	sigaddset(&wanted, SIGTERM);
+	sigprocmask(SIG_BLOCK, &wanted, NULL);
+	int fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
 int
 client_voice_split(struct client_voice *voice, const char *log_path, int *ret_status)
 {
+	struct relay relay = { .signal_fd = open_signals() };
 	int fds[2];
 
+	if (relay.signal_fd < 0)
+		return relay.signal_fd;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	fflush(NULL);
-	pid_t pid = fork();
-	if (pid < 0) {
+	relay.pid = fork();
+	if (relay.pid < 0) {
 		int r = -errno;
 		close(fds[0]);
 		close(fds[1]);
 		return r;
 	}
-	if (pid > 0) {
+	if (relay.pid > 0) {
 		close(fds[1]);
-		*ret_status = be_parent(pid, fds[0]);
+		relay.pipe_fd = fds[0];
+		*ret_status = be_parent(&relay);
 		return 0;
 	}
 	close(fds[0]);
+	close(relay.signal_fd);
 	*voice = (struct client_voice){ .fd = fds[1] };
 	int r = be_child(log_path);
 	if (r < 0) {

@@ -120,13 +120,10 @@ answer_http(const char *request, const char *body, char *ret, size_t capacity, v
 static int
 start_relay(struct lab *lab, uint16_t port)
 {
-	uint16_t udp_port = device_listen_port(lab->device);
-	int r = stand_in_start(&lab->relay, port, lab->certificate, lab->key);
-
 	lab->relay.answer_http = answer_http;
 	lab->relay.arg = lab;
-	atomic_store(&lab->relay.udp_port, udp_port);
-	return r;
+	atomic_store(&lab->relay.udp_port, device_listen_port(lab->device));
+	return stand_in_start(&lab->relay, port, lab->certificate, lab->key);
 }
 
 int

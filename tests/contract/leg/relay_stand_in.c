@@ -418,7 +418,10 @@ stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, c
 	const int one = 1, small = 16 * 1024;
 
 	signal(SIGPIPE, SIG_IGN);
-	memset(relay, 0, sizeof *relay);
+	*relay = (struct stand_in){ .answer_http = relay->answer_http,
+				    .arg = relay->arg,
+				    .udp_port = atomic_load(&relay->udp_port),
+				    .flood_n = relay->flood_n };
 	pthread_mutex_init(&relay->lock, NULL);
 	if (certificate != NULL) {
 		relay->tls = SSL_CTX_new(TLS_server_method());

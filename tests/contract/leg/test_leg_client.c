@@ -254,8 +254,8 @@ test_thousands_of_messages_stay_in_order_both_ways(void **state)
 	(void)state;
 	struct rig *rig = rig_new(NULL, 16 * 1024 * 1024);
 
-	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
 	rig->relay.flood_n = 5000;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
 	target(rig, "ws", "127.0.0.1", "/flood");
 	rig->wanted = 5000;
 	wait_until(rig, has_messages);
@@ -681,8 +681,8 @@ test_it_can_be_freed_in_any_state(void **state)
 	atomic_store(&rig->relay.is_released, true);
 	rig_free(rig);
 	rig = rig_new(NULL, 0); /* from its own callback, with messages under way */
-	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
 	rig->relay.flood_n = 100;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
 	rig->free_in_callback = true;
 	target(rig, "ws", "127.0.0.1", "/flood");
 	wait_until(rig, is_freed);
