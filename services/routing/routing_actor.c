@@ -88,7 +88,7 @@ close_again(struct routing *routing)
 
 	for (const struct session *session = routing->sessions.closing;
 	     session != NULL && n < CLOSE_AGAIN_MAX; session = session->closing_next, n++)
-		routing_links_close_session(routing, session);
+		routing_close_session(routing, session);
 }
 
 static void

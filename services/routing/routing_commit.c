@@ -195,8 +195,8 @@ fail(struct routing_request *request, const char *code)
 	const struct session_record *record = &request->record;
 
 	if (!request->resumes)
-		routing_links_drop_session(request->routing, record->node_id, record->relay_id,
-					   record->id);
+		routing_close_unwanted(request->routing, record->node_id, record->relay_id,
+				       record->id);
 	bus_call_fail_retry(request->call, BUS_UNAVAILABLE, code, 1);
 	routing_request_free(request);
 }
@@ -209,8 +209,8 @@ leave_old_node(struct routing_request *request)
 
 	if (memcmp(request->old_node_id, record->node_id, UUID_BYTES) == 0)
 		return;
-	routing_links_drop_session(request->routing, request->old_node_id, record->relay_id,
-				   record->id);
+	routing_close_unwanted(request->routing, request->old_node_id, record->relay_id,
+			       record->id);
 }
 
 /* It was opened and written, but cannot be used: over again. */

@@ -142,7 +142,7 @@ deletion_committed(void *arg)
 	if (session != NULL && session->record.status == SESSION_OPEN) {
 		sessions_close(&routing->sessions, session);
 		(void)table_sessions_add(&routing->table, session->record.node_id, -1);
-		routing_links_close_session(routing, session);
+		routing_close_session(routing, session);
 	}
 	free(deletion);
 }

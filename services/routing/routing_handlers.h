@@ -132,9 +132,11 @@ void routing_links_stop(struct routing *routing);
 /* NULL when there is none. */
 struct bus_peer *routing_links_peer(const struct routing *routing, const char *relay_id);
 
+/* ---- routing_close.c ---- */
+
 /* Tells the node, through the relay that has its leg now, that a session is over. Nobody waits. */
-void routing_links_drop_session(struct routing *routing, const uint8_t node_id[UUID_BYTES],
-				const char *relay_id, const uint8_t session_id[UUID_BYTES]);
+void routing_close_unwanted(struct routing *routing, const uint8_t node_id[UUID_BYTES],
+			    const char *relay_id, const uint8_t session_id[UUID_BYTES]);
 
 /* The same for a closed session, until it is told: repeated by the tick. */
-void routing_links_close_session(struct routing *routing, const struct session *session);
+void routing_close_session(struct routing *routing, const struct session *session);

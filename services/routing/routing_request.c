@@ -119,8 +119,8 @@ note_failure(struct routing_request *request, struct table_node *node)
 	/* It may open the session yet, after we have given up on it; an old one may still be in
 	 * use there. */
 	if (!is_old)
-		routing_links_drop_session(request->routing, record->node_id, record->relay_id,
-					   record->id);
+		routing_close_unwanted(request->routing, record->node_id, record->relay_id,
+				       record->id);
 }
 
 static void
