@@ -1,8 +1,10 @@
 /*
  * bosonctl: the operator's hand on the bus: any rpc of any service, its answer as JSON. Reads the
- * same configuration file as the services to find them. Start and arguments only.
+ * same configuration file as the services to find them. Also makes the keys of a bus over several
+ * hosts. Start and arguments only.
  */
 #include "bosonctl/bosonctl_call.h"
+#include "bosonctl/bosonctl_keys.h"
 #include "bosonctl/bosonctl_mailboxes.h"
 #include "log/log.h"
 #include "service/service_config.h"
@@ -21,6 +23,7 @@ print_help(void)
 	fputs("bosonctl: calls a service of BosonServer on its bus and prints the answer as JSON\n"
 	      "\n"
 	      "usage: bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
+	      "       bosonctl keys [--force] DIR [NAME...]\n"
 	      "       bosonctl -V | --help\n"
 	      "\n"
 	      "  -c FILE   the services' configuration file, which says where they are\n"
@@ -29,6 +32,15 @@ print_help(void)
 	      "A service is reached over ipc:// or tcp://; one that bosond keeps on inproc:// is "
 	      "not:\n"
 	      "give it an endpoint in [bus].\n"
+	      "\n"
+	      "keys makes a CURVE key pair for each NAME (else for the six services and bosonctl), "
+	      "for\n"
+	      "a bus over tcp://: DIR/NAME.secret is what [bus] curve_secret names on that host, "
+	      "DIR/allow\n"
+	      "what curve_allow names on each; the lines for [bus] are printed and in "
+	      "DIR/bus.conf. "
+	      "Files\n"
+	      "that are there are kept (exit 73) unless --force. Relays' names begin with relay.\n"
 	      "\n"
 	      "rpcs and the fields of their requests:\n",
 	      stdout);
@@ -83,12 +95,31 @@ call_by_name(const char *config_path, int n, char **words)
 	return code;
 }
 
+static int
+keys_by_name(int n, char **words)
+{
+	bool force = false;
+
+	if (n > 0 && strcmp(words[0], "--force") == 0) {
+		force = true;
+		n--;
+		words++;
+	}
+	if (n < 1 || words[0][0] == '-' || words[0][0] == '\0') {
+		fputs("bosonctl: keys takes [--force] DIR [NAME...]; see bosonctl --help\n",
+		      stderr);
+		return EX_USAGE;
+	}
+	return bosonctl_keys(words[0], (const char *const *)words + 1, (size_t)n - 1, force);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 						 { "version", no_argument, NULL, 'V' },
 						 { NULL, 0, NULL, 0 } };
+	static const char *const commands[] = { "call", "keys", NULL };
 	const char *config_path = NULL;
 	int option;
 	log_init("bosonctl", LOG_LEVEL_ERROR);
@@ -112,7 +143,9 @@ main(int argc, char **argv)
 		fputs("bosonctl: what is to be done? See bosonctl --help\n", stderr);
 		return EX_USAGE;
 	}
-	if (strcmp(argv[optind], "call") != 0)
-		return complain("command", argv[optind], "call");
-	return call_by_name(config_path, argc - optind - 1, argv + optind + 1);
+	if (strcmp(argv[optind], "call") == 0)
+		return call_by_name(config_path, argc - optind - 1, argv + optind + 1);
+	if (strcmp(argv[optind], "keys") == 0)
+		return keys_by_name(argc - optind - 1, argv + optind + 1);
+	return complain("command", argv[optind], config_nearest(argv[optind], commands));
 }
