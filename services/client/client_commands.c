@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +36,7 @@ complain_no_capability(void)
 
 /* The folder there, its path absolute, and what must be readable readable. */
 static int
-prepare(struct client_options *options, char state_path[PATH_MAX], char ca_path[PATH_MAX],
-	char access_key[CLIENT_ACCESS_KEY_BYTES])
+prepare(struct client_options *options, char access_key[CLIENT_ACCESS_KEY_BYTES])
 {
 	char error[CLIENT_TEXT_BYTES], shown[CLIENT_TEXT_BYTES / 2];
 
@@ -48,21 +46,21 @@ prepare(struct client_options *options, char state_path[PATH_MAX], char ca_path[
 		return status;
 	}
 	int r = client_state_open(options->state_dir);
-	if (r < 0 || realpath(options->state_dir, state_path) == NULL) {
+	if (r < 0 || realpath(options->state_dir, options->state_path) == NULL) {
 		client_complain("cannot make the state folder %s: %s; another with --state",
 				client_escape(options->state_dir, shown, sizeof shown),
 				strerror(r < 0 ? -r : errno));
 		return EXIT_CANNOT_CREATE;
 	}
-	options->state_dir = state_path;
+	options->state_dir = options->state_path;
 	if (options->ca_file == NULL)
 		return 0;
-	if (realpath(options->ca_file, ca_path) == NULL) {
+	if (realpath(options->ca_file, options->ca_path) == NULL) {
 		client_complain("%s: %s", client_escape(options->ca_file, shown, sizeof shown),
 				strerror(errno));
 		return EXIT_NO_INPUT;
 	}
-	options->ca_file = ca_path;
+	options->ca_file = options->ca_path;
 	return 0;
 }
 
@@ -92,13 +90,12 @@ run_session(const struct client_options *options, const char *access_key, const 
 int
 client_command_connect(struct client_options *options)
 {
-	char state_path[PATH_MAX], ca_path[PATH_MAX], client_id[UUID_TEXT_BYTES];
-	char access_key[CLIENT_ACCESS_KEY_BYTES];
+	char client_id[UUID_TEXT_BYTES], access_key[CLIENT_ACCESS_KEY_BYTES];
 	struct client_lock lock;
 
 	if (!may_change_network())
 		return complain_no_capability();
-	int status = prepare(options, state_path, ca_path, access_key);
+	int status = prepare(options, access_key);
 	if (status != 0)
 		return status;
 	int r = client_lock_take(options->state_dir, &lock);

@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -34,6 +35,8 @@ struct client_options {
 	bool kill_switch, dns;
 	struct config *config;
 	char country_text[3];
+	char state_path[PATH_MAX],
+		ca_path[PATH_MAX]; /* where state_dir and ca_file are, absolute */
 };
 
 /* Reads the command line, then what it leaves open from --config, else

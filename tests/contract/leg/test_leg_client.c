@@ -127,20 +127,22 @@ is_up(struct rig *rig)
 	return leg_client_state(rig->client) == LEG_UP;
 }
 
-/* The first time it went down since `wanted` states. */
+static const struct noted never;
+
+/* The first time it went down since `wanted` states; &never. */
 static const struct noted *
 first_down(struct rig *rig)
 {
 	for (size_t i = rig->wanted; i < rig->noted_n; i++)
 		if (rig->noted[i].state == LEG_DOWN)
 			return &rig->noted[i];
-	return NULL;
+	return &never;
 }
 
 static bool
 has_gone_down(struct rig *rig)
 {
-	return first_down(rig) != NULL;
+	return first_down(rig) != &never;
 }
 
 static bool
