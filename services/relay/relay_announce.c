@@ -27,7 +27,10 @@ void
 relay_announce_now(struct relay_control *control)
 {
 	const struct relay_settings *settings = &control->settings;
-	const char *key = actor_server_key(control->context, "relay");
+	/* Each of several relays has a key of its own, which no [bus] relay_key could name. */
+	const char *key = strncmp(control->bus_endpoint, "tcp://", strlen("tcp://")) == 0
+				  ? actor_own_key(control->context)
+				  : NULL;
 	Boson__Common__Relay relay = BOSON__COMMON__RELAY__INIT;
 	char region[64], group[TICKET_GROUP_BYTES], bus_key[64];
 

@@ -116,6 +116,21 @@ is_loopback(const char *host)
 						  address_classify(&address) == ADDRESS_LOOPBACK);
 }
 
+/* Bound to all addresses, it does not say which one others reach. */
+static bool
+is_bus_endpoint_unsaid(const struct config *config)
+{
+	static const char *const wildcards[] = { "tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:" };
+	const char *bound = config_string(config, "bus", "relay");
+
+	if (*config_string(config, SECTION, "announce_bus") != '\0')
+		return false;
+	for (size_t i = 0; i < sizeof(wildcards) / sizeof(wildcards[0]); i++)
+		if (strncmp(bound, wildcards[i], strlen(wildcards[i])) == 0)
+			return true;
+	return false;
+}
+
 static int
 check_file(const char *path, char *ret_error, size_t error_bytes)
 {
@@ -143,6 +158,9 @@ relay_settings_check(const struct config *config, char *ret_error, size_t error_
 		wrong = "group must have 1 to 15 characters";
 	else if (strlen(s.id) > 64 || strspn(s.id, id_letters) != strlen(s.id))
 		wrong = "id must have at most 64 characters of [A-Za-z0-9._-]";
+	else if (is_bus_endpoint_unsaid(config))
+		wrong = "announce_bus: [bus] relay is bound to all addresses; say which one "
+			"others reach";
 	if (wrong != NULL) {
 		snprintf(ret_error, error_bytes, "[relay] %s", wrong);
 		return CONFIG_EXIT_CONFIG;

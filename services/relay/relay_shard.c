@@ -316,8 +316,8 @@ dispatch(struct relay_shard *shard, const struct epoll_event *event, bool *ret_h
 		relay_leg_on_event(shard, event->data.ptr, event->events);
 }
 
-static int
-turn(struct relay_shard *shard)
+int
+relay_shard_turn(struct relay_shard *shard)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int n = epoll_wait(shard->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms(shard));
@@ -350,7 +350,7 @@ run(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	log_set_service("relay");
 	while (!shard->is_stopping) {
-		int r = turn(shard);
+		int r = relay_shard_turn(shard);
 
 		if (r < 0) {
 			log_error("shard_failed", "shard=%u reason=\"%s\"", shard->index,

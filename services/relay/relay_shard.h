@@ -62,6 +62,10 @@ int relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all,
 void relay_shard_stop(struct relay_shard *shard);
 void relay_shard_free(struct relay_shard **shard);
 
+/* One turn of the thread's loop: waits for something to do, does it. For tests that have no thread;
+ * all and count must be set. */
+int relay_shard_turn(struct relay_shard *shard);
+
 /* Which of count shards has this node. */
 unsigned relay_shard_of(const uint8_t node_id[UUID_BYTES], unsigned count);
 

@@ -75,6 +75,8 @@ ws_unmask(uint8_t *to, const uint8_t *from, size_t n, uint32_t mask)
 {
 	size_t done = 0;
 
+	if (n == 0)
+		return; /* and then the pointers may be NULL */
 #if defined(__x86_64__)
 	if (n >= WS_MASK_WIDE_BYTES && __builtin_cpu_supports("avx2"))
 		done = unmask_wide(to, from, n, mask);

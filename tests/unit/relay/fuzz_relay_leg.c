@@ -1,0 +1,184 @@
+/*
+ * A whole shard, without its thread: a node's leg and two clients' legs over socket pairs. The
+ * fuzzer says which end writes what, raw or as well-formed frames, and in which pieces. Whatever it
+ * says: no crash, and what comes out at every end is a stream of whole, unmasked frames.
+ */
+#include "log/log.h"
+#include "relay/relay_attach.h"
+#include "relay/relay_shard.h"
+#include "relay/ws_mask.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ENDS = 3, OPERATIONS_MAX = 64, OUTPUT_BYTES = 512 * 1024 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	signal(SIGPIPE, SIG_IGN); /* as service_main does */
+	log_init("fuzz", LOG_LEVEL_ERROR);
+	return 0;
+}
+
+struct end {
+	int fd;
+	uint8_t *output;
+	size_t n;
+};
+
+static const uint8_t node_id[UUID_BYTES] = "the fuzzed node";
+static const uint8_t session_id[UUID_BYTES] = "nobody's";
+static struct relay_settings settings = {
+	.legs_max = 100,
+	.channels_max = 10,
+	.queue_bytes = 64 * 1024,
+	.queue_age_ms = 1000,
+	.stall_ms = 10000,
+	.grace_ms = 1000,
+	.half_frame_ms = 10000,
+	.ping_ms = 10000,
+	.silence_ms = 10000,
+	.queue_budget_bytes = 1 << 20,
+	.notsent_lowat_bytes = 128 * 1024,
+};
+
+/* A leg as relay_attach leaves it, over one half of a socket pair. */
+static void
+add_leg(struct relay_shard *shard, struct end *end, unsigned i)
+{
+	int fds[2];
+	struct relay_leg *leg;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		abort();
+	end->fd = fds[0];
+	leg = relay_leg_new(shard, fds[1]);
+	if (leg == NULL || relay_leg_enter(shard, leg) < 0)
+		abort();
+	leg->upgrade->ticket.role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION;
+	memcpy(leg->upgrade->ticket.node_id, node_id, UUID_BYTES);
+	leg->upgrade->ticket.session_id[0] = (uint8_t)i;
+	strcpy(leg->upgrade->request.key, "dGhlIHNhbXBsZSBub25jZQ==");
+	relay_attach(shard, leg);
+}
+
+static void
+drain(struct end *end)
+{
+	ssize_t got;
+
+	while (end->n < OUTPUT_BYTES &&
+	       (got = read(end->fd, end->output + end->n, OUTPUT_BYTES - end->n)) > 0)
+		end->n += (size_t)got;
+}
+
+static void
+check_output(const struct end *end)
+{
+	const uint8_t *at = memmem(end->output, end->n, "\r\n\r\n", 4);
+
+	if (at == NULL)
+		abort();
+	for (at += 4; at < end->output + end->n;) {
+		size_t left = (size_t)(end->output + end->n - at);
+
+		if (left < 2 || (at[0] & 0x70) != 0 || !(at[0] & 0x80) || (at[1] & 0x80))
+			abort();
+		if (left < 10 && left < (at[1] < 126 ? 2U : at[1] == 126 ? 4U : 10U))
+			abort();
+		if (ws_frame_bytes(at) > left && end->n < OUTPUT_BYTES)
+			abort();
+		at += ws_frame_bytes(at) < left ? ws_frame_bytes(at) : left;
+	}
+}
+
+/* As a peer would: a masked frame around the bytes. */
+static void
+write_frame(int fd, uint8_t first, const uint8_t *bytes, size_t n)
+{
+	uint8_t frame[WS_HEADER_IN_MAX_BYTES + 70000], mask[4] = { 7, 1, 200, 9 };
+	size_t at = ws_header_write(frame, WS_OPCODE_BINARY, n);
+
+	frame[0] = first;
+	frame[1] |= 0x80;
+	memcpy(frame + at, mask, 4);
+	ws_unmask(frame + at + 4, bytes, n, ws_mask_load(mask));
+	if (write(fd, frame, at + 4 + n) < 0)
+		return;
+}
+
+static void
+operate(struct end *ends, const uint8_t **data, size_t *n)
+{
+	const uint8_t *d = *data;
+	size_t part = (size_t)d[1] << 4 | d[2];
+	const struct end *end = &ends[d[0] % ENDS];
+	static uint8_t repeated[65536];
+
+	*data += 3;
+	*n -= 3;
+	part = part < *n ? part : *n;
+	if (d[0] & 0x80) { /* raw */
+		if (write(end->fd, *data, part) < 0)
+			return;
+	} else if (d[0] & 0x40) { /* a large message with a fuzzed beginning */
+		memset(repeated, 0, sizeof(repeated));
+		memcpy(repeated, *data, part);
+		write_frame(end->fd, 0x82, repeated, (size_t)d[2] << 8 | d[1]);
+	} else {
+		write_frame(end->fd, d[0] & 0x20 ? (uint8_t)(d[0] << 4 | 2) : 0x82, *data, part);
+	}
+	*data += part;
+	*n -= part;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static uint8_t outputs[ENDS][OUTPUT_BYTES];
+	struct relay_mailbox control;
+	struct relay_shard *shard, *all[1];
+	struct end ends[ENDS];
+
+	if (relay_mailbox_init(&control) < 0 ||
+	    relay_shard_new(0, &settings, NULL, &control, open("/dev/null", O_RDONLY | O_CLOEXEC),
+			    NULL, &shard) < 0)
+		abort();
+	all[0] = shard;
+	shard->all = all;
+	shard->count = 1;
+	for (unsigned i = 0; i < ENDS; i++) {
+		ends[i] = (struct end){ .output = outputs[i] };
+		add_leg(shard, &ends[i], i);
+	}
+	for (int i = 0; i < OPERATIONS_MAX && n >= 3; i++) {
+		struct relay_message *wake = relay_message_new(RELAY_NODE_BACK, session_id, 0);
+
+		operate(ends, &data, &n);
+		/* So that the turn never sleeps. */
+		if (wake == NULL || relay_mailbox_send(&shard->mailbox, &wake) < 0)
+			abort();
+		relay_shard_turn(shard);
+		for (unsigned e = 0; e < ENDS; e++)
+			drain(&ends[e]);
+	}
+	for (unsigned i = 0; i < ENDS; i++) {
+		drain(&ends[i]);
+		check_output(&ends[i]);
+	}
+	relay_shard_free(&shard);
+	for (unsigned i = 0; i < ENDS; i++)
+		close(ends[i].fd);
+	relay_mailbox_fini(&control);
+	return 0;
+}
