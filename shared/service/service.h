@@ -39,6 +39,10 @@ const char *actor_event_endpoint(const struct actor_context *context, const char
 const char *actor_server_key(const struct actor_context *context,
 			     const char *service); /* NULL unless tcp */
 
+/* Our own CURVE public key, Z85: what another must know to connect to a tcp mailbox of ours. NULL
+ * without [bus] curve_secret. */
+const char *actor_own_key(const struct actor_context *context);
+
 struct actor {
 	const char *name;	       /* "relay" */
 	const char *product;	       /* "boson" or "higgs" */

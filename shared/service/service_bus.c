@@ -236,3 +236,11 @@ actor_server_key(const struct actor_context *context, const char *service)
 {
 	return service_bus_server_key(context->endpoints, service);
 }
+
+const char *
+actor_own_key(const struct actor_context *context)
+{
+	const struct bus_security *security = service_bus_security(context->endpoints);
+
+	return security != NULL ? security->public_key : NULL;
+}
