@@ -1,5 +1,5 @@
 # Configures and starts BosonServer, HiggsNode and the client in the lab. Sourced by deploy/demo/run.
-# Expects $bin (the folder of the built programs) and $body (bosond or processes).
+# Expects $bin (the folder of the built programs), $body (bosond or processes) and $tcp (yes or no).
 
 services="gateway discovery routing relay metrics turn"
 
@@ -19,16 +19,45 @@ make_certificates()
 	chmod 0600 "$etc"/*.key
 }
 
-# The relay's mailbox is an ipc socket in both bodies, so that bosonctl reaches it.
+# Mailboxes: by default sockets in the run folder; the relay's is one in bosond too, so that bosonctl
+# reaches it. With --tcp as on several hosts: addresses, a key pair for each service, one allow-list.
+bus_lines()
+{
+	local service port=7000
+	if [ $tcp = no ]; then
+		echo "relay = ipc://$lab_dir/boson-run/relay.sock"
+		return
+	fi
+	for service in $services; do
+		echo "$service = tcp://203.0.113.10:$port"
+		port=$((port + 10))
+	done
+	echo "curve_allow = $lab_dir/etc/keys/allow"
+	sed 1d "$lab_dir/etc/keys/bus.conf"
+}
+
+# The part of boson.conf that differs from host to host, in the environment.
+as_service() # NAME COMMAND...
+{
+	local name=$1
+	shift
+	if [ $tcp = no ]; then
+		"$@"
+	else
+		BOSON_BUS_CURVE_SECRET=$lab_dir/etc/keys/$name.secret "$@"
+	fi
+}
+
 write_boson_config()
 {
+	[ $tcp = no ] || "$bin/bosonctl" keys "$lab_dir/etc/keys" >/dev/null || return 1
 	cat >"$lab_dir/etc/boson.conf" <<-C
 		[service]
 		state = $lab_dir/boson
 		run = $lab_dir/boson-run
 
 		[bus]
-		relay = ipc://$lab_dir/boson-run/relay.sock
+		$(bus_lines)
 
 		[gateway]
 		listen = 203.0.113.10:8443
@@ -94,7 +123,7 @@ start_boson()
 
 start_service() # NAME
 {
-	start server "$1" "$bin/boson-$1" -c "$lab_dir/etc/boson.conf"
+	as_service "$1" start server "$1" "$bin/boson-$1" -c "$lab_dir/etc/boson.conf"
 }
 
 start_forwarder() # CONFIG
@@ -174,7 +203,7 @@ rest() # METHOD PATH [BODY]
 # A call on the bus, as the operator makes it.
 bus() # SERVICE METHOD [JSON]
 {
-	on server "$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call "$@"
+	as_service bosonctl on server "$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call "$@"
 }
 
 relay_counter() # NAME
