@@ -367,7 +367,7 @@ static void
 test_unknown_fields_are_not_kept(void **state)
 {
 	Boson__Test__Tree *tree = NULL;
-	uint8_t inner[32];
+	static uint8_t inner[4096];
 	size_t inner_bytes;
 
 	(void)state;
