@@ -34,7 +34,7 @@ struct dns_query {
 	struct sockaddr_storage client;
 	enum listener listener; /* where it came in, and its answer leaves */
 	uint16_t client_id;
-	unsigned attempts;
+	unsigned first, attempts; /* the resolver asked first, and how often one was asked */
 	int64_t deadline_ms;
 	size_t n, question_end;
 	uint8_t message[DNS_MESSAGE_MAX_BYTES];
@@ -85,19 +85,18 @@ query_fail(struct dns_query *query)
 
 static void on_answer(struct loop *loop, int fd, uint32_t events, void *arg);
 
-/* A socket and an id of its own for each attempt: an answer from the side would have to guess both.
- */
+/* A socket and an id of its own for each attempt, which an answer from the side would have to
+ * guess. */
 static int
 query_ask(struct dns_query *query)
 {
 	struct dns_forwarder *dns = query->dns;
 	uint16_t id;
+	unsigned attempt = query->attempts++;
 	if (dns->upstreams.count == 0)
 		return -ENOENT;
-	const struct sockaddr_storage *upstream =
-		&dns->upstreams
-			 .addresses[(dns->next_upstream + query->attempts) % dns->upstreams.count];
-	query->attempts++;
+	size_t which = (query->first + attempt) % dns->upstreams.count;
+	const struct sockaddr_storage *upstream = &dns->upstreams.addresses[which];
 	query->deadline_ms = loop_now_ms(dns->loop) + ATTEMPT_MS;
 	query_close_socket(query);
 	query->fd = socket(upstream->ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -111,11 +110,14 @@ query_ask(struct dns_query *query)
 	return loop_fd_add(dns->loop, query->fd, EPOLLIN, on_answer, query, &query->watch);
 }
 
-/* The next resolver, and when all had their turn, SERVFAIL. */
+/* The next resolver, and when all had their turn, SERVFAIL. The silent one is asked last from now
+ * on.
+ */
 static void
 query_retry(struct dns_query *query)
 {
-	query->dns->next_upstream += query->attempts == 1; /* the silent one is asked last */
+	if (query->dns->next_upstream == query->first)
+		query->dns->next_upstream++;
 	while (query->attempts < ATTEMPTS_MAX)
 		if (query_ask(query) == 0)
 			return;
@@ -194,6 +196,7 @@ query_start(struct dns_forwarder *dns, enum listener listener,
 	query->client = *client;
 	query->listener = listener;
 	query->client_id = dns_id_get(message);
+	query->first = dns->next_upstream;
 	query->attempts = 0;
 	query->n = n;
 	query->question_end = (size_t)question_end;
