@@ -24,7 +24,7 @@
 enum { BACKLOG = 4096 };
 
 static int
-bind_one(const struct relay_settings *settings, uint16_t port, int *ret_fd)
+bind_one(const struct relay_settings *settings, uint16_t port, bool is_shared, int *ret_fd)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
 	char service[8];
@@ -35,9 +35,10 @@ bind_one(const struct relay_settings *settings, uint16_t port, int *ret_fd)
 		return r == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
 	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = fd < 0 ? -errno : 0;
-	if (r == 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-		       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
-		       bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0))
+	if (r == 0 &&
+	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	     (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+	     bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0))
 		r = -errno;
 	freeaddrinfo(found);
 	if (r < 0 && fd >= 0)
@@ -66,7 +67,7 @@ relay_accept_listen(const struct relay_settings *settings, unsigned count, int *
 	uint16_t port = settings->port;
 
 	for (unsigned i = 0; i < count; i++) {
-		int r = bind_one(settings, port, &ret_fds[i]);
+		int r = bind_one(settings, port, count > 1, &ret_fds[i]);
 
 		if (r == 0) {
 			port = port_of(ret_fds[i]);

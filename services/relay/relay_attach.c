@@ -7,6 +7,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_link.h"
+#include "relay/relay_mail.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_upgrade.h"
@@ -29,7 +30,7 @@ report_node(struct relay_shard *shard, enum relay_message_kind kind, const struc
 	message->channels = node->count;
 	message->rtt_us = node->leg != NULL ? node->leg->rtt_us : 0;
 	message->reason = reason;
-	relay_shard_report(shard, &message);
+	relay_mail_report(shard, &message);
 }
 
 void
@@ -52,7 +53,7 @@ report_session(struct relay_shard *shard, enum relay_message_kind kind,
 	message->bytes_up = channel->bytes_up;
 	message->bytes_down = channel->bytes_down;
 	channel->bytes_up = channel->bytes_down = 0;
-	relay_shard_report(shard, &message);
+	relay_mail_report(shard, &message);
 }
 
 void
@@ -83,8 +84,7 @@ open_leg(struct relay_shard *shard, struct relay_leg *leg, enum relay_counter ga
 		relay_count(&shard->counters, RELAY_CLOSED_PROTOCOL, 1);
 		relay_leg_doom(shard, leg, WS_CLOSE_PROTOCOL, "frames before the answer");
 	}
-	free(leg->upgrade);
-	leg->upgrade = NULL;
+	relay_upgrade_free(&leg->upgrade);
 	relay_leg_arm(shard, leg);
 }
 

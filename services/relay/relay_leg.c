@@ -47,7 +47,7 @@ relay_leg_free(struct relay_leg **leg)
 	tls_channel_free(&l->tls);
 	ws_reader_fini(&l->reader);
 	relay_outbox_fini(&l->outbox);
-	free(l->upgrade);
+	relay_upgrade_free(&l->upgrade);
 	free(l->tail);
 	free(l);
 }

@@ -43,8 +43,8 @@ struct relay_upgrade {
 	struct ws_request request;
 	struct ticket ticket;
 	bool has_early_bytes; /* frames before our 101 */
-	size_t n, scanned;
-	uint8_t bytes[WS_REQUEST_MAX_BYTES + 1];
+	size_t n, scanned, capacity;
+	uint8_t *bytes; /* of the request, up to WS_REQUEST_MAX_BYTES + 1 */
 };
 
 struct relay_leg {

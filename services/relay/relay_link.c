@@ -6,6 +6,7 @@
 
 #include "bus/bus.h"
 #include "leg/leg_frame.h"
+#include "relay/relay_mail.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 
@@ -138,7 +139,7 @@ pass_on(struct relay_shard *shard, const struct relay_leg *leg, enum relay_messa
 	}
 	report->control = *control;
 	*control = NULL;
-	relay_shard_report(shard, &report);
+	relay_mail_report(shard, &report);
 }
 
 static void

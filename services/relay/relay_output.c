@@ -1,11 +1,12 @@
 /*
- * relay_output: two ways to the socket. Plain legs send their pieces as they lie in the arena, with
- * one call. TLS legs encrypt them into the thread's buffer first, a hundred kilobytes at a time.
- * Either way a frame that has begun is finished before anything else is sent.
+ * relay_output: plain legs send their pieces as they lie in the arena, with one call; TLS legs go
+ * by way of relay_output_tls. Either way a frame that has begun is finished before anything else is
+ * sent.
  */
 #include "relay/relay_output.h"
 
 #include "relay/relay_data.h"
+#include "relay/relay_output_tls.h"
 #include "relay/relay_shard.h"
 
 #include <errno.h>
@@ -156,106 +157,6 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 	block(shard, leg);
 }
 
-static struct tls_io
-output_io(const struct relay_shard *shard)
-{
-	return (struct tls_io){ .out = shard->round.cipher_out,
-				.out_capacity = RELAY_CIPHER_OUT_BYTES };
-}
-
-void
-relay_output_say(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *bytes, size_t n)
-{
-	if (leg->tls == NULL) {
-		relay_output_wire(shard, leg, bytes, n);
-		return;
-	}
-	struct tls_io io = output_io(shard);
-	if (tls_channel_write(leg->tls, &io, bytes, n) < 0)
-		relay_leg_doom(shard, leg, 0, "TLS failed");
-	else
-		relay_output_wire(shard, leg, io.out, io.out_n);
-}
-
-void
-relay_output_goodbye(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct tls_io io = output_io(shard);
-
-	if (leg->tls == NULL)
-		return;
-	tls_channel_close(leg->tls, &io);
-	relay_output_wire(shard, leg, io.out, io.out_n);
-}
-
-/* ---- TLS ---- */
-
-/* Gathers small frames into whole records; large ones are encrypted where they lie. */
-static int
-encrypt(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *io, const uint8_t *bytes,
-	size_t n)
-{
-	struct relay_round *round = &shard->round;
-	int r = 0;
-
-	while (n > 0 && r == 0) {
-		if (round->staged == 0 && n >= TLS_RECORD_BYTES) {
-			size_t whole = n - n % TLS_RECORD_BYTES;
-
-			r = tls_channel_write(leg->tls, io, bytes, whole);
-			bytes += whole;
-			n -= whole;
-			continue;
-		}
-		size_t room = TLS_RECORD_BYTES - round->staged, part = n < room ? n : room;
-		memcpy(round->stage + round->staged, bytes, part);
-		round->staged += part;
-		bytes += part;
-		n -= part;
-		if (round->staged == TLS_RECORD_BYTES) {
-			r = tls_channel_write(leg->tls, io, round->stage, round->staged);
-			round->staged = 0;
-		}
-	}
-	return r;
-}
-
-/* Sends what was encrypted. True: all of it went; else the rest is kept and the leg blocked. */
-static bool
-send_encrypted(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *io)
-{
-	struct relay_round *round = &shard->round;
-	int r = tls_channel_write(leg->tls, io, round->stage, round->staged);
-
-	round->staged = 0;
-	if (r < 0)
-		relay_leg_doom(shard, leg, 0, "TLS failed");
-	else
-		relay_output_wire(shard, leg, io->out, io->out_n);
-	io->out_n = 0;
-	return relay_leg_is_open(leg) && !leg->is_blocked;
-}
-
-/* Encrypts and sends one commit's worth of what waits. */
-static bool
-encrypt_waiting(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct relay_list waiting = leg->outbox.committed;
-	struct tls_io io = output_io(shard);
-	struct relay_item *item;
-	int r = 0;
-
-	leg->outbox.committed = (struct relay_list){ 0 };
-	while ((item = relay_list_pop(&waiting)) != NULL) {
-		if (r == 0)
-			r = encrypt(shard, leg, &io, item->bytes, item->n);
-		free(item);
-	}
-	if (r < 0)
-		relay_leg_doom(shard, leg, 0, "TLS failed");
-	return send_encrypted(shard, leg, &io) && r == 0;
-}
-
 /* ---- what waits ---- */
 
 /* True: nothing waits any more. */
@@ -271,7 +172,7 @@ send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, count_drop, &context);
 		if (leg->outbox.committed.head == NULL)
 			return true;
-		if (leg->tls != NULL && !encrypt_waiting(shard, leg))
+		if (leg->tls != NULL && !relay_output_encrypt_waiting(shard, leg))
 			return false;
 	}
 }
@@ -312,8 +213,8 @@ keep_frames(struct relay_shard *shard, struct relay_leg *leg, const struct relay
 	}
 }
 
-static void
-keep_pieces(struct relay_shard *shard, struct relay_leg *leg, uint32_t i, size_t sent)
+void
+relay_output_keep(struct relay_shard *shard, struct relay_leg *leg, uint32_t i, size_t sent)
 {
 	for (; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
 		const struct relay_piece *piece = &shard->round.pieces[i];
@@ -347,41 +248,11 @@ send_pieces(struct relay_shard *shard, struct relay_leg *leg)
 		if (sent < 0)
 			return;
 		if ((size_t)sent < bytes) {
-			keep_pieces(shard, leg, first, (size_t)sent);
+			relay_output_keep(shard, leg, first, (size_t)sent);
 			block(shard, leg);
 			return;
 		}
 	}
-}
-
-/* Stops at frame boundaries only, so that what has not been encrypted yet may still be dropped. */
-static void
-encrypt_pieces(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct tls_io io = output_io(shard);
-
-	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
-		const struct relay_piece *piece = &shard->round.pieces[i];
-		size_t at = 0;
-
-		while (at < piece->n) {
-			size_t start = at;
-
-			while (at < piece->n && at - start + io.out_n < RELAY_CIPHER_CHUNK_BYTES)
-				at += ws_frame_bytes(piece->bytes + at);
-			if (encrypt(shard, leg, &io, piece->bytes + start, at - start) < 0) {
-				relay_leg_doom(shard, leg, 0, "TLS failed");
-				return;
-			}
-			if (at < piece->n || io.out_n >= RELAY_CIPHER_CHUNK_BYTES) {
-				if (!send_encrypted(shard, leg, &io)) {
-					keep_pieces(shard, leg, i, at);
-					return;
-				}
-			}
-		}
-	}
-	send_encrypted(shard, leg, &io);
 }
 
 static void
@@ -406,9 +277,9 @@ relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 	if (!relay_leg_is_open(leg))
 		drop_pieces(shard, leg);
 	else if (!is_clear)
-		keep_pieces(shard, leg, leg->first_piece, 0);
+		relay_output_keep(shard, leg, leg->first_piece, 0);
 	else if (leg->first_piece != RELAY_NO_PIECE && leg->tls != NULL)
-		encrypt_pieces(shard, leg);
+		relay_output_encrypt_pieces(shard, leg);
 	else if (leg->first_piece != RELAY_NO_PIECE)
 		send_pieces(shard, leg);
 	relay_output_account(shard, leg);

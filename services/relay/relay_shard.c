@@ -7,8 +7,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_attach.h"
-#include "relay/relay_link.h"
-#include "relay/relay_upgrade.h"
+#include "relay/relay_mail.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -46,178 +45,6 @@ relay_shard_dice(struct relay_shard *shard, uint32_t n)
 	return n > 0 ? (uint32_t)(shard->dice % n) : 0;
 }
 
-/* ---- reports ---- */
-
-static bool
-may_be_lost(enum relay_message_kind kind)
-{
-	return kind == RELAY_FLOWS_REPORTED || kind == RELAY_LEG_MEASURED;
-}
-
-void
-relay_shard_report(struct relay_shard *shard, struct relay_message **message)
-{
-	struct relay_message *m = *message;
-
-	if (shard->unsent == NULL && relay_mailbox_send(shard->control, message) == 0)
-		return;
-	*message = NULL;
-	if (may_be_lost(m->kind)) {
-		relay_count(&shard->counters, RELAY_REPORTS_LOST, 1);
-		relay_message_free(&m);
-		return;
-	}
-	m->next = NULL;
-	if (shard->unsent != NULL)
-		shard->unsent_tail->next = m;
-	else
-		shard->unsent = m;
-	shard->unsent_tail = m;
-}
-
-static void
-send_unsent(struct relay_shard *shard)
-{
-	while (shard->unsent != NULL) {
-		struct relay_message *m = shard->unsent, *next = m->next;
-
-		if (relay_mailbox_send(shard->control, &m) < 0)
-			return;
-		shard->unsent = next;
-	}
-}
-
-static void
-report_open_failed(struct relay_shard *shard, const struct relay_message *command)
-{
-	struct relay_message *message = relay_message_new(RELAY_OPEN_FAILED, command->node_id, 0);
-
-	if (message == NULL)
-		return; /* the call ends by its deadline */
-	message->request_id = command->request_id;
-	relay_shard_report(shard, &message);
-}
-
-/* ---- commands ---- */
-
-static void
-on_session_open(struct relay_shard *shard, const struct relay_message *command)
-{
-	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
-
-	relay_gone_remove(&shard->gone, command->session_id);
-	if (node == NULL || node->leg == NULL || !relay_leg_is_open(node->leg)) {
-		report_open_failed(shard, command);
-		return;
-	}
-	relay_link_send(shard, node->leg, command->bytes, command->n);
-}
-
-static void
-on_session_close(struct relay_shard *shard, const struct relay_message *command)
-{
-	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
-	struct relay_channel *channel = relay_channel_find(&shard->directory, command->session_id);
-
-	relay_gone_add(&shard->gone, command->session_id);
-	if (node != NULL && node->leg != NULL)
-		relay_link_send(shard, node->leg, command->bytes, command->n);
-	if (channel != NULL && channel->node == node)
-		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "session is closed");
-}
-
-static void
-on_node_gone(struct relay_shard *shard, const struct relay_message *command)
-{
-	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
-	struct relay_channel *channel;
-	uint32_t i = 0;
-
-	relay_gone_add(&shard->gone, command->node_id);
-	if (node == NULL)
-		return;
-	if (node->leg != NULL)
-		relay_leg_doom(shard, node->leg, WS_CLOSE_GONE, "node was deleted");
-	while ((channel = relay_node_next(node, &i)) != NULL)
-		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "node was deleted");
-}
-
-static void
-on_adopt(struct relay_shard *shard, struct relay_leg *leg)
-{
-	if (relay_leg_enter(shard, leg) < 0)
-		relay_leg_free(&leg);
-	else
-		relay_attach(shard, leg);
-}
-
-static void
-start_drain(struct relay_shard *shard)
-{
-	if (shard->drain_until_ms != 0)
-		return;
-	shard->drain_until_ms = shard->now_ms + shard->settings->drain_ms;
-	relay_accept_watch(shard, false);
-	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-		if (leg->state == RELAY_LEG_UPGRADING)
-			relay_leg_doom(shard, leg, 0, "draining");
-		else
-			relay_link_drain(shard, leg);
-	}
-}
-
-static void
-obey(struct relay_shard *shard, struct relay_message *command)
-{
-	switch (command->kind) {
-	case RELAY_ADOPT:
-		on_adopt(shard, command->leg);
-		break;
-	case RELAY_SESSION_OPEN:
-		on_session_open(shard, command);
-		break;
-	case RELAY_SESSION_CLOSE:
-		on_session_close(shard, command);
-		break;
-	case RELAY_NODE_GONE:
-		on_node_gone(shard, command);
-		break;
-	case RELAY_NODE_BACK:
-		relay_gone_remove(&shard->gone, command->node_id);
-		break;
-	case RELAY_DRAIN:
-		start_drain(shard);
-		break;
-	case RELAY_STOP:
-		shard->is_stopping = true;
-		break;
-	case RELAY_LEG_ATTACHED:
-	case RELAY_LEG_DETACHED:
-	case RELAY_LEG_MEASURED:
-	case RELAY_OPEN_ANSWERED:
-	case RELAY_OPEN_FAILED:
-	case RELAY_SESSION_SEEN:
-	case RELAY_SESSION_CARRIED:
-	case RELAY_FLOWS_REPORTED:
-	case RELAY_DRAINED:
-		assert(false); /* a report is no command */
-	}
-}
-
-static void
-obey_all(struct relay_shard *shard)
-{
-	struct relay_message *command = relay_mailbox_receive(&shard->mailbox);
-
-	while (command != NULL) {
-		struct relay_message *next = command->next;
-
-		obey(shard, command);
-		relay_message_free(&command);
-		command = next;
-	}
-}
-
 /* ---- time ---- */
 
 static void
@@ -252,7 +79,7 @@ check_drain(struct relay_shard *shard)
 	if (message == NULL)
 		return;
 	shard->is_drained = true;
-	relay_shard_report(shard, &message);
+	relay_mail_report(shard, &message);
 }
 
 static void
@@ -330,13 +157,13 @@ relay_shard_turn(struct relay_shard *shard)
 		dispatch(shard, &events[i], &has_mail);
 	relay_round_flush(shard);
 	if (has_mail)
-		obey_all(shard);
+		relay_mail_obey(shard);
 	on_time(shard);
 	/* What is sent may fail, what is closed may be announced: until both are quiet. */
 	do {
 		relay_round_flush(shard);
 	} while (relay_leg_reap(shard) || shard->round.dirty != NULL);
-	send_unsent(shard);
+	relay_mail_send_unsent(shard);
 	return 0;
 }
 

@@ -69,9 +69,5 @@ int relay_shard_turn(struct relay_shard *shard);
 /* Which of count shards has this node. */
 unsigned relay_shard_of(const uint8_t node_id[UUID_BYTES], unsigned count);
 
-/* Takes *message. One that must not be lost waits when the control actor's mailbox is full; others
- * are counted and dropped. */
-void relay_shard_report(struct relay_shard *shard, struct relay_message **message);
-
 /* 0 to below n. */
 uint32_t relay_shard_dice(struct relay_shard *shard, uint32_t n);

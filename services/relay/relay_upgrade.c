@@ -14,15 +14,55 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REQUEST_USUAL_BYTES = 1024 };
+
 int
 relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg)
 {
-	leg->upgrade = malloc(sizeof(*leg->upgrade));
+	leg->upgrade = calloc(1, sizeof(*leg->upgrade));
 	if (leg->upgrade == NULL)
 		return -ENOMEM;
 	leg->upgrade->deadline_ms = shard->now_ms + shard->settings->handshake_ms;
-	leg->upgrade->n = leg->upgrade->scanned = 0;
-	leg->upgrade->has_early_bytes = false;
+	return 0;
+}
+
+void
+relay_upgrade_free(struct relay_upgrade **upgrade)
+{
+	struct relay_upgrade *u = *upgrade;
+
+	*upgrade = NULL;
+	if (u == NULL)
+		return;
+	free(u->bytes);
+	free(u);
+}
+
+/* Takes what fits; *ret_n is how much that was. */
+static int
+gather(struct relay_upgrade *upgrade, const uint8_t *bytes, size_t n, size_t *ret_n)
+{
+	size_t wanted =
+		upgrade->n + n < WS_REQUEST_MAX_BYTES ? upgrade->n + n : WS_REQUEST_MAX_BYTES + 1;
+
+	if (wanted > upgrade->capacity) {
+		size_t capacity = wanted <= REQUEST_USUAL_BYTES ? REQUEST_USUAL_BYTES
+								: WS_REQUEST_MAX_BYTES + 1;
+		uint8_t *larger = malloc(capacity);
+
+		if (larger == NULL)
+			return -ENOMEM;
+		if (upgrade->n > 0) {
+			memcpy(larger, upgrade->bytes, upgrade->n);
+			key_wipe(upgrade->bytes, upgrade->n); /* there is a ticket in it */
+		}
+		free(upgrade->bytes);
+		upgrade->bytes = larger;
+		upgrade->capacity = capacity;
+	}
+	*ret_n = wanted - upgrade->n < n ? wanted - upgrade->n : n;
+	memcpy(upgrade->bytes + upgrade->n, bytes, *ret_n);
+	upgrade->n += *ret_n;
 	return 0;
 }
 
@@ -88,11 +128,13 @@ relay_upgrade_on_bytes(struct relay_shard *shard, struct relay_leg *leg, const u
 		       size_t n)
 {
 	struct relay_upgrade *upgrade = leg->upgrade;
-	size_t room = sizeof(upgrade->bytes) - upgrade->n, part = n < room ? n : room;
 	const char *reason = "request is not a leg's";
+	size_t part = 0;
 
-	memcpy(upgrade->bytes + upgrade->n, bytes, part);
-	upgrade->n += part;
+	if (gather(upgrade, bytes, n, &part) < 0) {
+		relay_upgrade_refuse(shard, leg, 503, "out of memory");
+		return false;
+	}
 	int status = ws_handshake_parse(upgrade->bytes, upgrade->n, &upgrade->scanned,
 					&upgrade->request);
 	if (status == -EAGAIN)

@@ -9,6 +9,8 @@
 /* Makes leg->upgrade and its deadline. -ENOMEM. */
 int relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg);
 
+void relay_upgrade_free(struct relay_upgrade **upgrade);
+
 /* Plain bytes of the request came. Ends in an answer, or in the leg's move to its node's shard:
  * the leg must not be touched afterwards when true is returned. */
 bool relay_upgrade_on_bytes(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *bytes,

@@ -47,6 +47,11 @@ write_certificate(struct relay_fixture *fixture)
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"127.0.0.1", -1,
 				   -1, 0);
 	X509_set_issuer_name(certificate, name);
+	X509_EXTENSION *names =
+		X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
+	assert_non_null(names);
+	assert_int_equal(X509_add_ext(certificate, names, -1), 1);
+	X509_EXTENSION_free(names);
 	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
 	file = fopen(fixture->certificate, "we");
 	assert_non_null(file);

@@ -1,0 +1,168 @@
+/*
+ * The relay with the other end of the legs that forwarder and client really use: leg_client, which
+ * is libwebsockets. Two WebSocket implementations that know nothing of each other.
+ */
+#include "leg_talk.h"
+#include "relay_fixture.h"
+
+#include "leg/leg_client.h"
+#include "leg/leg_frame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MESSAGES = 300 };
+
+static const uint8_t node_id[UUID_BYTES] = "node-id-00000001";
+static const uint8_t session_id[UUID_BYTES] = "session-00000001";
+
+/* One end: what it sent is remembered by the test, what it gets is compared at once. */
+struct end {
+	struct leg_client *leg;
+	bool is_node, is_up, is_done, is_down;
+	int close_code;
+	uint32_t channel;
+	bool has_channel;
+	struct end *peer;
+	uint8_t (*sent)[24 * 1024];
+	size_t sent_n[MESSAGES];
+	unsigned received;
+};
+
+static struct relay_fixture relay;
+static struct end node, client;
+
+static void
+on_state(enum leg_state state, int close_code, const char *reason, void *arg)
+{
+	struct end *end = arg;
+
+	(void)reason;
+	end->is_up = state == LEG_UP;
+	if (state == LEG_DOWN && close_code != 0) {
+		end->is_down = true;
+		end->close_code = close_code;
+	}
+}
+
+static void
+on_message(const uint8_t *message, size_t n, void *arg)
+{
+	struct end *end = arg;
+
+	if (message[0] == LEG_KIND_CONTROL) {
+		Boson__Link__Control *control =
+			boson__link__control__unpack(NULL, n - 1, message + 1);
+
+		assert_non_null(control);
+		if (control->body_case == BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN) {
+			end->channel = control->channel_open->channel;
+			end->has_channel = true;
+		}
+		boson__link__control__free_unpacked(control, NULL);
+		return;
+	}
+	size_t mine = end->is_node ? 5 : 1, theirs = end->is_node ? 1 : 5;
+	const struct end *peer = end->peer;
+	assert_true(end->received < MESSAGES);
+	assert_int_equal(n - mine, peer->sent_n[end->received] - theirs);
+	assert_memory_equal(message + mine, peer->sent[end->received] + theirs, n - mine);
+	end->received++;
+	end->is_done = end->received == MESSAGES;
+}
+
+static void
+start(struct end *end, struct end *peer, bool is_node)
+{
+	struct leg_client_events events = { .on_state = on_state,
+					    .on_message = on_message,
+					    .arg = end };
+	struct leg_client_options options = { .ca_file = relay.certificate,
+					      .queue_bytes = 16 << 20 };
+	char url[128], ticket[TICKET_TEXT_MAX_BYTES], id[UUID_TEXT_BYTES];
+	const char *urls[] = { url, NULL };
+
+	memset(end, 0, sizeof(*end));
+	end->is_node = is_node;
+	end->peer = peer;
+	end->sent = calloc(MESSAGES, sizeof(*end->sent));
+	assert_non_null(end->sent);
+	if (!relay.has_tls)
+		options.ca_file = NULL;
+	assert_int_equal(leg_client_new(relay.loop, relay.metrics, &options, &events, &end->leg),
+			 0);
+	relay_fixture_ticket(&relay, node_id, is_node ? NULL : session_id, 3600 * 1000, 0, ticket);
+	uuid_format(is_node ? node_id : session_id, id);
+	snprintf(url, sizeof(url), "%s://127.0.0.1:%u/relay/%s", relay.has_tls ? "wss" : "ws",
+		 relay.port, id);
+	assert_int_equal(leg_client_target(end->leg, urls, ticket), 0);
+}
+
+static void
+send_messages(struct end *end)
+{
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		/* Of every size a sender makes, the largest among them. */
+		unsigned count = 1 + i % 16;
+		size_t size = 32 + 16 * (i * 7 % 90);
+
+		if (count * (size + 2) > 23 * 1024)
+			count = 1;
+		end->sent_n[i] = leg_talk_message(end->sent[i], end->channel, count, size);
+		assert_int_equal(leg_client_send(end->leg, end->sent[i], end->sent_n[i], false), 0);
+	}
+	leg_client_flush(end->leg);
+}
+
+static void
+exchange(bool has_tls)
+{
+	relay_fixture_start(&relay, has_tls, "queue_bytes = 16MiB\nqueue_age = 10s\ndrain = 100ms");
+	start(&node, &client, true);
+	relay_fixture_wait(&relay, &node.is_up);
+	start(&client, &node, false);
+	relay_fixture_wait(&relay, &client.is_up);
+	relay_fixture_wait(&relay, &node.has_channel);
+	send_messages(&node);
+	send_messages(&client);
+	relay_fixture_wait(&relay, &node.is_done);
+	relay_fixture_wait(&relay, &client.is_done);
+	relay_fixture_drain(&relay);
+	relay_fixture_wait(&relay, &client.is_down);
+	assert_int_equal(client.close_code, 1012);
+	leg_client_free(&client.leg);
+	leg_client_free(&node.leg);
+	free(client.sent);
+	free(node.sent);
+	relay_fixture_stop(&relay);
+}
+
+static void
+test_libwebsockets_legs_exchange_everything(void **state)
+{
+	(void)state;
+	exchange(false);
+}
+
+static void
+test_libwebsockets_legs_exchange_everything_through_tls(void **state)
+{
+	(void)state;
+	exchange(true);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_libwebsockets_legs_exchange_everything),
+		cmocka_unit_test(test_libwebsockets_legs_exchange_everything_through_tls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
