@@ -86,8 +86,7 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 		snprintf(session->leg_reason, sizeof session->leg_reason, "%s", reason);
 		if (session->phase == SESSION_CONNECTED)
 			client_say(session->voice, "the leg is down: %s", reason);
-		bool is_refused =
-			code == 401 || code == 403 || code == 404 || code == CLOSE_BAD_TICKET;
+		bool is_refused = code == 401 || code == 403 || code == 404 || code == CLOSE_GONE;
 		if (is_refused && session->has_route)
 			session_ask_later(session, REFUSED_PAUSE_MS);
 	}
