@@ -109,6 +109,13 @@ refuse_unmatched(struct gateway_request *request, int r)
 	return -1;
 }
 
+/* That key has a node's role for discovery's sake, but opens only the door of check_anyone. */
+static bool
+is_enrolment_key(const struct gateway_caller *caller)
+{
+	return strcmp(caller->subject, GATEWAY_ENROL_SUBJECT) == 0;
+}
+
 /* Endpoints for anyone look at no credential, but for enrolment's key. */
 static int
 check_anyone(struct gateway_request *request)
@@ -118,7 +125,7 @@ check_anyone(struct gateway_request *request)
 		return 0;
 	if (gateway_access_check(request->gateway->access, request->head.authorization,
 				 clock_wall_ms(), &caller) == 0 &&
-	    strcmp(caller.subject, GATEWAY_ENROL_SUBJECT) == 0)
+	    is_enrolment_key(&caller))
 		request->caller = caller;
 	return 0;
 }
@@ -134,7 +141,7 @@ check_access(struct gateway_request *request)
 				     clock_wall_ms(), caller);
 	if (r < 0)
 		return refuse(request, 401, r == -ETIME ? "token_expired" : NULL, NULL);
-	if ((endpoint->who & caller->role) == 0)
+	if ((endpoint->who & caller->role) == 0 || is_enrolment_key(caller))
 		return refuse(request, 403, NULL, NULL);
 	if ((endpoint->flags & ENDPOINT_OWN_NODE) == 0 || caller->role != WHO_NODE)
 		return 0;

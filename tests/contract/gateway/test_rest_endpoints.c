@@ -326,6 +326,28 @@ test_roles_open_their_own_doors_only(void **state)
 		204);
 }
 
+/* It is handed to whoever may bring a node: no node yet, and no client. */
+static void
+test_the_enrolment_key_opens_no_other_door(void **state)
+{
+	(void)state;
+	static struct rig_node node;
+	rig_node_enrol(&rig, &node);
+	const char *const targets[] = { "/api/v1/nodes", "/api/v1/turn/servers",
+					"/api/v1/turn/stun", "/api/v1/turn/ice" };
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		assert_error(rig_request(&rig, "GET", targets[i], rig_bearer(&rig, "node.key"),
+					 NULL, NULL),
+			     403, "role");
+	assert_error(on_node("GET", node.id_text, "", rig_bearer(&rig, "node.key"), NULL), 403,
+		     "role");
+	assert_error(on_node("DELETE", node.id_text, "", rig_bearer(&rig, "node.key"), NULL), 403,
+		     "role");
+	assert_error(rig_request(&rig, "POST", "/api/v1/metrics", rig_bearer(&rig, "node.key"),
+				 NULL, "{\"nodeId\":\"enrol\",\"timestamp\":1}"),
+		     403, "role");
+}
+
 /* Fields from 100 up are the bus's: a body that claims them changes nothing. */
 static void
 test_a_caller_in_the_body_is_not_believed(void **state)
@@ -454,6 +476,7 @@ main(void)
 		cmocka_unit_test(test_R73_a_token_of_one_node_does_nothing_to_another),
 		cmocka_unit_test(test_R79_metrics_for_another_node_are_403),
 		cmocka_unit_test(test_roles_open_their_own_doors_only),
+		cmocka_unit_test(test_the_enrolment_key_opens_no_other_door),
 		cmocka_unit_test(test_a_caller_in_the_body_is_not_believed),
 		cmocka_unit_test(test_R87_P03_the_list_shows_no_token_and_no_private_address),
 		cmocka_unit_test(test_query_parameters_are_checked_by_type),
