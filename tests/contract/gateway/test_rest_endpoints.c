@@ -374,8 +374,8 @@ test_R87_P03_the_list_shows_no_token_and_no_private_address(void **state)
 		rig_node_register(&rig, &node, bearer, ",\"networkInfo\":{\"localPort\":51820}")
 			->status,
 		201);
-	const struct rig_answer *answer =
-		rig_request(&rig, "GET", "/api/v1/nodes?limit=200", bearer, NULL, NULL);
+	const struct rig_answer *answer = rig_request(&rig, "GET", "/api/v1/nodes?limit=200",
+						      rig_bearer(&rig, "client.key"), NULL, NULL);
 	assert_int_equal(answer->status, 200);
 	assert_non_null(strstr(answer->body, node.id_text));
 	const char *const secrets[] = { "oken",	       "icket",	 "192.168.", "127.0.0.1",
