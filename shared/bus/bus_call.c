@@ -25,7 +25,7 @@ on_deadline(struct bus_deadline *deadline)
 static int64_t
 deadline_ms(const struct bus_server *server, const Boson__Bus__RequestHead *head)
 {
-	int64_t now_ms = clock_monotonic_ms();
+	int64_t now_ms = server->turn_us / 1000;
 	int64_t left_ms = head->has_timeout_ms ? head->timeout_ms : BUS_DEADLINE_DEFAULT_MS;
 
 	if (left_ms > BUS_DEADLINE_MAX_MS)
@@ -60,7 +60,7 @@ bus_call_new(struct bus_server *server, struct bus_frames *frames,
 	call->server = server;
 	call->method = method;
 	call->correlation = head->correlation;
-	call->received_us = clock_monotonic_us();
+	call->received_us = server->turn_us;
 	call->deadline.fn = on_deadline;
 	call->deadline.due_ms = deadline_ms(server, head);
 	if (head->has_trace && head->trace.len == BUS_TRACE_RAW_BYTES)

@@ -60,13 +60,30 @@ count_elements(struct scan *scan, size_t n)
 	return 0;
 }
 
+/* How many bytes at p are plain ASCII but NUL, eight at a time. */
+static size_t
+ascii_run(const uint8_t *p, size_t n)
+{
+	const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+	size_t i = 0;
+	uint64_t word;
+
+	for (; n - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		/* With no top bit set, taking one away sets it in a zero byte only. */
+		if ((word | (word - ones)) & tops)
+			break;
+	}
+	return i;
+}
+
 /* RFC 3629, and no NUL. */
 static bool
 is_text(const uint8_t *p, size_t n)
 {
 	const uint8_t *end = p + n;
 
-	while (p < end) {
+	for (p += ascii_run(p, n); p < end;) {
 		uint8_t a = *p++;
 		size_t more = a < 0x80 ? 0 : a < 0xe0 ? 1 : a < 0xf0 ? 2 : 3;
 		if (a == 0 || (a >= 0x80 && a < 0xc2) || a > 0xf4 || more > (size_t)(end - p))

@@ -83,7 +83,8 @@ struct bus_server {
 	zsock_t *socket;
 	void *handle;
 	struct loop_zsock *watch;
-	bool draining; /* the loop looks at the socket again by itself */
+	bool draining;	 /* the loop looks at the socket again by itself */
+	int64_t turn_us; /* when this turn began to drain it */
 	ProtobufCService *service;
 	struct bus_batch batch;
 	struct bus_tally tally;
@@ -175,9 +176,11 @@ struct bus_peer {
 	struct loop_timer *again_timer; /* while down */
 	bool heard;			/* a reply came on this inproc connection */
 	bool closing;			/* no socket any more; freed when nothing is pending */
+	int64_t turn_us;		/* when the replies in hand were read, or 0 */
 	unsigned busy;			/* closures of ours that we stand in */
 	struct bus_tally tally;
 	struct bus_result result; /* for bus_peer_result */
+	char **methods;		  /* as they stand in a head */
 	uint32_t next_timeout_ms;
 	char next_trace[BUS_TRACE_BYTES];
 	uint64_t sequence;

@@ -20,7 +20,6 @@ enum {
 	SLOT_BITS = 16,
 	REPLY_PARTS = 2,
 	REPLIES_A_TURN = 256,
-	METHOD_BYTES = 256,
 	REFUSED_AGAIN_MS = 2000,
 	SILENT_AGAIN_MS = 2 * BUS_RECONNECT_MAX_MS,
 	FAILED_ROUNDS_MAX = 64,
@@ -138,6 +137,9 @@ peer_destroy(struct bus_peer *peer)
 		free(peer->slots[i]);
 	free(peer->slots);
 	bus_tally_fini(&peer->tally);
+	for (unsigned i = 0; peer->methods && i < peer->service.descriptor->n_methods; i++)
+		free(peer->methods[i]);
+	free(peer->methods);
 	free(peer);
 }
 
@@ -174,7 +176,10 @@ finish(struct bus_pending *pending, const struct bus_result *result, const Proto
 {
 	struct bus_peer *peer = pending->peer;
 	struct bus_pending ended = *pending;
-	int64_t took_us = clock_monotonic_us() - ended.asked_us;
+	int64_t took_us = (peer->turn_us ? peer->turn_us : clock_monotonic_us()) - ended.asked_us;
+
+	if (took_us < 0)
+		took_us = 0; /* asked and answered within one turn */
 
 	peer->busy++;
 	if (!ended.ping) {
@@ -271,23 +276,17 @@ fail_later(struct bus_pending *pending, enum bus_status status, const char *code
 /* ---- sending ---- */
 
 static size_t
-pack_head(const struct bus_pending *pending, uint8_t bytes[BUS_HEAD_MAX_BYTES])
+pack_head(const struct bus_pending *pending, int64_t now_ms, uint8_t bytes[BUS_HEAD_MAX_BYTES])
 {
 	Boson__Bus__RequestHead head = BOSON__BUS__REQUEST_HEAD__INIT;
 	const struct bus_peer *peer = pending->peer;
-	const ProtobufCServiceDescriptor *service = peer->service.descriptor;
-	int64_t left_ms = pending->deadline.due_ms - clock_monotonic_ms();
-	char method[METHOD_BYTES];
+	int64_t left_ms = pending->deadline.due_ms - now_ms;
 
 	head.version = BUS_VERSION;
 	head.correlation = pending->correlation;
-	if (pending->ping) {
-		head.has_ping = head.ping = true;
-	} else {
-		snprintf(method, sizeof(method), "%s/%s", service->name,
-			 service->methods[pending->method].name);
-		head.method = method;
-	}
+	head.has_ping = head.ping = pending->ping != NULL;
+	if (!pending->ping)
+		head.method = peer->methods[pending->method];
 	head.has_timeout_ms = true;
 	head.timeout_ms = left_ms > 0 ? (uint32_t)left_ms : 1;
 	head.has_trace = true;
@@ -307,11 +306,11 @@ connect_again(struct bus_peer *peer)
 }
 
 static int
-send_once(struct bus_pending *pending, const void *body, size_t n)
+send_once(struct bus_pending *pending, int64_t now_ms, const void *body, size_t n)
 {
 	struct bus_peer *peer = pending->peer;
 	uint8_t head[BUS_HEAD_MAX_BYTES];
-	struct bus_bytes parts[] = { { head, pack_head(pending, head) }, { body, n } };
+	struct bus_bytes parts[] = { { head, pack_head(pending, now_ms, head) }, { body, n } };
 
 	int r = bus_frames_send(peer->handle, parts, 2);
 	loop_zsock_check(peer->watch);
@@ -336,16 +335,16 @@ is_writable(const struct bus_peer *peer)
 /* libzmq does not connect again over inproc when the server's socket is replaced. That is so when
  * sending fails although one who once answered has next to nothing of ours to read. */
 static int
-send_now(struct bus_pending *pending, const void *body, size_t n)
+send_now(struct bus_pending *pending, int64_t now_ms, const void *body, size_t n)
 {
 	struct bus_peer *peer = pending->peer;
-	int r = send_once(pending, body, n);
+	int r = send_once(pending, now_ms, body, n);
 
 	if (r == -EAGAIN && is_writable(peer))
-		r = send_once(pending, body, n);
+		r = send_once(pending, now_ms, body, n);
 	if (r == -EAGAIN && peer->transport == BUS_INPROC && peer->heard &&
 	    peer->n_sent < BUS_HWM_MESSAGES && connect_again(peer) == 0)
-		r = send_once(pending, body, n);
+		r = send_once(pending, now_ms, body, n);
 	return r;
 }
 
@@ -387,7 +386,7 @@ start_call(struct bus_pending *pending, const void *body, size_t n)
 	if (r == 0 && peer->state == BUS_PEER_CONNECTING)
 		r = wait_for_peer(pending, body, n);
 	else if (r == 0)
-		r = send_now(pending, body, n);
+		r = send_now(pending, pending->asked_us / 1000, body, n);
 	if (r < 0)
 		fail_later(pending, BUS_UNAVAILABLE, r == -EAGAIN ? "peer_full" : "out_of_memory");
 }
@@ -428,7 +427,7 @@ take_next(struct bus_peer *peer, struct bus_pending *pending)
 		timeout_ms = BUS_DEADLINE_DEFAULT_MS;
 	if (timeout_ms > BUS_DEADLINE_MAX_MS)
 		timeout_ms = BUS_DEADLINE_MAX_MS;
-	pending->deadline.due_ms = clock_monotonic_ms() + timeout_ms;
+	pending->deadline.due_ms = pending->asked_us / 1000 + timeout_ms;
 	take_trace(peer, pending->trace);
 	peer->next_timeout_ms = 0;
 	peer->next_trace[0] = '\0';
@@ -561,6 +560,7 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 
 	(void)loop, (void)socket;
 	peer->busy++;
+	peer->turn_us = clock_monotonic_us();
 	for (int taken = 0; taken < REPLIES_A_TURN && !peer->closing; taken++) {
 		if (bus_frames_recv(peer->handle, &frames) < 0)
 			break;
@@ -568,6 +568,7 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 		take_frames(peer, &frames);
 		bus_frames_close(&frames);
 	}
+	peer->turn_us = 0;
 	peer_leave(peer);
 }
 
@@ -577,6 +578,7 @@ void
 bus_peer_is_up(struct bus_peer *peer)
 {
 	struct bus_pending *next = peer->first_waiting;
+	int64_t now_ms = clock_monotonic_ms();
 
 	if (peer->state != BUS_PEER_UP)
 		log_info("peer_up", "peer=%s", peer->service.descriptor->short_name);
@@ -588,7 +590,7 @@ bus_peer_is_up(struct bus_peer *peer)
 	while (next) {
 		struct bus_pending *pending = next;
 		next = pending->next;
-		if (send_now(pending, pending->body, pending->body_bytes) < 0)
+		if (send_now(pending, now_ms, pending->body, pending->body_bytes) < 0)
 			fail_later(pending, BUS_UNAVAILABLE, "peer_full");
 		free(pending->body);
 		pending->body = NULL;
@@ -652,11 +654,29 @@ bus_peer_is_down(struct bus_peer *peer, bool refused)
 }
 
 static int
+name_methods(struct bus_peer *peer)
+{
+	const ProtobufCServiceDescriptor *service = peer->service.descriptor;
+
+	peer->methods = calloc(service->n_methods, sizeof(*peer->methods));
+	for (unsigned i = 0; peer->methods && i < service->n_methods; i++) {
+		if (asprintf(&peer->methods[i], "%s/%s", service->name, service->methods[i].name) <
+		    0) {
+			peer->methods[i] = NULL;
+			return -ENOMEM;
+		}
+	}
+	return peer->methods ? 0 : -ENOMEM;
+}
+
+static int
 peer_open(struct bus_peer *peer, const char *server_key)
 {
 	struct bus *bus = peer->bus;
 	int r = bus_transport_of(peer->endpoint, &peer->transport);
 
+	if (r == 0)
+		r = name_methods(peer);
 	if (r == 0)
 		r = bus_tally_init(&peer->tally, bus->metrics, peer->service.descriptor,
 				   BUS_SIDE_CLIENT);

@@ -247,6 +247,7 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 
 	(void)loop, (void)socket;
 	server->draining = true;
+	server->turn_us = clock_monotonic_us();
 	for (int taken = 0; taken < BUS_BATCH_MAX; taken++) {
 		if (bus_frames_recv(server->handle, &frames) < 0)
 			break;
