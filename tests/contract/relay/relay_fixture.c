@@ -143,8 +143,7 @@ relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *set
 	assert_int_equal(mkdir(fixture->state_dir, 0700), 0);
 	assert_int_equal(mkdir(fixture->keys_dir, 0755), 0);
 	fixture->has_tls = has_tls;
-	if (has_tls)
-		write_certificate(fixture);
+	write_certificate(fixture);
 	write_config(fixture, settings);
 	snprintf(seed, sizeof(seed), "%s/node.seed", fixture->folder);
 	snprintf(public_half, sizeof(public_half), "%s/ticket-node.pub", fixture->keys_dir);

@@ -92,8 +92,6 @@ start(struct end *end, struct end *peer, bool is_node)
 	end->peer = peer;
 	end->sent = calloc(MESSAGES, sizeof(*end->sent));
 	assert_non_null(end->sent);
-	if (!relay.has_tls)
-		options.ca_file = NULL;
 	assert_int_equal(leg_client_new(relay.loop, relay.metrics, &options, &events, &end->leg),
 			 0);
 	relay_fixture_ticket(&relay, node_id, is_node ? NULL : session_id, 3600 * 1000, 0, ticket);
