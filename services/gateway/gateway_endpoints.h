@@ -1,6 +1,6 @@
 /*
  * gateway_endpoints: the table of what the REST API offers: one row an endpoint. A row names the
- * rpc that answers; the endpoint itself has no code. docs/protocol-rest.md and openapi.json say the
+ * rpc that answers; the endpoint itself has no code. docs/rest.md and openapi.json say the
  * same, and the latter is made from this table. No I/O, no state.
  */
 #pragma once

@@ -1,5 +1,5 @@
 /*
- * leg_frame: reads and builds the messages of a leg, as docs/protocol-legs.md has them. No I/O, no
+ * leg_frame: reads and builds the messages of a leg, as docs/protocol.md has them. No I/O, no
  * allocation: what a reader hands out points into the message, a writer fills its caller's buffer.
  */
 #include "leg/leg_frame.h"

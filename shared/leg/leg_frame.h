@@ -1,6 +1,6 @@
 /*
  * leg_frame: what a binary WebSocket message of subprotocol `higgs.v1` holds (normative:
- * docs/protocol-legs.md).
+ * docs/protocol.md).
  *
  *	data     u8 1, [node leg only: u32 channel, big-endian],
  *	         then 1 to 64 of { u16 length, big-endian; datagram }

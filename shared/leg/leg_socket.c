@@ -255,7 +255,7 @@ receive(struct leg_thread *thread, struct lws *wsi, const void *in, size_t n)
 }
 
 /* libwebsockets makes 1002 of the codes it does not know, 1012 and 1013 among them; the reasons
- * that docs/protocol-legs.md fixes for these two tell them apart again. */
+ * that docs/protocol.md fixes for these two tell them apart again. */
 static int
 code_meant(int code, const char *reason, size_t n)
 {

@@ -4,7 +4,7 @@
  *
  * Its loop is libwebsockets' own poll: with a single socket that is two system calls fewer a
  * message than libev through the plugin, which also would take SIGINT from the process (see
- * docs/protocol-legs.md, "The client's engine").
+ * docs/protocol.md, "The client's engine").
  */
 #include "leg/leg_thread.h"
 

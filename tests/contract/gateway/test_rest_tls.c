@@ -1,6 +1,6 @@
 /*
  * The REST API over TLS, where the gate sees headers as libmicrohttpd shows them: the same rows, as
- * far as they can be seen (docs/protocol-rest.md says which cannot), keep-alive, old TLS, and when
+ * far as they can be seen (docs/rest.md says which cannot), keep-alive, old TLS, and when
  * the gateway refuses to start (C37, C39).
  */
 #include "gateway_rig.h"
