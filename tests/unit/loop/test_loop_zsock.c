@@ -44,11 +44,18 @@ teardown(void **state)
 	return 0;
 }
 
+/* Three more turns after the time is up: a machine that stands still for a while must not make a
+ * test fail. */
 static void
-stop(struct loop *l, void *arg)
+stop_in_three_turns(struct loop *l, void *arg)
 {
-	(void)arg;
-	loop_stop(l);
+	static unsigned turns;
+	struct loop_timer *timer = NULL;
+
+	if (++turns % 3 != 0)
+		loop_timer_start(l, 0, 0, stop_in_three_turns, arg, &timer);
+	else
+		loop_stop(l);
 }
 
 struct counted {
@@ -190,7 +197,7 @@ test_socket_that_is_never_empty_does_not_starve_a_timer(void **state)
 	(void)state;
 	zstr_send(right, "x");
 	assert_int_equal(loop_zsock_add(loop, left, answer_itself, NULL, &watch), 0);
-	assert_int_equal(loop_timer_start(loop, 5, 0, stop, NULL, &timer), 0);
+	assert_int_equal(loop_timer_start(loop, 5, 0, stop_in_three_turns, NULL, &timer), 0);
 	assert_int_equal(loop_run(loop), 0);
 	loop_zsock_remove(&watch);
 }
@@ -223,7 +230,7 @@ test_callback_may_remove_its_own_socket(void **state)
 	zstr_send(right, "x");
 	zstr_send(right, "y");
 	assert_int_equal(loop_zsock_add(loop, left, remove_itself, &removing, &removing.watch), 0);
-	loop_timer_start(loop, 5, 0, stop, NULL, &timer);
+	loop_timer_start(loop, 5, 0, stop_in_three_turns, NULL, &timer);
 	assert_int_equal(loop_run(loop), 0);
 	assert_int_equal(removing.ran, 1);
 }
