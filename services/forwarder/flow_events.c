@@ -11,6 +11,8 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,37 +243,56 @@ flow_events_free(struct flow_events **events)
 }
 
 static void
-set_address(struct nf_conntrack *ct, bool is_ipv6, enum nf_conntrack_attr attribute4,
-	    enum nf_conntrack_attr attribute6, const struct in6_addr *address)
+put_addresses(struct nlmsghdr *header, const struct flow_seen *flow)
 {
-	if (is_ipv6)
-		nfct_set_attr(ct, attribute6, address);
-	else
-		nfct_set_attr(ct, attribute4, &address->s6_addr[12]);
+	const struct flow_tuple *reply = &flow->reply;
+	struct nlattr *nest = mnl_attr_nest_start(header, CTA_TUPLE_IP);
+	if (flow->is_ipv6) {
+		mnl_attr_put(header, CTA_IP_V6_SRC, sizeof reply->source, &reply->source);
+		mnl_attr_put(header, CTA_IP_V6_DST, sizeof reply->destination, &reply->destination);
+	} else {
+		mnl_attr_put(header, CTA_IP_V4_SRC, 4, &reply->source.s6_addr[12]);
+		mnl_attr_put(header, CTA_IP_V4_DST, 4, &reply->destination.s6_addr[12]);
+	}
+	mnl_attr_nest_end(header, nest);
 }
 
+static void
+put_ports(struct nlmsghdr *header, const struct flow_tuple *reply)
+{
+	struct nlattr *nest = mnl_attr_nest_start(header, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(header, CTA_PROTO_NUM, (uint8_t)reply->protocol);
+	if (reply->protocol == IPPROTO_ICMP) {
+		mnl_attr_put_u16(header, CTA_PROTO_ICMP_ID, htons(reply->source_port));
+		mnl_attr_put_u8(header, CTA_PROTO_ICMP_TYPE, ICMP_ECHOREPLY);
+		mnl_attr_put_u8(header, CTA_PROTO_ICMP_CODE, 0);
+	} else if (reply->protocol == IPPROTO_ICMPV6) {
+		mnl_attr_put_u16(header, CTA_PROTO_ICMPV6_ID, htons(reply->source_port));
+		mnl_attr_put_u8(header, CTA_PROTO_ICMPV6_TYPE, ICMP6_ECHO_REPLY);
+		mnl_attr_put_u8(header, CTA_PROTO_ICMPV6_CODE, 0);
+	} else {
+		mnl_attr_put_u16(header, CTA_PROTO_SRC_PORT, htons(reply->source_port));
+		mnl_attr_put_u16(header, CTA_PROTO_DST_PORT, htons(reply->destination_port));
+	}
+	mnl_attr_nest_end(header, nest);
+}
+
+/* By tuple and id. One that ended meanwhile is no error: the answer is passed over with the rest. A
+ * request without a tuple would end every entry of the kernel, so it is built here, in full. */
 static bool
 cut_flow(const struct flow_seen *flow, void *arg)
 {
 	struct flow_events *events = arg;
-	const struct flow_tuple *reply = &flow->reply;
 	char buffer[CUT_BYTES];
-	struct nf_conntrack *ct = nfct_new();
-	if (!ct)
-		return false;
-	uint8_t family = flow->is_ipv6 ? AF_INET6 : AF_INET;
-	nfct_set_attr_u8(ct, ATTR_REPL_L3PROTO, family);
-	nfct_set_attr_u8(ct, ATTR_REPL_L4PROTO, (uint8_t)reply->protocol);
-	set_address(ct, flow->is_ipv6, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, &reply->source);
-	set_address(ct, flow->is_ipv6, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST, &reply->destination);
-	nfct_set_attr_u16(ct, ATTR_REPL_PORT_SRC, htons(reply->source_port));
-	nfct_set_attr_u16(ct, ATTR_REPL_PORT_DST, htons(reply->destination_port));
-	struct nlmsghdr *header = request_init(buffer, IPCTNL_MSG_CT_DELETE, 0, family);
-	/* One that ended meanwhile is no error: its answer is read and passed over with the rest.
-	 */
-	if (nfct_nlmsg_build(header, ct) == 0)
-		mnl_socket_sendto(events->events, header, header->nlmsg_len);
-	nfct_destroy(ct);
+	struct nlmsghdr *header =
+		request_init(buffer, IPCTNL_MSG_CT_DELETE, 0, flow->is_ipv6 ? AF_INET6 : AF_INET);
+	struct nlattr *tuple = mnl_attr_nest_start(header, CTA_TUPLE_REPLY);
+	put_addresses(header, flow);
+	put_ports(header, &flow->reply);
+	mnl_attr_nest_end(header, tuple);
+	mnl_attr_put_u32(header, CTA_ID, htonl(flow->id));
+	if (mnl_socket_sendto(events->events, header, header->nlmsg_len) < 0)
+		log_warn("flow_not_cut", "error=%s", strerror(errno));
 	return true;
 }
 
