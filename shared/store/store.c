@@ -39,7 +39,8 @@ struct store {
 	uint64_t unlogged;
 };
 
-static const struct store_driver *const drivers[] = { &store_driver_sqlite, NULL };
+static const struct store_driver *const drivers[] = { &store_driver_sqlite,
+						      &store_driver_postgresql, NULL };
 
 static const struct store_driver *
 driver_of(const char *url)
@@ -51,17 +52,28 @@ driver_of(const char *url)
 }
 
 int
+store_check(const char *url, char *ret_error, size_t error_bytes)
+{
+	const struct store_driver *driver = driver_of(url);
+
+	if (driver == NULL) {
+		snprintf(ret_error, error_bytes,
+			 "store: the URL must begin with sqlite: or postgresql:");
+		return -EINVAL;
+	}
+	return driver->check(url + strlen(driver->scheme), ret_error, error_bytes);
+}
+
+int
 store_open(const char *url, const struct store_migration *migrations, size_t n, struct store **ret,
 	   char *ret_error, size_t error_bytes)
 {
 	const struct store_driver *driver = driver_of(url);
 	struct store *store;
-	int result;
+	int result = store_check(url, ret_error, error_bytes);
 
-	if (driver == NULL) {
-		snprintf(ret_error, error_bytes, "store: the URL must begin with sqlite:");
-		return -EINVAL;
-	}
+	if (result < 0)
+		return result;
 	store = calloc(1, sizeof(*store));
 	if (store == NULL) {
 		snprintf(ret_error, error_bytes, "store: out of memory");
@@ -143,7 +155,7 @@ checked(struct store *store, const char *sql, int result)
 static int
 run(struct store *store, const char *sql)
 {
-	return checked(store, sql, store->driver->exec(store->db, sql, NULL, 0));
+	return checked(store, sql, store->driver->control(store->db, sql));
 }
 
 static void

@@ -1,7 +1,13 @@
 /*
- * store: tables. One interface; the driver is chosen by URL (`sqlite:/path/file.db`). One SQL text
- * per statement for all drivers, with $1 parameters. One connection, one thread: the actor that
- * owns the tables. A failing store is -EIO (never "no rows"), and callers answer UNAVAILABLE.
+ * store: tables. One interface; the driver is chosen by URL. One SQL text per statement for all
+ * drivers, with $1 parameters. One connection, one thread: the actor that owns the tables. A
+ * failing store is -EIO (never "no rows"), and callers answer UNAVAILABLE.
+ *
+ *	sqlite:/path/file.db
+ *	postgresql://user@host[,host2]/database?schema=NAME[&passfile=/path][&sslmode=verify-full]
+ *
+ * A PostgreSQL URL is libpq's, and `schema`: each service has one of its own. It never holds a
+ * password; passfile (0600, lines of host:port:database:user:password) does.
  */
 #pragma once
 
@@ -40,18 +46,24 @@ struct store_value {
 struct store_value store_text(const char *text); /* both: NULL gives STORE_NULL */
 struct store_value store_blob(const void *bytes, size_t n);
 
-/* Opens, locks out a second process, migrates in a transaction. SQLite: WAL, synchronous=FULL,
- * foreign keys. `sqlite::memory:` is a store without a file. On failure a reason in ret_error and:
- * -EBADF not a database (left as it was), -ENOTSUP schema newer than this program, -EBUSY another
- * process owns it, -EBADMSG a released migration was edited, -EINVAL a bad URL, -EIO. */
+/* Whether store_open could take this URL; opens nothing. 0, or -EINVAL with a reason. */
+int store_check(const char *url, char *ret_error, size_t error_bytes);
+
+/* Opens and migrates in transactions. SQLite: locks out a second process; WAL, synchronous=FULL,
+ * foreign keys; `sqlite::memory:` is a store without a file. PostgreSQL: makes the schema; several
+ * processes may share it, one at a time migrates. On failure a reason in ret_error and: -EBADF not
+ * a database (left as it was), -ENOTSUP schema newer than this program, -EBUSY another process owns
+ * it, -EBADMSG a released migration was edited, -EINVAL a bad URL, -EIO. */
 int store_open(const char *url, const struct store_migration *migrations, size_t n,
 	       struct store **ret, char *ret_error, size_t error_bytes);
 void store_close(struct store **store);
 
 /* A batch is one transaction. begin may be called when one is open: it does nothing. commit without
- * one does nothing. A commit that fails has rolled back. When the disk fails in the midst of a
- * batch the whole batch is lost: all calls are -EIO until its commit, which fails, or its rollback.
- */
+ * one does nothing. A commit that fails has rolled back, as far as can be known: when a PostgreSQL
+ * server dies in the midst of it, what was written may be there; writes must bear to be repeated.
+ * When disk or connection fail in the midst of a batch the whole batch is lost: all calls are -EIO
+ * until its commit, which fails, or its rollback. The next begin connects again; a server that does
+ * not answer costs a bounded time, and then nothing for a second. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
@@ -71,7 +83,8 @@ int store_after_commit(struct store *store, void (*fn)(void *arg), void (*drop)(
 		       void *arg);
 
 /* Writes: the number of rows changed, or -EIO, -EEXIST (a unique key), -EINVAL (another constraint,
- * e.g. a foreign key). */
+ * e.g. a foreign key; or a value the column cannot hold, e.g. a NUL within a text). What fails so
+ * leaves the rest of the batch alone. */
 int store_exec(struct store *store, const char *sql, const struct store_value *values, size_t n);
 
 /* Reads: fn for each row, its values valid until it returns; non-zero from fn ends the query and is

@@ -103,10 +103,10 @@ apply(const struct migrating *m, const struct store_migration *migration)
 	values[0] = STORE_V_INT(migration->number);
 	values[1] = store_text(migration->name);
 	values[2] = store_text(hex);
-	if (m->driver->script(m->db, m->driver->begin_sql) < 0)
+	if (m->driver->control(m->db, m->driver->begin_sql) < 0)
 		return -EIO;
 	if (m->driver->script(m->db, migration->sql) == 0 &&
-	    m->driver->exec(m->db, sql, values, 3) == 1 && m->driver->script(m->db, "COMMIT") == 0)
+	    m->driver->exec(m->db, sql, values, 3) == 1 && m->driver->control(m->db, "COMMIT") == 0)
 		return 0;
 	return -EIO;
 }
@@ -123,7 +123,7 @@ apply_pending(const struct migrating *m)
 			 m->migrations[i].name);
 		fail_database(m, what);
 		if (m->driver->has_transaction(m->db))
-			m->driver->script(m->db, "ROLLBACK");
+			m->driver->control(m->db, "ROLLBACK");
 		return -EIO;
 	}
 	return 0;
@@ -139,17 +139,26 @@ store_migrate(const struct store_driver *driver, void *db, const struct store_mi
 			       .n = n,
 			       .error = ret_error,
 			       .error_bytes = error_bytes };
-	int result;
+	int result = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (migrations[i].number != (int)i + 1) {
 			snprintf(ret_error, error_bytes, "store: migrations are not numbered 1..n");
 			return -EINVAL;
 		}
+	/* Unlocked by closing the database where it fails. */
+	if (driver->migrate_lock != NULL)
+		result = driver->migrate_lock(db, ret_error, error_bytes);
+	if (result < 0)
+		return result;
 	if (driver->script(db, "CREATE TABLE IF NOT EXISTS schema_migrations ("
 			       "number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
 			       "sha256 TEXT NOT NULL, applied_at TEXT NOT NULL)") < 0)
 		return fail_database(&m, "cannot make schema_migrations");
 	result = check_schema(&m);
-	return result < 0 ? result : apply_pending(&m);
+	if (result == 0)
+		result = apply_pending(&m);
+	if (result == 0 && driver->migrate_unlock != NULL)
+		result = driver->migrate_unlock(db, ret_error, error_bytes);
+	return result;
 }

@@ -248,6 +248,14 @@ store_sqlite_script(void *arg, const char *sql)
 	return 0;
 }
 
+static int
+sqlite_control(void *arg, const char *sql)
+{
+	int result = sqlite_exec(arg, sql, NULL, 0);
+
+	return result < 0 ? -EIO : 0;
+}
+
 static bool
 sqlite_has_transaction(void *arg)
 {
@@ -268,9 +276,11 @@ const struct store_driver store_driver_sqlite = {
 	.scheme = "sqlite:",
 	.begin_sql = "BEGIN IMMEDIATE",
 	.now_sql = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')",
+	.check = store_sqlite_check,
 	.open = store_sqlite_open,
 	.close = store_sqlite_close,
 	.has_transaction = sqlite_has_transaction,
+	.control = sqlite_control,
 	.script = store_sqlite_script,
 	.exec = sqlite_exec,
 	.query = sqlite_query,

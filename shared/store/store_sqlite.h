@@ -25,6 +25,7 @@ struct sqlite {
 };
 
 /* The driver's own. */
+int store_sqlite_check(const char *location, char *ret_error, size_t error_bytes);
 int store_sqlite_open(const char *location, void **ret, char *ret_error, size_t error_bytes);
 void store_sqlite_close(void *db);
 int store_sqlite_script(void *db, const char *sql);

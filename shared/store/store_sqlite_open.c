@@ -116,6 +116,15 @@ open_handle(struct sqlite *db, const char *path, char *ret_error, size_t error_b
 }
 
 int
+store_sqlite_check(const char *location, char *ret_error, size_t error_bytes)
+{
+	if (*location != '\0')
+		return 0;
+	snprintf(ret_error, error_bytes, "store: sqlite: needs a path");
+	return -EINVAL;
+}
+
+int
 store_sqlite_open(const char *location, void **ret, char *ret_error, size_t error_bytes)
 {
 	bool is_memory = strcmp(location, ":memory:") == 0;
@@ -127,11 +136,7 @@ store_sqlite_open(const char *location, void **ret, char *ret_error, size_t erro
 		return -EIO;
 	}
 	db->lock_fd = -1;
-	if (*location == '\0') {
-		snprintf(ret_error, error_bytes, "store: sqlite: needs a path");
-		result = -EINVAL;
-	}
-	if (result == 0 && !is_memory)
+	if (!is_memory)
 		result = take_lock(db, location, ret_error, error_bytes);
 	if (result == 0 && !is_memory)
 		result = check_file(location, ret_error, error_bytes);

@@ -387,8 +387,10 @@ test_callback_may_run_a_transaction_of_its_own(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	int exit_code = fixture_begin(argc, argv);
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_values_of_every_type_come_back_though_parameters_are_out_of_order),
@@ -412,5 +414,7 @@ main(void)
 		TEST(test_callback_may_run_a_transaction_of_its_own),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (exit_code != 0)
+		return exit_code;
+	return fixture_end(cmocka_run_group_tests(tests, NULL, NULL));
 }
