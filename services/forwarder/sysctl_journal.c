@@ -211,6 +211,11 @@ sysctl_journal_set(struct sysctl_journal *journal, const char *name, const char 
 int
 sysctl_journal_set_own(const struct sysctl_journal *journal, const char *name, const char *value)
 {
+	char now[VALUE_BYTES];
+
+	/* In a container /proc/sys is read-only, and what was set outside is all there is. */
+	if (setting_read(journal->root, name, now, sizeof now) == 0 && strcmp(now, value) == 0)
+		return 0;
 	return setting_write(journal->root, name, value);
 }
 
