@@ -29,7 +29,7 @@ on_tick(struct loop *loop, void *arg)
 	struct agent *agent = arg;
 	bool is_degraded = agent_forwarder_is_silent(agent, loop_now_ms(loop));
 
-	sessions_sweep(agent, clock_wall_ms());
+	sessions_sweep(agent);
 	agent_server_tell_forwarder(agent);
 	if (is_degraded != agent->was_degraded) {
 		log_warn("status_changed", "status=%s", is_degraded ? "degraded" : "online");

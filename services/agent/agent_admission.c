@@ -15,6 +15,9 @@ struct admission {
 	uint32_t number_last;
 	size_t count;
 	struct admission_session sessions[ADMISSION_SESSIONS_MAX];
+	/* What was taken out last, a ring: it comes back when the write of it fails. */
+	size_t out_count;
+	struct admission_session out[ADMISSION_SESSIONS_MAX];
 };
 
 const char *
@@ -76,12 +79,18 @@ admission_free(struct admission **admission)
 }
 
 static struct admission_session *
+find_in(struct admission_session *sessions, size_t count, const uint8_t id[UUID_BYTES])
+{
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(sessions[i].id, id, UUID_BYTES) == 0)
+			return &sessions[i];
+	return NULL;
+}
+
+static struct admission_session *
 find_id(struct admission *a, const uint8_t id[UUID_BYTES])
 {
-	for (size_t i = 0; i < a->count; i++)
-		if (memcmp(a->sessions[i].id, id, UUID_BYTES) == 0)
-			return &a->sessions[i];
-	return NULL;
+	return find_in(a->sessions, a->count, id);
 }
 
 static struct admission_session *
@@ -93,12 +102,32 @@ find_key(struct admission *a, const struct key *client_key)
 	return NULL;
 }
 
+static struct admission_session *
+find_out(struct admission *a, const uint8_t id[UUID_BYTES])
+{
+	size_t count =
+		a->out_count < ADMISSION_SESSIONS_MAX ? a->out_count : ADMISSION_SESSIONS_MAX;
+
+	return find_in(a->out, count, id);
+}
+
+static void
+remember(struct admission *a, const struct admission_session *session)
+{
+	struct admission_session *place = find_out(a, session->id);
+
+	if (!place)
+		place = &a->out[a->out_count++ % ADMISSION_SESSIONS_MAX];
+	*place = *session;
+}
+
 /* The order of sessions means nothing: the last one fills the gap. */
 static struct admission_session
 take_out(struct admission *a, struct admission_session *session)
 {
 	struct admission_session out = *session;
 
+	remember(a, session);
 	*session = a->sessions[--a->count];
 	return out;
 }
@@ -148,34 +177,65 @@ check_expiry(const struct admission *a, int64_t expires_at_ms, int64_t now_ms)
 	return ADMISSION_ADMITTED;
 }
 
-static enum admission_verdict
-renew(struct admission_session *known, const struct admission_session *asked,
-      struct admission_session *ret_session)
+int64_t
+admission_left_ms(const struct admission_session *session, int64_t steady_now_ms)
 {
-	if (!key_is_equal(&known->client_key, &asked->client_key))
-		return ADMISSION_OTHER_KEY;
-	if (asked->expires_at_ms > known->expires_at_ms)
-		known->expires_at_ms = asked->expires_at_ms;
-	*ret_session = *known;
+	int64_t left_ms = session->ends_ms + ADMISSION_LEEWAY_MS - steady_now_ms;
+
+	return left_ms > 0 ? left_ms : 0;
+}
+
+/* Longer by what the server added: that needs no clock of ours but the steady one. */
+static enum admission_verdict
+prolong(const struct admission *a, struct admission_session *known, int64_t expires_at_ms,
+	int64_t steady_now_ms)
+{
+	int64_t left_ms = known->ends_ms - steady_now_ms;
+	int64_t most_ms = a->options.lifetime_max_ms + ADMISSION_LEEWAY_MS - left_ms;
+
+	if (expires_at_ms <= known->expires_at_ms)
+		return ADMISSION_RENEWED;
+	if (expires_at_ms - known->expires_at_ms > most_ms)
+		return ADMISSION_TOO_LONG;
+	known->ends_ms += expires_at_ms - known->expires_at_ms;
+	known->expires_at_ms = expires_at_ms;
 	return ADMISSION_RENEWED;
 }
 
-enum admission_verdict
-admission_admit(struct admission *admission, const struct admission_session *asked, int64_t now_ms,
-		struct admission_session *ret_session, struct admission_session *ret_replaced)
+static enum admission_verdict
+renew(const struct admission *a, struct admission_session *known,
+      const struct admission_session *asked, int64_t steady_now_ms,
+      struct admission_session *ret_session)
 {
-	enum admission_verdict verdict = check_expiry(admission, asked->expires_at_ms, now_ms);
+	enum admission_verdict verdict;
+
+	if (!key_is_equal(&known->client_key, &asked->client_key))
+		return ADMISSION_OTHER_KEY;
+	verdict = prolong(a, known, asked->expires_at_ms, steady_now_ms);
+	if (verdict == ADMISSION_RENEWED && admission_left_ms(known, steady_now_ms) == 0)
+		verdict = ADMISSION_EXPIRED;
+	*ret_session = *known;
+	return verdict;
+}
+
+enum admission_verdict
+admission_admit(struct admission *admission, const struct admission_session *asked,
+		const struct admission_clock *now, struct admission_session *ret_session,
+		struct admission_session *ret_replaced)
+{
 	struct admission_session *known, *older, *made;
+	enum admission_verdict verdict;
 	uint32_t number;
 
 	ret_replaced->number = 0;
+	known = find_id(admission, asked->id);
+	if (known)
+		return renew(admission, known, asked, now->steady_ms, ret_session);
+	verdict = check_expiry(admission, asked->expires_at_ms, now->wall_ms);
 	if (verdict != ADMISSION_ADMITTED)
 		return verdict;
 	if (!key_is_clients(admission, &asked->client_key))
 		return ADMISSION_BAD_KEY;
-	known = find_id(admission, asked->id);
-	if (known)
-		return renew(known, asked, ret_session);
 	older = find_key(admission, &asked->client_key);
 	if (!has_place(admission) && !older)
 		return ADMISSION_FULL;
@@ -187,6 +247,7 @@ admission_admit(struct admission *admission, const struct admission_session *ask
 	made = &admission->sessions[admission->count++];
 	*made = *asked;
 	made->number = number;
+	made->ends_ms = now->steady_ms + (asked->expires_at_ms - now->wall_ms);
 	*ret_session = *made;
 	return ADMISSION_ADMITTED;
 }
@@ -204,10 +265,11 @@ admission_end(struct admission *admission, const uint8_t id[UUID_BYTES],
 }
 
 bool
-admission_expire(struct admission *admission, int64_t now_ms, struct admission_session *ret_ended)
+admission_expire(struct admission *admission, int64_t steady_now_ms,
+		 struct admission_session *ret_ended)
 {
 	for (size_t i = 0; i < admission->count; i++) {
-		if (admission->sessions[i].expires_at_ms <= now_ms - ADMISSION_LEEWAY_MS) {
+		if (admission_left_ms(&admission->sessions[i], steady_now_ms) == 0) {
 			*ret_ended = take_out(admission, &admission->sessions[i]);
 			return true;
 		}
@@ -215,10 +277,37 @@ admission_expire(struct admission *admission, int64_t now_ms, struct admission_s
 	return false;
 }
 
+/* When a stored session ends: as it did before it was taken out (a renewal that was not written is
+ * undone), else by what is left of it by the wall clock. That one may be wrong, so no longer than
+ * any session is admitted for. */
+static int64_t
+end_of(struct admission *a, const struct admission_session *session,
+       const struct admission_clock *now)
+{
+	const struct admission_session *out = find_out(a, session->id);
+
+	if (out && session->expires_at_ms > 0 && session->expires_at_ms <= out->expires_at_ms)
+		return out->ends_ms - (out->expires_at_ms - session->expires_at_ms);
+	switch (check_expiry(a, session->expires_at_ms, now->wall_ms)) {
+	case ADMISSION_EXPIRED:
+		return now->steady_ms - ADMISSION_LEEWAY_MS;
+	case ADMISSION_TOO_LONG:
+		return now->steady_ms + a->options.lifetime_max_ms + ADMISSION_LEEWAY_MS;
+	case ADMISSION_ADMITTED:
+	case ADMISSION_RENEWED:
+	case ADMISSION_FULL:
+	case ADMISSION_OTHER_KEY:
+	case ADMISSION_BAD_KEY:
+		break;
+	}
+	return now->steady_ms + (session->expires_at_ms - now->wall_ms);
+}
+
 int
 admission_restore(struct admission *admission, const struct admission_session *session,
-		  const char *address4, const char *address6)
+		  const char *address4, const char *address6, const struct admission_clock *now)
 {
+	struct admission_session *restored;
 	char ours[ADMISSION_ADDRESS_BYTES];
 
 	if (admission->count == ADMISSION_SESSIONS_MAX)
@@ -234,13 +323,17 @@ admission_restore(struct admission *admission, const struct admission_session *s
 	admission_address6(admission, session->number, ours);
 	if (strcmp(ours, address6) != 0)
 		return -EINVAL;
-	admission->sessions[admission->count++] = *session;
+	restored = &admission->sessions[admission->count++];
+	*restored = *session;
+	restored->ends_ms = end_of(admission, session, now);
 	return 0;
 }
 
 void
 admission_clear(struct admission *admission)
 {
+	for (size_t i = 0; i < admission->count; i++)
+		remember(admission, &admission->sessions[i]);
 	admission->count = 0;
 }
 

@@ -2,6 +2,10 @@
  * agent_admission: which sessions this node has admitted, and the tunnel addresses they were given.
  * The model: no I/O and no clock. The store is agent_store's; when a write fails, the model is read
  * anew from there.
+ *
+ * When a session ends is worked out once, from what is left of it by the wall clock when it is
+ * admitted, or read at start; from then on a steady clock counts. A wall clock that jumps ends no
+ * session (T48, F20).
  */
 #pragma once
 
@@ -43,8 +47,14 @@ struct admission_session {
 	uint8_t id[UUID_BYTES];
 	uint8_t client_id[UUID_BYTES];
 	struct key client_key;
-	int64_t expires_at_ms; /* epoch */
+	int64_t expires_at_ms; /* epoch: as it was asked for, and as it is stored */
+	int64_t ends_ms;       /* the same by the steady clock, once it is admitted */
 	uint32_t number;
+};
+
+/* One moment. steady: never set, and goes on while the machine sleeps. */
+struct admission_clock {
+	int64_t wall_ms, steady_ms;
 };
 
 enum admission_verdict {
@@ -63,11 +73,13 @@ const char *admission_reason(enum admission_verdict verdict);
 int admission_new(const struct admission_options *options, struct admission **ret);
 void admission_free(struct admission **admission);
 
-/* asked: all but its number. One session a client key, because WireGuard has one peer a key: an
- * older session of the same key ends, and is handed out in ret_replaced (number 0: there was none).
+/* asked: all but its number and its end. One session a client key, because WireGuard has one peer a
+ * key: an older session of the same key ends, and is handed out in ret_replaced (number 0: there
+ * was none).
  */
 enum admission_verdict admission_admit(struct admission *admission,
-				       const struct admission_session *asked, int64_t now_ms,
+				       const struct admission_session *asked,
+				       const struct admission_clock *now,
 				       struct admission_session *ret_session,
 				       struct admission_session *ret_replaced);
 
@@ -76,14 +88,20 @@ bool admission_end(struct admission *admission, const uint8_t id[UUID_BYTES],
 		   struct admission_session *ret_ended);
 
 /* Takes out one session that has expired; false when there is none (left). */
-bool admission_expire(struct admission *admission, int64_t now_ms,
+bool admission_expire(struct admission *admission, int64_t steady_now_ms,
 		      struct admission_session *ret_ended);
 
 /* Puts back a session as stored. -EINVAL: its addresses are not this pool's, or it contradicts
  * another; -ENOSPC. */
 int admission_restore(struct admission *admission, const struct admission_session *session,
-		      const char *address4, const char *address6);
+		      const char *address4, const char *address6,
+		      const struct admission_clock *now);
+
+/* Takes all out, to be put back by admission_restore: their ends are remembered until then. */
 void admission_clear(struct admission *admission);
+
+/* How long it still lasts, leeway included; not below 0. */
+int64_t admission_left_ms(const struct admission_session *session, int64_t steady_now_ms);
 
 size_t admission_count(const struct admission *admission);
 const struct admission_session *admission_at(const struct admission *admission, size_t i);

@@ -72,6 +72,8 @@ answer_admitted(struct agent *agent, const Boson__Link__SessionOpen *input,
 	reply.has_mtu = 1;
 	reply.mtu = agent->mtu;
 	reply.node_public_key = agent->public_text;
+	reply.has_left_ms = 1;
+	reply.left_ms = sessions_left_ms(session);
 	closure(&reply, call);
 }
 
@@ -89,7 +91,7 @@ on_admit_session(Boson__Node__Agent_Service *service, const Boson__Link__Session
 			       closure, call);
 		return;
 	}
-	if (sessions_admit(agent, &asked, clock_wall_ms(), &verdict, &session) < 0) {
+	if (sessions_admit(agent, &asked, &verdict, &session) < 0) {
 		bus_call_fail(call, BUS_UNAVAILABLE, "store_failed", NULL);
 		return;
 	}
@@ -156,6 +158,8 @@ fill_snapshot_session(const struct agent *agent, const struct admission_session 
 	out->opened.result = BOSON__LINK__SESSION_OPENED__RESULT__OK;
 	out->opened.address4 = out->address4;
 	out->opened.address6 = out->address6;
+	out->opened.has_left_ms = 1;
+	out->opened.left_ms = sessions_left_ms(session);
 	out->message.open = &out->open;
 	out->message.opened = &out->opened;
 }

@@ -5,6 +5,7 @@
 #include "agent/agent_sessions.h"
 #include "agent/agent_store.h"
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,13 +20,26 @@ struct closing {
 	const char *reason; /* static */
 };
 
+static struct admission_clock
+now(void)
+{
+	return (struct admission_clock){ clock_wall_ms(), clock_boottime_ms() };
+}
+
+int64_t
+sessions_left_ms(const struct admission_session *session)
+{
+	return admission_left_ms(session, clock_boottime_ms());
+}
+
 int
 sessions_load(struct agent *agent)
 {
+	const struct admission_clock clock = now();
 	int r;
 
 	admission_clear(agent->admission);
-	r = agent_store_load_sessions(agent->store, agent->admission);
+	r = agent_store_load_sessions(agent->store, agent->admission, &clock);
 	agent->is_stale = r < 0;
 	metric_set(agent->sessions, (double)admission_count(agent->admission));
 	return r;
@@ -136,15 +150,15 @@ take_back(struct agent *agent)
 }
 
 int
-sessions_admit(struct agent *agent, const struct admission_session *asked, int64_t wall_now_ms,
+sessions_admit(struct agent *agent, const struct admission_session *asked,
 	       enum admission_verdict *ret_verdict, struct admission_session *ret_session)
 {
+	const struct admission_clock clock = now();
 	struct admission_session replaced;
 
 	if (agent->is_stale || store_savepoint(agent->store) < 0)
 		return -EIO;
-	*ret_verdict =
-		admission_admit(agent->admission, asked, wall_now_ms, ret_session, &replaced);
+	*ret_verdict = admission_admit(agent->admission, asked, &clock, ret_session, &replaced);
 	if (!admission_reason(*ret_verdict) && write_admitted(agent, ret_session, &replaced) < 0)
 		return take_back(agent);
 	return store_savepoint_release(agent->store) < 0 ? take_back(agent) : 0;
@@ -164,15 +178,16 @@ sessions_end(struct agent *agent, const uint8_t id[UUID_BYTES])
 }
 
 void
-sessions_sweep(struct agent *agent, int64_t wall_now_ms)
+sessions_sweep(struct agent *agent)
 {
+	int64_t now_ms = clock_boottime_ms();
 	struct admission_session ended;
 	bool any = false;
 	int r = 0;
 
 	if (agent->is_stale && sessions_load(agent) < 0)
 		return;
-	while (r == 0 && admission_expire(agent->admission, wall_now_ms, &ended)) {
+	while (r == 0 && admission_expire(agent->admission, now_ms, &ended)) {
 		if (!any)
 			r = store_begin(agent->store);
 		any = true;

@@ -73,6 +73,7 @@ enum { COLUMN_ID, COLUMN_CLIENT, COLUMN_KEY, COLUMN_NUMBER, COLUMN_4, COLUMN_6, 
 
 struct loading {
 	struct admission *admission;
+	const struct admission_clock *now;
 	size_t misfits;
 	uint8_t misfit[ADMISSION_SESSIONS_MAX][UUID_BYTES];
 };
@@ -112,14 +113,16 @@ load_session(const struct store_value *row, size_t columns, void *arg)
 	if (copy_blob(&row[COLUMN_CLIENT], session.client_id, UUID_BYTES) &&
 	    copy_blob(&row[COLUMN_KEY], session.client_key.bytes, KEY_BYTES) &&
 	    copy_text(&row[COLUMN_4], address4) && copy_text(&row[COLUMN_6], address6))
-		r = admission_restore(loading->admission, &session, address4, address6);
+		r = admission_restore(loading->admission, &session, address4, address6,
+				      loading->now);
 	if (r < 0 && loading->misfits < ADMISSION_SESSIONS_MAX)
 		memcpy(loading->misfit[loading->misfits++], session.id, UUID_BYTES);
 	return 0;
 }
 
 int
-agent_store_load_sessions(struct store *store, struct admission *admission)
+agent_store_load_sessions(struct store *store, struct admission *admission,
+			  const struct admission_clock *now)
 {
 	struct loading *loading = calloc(1, sizeof(*loading));
 	int r;
@@ -127,6 +130,7 @@ agent_store_load_sessions(struct store *store, struct admission *admission)
 	if (!loading)
 		return -EIO;
 	loading->admission = admission;
+	loading->now = now;
 	r = as_result(store_query(store,
 				  "SELECT session_id, client_id, client_key, number, address4, "
 				  "address6, expires_at FROM sessions ORDER BY number",

@@ -19,7 +19,8 @@ int agent_store_put_session(struct store *store, const struct admission_session 
 int agent_store_remove_session(struct store *store, const uint8_t id[UUID_BYTES]);
 
 /* Fills an empty model; sessions that no longer fit it are removed. 0 or -EIO. */
-int agent_store_load_sessions(struct store *store, struct admission *admission);
+int agent_store_load_sessions(struct store *store, struct admission *admission,
+			      const struct admission_clock *now);
 
 int agent_store_put_attachment(struct store *store, const Boson__Node__Attachment *attachment);
 

@@ -28,6 +28,12 @@ clock_monotonic_us(void)
 }
 
 int64_t
+clock_boottime_ms(void)
+{
+	return read_us(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t
 clock_wall_ms(void)
 {
 	return read_us(CLOCK_REALTIME) / 1000;

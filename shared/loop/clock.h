@@ -12,6 +12,10 @@ int64_t clock_monotonic_ms(void);
 /* Microseconds of the same clock. */
 int64_t clock_monotonic_us(void);
 
+/* As clock_monotonic_ms, but it goes on while the machine sleeps: for what ends hours from now on
+ * somebody's PC. */
+int64_t clock_boottime_ms(void);
+
 /* Milliseconds since the Unix epoch, UTC. */
 int64_t clock_wall_ms(void);
 

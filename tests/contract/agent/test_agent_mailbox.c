@@ -88,6 +88,31 @@ test_a_session_is_admitted_with_addresses_and_the_nodes_key(void **state)
 		  "fd48:6967:6773::3");
 }
 
+/* The forwarder needs no wall clock to end a session (T48). */
+static void
+expect_left(const Boson__Link__SessionOpened *opened, int64_t at_most_ms)
+{
+	assert_true(opened->has_left_ms);
+	assert_true(opened->left_ms <= at_most_ms);
+	assert_true(opened->left_ms > at_most_ms - 10 * 60 * 1000);
+}
+
+static void
+test_t48_the_forwarder_is_told_what_is_left_of_a_session(void **state)
+{
+	struct agent_run *run = *state;
+	int64_t hour_ms = 3600 * 1000, leeway_ms = 30 * 1000;
+
+	expect_left(agent_run_admit(run, session_a, key_a, clock_wall_ms() + hour_ms),
+		    hour_ms + leeway_ms);
+	expect_left(agent_run_snapshot(run)->sessions[0]->opened, hour_ms + leeway_ms);
+	expect_left(agent_run_admit(run, session_a, key_a, clock_wall_ms() + 2 * hour_ms),
+		    2 * hour_ms + leeway_ms + 1000);
+	agent_run_signal(run, SIGKILL);
+	agent_run_start(run);
+	expect_left(agent_run_snapshot(run)->sessions[0]->opened, 2 * hour_ms + leeway_ms + 1000);
+}
+
 static void
 test_f06_sessions_survive_kill_9(void **state)
 {
@@ -357,6 +382,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		agent_test(test_a_session_is_admitted_with_addresses_and_the_nodes_key),
+		agent_test(test_t48_the_forwarder_is_told_what_is_left_of_a_session),
 		agent_test(test_f06_sessions_survive_kill_9),
 		agent_test(test_f17_nothing_that_was_acknowledged_is_lost_by_kill_9),
 		agent_test(test_b46_a_session_again_gets_the_same_answer),

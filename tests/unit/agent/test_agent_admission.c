@@ -15,6 +15,41 @@
 
 #define NOW_MS	INT64_C(1700000000000)
 #define HOUR_MS INT64_C(3600000)
+#define DAY_MS	(24 * HOUR_MS)
+
+/* What the steady clock shows at NOW_MS of the wall clock. */
+#define STEADY_MS INT64_C(5000000)
+
+/* The moment of both clocks while nobody sets the wall clock. */
+static struct admission_clock
+at(int64_t wall_ms)
+{
+	return (struct admission_clock){ wall_ms, wall_ms - NOW_MS + STEADY_MS };
+}
+
+static enum admission_verdict
+admit_at(struct admission *admission, const struct admission_session *asked, int64_t now_ms,
+	 struct admission_session *ret_session, struct admission_session *ret_replaced)
+{
+	const struct admission_clock now = at(now_ms);
+
+	return admission_admit(admission, asked, &now, ret_session, ret_replaced);
+}
+
+static bool
+expire_at(struct admission *admission, int64_t now_ms, struct admission_session *ret_ended)
+{
+	return admission_expire(admission, at(now_ms).steady_ms, ret_ended);
+}
+
+static int
+restore_at(struct admission *admission, const struct admission_session *stored, int64_t now_ms,
+	   const char *address4, const char *address6)
+{
+	const struct admission_clock now = at(now_ms);
+
+	return admission_restore(admission, stored, address4, address6, &now);
+}
 
 static struct admission_options
 options_with(const char *base4, unsigned bits4, unsigned sessions_max)
@@ -66,8 +101,7 @@ admit(struct admission *admission, unsigned n, unsigned k)
 {
 	struct admission_session asked = ask(n, k), made, replaced;
 
-	assert_int_equal(admission_admit(admission, &asked, NOW_MS, &made, &replaced),
-			 ADMISSION_ADMITTED);
+	assert_int_equal(admit_at(admission, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
 	assert_int_equal(replaced.number, 0);
 	return made;
 }
@@ -77,7 +111,7 @@ verdict_of(struct admission *admission, const struct admission_session *asked, i
 {
 	struct admission_session made, replaced;
 
-	return admission_admit(admission, asked, now_ms, &made, &replaced);
+	return admit_at(admission, asked, now_ms, &made, &replaced);
 }
 
 static void
@@ -133,7 +167,7 @@ test_b46_the_same_session_again_gets_the_same_addresses(void **state)
 
 	(void)state;
 	admit(a, 2, 2);
-	assert_int_equal(admission_admit(a, &asked, NOW_MS, &again, &replaced), ADMISSION_RENEWED);
+	assert_int_equal(admit_at(a, &asked, NOW_MS, &again, &replaced), ADMISSION_RENEWED);
 	assert_int_equal(again.number, first.number);
 	assert_int_equal(replaced.number, 0);
 	assert_int_equal(admission_count(a), 2);
@@ -149,10 +183,10 @@ test_a_session_is_renewed_to_the_later_expiry(void **state)
 	(void)state;
 	admit(a, 1, 1);
 	asked.expires_at_ms = NOW_MS + 2 * HOUR_MS;
-	assert_int_equal(admission_admit(a, &asked, NOW_MS, &made, &replaced), ADMISSION_RENEWED);
+	assert_int_equal(admit_at(a, &asked, NOW_MS, &made, &replaced), ADMISSION_RENEWED);
 	assert_int_equal(made.expires_at_ms, NOW_MS + 2 * HOUR_MS);
 	asked.expires_at_ms = NOW_MS + HOUR_MS;
-	assert_int_equal(admission_admit(a, &asked, NOW_MS, &made, &replaced), ADMISSION_RENEWED);
+	assert_int_equal(admit_at(a, &asked, NOW_MS, &made, &replaced), ADMISSION_RENEWED);
 	assert_int_equal(made.expires_at_ms, NOW_MS + 2 * HOUR_MS);
 	assert_int_equal(admission_at(a, 0)->expires_at_ms, NOW_MS + 2 * HOUR_MS);
 	admission_free(&a);
@@ -182,7 +216,7 @@ test_a_newer_session_of_a_key_replaces_the_older_one(void **state)
 	struct admission_session older = admit(a, 1, 1), asked = ask(2, 1), made, replaced, ended;
 
 	(void)state;
-	assert_int_equal(admission_admit(a, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
+	assert_int_equal(admit_at(a, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
 	assert_int_equal(replaced.number, older.number);
 	assert_memory_equal(replaced.id, older.id, UUID_BYTES);
 	assert_int_not_equal(made.number, older.number);
@@ -201,7 +235,7 @@ test_on_a_full_node_a_key_may_still_replace_its_own_session(void **state)
 	(void)state;
 	admit(a, 1, 1);
 	admit(a, 2, 2);
-	assert_int_equal(admission_admit(a, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
+	assert_int_equal(admit_at(a, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
 	assert_int_equal(replaced.number, 2);
 	assert_int_equal(made.number, 2);
 	assert_int_equal(admission_count(a), 2);
@@ -305,11 +339,10 @@ test_expired_sessions_are_taken_out_one_by_one(void **state)
 	for (unsigned n = 1; n <= 6; n++) {
 		asked = ask(n, n);
 		asked.expires_at_ms = NOW_MS + (n % 2 ? 1000 : HOUR_MS);
-		assert_int_equal(admission_admit(a, &asked, NOW_MS, &made, &replaced),
-				 ADMISSION_ADMITTED);
+		assert_int_equal(admit_at(a, &asked, NOW_MS, &made, &replaced), ADMISSION_ADMITTED);
 	}
-	assert_false(admission_expire(a, NOW_MS + 1000 + ADMISSION_LEEWAY_MS - 1, &ended));
-	while (admission_expire(a, NOW_MS + 1000 + ADMISSION_LEEWAY_MS, &ended)) {
+	assert_false(expire_at(a, NOW_MS + 1000 + ADMISSION_LEEWAY_MS - 1, &ended));
+	while (expire_at(a, NOW_MS + 1000 + ADMISSION_LEEWAY_MS, &ended)) {
 		assert_int_equal(ended.id[15] % 2, 1);
 		out++;
 	}
@@ -319,6 +352,98 @@ test_expired_sessions_are_taken_out_one_by_one(void **state)
 		assert_int_equal(admission_at(a, i)->id[15] % 2, 0);
 	assert_null(admission_at(a, 3));
 	admission_free(&a);
+}
+
+/* The same moment by the steady clock, with a wall clock that was set. */
+static struct admission_clock
+jumped(int64_t now_ms, int64_t by_ms)
+{
+	struct admission_clock now = at(now_ms);
+
+	now.wall_ms += by_ms;
+	return now;
+}
+
+static void
+test_t48_a_session_is_renewed_whatever_the_wall_clock_says(void **state)
+{
+	static const int64_t jumps_ms[] = { 300 * DAY_MS, -300 * DAY_MS };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct admission_clock now = jumped(NOW_MS + 1000, jumps_ms[i]);
+		struct admission_session asked = ask(1, 1), made, replaced, ended;
+		struct admission *a = ordinary();
+
+		admit(a, 1, 1);
+		asked.expires_at_ms = NOW_MS + 2 * HOUR_MS;
+		assert_int_equal(admission_admit(a, &asked, &now, &made, &replaced),
+				 ADMISSION_RENEWED);
+		assert_int_equal(admission_left_ms(&made, now.steady_ms),
+				 2 * HOUR_MS - 1000 + ADMISSION_LEEWAY_MS);
+		assert_false(expire_at(a, NOW_MS + 2 * HOUR_MS, &ended));
+		asked.expires_at_ms = NOW_MS + 1000 + DAY_MS + ADMISSION_LEEWAY_MS + 1;
+		assert_int_equal(admission_admit(a, &asked, &now, &made, &replaced),
+				 ADMISSION_TOO_LONG);
+		asked.expires_at_ms = INT64_MAX;
+		assert_int_equal(admission_admit(a, &asked, &now, &made, &replaced),
+				 ADMISSION_TOO_LONG);
+		assert_true(expire_at(a, NOW_MS + 2 * HOUR_MS + ADMISSION_LEEWAY_MS, &ended));
+		admission_free(&a);
+	}
+}
+
+/* A write failed, and the model is read anew: sessions end when they would have ended. */
+static void
+test_t48_what_is_put_back_ends_when_it_would_have(void **state)
+{
+	struct admission_clock now = jumped(NOW_MS + 1000, 300 * DAY_MS);
+	struct admission_session stored = ask(1, 1), asked = ask(1, 1), made, replaced;
+	struct admission *a = ordinary();
+
+	(void)state;
+	stored.number = admit(a, 1, 1).number;
+	/* A renewal that was not written. */
+	asked.expires_at_ms += HOUR_MS;
+	assert_int_equal(admission_admit(a, &asked, &now, &made, &replaced), ADMISSION_RENEWED);
+	/* And once more, after a reading that came to nothing. */
+	for (int i = 0; i < 2; i++)
+		admission_clear(a);
+	assert_int_equal(admission_restore(a, &stored, "10.90.0.2", "fd48:6967:6773::2", &now), 0);
+	assert_int_equal(admission_left_ms(admission_at(a, 0), now.steady_ms),
+			 HOUR_MS - 1000 + ADMISSION_LEEWAY_MS);
+	/* Ended, but that was not written. */
+	assert_true(admission_end(a, stored.id, &made));
+	assert_int_equal(admission_restore(a, &stored, "10.90.0.2", "fd48:6967:6773::2", &now), 0);
+	assert_int_equal(admission_left_ms(admission_at(a, 0), now.steady_ms),
+			 HOUR_MS - 1000 + ADMISSION_LEEWAY_MS);
+	admission_free(&a);
+}
+
+static void
+test_t48_at_start_a_session_gets_no_more_than_any_session(void **state)
+{
+	static const int64_t expiries_ms[] = { INT64_MAX, NOW_MS + 400 * DAY_MS, NOW_MS + HOUR_MS,
+					       NOW_MS,	  NOW_MS - DAY_MS,	 INT64_MIN };
+	static const int64_t expected_ms[] = { DAY_MS + 2 * ADMISSION_LEEWAY_MS,
+					       DAY_MS + 2 * ADMISSION_LEEWAY_MS,
+					       HOUR_MS + ADMISSION_LEEWAY_MS,
+					       ADMISSION_LEEWAY_MS,
+					       0,
+					       0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expiries_ms) / sizeof(expiries_ms[0]); i++) {
+		struct admission_session stored = ask(1, 1);
+		struct admission *a = ordinary();
+
+		stored.number = 2;
+		stored.expires_at_ms = expiries_ms[i];
+		assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.2", "fd48:6967:6773::2"),
+				 0);
+		assert_int_equal(admission_left_ms(admission_at(a, 0), STEADY_MS), expected_ms[i]);
+		admission_free(&a);
+	}
 }
 
 static void
@@ -342,7 +467,7 @@ test_a_restored_session_keeps_its_addresses(void **state)
 
 	(void)state;
 	stored.number = 7;
-	assert_int_equal(admission_restore(a, &stored, "10.90.0.7", "fd48:6967:6773::7"), 0);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.7", "fd48:6967:6773::7"), 0);
 	assert_int_equal(admit(a, 2, 2).number, 2);
 	assert_int_equal(admission_at(a, 0)->number, 7);
 	admission_clear(a);
@@ -358,28 +483,29 @@ test_a_session_of_another_pool_or_against_another_is_not_restored(void **state)
 
 	(void)state;
 	stored.number = 7;
-	assert_int_equal(admission_restore(a, &stored, "10.91.0.7", "fd48:6967:6773::7"), -EINVAL);
-	assert_int_equal(admission_restore(a, &stored, "10.90.0.7", "fd49::7"), -EINVAL);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.91.0.7", "fd48:6967:6773::7"), -EINVAL);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.7", "fd49::7"), -EINVAL);
 	for (uint32_t number = 0; number <= 1; number++) {
 		stored.number = number;
-		assert_int_equal(admission_restore(a, &stored, "10.90.0.1", "fd48:6967:6773::1"),
+		assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.1", "fd48:6967:6773::1"),
 				 -EINVAL);
 	}
 	stored.number = 65535;
-	assert_int_equal(admission_restore(a, &stored, "10.90.255.255", "fd48:6967:6773::ffff"),
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.255.255", "fd48:6967:6773::ffff"),
 			 -EINVAL);
 	stored.number = 65534;
-	assert_int_equal(admission_restore(a, &stored, "10.90.255.254", "fd48:6967:6773::fffe"), 0);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.255.254", "fd48:6967:6773::fffe"),
+			 0);
 	/* The same id, key or number once more. */
 	stored = ask(1, 2);
 	stored.number = 8;
-	assert_int_equal(admission_restore(a, &stored, "10.90.0.8", "fd48:6967:6773::8"), -EINVAL);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.8", "fd48:6967:6773::8"), -EINVAL);
 	stored = ask(2, 1);
 	stored.number = 8;
-	assert_int_equal(admission_restore(a, &stored, "10.90.0.8", "fd48:6967:6773::8"), -EINVAL);
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.0.8", "fd48:6967:6773::8"), -EINVAL);
 	stored = ask(3, 3);
 	stored.number = 65534;
-	assert_int_equal(admission_restore(a, &stored, "10.90.255.254", "fd48:6967:6773::fffe"),
+	assert_int_equal(restore_at(a, &stored, NOW_MS, "10.90.255.254", "fd48:6967:6773::fffe"),
 			 -EINVAL);
 	admission_free(&a);
 }
@@ -424,9 +550,9 @@ test_whatever_happens_no_two_sessions_share_an_address_or_a_key(void **state)
 		if (random % 5 == 0)
 			admission_end(a, asked.id, &other);
 		else if (random % 5 == 1)
-			admission_expire(a, now_ms, &other);
+			expire_at(a, now_ms, &other);
 		else
-			admission_admit(a, &asked, now_ms, &made, &other);
+			admit_at(a, &asked, now_ms, &made, &other);
 		assert_true(admission_count(a) <= 40);
 		for (size_t i = 0; i < admission_count(a); i++) {
 			const struct admission_session *x = admission_at(a, i);
@@ -462,6 +588,9 @@ main(void)
 		cmocka_unit_test(test_a_session_that_is_too_long_is_refused),
 		cmocka_unit_test(test_the_nodes_own_key_and_the_zero_key_are_no_clients),
 		cmocka_unit_test(test_expired_sessions_are_taken_out_one_by_one),
+		cmocka_unit_test(test_t48_a_session_is_renewed_whatever_the_wall_clock_says),
+		cmocka_unit_test(test_t48_what_is_put_back_ends_when_it_would_have),
+		cmocka_unit_test(test_t48_at_start_a_session_gets_no_more_than_any_session),
 		cmocka_unit_test(test_ending_what_is_not_there_changes_nothing),
 		cmocka_unit_test(test_a_restored_session_keeps_its_addresses),
 		cmocka_unit_test(test_a_session_of_another_pool_or_against_another_is_not_restored),

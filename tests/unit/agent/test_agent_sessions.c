@@ -1,6 +1,7 @@
 /*
  * Model and tables together, with a store that fails in the middle: what was not committed was not
- * admitted, and what was ended by a failed write lives on (F18, F19).
+ * admitted, and what was ended by a failed write lives on (F18, F19). Both clocks are the test's: a
+ * jump of the wall clock ends nothing (F20, T48).
  */
 #include "agent/agent_sessions.h"
 #include "agent/agent_store.h"
@@ -16,6 +17,31 @@
 
 #define NOW_MS	INT64_C(1700000000000)
 #define HOUR_MS INT64_C(3600000)
+#define DAY_MS	(24 * HOUR_MS)
+
+/* In place of clock.h's, by the linker's --wrap. */
+static int64_t wall_ms, boottime_ms;
+int64_t __wrap_clock_wall_ms(void);
+int64_t __wrap_clock_boottime_ms(void);
+
+int64_t
+__wrap_clock_wall_ms(void)
+{
+	return wall_ms;
+}
+
+int64_t
+__wrap_clock_boottime_ms(void)
+{
+	return boottime_ms;
+}
+
+static void
+pass(int64_t ms)
+{
+	wall_ms += ms;
+	boottime_ms += ms;
+}
 
 static struct metrics *metrics;
 static struct loop *loop;
@@ -28,6 +54,8 @@ setup(void **state)
 	struct agent *agent = calloc(1, sizeof(*agent));
 	char reason[256];
 
+	wall_ms = NOW_MS;
+	boottime_ms = HOUR_MS;
 	assert_non_null(agent);
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(metrics_new("test", &metrics), 0);
@@ -87,7 +115,7 @@ admit(struct agent *agent, unsigned n, unsigned k)
 	struct admission_session asked = ask(n, k), made;
 	enum admission_verdict verdict;
 
-	return sessions_admit(agent, &asked, NOW_MS, &verdict, &made);
+	return sessions_admit(agent, &asked, &verdict, &made);
 }
 
 /* What a fresh start would find. */
@@ -197,11 +225,36 @@ test_f19_a_sweep_that_cannot_be_written_is_made_again(void **state)
 	assert_int_equal(admit(agent, 1, 1), 0);
 	assert_int_equal(sessions_batch_commit(agent), 0);
 	make_commits_fail(agent);
-	sessions_sweep(agent, NOW_MS + 2 * HOUR_MS);
+	pass(2 * HOUR_MS);
+	sessions_sweep(agent);
 	assert_true(agent->is_stale);
 	sql(agent, "DROP TRIGGER late_too");
-	sessions_sweep(agent, NOW_MS + 2 * HOUR_MS);
+	sessions_sweep(agent);
 	assert_false(agent->is_stale);
+	assert_int_equal(admission_count(agent->admission), 0);
+	assert_int_equal(stored(agent), 0);
+}
+
+static void
+test_f20_a_wall_clock_that_jumps_ends_no_session(void **state)
+{
+	static const int64_t jumps_ms[] = { 300 * DAY_MS, -600 * DAY_MS };
+	struct agent *agent = *state;
+
+	assert_int_equal(sessions_batch_begin(agent), 0);
+	assert_int_equal(admit(agent, 1, 1), 0);
+	assert_int_equal(sessions_batch_commit(agent), 0);
+	for (size_t i = 0; i < 2; i++) {
+		wall_ms += jumps_ms[i];
+		sessions_sweep(agent);
+		assert_int_equal(admission_count(agent->admission), 1);
+		/* Nor does it after a write that failed. */
+		assert_int_equal(stored(agent), 1);
+		sessions_sweep(agent);
+		assert_int_equal(admission_count(agent->admission), 1);
+	}
+	boottime_ms += HOUR_MS + ADMISSION_LEEWAY_MS;
+	sessions_sweep(agent);
 	assert_int_equal(admission_count(agent->admission), 0);
 	assert_int_equal(stored(agent), 0);
 }
@@ -240,6 +293,7 @@ main(void)
 		agent_test(test_a_replacement_that_fails_keeps_the_older_session),
 		agent_test(test_f19_a_commit_that_fails_takes_back_all_of_its_batch),
 		agent_test(test_f19_a_sweep_that_cannot_be_written_is_made_again),
+		agent_test(test_f20_a_wall_clock_that_jumps_ends_no_session),
 		agent_test(test_an_attachment_is_kept_as_it_was_and_replaced_whole),
 	};
 
