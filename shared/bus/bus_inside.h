@@ -218,7 +218,33 @@ struct bus_pending {
 	struct bus_pending *next; /* on whichever list */
 };
 
-/* Tells the peer what the monitor saw. Closures may run, and free it. */
+/* NULL when out of memory. One without a slot can only fail. */
+struct bus_pending *bus_pending_take(struct bus_peer *peer);
+struct bus_pending *bus_pending_find(struct bus_peer *peer, uint64_t correlation);
+
+/* Sends it now. -EAGAIN: the peer is full. */
+int bus_pending_send(struct bus_pending *pending, int64_t now_ms, const void *body, size_t n);
+
+/* Ends the call: the closure runs, and may free the peer unless the caller holds it busy. */
+void bus_pending_finish(struct bus_pending *pending, const struct bus_result *result,
+			const ProtobufCMessage *reply);
+
+/* The closure runs in a later turn. code is a literal. */
+void bus_pending_fail(struct bus_pending *pending, enum bus_status status, const char *code);
+
+/* Runs the closures of what failed, of all peers or of one. */
+void bus_pendings_finish_failed(struct bus *bus);
+void bus_pendings_finish_failed_of(struct bus *bus, struct bus_peer *peer);
+
+void bus_peer_invoke(ProtobufCService *service, unsigned method, const ProtobufCMessage *input,
+		     ProtobufCClosure closure, void *closure_data);
+void bus_peer_on_readable(struct loop *loop, zsock_t *socket, void *peer);
+int bus_peer_connect_again(struct bus_peer *peer);
+
+/* No longer busy; frees a peer that is closing and has nothing pending. */
+void bus_peer_leave(struct bus_peer *peer);
+
+/* What the monitor saw. Closures may run, and free the peer. */
 void bus_peer_is_up(struct bus_peer *peer);
 void bus_peer_is_down(struct bus_peer *peer, bool refused);
 

@@ -4,6 +4,7 @@
 #include "bus/bus_zap.h"
 
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <czmq.h>
 #include <errno.h>
@@ -15,7 +16,7 @@
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 
-enum { KEY_BYTES = 32, KEY_TEXT_CHARS = 40, ZAP_PARTS = 7 };
+enum { KEY_BYTES = 32, KEY_TEXT_CHARS = 40, ZAP_PARTS = 7, REFUSED_LOG_MS = 60 * 1000 };
 
 struct allowed {
 	uint8_t key[KEY_BYTES];
@@ -57,6 +58,21 @@ is_allowed(const char *domain, const uint8_t key[KEY_BYTES], char ret_name[BUS_P
 	return found;
 }
 
+/* At most a line a minute, however often strangers knock. (B58) */
+static void
+note_refusal(const char *domain)
+{
+	static int64_t logged_ms;
+	static uint64_t refused;
+
+	refused++;
+	if (logged_ms && clock_monotonic_ms() - logged_ms < REFUSED_LOG_MS)
+		return;
+	logged_ms = clock_monotonic_ms();
+	log_warn("bus_stranger_refused", "domain=%s refused=%llu", domain,
+		 (unsigned long long)refused);
+}
+
 /* version, request id, domain, address, routing id, mechanism, client key */
 static void
 answer(zsock_t *replier, zmsg_t *request)
@@ -73,7 +89,7 @@ answer(zsock_t *replier, zmsg_t *request)
 		admitted = is_allowed(domain, zframe_data(part[6]), name);
 	}
 	if (!admitted)
-		log_warn("bus_stranger_refused", "domain=%s", domain);
+		note_refusal(domain);
 	zmsg_t *reply = zmsg_new();
 	zmsg_addstr(reply, "1.0");
 	zmsg_addmem(reply, part[1] ? zframe_data(part[1]) : (const void *)"",
