@@ -4,38 +4,54 @@
 #include "cache/cache_driver.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSED_WAIT_MS = 60 * 1000 };
+enum { REFUSED_WAIT_MS = 60 * 1000, REASON_BYTES = 256 };
 
 struct cache {
 	const struct cache_driver *driver;
 	void *db;
 };
 
-static const struct cache_driver *const drivers[] = { &cache_driver_memory, NULL };
+static const struct cache_driver *const drivers[] = { &cache_driver_memory, &cache_driver_redis,
+						      NULL };
+
+static const struct cache_driver *
+driver_of(const char *url)
+{
+	for (size_t i = 0; drivers[i] != NULL; i++)
+		if (strncmp(url, drivers[i]->scheme, strlen(drivers[i]->scheme)) == 0)
+			return drivers[i];
+	return NULL;
+}
+
+int
+cache_check(const char *url, char *ret_error, size_t error_bytes)
+{
+	const struct cache_driver *driver = driver_of(url);
+
+	if (driver != NULL)
+		return driver->check(url + strlen(driver->scheme), ret_error, error_bytes);
+	snprintf(ret_error, error_bytes, "cache: the URL must begin with memory: or redis:");
+	return -EINVAL;
+}
 
 int
 cache_open(const char *url, size_t max_entries, struct cache **ret)
 {
+	char reason[REASON_BYTES];
 	struct cache *cache;
-	int result = -EINVAL;
+	int result = max_entries == 0 ? -EINVAL : cache_check(url, reason, sizeof(reason));
 
-	if (max_entries == 0)
-		return -EINVAL;
+	if (result < 0)
+		return result;
 	cache = calloc(1, sizeof(*cache));
 	if (cache == NULL)
 		return -EIO;
-	for (size_t i = 0; drivers[i] != NULL; i++) {
-		size_t n = strlen(drivers[i]->scheme);
-
-		if (strncmp(url, drivers[i]->scheme, n) == 0) {
-			cache->driver = drivers[i];
-			result = drivers[i]->open(url + n, max_entries, &cache->db);
-			break;
-		}
-	}
+	cache->driver = driver_of(url);
+	result = cache->driver->open(url + strlen(cache->driver->scheme), max_entries, &cache->db);
 	if (result < 0) {
 		free(cache);
 		return result;

@@ -1,7 +1,15 @@
 /*
  * cache: things with a lifetime: used nonces, rate buckets, cached answers. One interface; the
- * driver is chosen by URL (`memory:`). Never the truth: losing all of it costs speed, not
- * correctness. Its caps are fixed at opening and the oldest goes first. One thread.
+ * driver is chosen by URL. Never the truth: losing all of it costs speed, not correctness. One
+ * thread.
+ *
+ *	memory:                                of this process; capped, the oldest goes first
+ *	redis:///run/redis/redis.sock?db=0     shared by replicas; Redis's own caps
+ *	redis://[user@]127.0.0.1:6379/0        the same; addresses only, no names
+ *
+ * After `?`: db, prefix ("boson:"), passfile (0600, one line; a password is never in the URL), and
+ * clear_text=yes, without which an address must be loopback. A Redis that does not answer costs a
+ * call 200 ms, and then nothing for a second: -EIO at once.
  */
 #pragma once
 
@@ -11,14 +19,19 @@
 
 struct cache;
 
-/* -EINVAL when no driver knows the URL or max_entries is 0, -EIO. */
+/* Whether cache_open could take this URL; opens nothing. 0, or -EINVAL with a reason. */
+int cache_check(const char *url, char *ret_error, size_t error_bytes);
+
+/* -EINVAL when no driver knows the URL or max_entries is 0, -EIO. A Redis that is not there is no
+ * error here. */
 int cache_open(const char *url, size_t max_entries, struct cache **ret);
 void cache_close(struct cache **cache);
 
 enum { CACHE_KEY_MAX_BYTES = 255, CACHE_VALUE_MAX_BYTES = 64 * 1024 };
 
-/* now_ms is the monotonic clock: time is an argument. Values, replay marks and buckets do not meet,
- * though their keys be the same. -EINVAL when key, value or ttl_ms is out of bounds, -EIO. */
+/* now_ms is the monotonic clock: time is an argument (Redis goes by its own). Values, replay marks
+ * and buckets do not meet, though their keys be the same. -EINVAL when key, value or ttl_ms is out
+ * of bounds, -EIO. */
 int cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
 	      int64_t now_ms);
 

@@ -8,6 +8,8 @@
 
 struct cache_driver {
 	const char *scheme; /* "memory:" */
+	/* What can be said of a location without opening it: 0 or -EINVAL with a reason. */
+	int (*check)(const char *location, char *ret_error, size_t error_bytes);
 	int (*open)(const char *location, size_t max_entries, void **ret);
 	void (*close)(void *db);
 	int (*put)(void *db, const char *key, const void *value, size_t n, int64_t ttl_ms,
@@ -19,4 +21,4 @@ struct cache_driver {
 			int64_t now_ms);
 };
 
-extern const struct cache_driver cache_driver_memory;
+extern const struct cache_driver cache_driver_memory, cache_driver_redis;

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,15 @@ make_name(enum kind kind, const char *key, struct cache_name *ret)
 	ret->n = n + 1;
 }
 
+static int
+memory_check(const char *location, char *ret_error, size_t error_bytes)
+{
+	if (*location == '\0')
+		return 0;
+	snprintf(ret_error, error_bytes, "cache: nothing may follow memory:");
+	return -EINVAL;
+}
+
 static void
 memory_close(void *db)
 {
@@ -37,8 +47,7 @@ memory_open(const char *location, size_t max_entries, void **ret)
 {
 	struct cache_entries *entries;
 
-	if (*location != '\0')
-		return -EINVAL;
+	(void)location;
 	entries = malloc(sizeof(*entries));
 	if (entries == NULL || cache_entries_init(entries, max_entries) < 0) {
 		free(entries);
@@ -168,6 +177,7 @@ memory_take(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst,
 
 const struct cache_driver cache_driver_memory = {
 	.scheme = "memory:",
+	.check = memory_check,
 	.open = memory_open,
 	.close = memory_close,
 	.put = memory_put,

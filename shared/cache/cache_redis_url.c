@@ -1,0 +1,211 @@
+/*
+ * cache_redis_url: what a redis: URL says.
+ *
+ *	redis:///run/redis/redis.sock?db=0
+ *	redis://[user@]127.0.0.1:6379[/0]
+ *	&prefix=boson:  &passfile=/path (0600, one line)  &clear_text=yes
+ */
+#include "cache/cache_redis.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum { URL_BYTES = 512, PORT = 6379, DATABASE_MAX = 1023 };
+
+static int
+refuse(char *ret_error, size_t error_bytes, const char *what)
+{
+	snprintf(ret_error, error_bytes, "cache: redis: %s", what);
+	return -EINVAL;
+}
+
+static int
+parse_number(const char *text, unsigned long max, unsigned long *ret)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoul(text, &end, 10);
+	return *end != '\0' || errno != 0 || *ret > max ? -EINVAL : 0;
+}
+
+static int
+copy(const char *text, char *ret, size_t bytes)
+{
+	int n = snprintf(ret, bytes, "%s", text);
+
+	return n > 0 && (size_t)n < bytes ? 0 : -EINVAL;
+}
+
+static int
+parse_query(char *query, struct redis_target *target, bool *ret_clear_text)
+{
+	char *rest = query;
+	int result = 0;
+
+	for (char *name; result == 0 && (name = strsep(&rest, "&")) != NULL;) {
+		char *value = strchr(name, '=');
+		unsigned long number;
+
+		if (value == NULL)
+			return -EINVAL;
+		*value++ = '\0';
+		if (strcmp(name, "db") == 0) {
+			result = parse_number(value, DATABASE_MAX, &number);
+			if (result == 0)
+				target->database = (unsigned)number;
+		} else if (strcmp(name, "prefix") == 0) {
+			result = copy(value, target->prefix, sizeof(target->prefix));
+		} else if (strcmp(name, "passfile") == 0) {
+			result = copy(value, target->passfile, sizeof(target->passfile));
+		} else if (strcmp(name, "clear_text") == 0) {
+			*ret_clear_text = strcmp(value, "yes") == 0;
+		} else {
+			result = -EINVAL;
+		}
+	}
+	return result;
+}
+
+static int
+parse_unix(const char *path, struct redis_target *target)
+{
+	struct sockaddr_un *address = (struct sockaddr_un *)&target->address;
+
+	address->sun_family = AF_UNIX;
+	target->address_n = sizeof(*address);
+	return copy(path, address->sun_path, sizeof(address->sun_path));
+}
+
+static bool
+is_loopback(const struct redis_target *target)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&target->address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&target->address;
+
+	if (target->address.ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return target->address.ss_family == AF_UNIX || IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* An address, not a name: nobody waits for a resolver. */
+static int
+parse_host(char *host, struct redis_target *target)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
+	char *port = *host == '[' ? strchr(host, ']') : strchr(host, ':');
+	const char *address = *host == '[' ? host + 1 : host;
+	unsigned long number = PORT;
+
+	if (*host == '[') {
+		if (port == NULL || (port[1] != ':' && port[1] != '\0'))
+			return -EINVAL;
+		*port = '\0';
+		port = port[1] == ':' ? port + 1 : NULL;
+	}
+	if (port != NULL) {
+		*port++ = '\0';
+		if (parse_number(port, UINT16_MAX, &number) < 0 || number == 0)
+			return -EINVAL;
+	}
+	if (strcmp(address, "localhost") == 0)
+		address = "127.0.0.1";
+	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)number);
+		target->address_n = sizeof(*v4);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1)
+		return -EINVAL;
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons((uint16_t)number);
+	target->address_n = sizeof(*v6);
+	return 0;
+}
+
+/* [user@]host[:port][/database] */
+static int
+parse_authority(char *authority, struct redis_target *target)
+{
+	char *at = strrchr(authority, '@'), *slash;
+	unsigned long number;
+
+	if (at != NULL) {
+		*at = '\0';
+		if (copy(authority, target->user, sizeof(target->user)) < 0)
+			return -EINVAL;
+		authority = at + 1;
+	}
+	slash = strchr(authority, '/');
+	if (slash != NULL) {
+		*slash++ = '\0';
+		if (*slash != '\0' && parse_number(slash, DATABASE_MAX, &number) < 0)
+			return -EINVAL;
+		if (*slash != '\0')
+			target->database = (unsigned)number;
+	}
+	return parse_host(authority, target);
+}
+
+static int
+check_passfile(const char *path, char *ret_error, size_t error_bytes)
+{
+	struct stat status;
+
+	if (*path == '\0')
+		return 0;
+	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
+		snprintf(ret_error, error_bytes, "cache: redis: no passfile at %s", path);
+		return -EINVAL;
+	}
+	if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return 0;
+	snprintf(ret_error, error_bytes, "cache: redis: %s must be for its owner only (0600)",
+		 path);
+	return -EINVAL;
+}
+
+int
+redis_target_parse(const char *location, struct redis_target *ret, char *ret_error,
+		   size_t error_bytes)
+{
+	struct redis_target target = { .prefix = "boson:" };
+	bool clear_text = false;
+	char url[URL_BYTES], *authority, *query, *at;
+
+	if (strncmp(location, "//", 2) != 0 || copy(location + 2, url, sizeof(url)) < 0)
+		return refuse(ret_error, error_bytes, "the URL must go on with //");
+	authority = url;
+	query = strchr(url, '?');
+	at = strrchr(url, '@');
+	if (at != NULL && memchr(url, ':', (size_t)(at - url)) != NULL)
+		return refuse(ret_error, error_bytes,
+			      "a password belongs in a file: passfile=/path (0600, one line)");
+	if (query != NULL)
+		*query++ = '\0';
+	if (query != NULL && parse_query(query, &target, &clear_text) < 0)
+		return refuse(ret_error, error_bytes,
+			      "after ? come db, prefix, passfile and clear_text");
+	if ((*authority == '/' ? parse_unix(authority, &target)
+			       : parse_authority(authority, &target)) < 0)
+		return refuse(
+			ret_error, error_bytes,
+			"the URL must be redis:///path or redis://[user@]address[:port][/db]");
+	if (!is_loopback(&target) && !clear_text)
+		return refuse(ret_error, error_bytes,
+			      "TLS is not spoken: beyond loopback use a tunnel, or say "
+			      "clear_text=yes where the network itself is trusted");
+	if (check_passfile(target.passfile, ret_error, error_bytes) < 0)
+		return -EINVAL;
+	*ret = target;
+	return 0;
+}

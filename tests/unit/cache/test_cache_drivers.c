@@ -1,0 +1,254 @@
+/*
+ * The cases that hold for every cache, on memory and on a Redis of the program's own (first
+ * argument: `memory` or `redis`). Redis has a clock of its own, so what must pass in time is waited
+ * for, and nothing here is late when the machine is slow.
+ */
+#include "cache/cache.h"
+#include "loop/clock.h"
+
+#include "../../servers/servers.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ENTRIES_MAX = 64, LONG_MS = 600 * 1000, SHORT_MS = 30, WAIT_MS = 20 * 1000 };
+
+static struct servers servers;
+static char url[SERVERS_URL_BYTES] = "memory:";
+static bool is_redis;
+static struct cache *cache;
+static int64_t now_ms = 1000;
+static unsigned tests_run;
+
+static int
+setup(void **state)
+{
+	char own[SERVERS_URL_BYTES + 32];
+
+	(void)state;
+	if (!is_redis)
+		return cache_open(url, ENTRIES_MAX, &cache);
+	snprintf(own, sizeof(own), "%s?prefix=t%u:", url, tests_run++);
+	return cache_open(own, ENTRIES_MAX, &cache);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	cache_close(&cache);
+	return 0;
+}
+
+static int
+get(const char *key)
+{
+	void *value = NULL;
+	size_t n = 0;
+	int result = cache_get(cache, key, now_ms, &value, &n);
+
+	free(value);
+	return result;
+}
+
+static void
+assert_value(const char *key, const void *expected, size_t expected_n)
+{
+	void *value = NULL;
+	size_t n = 0;
+
+	assert_int_equal(cache_get(cache, key, now_ms, &value, &n), 0);
+	assert_int_equal(n, expected_n);
+	assert_memory_equal(value, expected, n);
+	assert_int_equal(((char *)value)[n], '\0');
+	free(value);
+}
+
+/* Lets time pass until the call says so. */
+static void
+wait_for(int64_t (*call)(const char *key), const char *key, int64_t wanted)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+
+	while (call(key) != wanted) {
+		assert_true(clock_monotonic_ms() < deadline_ms);
+		now_ms++;
+	}
+}
+
+static int64_t
+get_slowly(const char *key)
+{
+	return get(key);
+}
+
+static int64_t
+first_for_long(const char *key)
+{
+	return cache_first(cache, key, LONG_MS, now_ms);
+}
+
+static int64_t
+take_fast(const char *key)
+{
+	return cache_take(cache, key, 6000, 2, now_ms);
+}
+
+static void
+test_value_is_there_until_its_time_is_over(void **state)
+{
+	(void)state;
+	assert_int_equal(get("a"), -ENOENT);
+	assert_int_equal(cache_put(cache, "a", "one", 3, LONG_MS, now_ms), 0);
+	assert_value("a", "one", 3);
+	assert_int_equal(cache_put(cache, "a", "two", 3, SHORT_MS, now_ms), 0);
+	wait_for(get_slowly, "a", -ENOENT);
+}
+
+static void
+test_any_bytes_are_a_value_and_any_text_is_a_key(void **state)
+{
+	static char big[CACHE_VALUE_MAX_BYTES];
+	char key[CACHE_KEY_MAX_BYTES + 1];
+
+	(void)state;
+	memset(key, 'k', sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	memset(big, 0xa5, sizeof(big));
+	assert_int_equal(cache_put(cache, key, big, sizeof(big), LONG_MS, now_ms), 0);
+	assert_value(key, big, sizeof(big));
+	assert_int_equal(cache_put(cache, "", "", 0, LONG_MS, now_ms), 0);
+	assert_value("", "", 0);
+	assert_int_equal(cache_put(cache, "a b\r\nSET x 1\r\n", "\0\r\n", 3, LONG_MS, now_ms), 0);
+	assert_value("a b\r\nSET x 1\r\n", "\0\r\n", 3);
+	assert_int_equal(get("x"), -ENOENT);
+}
+
+static void
+test_remove_forgets_value_mark_and_bucket(void **state)
+{
+	(void)state;
+	assert_int_equal(cache_put(cache, "a", "one", 3, LONG_MS, now_ms), 0);
+	assert_int_equal(first_for_long("a"), 1);
+	assert_true(cache_take(cache, "a", 1, 1, now_ms) == 0);
+	assert_true(cache_take(cache, "a", 1, 1, now_ms) > 0);
+	cache_remove(cache, "a");
+	cache_remove(cache, "a");
+	assert_int_equal(get("a"), -ENOENT);
+	assert_int_equal(first_for_long("a"), 1);
+	assert_true(cache_take(cache, "a", 1, 1, now_ms) == 0);
+}
+
+static void
+test_only_the_first_is_first_until_its_time_is_over(void **state)
+{
+	(void)state;
+	assert_int_equal(first_for_long("long"), 1);
+	assert_int_equal(first_for_long("long"), 0);
+	assert_int_equal(cache_first(cache, "long", SHORT_MS, now_ms), 0); /* nor shortens it */
+	assert_int_equal(first_for_long("other"), 1);
+	assert_int_equal(cache_first(cache, "short", SHORT_MS, now_ms), 1);
+	wait_for(first_for_long, "short", 1);
+	assert_int_equal(first_for_long("short"), 0);
+	assert_int_equal(first_for_long("long"), 0);
+}
+
+static void
+test_bucket_gives_its_burst_and_then_says_how_long_to_wait(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_true(cache_take(cache, "b", 1, 5, now_ms) == 0);
+	for (int i = 0; i < 3; i++)
+		assert_in_range(cache_take(cache, "b", 1, 5, now_ms), 1, 60 * 1000);
+	assert_true(cache_take(cache, "other", 1, 5, now_ms) == 0);
+}
+
+static void
+test_bucket_refills_but_not_beyond_its_burst(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		wait_for(take_fast, "b", 0);
+	/* a bucket of a slower rate under the same name starts from what is there, at most full */
+	for (int i = 0; i < 2; i++)
+		(void)cache_take(cache, "b", 1, 2, now_ms);
+	assert_true(cache_take(cache, "b", 1, 2, now_ms) > 0);
+}
+
+static void
+test_largest_rates_and_bursts_are_counted_right(void **state)
+{
+	(void)state;
+	assert_true(cache_take(cache, "b", UINT32_MAX, UINT32_MAX, now_ms) == 0);
+	assert_true(cache_take(cache, "c", 1, UINT32_MAX, now_ms) == 0);
+	assert_true(cache_take(cache, "c", 1, UINT32_MAX, now_ms) == 0);
+	assert_true(cache_take(cache, "d", 0, 5, now_ms) > 0);
+	assert_true(cache_take(cache, "d", 5, 0, now_ms) > 0);
+}
+
+static void
+test_what_is_out_of_bounds_is_refused(void **state)
+{
+	static char value[CACHE_VALUE_MAX_BYTES + 1];
+	char key[CACHE_KEY_MAX_BYTES + 2];
+
+	(void)state;
+	memset(key, 'k', sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	assert_int_equal(cache_put(cache, key, "v", 1, 100, now_ms), -EINVAL);
+	assert_int_equal(cache_put(cache, "a", value, sizeof(value), 100, now_ms), -EINVAL);
+	assert_int_equal(cache_put(cache, "a", "v", 1, 0, now_ms), -EINVAL);
+	assert_int_equal(cache_put(cache, "a", "v", 1, INT64_MAX / 2, now_ms), 0);
+	assert_int_equal(cache_first(cache, key, 100, now_ms), -EIO);
+	assert_true(cache_take(cache, key, 1, 1, now_ms) == -EIO);
+	assert_int_equal(get(key), -ENOENT);
+}
+
+/* 0, or what to exit with. */
+static int
+begin(int argc, char **argv)
+{
+	int result;
+
+	is_redis = argc > 1 && strcmp(argv[1], "redis") == 0;
+	if (!is_redis)
+		return 0;
+	if (servers_init(&servers) < 0)
+		return EXIT_FAILURE;
+	result = servers_redis_start(&servers);
+	if (result != 0)
+		servers_fini(&servers);
+	servers_redis_url(&servers, url);
+	return result == 0 ? 0 : result > 0 ? 77 : EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_value_is_there_until_its_time_is_over),
+		TEST(test_any_bytes_are_a_value_and_any_text_is_a_key),
+		TEST(test_remove_forgets_value_mark_and_bucket),
+		TEST(test_only_the_first_is_first_until_its_time_is_over),
+		TEST(test_bucket_gives_its_burst_and_then_says_how_long_to_wait),
+		TEST(test_bucket_refills_but_not_beyond_its_burst),
+		TEST(test_largest_rates_and_bursts_are_counted_right),
+		TEST(test_what_is_out_of_bounds_is_refused),
+	};
+	int exit_code = begin(argc, argv);
+
+	if (exit_code != 0)
+		return exit_code;
+	exit_code = cmocka_run_group_tests(tests, NULL, NULL);
+	if (is_redis)
+		servers_fini(&servers);
+	return exit_code;
+}
