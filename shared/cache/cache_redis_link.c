@@ -236,6 +236,9 @@ connect_socket(struct redis *redis, int64_t deadline_ms)
 		socket(target->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (redis->reader == NULL || redis->fd < 0)
 		return fail(redis, "socket", "out of memory or descriptors");
+	redis->functions = *redis->reader->fn;
+	redis->functions.createArray = refuse_array;
+	redis->reader->fn = &redis->functions;
 	if (connect(redis->fd, (const struct sockaddr *)&target->address, target->address_n) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
