@@ -6,8 +6,8 @@ packages_build="gcc libc6-dev make cmake ninja-build pkg-config protobuf-compile
 	libhiredis-dev libnftables-dev libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev
 	libcap-ng-dev libcmocka-dev"
 packages_demo="iproute2 nftables wireguard-tools wireguard-go conntrack nginx-light iperf3 dnsmasq-base
-	bind9-dnsutils iputils-ping curl jq openssl socat procps kmod uuid-runtime ca-certificates"
-packages_tests="clang libclang-rt-14-dev coturn haproxy python3-minimal netcat-openbsd
+	bind9-dnsutils iputils-ping curl jq openssl socat procps kmod uuid-runtime ca-certificates netbase"
+packages_tests="clang libclang-rt-14-dev coturn haproxy python3-minimal python3-yaml netcat-openbsd
 	postgresql redis-server"
 
 # packages_install build demo ...: installs what is missing of these lists; says what it does.
