@@ -239,7 +239,7 @@ check_home_probe_can_fail()
 	local target failed=""
 	restart_forwarder no-policy || { detail="no tunnel with the policy off"; return 1; }
 	for target in $(home_targets); do
-		reached_from_tunnel "$target" || failed="$failed $target"
+		wait_for 6 reached_from_tunnel "$target" || failed="$failed $target"
 	done
 	restart_forwarder higgs || { detail="no tunnel after the policy came back"; return 1; }
 	[ -z "$failed" ] || { detail="not reached with the policy off:$failed"; return 1; }
