@@ -175,6 +175,9 @@ set_limits(struct http_exchange *x, const struct http_request *request)
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    timeout_ms < HTTP_CONNECT_TIMEOUT_MS ? timeout_ms : (long)HTTP_CONNECT_TIMEOUT_MS);
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* Without it curl joins the thread of a name lookup that it gives up, and stands still for
+	 * as long as the resolver does. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_PROTOCOLS_STR, x->is_plain ? "http" : "https");

@@ -7,12 +7,16 @@
 #include "tls_server.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,6 +31,72 @@ struct scene {
 	struct http_answer last;
 	char body[256], error[600];
 };
+
+/* A resolver that does not answer, for one name, until it is let go. In place of libc's. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned asked, left;
+	bool is_let_go;
+} stuck = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static int
+get_stuck(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += DEADLINE_MS / 1000 / 2;
+	pthread_mutex_lock(&stuck.lock);
+	stuck.asked++;
+	pthread_cond_broadcast(&stuck.changed);
+	while (!stuck.is_let_go && pthread_cond_timedwait(&stuck.changed, &stuck.lock, &until) == 0)
+		;
+	stuck.left++;
+	pthread_cond_broadcast(&stuck.changed);
+	pthread_mutex_unlock(&stuck.lock);
+	return EAI_AGAIN;
+}
+
+int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	    struct addrinfo **ret)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (name && strcmp(name, "stuck.test") == 0)
+		return get_stuck();
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(name, service, hints, ret);
+}
+
+static void
+stop_when_asked(struct loop *loop, void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&stuck.lock);
+	if (stuck.asked > 0)
+		loop_stop(loop);
+	pthread_mutex_unlock(&stuck.lock);
+}
+
+/* True when nobody has had an answer of it yet. */
+static bool
+let_go(void)
+{
+	bool was_stuck;
+
+	pthread_mutex_lock(&stuck.lock);
+	was_stuck = stuck.left == 0;
+	stuck.is_let_go = true;
+	pthread_cond_broadcast(&stuck.changed);
+	while (stuck.left < stuck.asked)
+		pthread_cond_wait(&stuck.changed, &stuck.lock);
+	stuck.asked = stuck.left = 0;
+	stuck.is_let_go = false;
+	pthread_mutex_unlock(&stuck.lock);
+	return was_stuck;
+}
 
 /* What the server answers is chosen by the path. */
 static bool
@@ -524,6 +594,39 @@ test_an_answer_may_send_the_next_request(void **state)
 
 #define scene_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* The agent's loop has a forwarder to serve meanwhile. */
+static void
+test_a_resolver_that_is_silent_does_not_hold_up_the_loop(void **state)
+{
+	struct scene *s = *state;
+	struct http_request what = { .method = "GET",
+				     .url = "https://stuck.test/",
+				     .timeout_ms = 300 };
+
+	request(s, &what);
+	assert_true(let_go());
+	assert_int_equal(s->last.status, 0);
+	assert_non_null(strstr(s->error, "did not answer"));
+}
+
+static void
+test_a_client_is_freed_while_the_resolver_is_silent(void **state)
+{
+	struct scene *s = *state;
+	struct http_request what = { .method = "GET",
+				     .url = "https://stuck.test/",
+				     .timeout_ms = 10000 };
+	struct loop_timer *often = NULL;
+
+	assert_int_equal(http_client_send(s->client, &what, on_answer, s), 0);
+	assert_int_equal(loop_timer_start(s->loop, 5, 5, stop_when_asked, NULL, &often), 0);
+	assert_int_equal(loop_run(s->loop), 0);
+	loop_timer_stop(&often);
+	http_client_free(&s->client);
+	assert_true(let_go());
+	assert_int_equal(s->answers, 0);
+}
+
 int
 main(void)
 {
@@ -541,6 +644,8 @@ main(void)
 		scene_test(test_silence_ends_at_the_timeout),
 		scene_test(test_a_refused_connection_is_explained),
 		scene_test(test_a_name_that_does_not_exist_is_explained),
+		scene_test(test_a_resolver_that_is_silent_does_not_hold_up_the_loop),
+		scene_test(test_a_client_is_freed_while_the_resolver_is_silent),
 		cmocka_unit_test(test_tls_towards_a_plain_server_is_explained),
 		cmocka_unit_test(test_plain_http_to_this_machine_is_allowed),
 		scene_test(test_t27_plain_http_to_another_machine_is_refused),
