@@ -40,7 +40,12 @@ open_limits(struct gateway *gateway)
 	limits->per_subject[RATE_HEARTBEAT] = config_u32(config, "rate_heartbeat");
 	limits->per_subject[RATE_ADMIN] = config_u32(config, "rate_admin");
 	int r = gateway_limits_trust(limits, config_list(config, "gateway", "trusted_proxies"));
-	return r < 0 ? r : cache_open("memory:", CACHE_ENTRIES_MAX, &limits->cache);
+	if (r == 0)
+		r = cache_open("memory:", CACHE_ENTRIES_MAX, &limits->cache);
+	const char *shared = config_string(config, "gateway", "cache");
+	if (r == 0 && *shared != '\0')
+		r = cache_open(shared, CACHE_ENTRIES_MAX, &limits->shared);
+	return r;
 }
 
 static void
@@ -141,6 +146,7 @@ gateway_actor_stop(void *state)
 	gateway_http_close(&gateway->http);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);
+	cache_close(&gateway->limits.shared);
 	gateway_access_close(&gateway->access);
 	free(gateway->openapi);
 	free(gateway);

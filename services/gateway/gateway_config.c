@@ -3,6 +3,7 @@
  */
 #include "gateway/gateway_config.h"
 
+#include "cache/cache.h"
 #include "gateway/gateway_tls.h"
 #include "net/address.h"
 
@@ -29,6 +30,8 @@ const struct config_key gateway_config_keys[] = {
 	  "Heartbeats and metrics a minute of one node" },
 	{ "gateway", "rate_admin", CONFIG_INT, "600", 1, 1000000, NULL,
 	  "Requests a minute of one admin token" },
+	{ "gateway", "cache", CONFIG_STRING, "", 0, 0, NULL,
+	  "URL of a cache that replicas share for these, redis:...; empty: each counts alone" },
 	{ "gateway", "max_connections", CONFIG_INT, "1024", 16, 65536, NULL,
 	  "Open connections; further ones wait to be accepted" },
 	{ "gateway", "max_connections_per_address", CONFIG_INT, "64", 1, 65536, NULL,
@@ -73,6 +76,9 @@ int
 gateway_config_check(const struct config *config, char *ret_error, size_t error_bytes)
 {
 	struct gateway_tls tls;
+	if (is_set(config, "cache") &&
+	    cache_check(config_string(config, "gateway", "cache"), ret_error, error_bytes) < 0)
+		return CONFIG_EXIT_CONFIG;
 	if (is_set(config, "certificate") != is_set(config, "private_key")) {
 		snprintf(ret_error, error_bytes,
 			 "[gateway] certificate and private_key go together");

@@ -126,8 +126,21 @@ take(const struct gateway_limits *limits, const char *key, uint32_t per_minute, 
 {
 	if (per_minute == 0)
 		return 0;
-	int64_t wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
+	int64_t wait_ms = -EIO;
+	if (limits->shared != NULL)
+		wait_ms = cache_take(limits->shared, key, per_minute, per_minute, now_ms);
+	if (wait_ms < 0)
+		wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
 	return wait_ms > 0 ? (uint32_t)((wait_ms + 999) / 1000) : 0;
+}
+
+struct in6_addr
+gateway_limits_network(const struct in6_addr *address)
+{
+	struct in6_addr network = *address;
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		memset(network.s6_addr + 8, 0, 8);
+	return network;
 }
 
 uint32_t
@@ -135,9 +148,7 @@ gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_ra
 			    const struct in6_addr *address, int64_t now_ms)
 {
 	char key[KEY_BYTES_MAX], text[INET6_ADDRSTRLEN];
-	struct in6_addr network = *address;
-	if (!IN6_IS_ADDR_V4MAPPED(address))
-		memset(network.s6_addr + 8, 0, 8);
+	struct in6_addr network = gateway_limits_network(address);
 	gateway_limits_address_text(&network, text);
 	snprintf(key, sizeof(key), "gateway:address:%s:%s", class_names[class], text);
 	return take(limits, key, limits->per_address[class], now_ms);

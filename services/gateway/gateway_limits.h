@@ -1,7 +1,8 @@
 /*
- * gateway_limits: how many requests an address and a subject may make. Buckets lie in the cache,
- * so that replicas share them once the cache does. Before an address is counted it is found out:
- * forwarded-for headers count only from configured proxies (P10). One thread.
+ * gateway_limits: how many requests an address and a subject may make. Buckets lie in a cache that
+ * replicas share, if there is one, and while it cannot say, in our own. Before an address is
+ * counted it is found out: forwarded-for headers count only from configured proxies (P10). One
+ * thread.
  */
 #pragma once
 
@@ -14,7 +15,8 @@
 enum { GATEWAY_NETWORKS_MAX = 64 };
 
 struct gateway_limits {
-	struct cache *cache;
+	struct cache *cache;		    /* of this process */
+	struct cache *shared;		    /* or NULL */
 	uint32_t per_address[RATE_CLASSES]; /* a minute */
 	uint32_t per_subject[RATE_CLASSES];
 	struct {
@@ -37,8 +39,10 @@ int gateway_limits_origin(const struct gateway_limits *limits, const struct in6_
 /* "192.0.2.1", "2001:db8::1" */
 void gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN]);
 
-/* Takes one from a bucket: seconds to wait, 0: go on. An IPv6 address counts with its /64. A cache
- * that cannot say limits nobody. */
+/* What counts as one address: an IPv4 address, or an IPv6 /64, all of which one host may have. */
+struct in6_addr gateway_limits_network(const struct in6_addr *address);
+
+/* Takes one from a bucket: seconds to wait, 0: go on. A cache that cannot say limits nobody. */
 uint32_t gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_rate class,
 				     const struct in6_addr *address, int64_t now_ms);
 uint32_t gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_rate class,

@@ -59,9 +59,12 @@ gateway_listener_address(const struct sockaddr_storage *from, struct in6_addr *r
 static bool
 address_has_room(const struct gateway_listener *listener, const struct in6_addr *address)
 {
+	struct in6_addr ours = gateway_limits_network(address);
 	size_t n = 0;
-	for (const struct gateway_connection *c = listener->connections; c != NULL; c = c->next)
-		n += IN6_ARE_ADDR_EQUAL(&c->address, address) ? 1 : 0;
+	for (const struct gateway_connection *c = listener->connections; c != NULL; c = c->next) {
+		struct in6_addr its = gateway_limits_network(&c->address);
+		n += IN6_ARE_ADDR_EQUAL(&its, &ours) ? 1 : 0;
+	}
 	return n < listener->options.connections_per_address ||
 	       gateway_limits_is_proxy(listener->options.limits, address);
 }
