@@ -87,7 +87,7 @@ forwarder_session_open(struct forwarder *forwarder, const struct session *sessio
 {
 	struct session *known = forwarder_sessions_find(forwarder->sessions, session->id);
 	if (known && is_same(known, session)) {
-		known->expires_at_ms = session->expires_at_ms;
+		session_renew(known, session->expires_at_ms);
 		return 0;
 	}
 	if (known)
@@ -145,8 +145,10 @@ forwarder_sessions_load(struct forwarder *forwarder, const Boson__Node__Snapshot
 					 : session_parse(open->session_id, open->client_public_key,
 							 opened->address4, opened->address6,
 							 open->expires_at, &session);
-		if (r == 0)
+		if (r == 0) {
+			session_fix_end(&session, clock_wall_ms(), clock_boottime_ms());
 			clear_way(forwarder, &session);
+		}
 		if (r == 0)
 			r = forwarder_sessions_add(forwarder->sessions, &session);
 		if (r == 0) {
@@ -184,7 +186,7 @@ forwarder_sessions_expire(struct forwarder *forwarder)
 {
 	const struct session *session;
 	char id[UUID_TEXT_BYTES];
-	while ((session = forwarder_sessions_expired(forwarder->sessions, clock_wall_ms()))) {
+	while ((session = forwarder_sessions_expired(forwarder->sessions, clock_boottime_ms()))) {
 		memcpy(id, session->id, sizeof id);
 		tell_agent_ended(forwarder, id, "expired");
 		forwarder_session_close(forwarder, id, "expired");
@@ -235,6 +237,7 @@ admission_carry_out(const struct admission *admission, const Boson__Link__Sessio
 			      opened->address6, admission->expires_at_ms, &session);
 	if (r < 0)
 		return r;
+	session_fix_end(&session, clock_wall_ms(), clock_boottime_ms());
 	return forwarder_session_open(admission->forwarder, &session);
 }
 

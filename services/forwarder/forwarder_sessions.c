@@ -62,6 +62,31 @@ session_parse(const char *id, const char *client_key, const char *address4, cons
 	return 0;
 }
 
+static int64_t
+within(int64_t value, int64_t least, int64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* Times come from others: kept within a year before they are added up. */
+void
+session_fix_end(struct session *session, int64_t wall_now_ms, int64_t boot_now_ms)
+{
+	int64_t expires_at_ms =
+		within(session->expires_at_ms, 0, wall_now_ms + SESSION_LIFE_MAX_MS);
+	session->expires_at_ms = expires_at_ms;
+	session->ends_ms = boot_now_ms + (expires_at_ms - wall_now_ms) + SESSION_LEEWAY_MS;
+}
+
+void
+session_renew(struct session *session, int64_t expires_at_ms)
+{
+	expires_at_ms = within(expires_at_ms, session->expires_at_ms - SESSION_LIFE_MAX_MS,
+			       session->expires_at_ms + SESSION_LIFE_MAX_MS);
+	session->ends_ms += expires_at_ms - session->expires_at_ms;
+	session->expires_at_ms = expires_at_ms;
+}
+
 int
 forwarder_sessions_add(struct forwarder_sessions *sessions, const struct session *session)
 {
@@ -118,11 +143,11 @@ forwarder_sessions_count(const struct forwarder_sessions *sessions)
 }
 
 const struct session *
-forwarder_sessions_expired(const struct forwarder_sessions *sessions, int64_t wall_now_ms)
+forwarder_sessions_expired(const struct forwarder_sessions *sessions, int64_t boot_now_ms)
 {
 	const struct session *session = NULL;
 	while ((session = forwarder_sessions_next(sessions, session)))
-		if (session->expires_at_ms <= wall_now_ms)
+		if (session->ends_ms <= boot_now_ms)
 			return session;
 	return NULL;
 }

@@ -38,7 +38,8 @@ namespace_new(void)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	lab_run(fd, "ip link set lo up");
+	/* No link-local addresses: they come a second later, in the middle of a test. */
+	lab_run(fd, "echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode && ip link set lo up");
 	return fd;
 }
 
@@ -80,6 +81,20 @@ connect_hosts(int a, const char *name_a, int b, const char *name_b)
 		"ip link add %s type veth peer name %s netns /proc/%d/fd/%d && ip link set %s up",
 		name_a, name_b, getpid(), b, name_a);
 	lab_run(b, "ip link set %s up", name_b);
+}
+
+void
+lab_assert_same(const char *before, const char *after)
+{
+	size_t same = 0;
+	while (before[same] && before[same] == after[same])
+		same++;
+	if (!before[same] && !after[same])
+		return;
+	while (same > 0 && before[same - 1] != '\n')
+		same--;
+	fail_msg("was \"%.*s\", is \"%.*s\"", (int)strcspn(before + same, "\n"), before + same,
+		 (int)strcspn(after + same, "\n"), after + same);
 }
 
 /* WireGuard knows no neighbours, so neither must its stand-in. */

@@ -40,6 +40,9 @@ void lab_run(int ns, const char *format, ...) __attribute__((format(printf, 2, 3
 /* What a command prints; malloc'd. */
 char *lab_output(int ns, const char *command);
 
+/* Fails with the first line that differs: two dumps of the kernel's state. */
+void lab_assert_same(const char *before, const char *after);
+
 /* A UDP socket bound to address (NULL: any) and port (0: any) in a namespace. */
 int lab_udp(int ns, const char *address, uint16_t port);
 void lab_send(int fd, const char *to, uint16_t port, const char *text);

@@ -392,7 +392,7 @@ test_clean_stop_leaves_the_kernel_as_it_was(void **state)
 	holder_stop(&f->holder);
 	char *after = kernel_state(f);
 	assert_string_not_equal(before, during);
-	assert_string_equal(before, after);
+	lab_assert_same(before, after);
 	free(before);
 	free(during);
 	free(after);
@@ -414,8 +414,8 @@ test_start_after_a_kill_doubles_nothing_and_restores_everything(void **state)
 	expect(f->inet, "back", NULL);
 	holder_stop(&f->holder);
 	char *after = kernel_state(f);
-	assert_string_equal(first, second);
-	assert_string_equal(before, after);
+	lab_assert_same(first, second);
+	lab_assert_same(before, after);
 	free(before);
 	free(first);
 	free(second);
