@@ -147,8 +147,9 @@ begin(struct exchange *exchange, const char *method)
 	request->on_answer = on_answer;
 	request->on_answer_arg = exchange;
 	MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, on_header, exchange);
+	/* An entry that cannot be read: the list's end, which alone counts, is not known. */
 	if (exchange->is_forwarded_bad)
-		request->head.forwarded_for = "";
+		request->head.forwarded_for = "?";
 	gateway_request_begin(request);
 
 	/* Who waits for 100-continue has sent no body that would have to be read first. */

@@ -89,6 +89,12 @@ test_P10_a_trusted_proxy_speaks_for_others(void **state)
 			     "X-Forwarded-For: 192.0.2.98\r\nX-Forwarded-For: 192.0.2.1\r\n", "{}"),
 			 429);
 	assert_int_equal(ask("GET", "/health", "X-Forwarded-For: not an address\r\n", NULL), 400);
+	/* Nor is one whose end we do not know counted as the proxy. */
+	char many[2048] = "X-Forwarded-For: ";
+	while (strlen(many) < sizeof(many) - 32)
+		strcat(many, "192.0.2.99, ");
+	strcat(many, "192.0.2.1\r\n");
+	assert_int_equal(ask("GET", "/health", many, NULL), 400);
 }
 
 /* Sends a byte now and then until the gateway has had enough. */
