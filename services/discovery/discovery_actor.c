@@ -29,6 +29,8 @@ static const char *const policies[] = { "open", "token", NULL };
 static const struct config_key keys[] = {
 	{ "discovery", "store", CONFIG_STRING, "", 0, 0, NULL,
 	  "URL of the nodes' table; empty: sqlite in the state folder" },
+	{ "discovery", "cache", CONFIG_STRING, "", 0, 0, NULL,
+	  "URL of a cache that replicas share for used proofs, redis:...; empty: there are none" },
 	{ "discovery", "enrolment", CONFIG_ENUM, "token", 0, 0, policies,
 	  "open: any key may enrol; token: a new node needs the node access key" },
 	{ "discovery", "relay_group", CONFIG_STRING, "default", 0, 0, NULL,
@@ -187,9 +189,14 @@ check(const struct config *config, char *ret_error, size_t error_bytes)
 {
 	size_t group_bytes = strlen(config_string(config, "discovery", "relay_group"));
 	const char *const *stun = config_list(config, "discovery", "stun_servers");
+	const char *store = config_string(config, "discovery", "store");
+	const char *cache = config_string(config, "discovery", "cache");
 	char host[CHECK_HOST_BYTES];
 	size_t n = 0;
 
+	if ((*store != '\0' && store_check(store, ret_error, error_bytes) != 0) ||
+	    (*cache != '\0' && cache_check(cache, ret_error, error_bytes) != 0))
+		return EX_CONFIG;
 	if (group_bytes == 0 || group_bytes >= TICKET_GROUP_BYTES) {
 		(void)snprintf(ret_error, error_bytes,
 			       "[discovery] relay_group: must be 1 to 15 characters");
@@ -293,6 +300,7 @@ stop(void *state)
 	registry_fini(&discovery->registry);
 	discovery_relays_fini(&discovery->relays);
 	cache_close(&discovery->nonces);
+	cache_close(&discovery->shared_nonces);
 	ticket_signer_free(&discovery->signer);
 	store_close(&discovery->store);
 	key_wipe(discovery->fleet_secret, sizeof(discovery->fleet_secret));
@@ -303,6 +311,7 @@ static int
 start(const struct actor_context *context, void **ret_state)
 {
 	struct discovery *discovery = calloc(1, sizeof(*discovery));
+	const char *shared = config_string(context->config, "discovery", "cache");
 	int error;
 
 	if (discovery == NULL)
@@ -314,6 +323,8 @@ start(const struct actor_context *context, void **ret_state)
 	error = open_secrets(discovery);
 	if (error == 0)
 		error = cache_open("memory:", NONCES_MAX, &discovery->nonces);
+	if (error == 0 && *shared != '\0')
+		error = cache_open(shared, NONCES_MAX, &discovery->shared_nonces);
 	if (error == 0)
 		error = open_store(discovery);
 	if (error == 0)

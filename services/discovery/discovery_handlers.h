@@ -37,13 +37,14 @@ struct discovery {
 	Boson__Discovery__Discovery_Service service; /* first: handlers find us by it */
 	const struct actor_context *context;
 	struct store *store;
-	struct cache *nonces;
+	struct cache *nonces;	     /* of proofs we have seen */
+	struct cache *shared_nonces; /* and of those that replicas have; NULL: there are none */
 	struct ticket_signer *signer;
 	struct bus_publisher *publisher;
 	struct registry registry;
 	struct relays relays;
 	uint8_t fleet_secret[DISCOVERY_FLEET_SECRET_BYTES];
-	int64_t next_number; /* of the next new row */
+	int64_t next_number; /* of the next new row, at least */
 
 	/* From the configuration. */
 	bool enrolment_needs_key;

@@ -15,8 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-enum { BODY_HASH_BYTES = 32, NONCE_KEY_BYTES = 2 * PROOF_NONCE_BYTES + 1 };
+enum {
+	BODY_HASH_BYTES = 32,
+	NONCE_KEY_BYTES = 2 * PROOF_NONCE_BYTES + 1,
+	NUMBER_CHANCE_BITS = 20,
+};
 
 /* A registration between its write and its commit. */
 struct pending {
@@ -107,6 +112,22 @@ pending_new(struct discovery *discovery, const Boson__Discovery__RegisterRequest
 	return pending;
 }
 
+/* Of a new row, later than all we know of. Not the next in line: a process that was killed may have
+ * left a row to the database server that is not there yet, and replicas do not ask each other. */
+static int64_t
+next_number(struct discovery *discovery)
+{
+	uint32_t chance = 0;
+	int64_t number;
+
+	(void)getrandom(&chance, sizeof(chance), 0);
+	number = clock_wall_ms() << NUMBER_CHANCE_BITS | (chance >> (32 - NUMBER_CHANCE_BITS));
+	if (number < discovery->next_number)
+		number = discovery->next_number;
+	discovery->next_number = number + 1;
+	return number;
+}
+
 /* In a savepoint of its own: what fails takes no other registration with it. 0, -EEXIST, -EPERM,
  * -EIO or -ENOMEM. */
 static int
@@ -119,7 +140,7 @@ write_registration(struct discovery *discovery, struct pending *pending, const u
 		pending_free(pending);
 		return -EIO;
 	}
-	error = discovery_store_put(discovery->store, discovery->next_number, pending->id,
+	error = discovery_store_put(discovery->store, next_number(discovery), pending->id,
 				    &pending->key, facts, n, pending->wall_ms);
 	if (error == 0)
 		error = store_after_commit(discovery->store, registration_committed,
@@ -129,7 +150,6 @@ write_registration(struct discovery *discovery, struct pending *pending, const u
 		pending_free(pending);
 		return error;
 	}
-	discovery->next_number++;
 	return store_savepoint_release(discovery->store);
 }
 
@@ -164,6 +184,19 @@ answer(struct discovery *discovery, const Boson__Discovery__RegisterRequest *req
 	closure(&reply, call);
 }
 
+/* As cache_first. Our own memory counts too: what Redis forgets (FLUSHALL, a failover) is no second
+ * chance here. A cache that cannot say lets nobody through. */
+static int
+nonce_first(struct discovery *discovery, const char *key)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int first = 1;
+
+	if (discovery->shared_nonces != NULL)
+		first = cache_first(discovery->shared_nonces, key, PROOF_REMEMBER_MS, now_ms);
+	return first == 1 ? cache_first(discovery->nonces, key, PROOF_REMEMBER_MS, now_ms) : first;
+}
+
 /* 0 when the proof holds and was never seen, else answers and returns -EACCES. */
 static int
 check_proof(struct discovery *discovery, const Boson__Discovery__RegisterRequest *request,
@@ -182,7 +215,7 @@ check_proof(struct discovery *discovery, const Boson__Discovery__RegisterRequest
 	}
 	for (size_t i = 0; i < PROOF_NONCE_BYTES; i++)
 		(void)snprintf(nonce_key + 2 * i, 3, "%02x", nonce[i]);
-	first = cache_first(discovery->nonces, nonce_key, PROOF_LIFETIME_MS, clock_monotonic_ms());
+	first = nonce_first(discovery, nonce_key);
 	if (first < 0)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "cache_failed", 1);
 	else if (first == 0)

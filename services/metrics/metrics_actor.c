@@ -94,6 +94,16 @@ tick(struct loop *loop, void *arg)
 }
 
 static int
+check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	const char *store = config_string(config, "metrics", "store");
+
+	if (*store == '\0' || store_check(store, ret_error, error_bytes) == 0)
+		return 0;
+	return CONFIG_EXIT_CONFIG;
+}
+
+static int
 open_store(struct metrics_service *metrics)
 {
 	const struct actor_context *context = metrics->context;
@@ -190,4 +200,5 @@ const struct actor metrics_actor = {
 	.keys = keys,
 	.start = start,
 	.stop = stop,
+	.check = check,
 };

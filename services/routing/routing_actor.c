@@ -169,7 +169,10 @@ static int
 check(const struct config *config, char *ret_error, size_t error_bytes)
 {
 	size_t group_bytes = strlen(config_string(config, "routing", "relay_group"));
+	const char *store = config_string(config, "routing", "store");
 
+	if (*store != '\0' && store_check(store, ret_error, error_bytes) != 0)
+		return EX_CONFIG;
 	if (group_bytes > 0 && group_bytes < TICKET_GROUP_BYTES)
 		return 0;
 	(void)snprintf(ret_error, error_bytes, "[routing] relay_group: must be 1 to 15 characters");

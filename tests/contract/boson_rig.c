@@ -51,6 +51,32 @@ rig_configure(struct rig *rig, const char *config)
 	assert_int_equal(fclose(file), 0);
 }
 
+/* Under with_servers (tests/servers): the services' tables and caches are there, and nobody else's.
+ */
+static void
+use_servers(void)
+{
+	static const char *const stores[] = { "DISCOVERY", "ROUTING", "METRICS" };
+	static const char *const caches[] = { "DISCOVERY", "GATEWAY" };
+	const char *postgresql = getenv("RIG_POSTGRESQL"), *redis = getenv("RIG_REDIS");
+	static unsigned rigs;
+	char key[64], url[RIG_PATH_BYTES];
+
+	if (postgresql == NULL || redis == NULL)
+		return;
+	rigs++;
+	for (size_t i = 0; i < sizeof(stores) / sizeof(*stores); i++) {
+		(void)snprintf(key, sizeof(key), "BOSON_%s_STORE", stores[i]);
+		(void)snprintf(url, sizeof(url), "%s&schema=rig_%u_%zu", postgresql, rigs, i);
+		assert_int_equal(setenv(key, url, 1), 0);
+	}
+	for (size_t i = 0; i < sizeof(caches) / sizeof(*caches); i++) {
+		(void)snprintf(key, sizeof(key), "BOSON_%s_CACHE", caches[i]);
+		(void)snprintf(url, sizeof(url), "%s?prefix=rig_%u:", redis, rigs);
+		assert_int_equal(setenv(key, url, 1), 0);
+	}
+}
+
 void
 rig_start(struct rig *rig, const char *config)
 {
@@ -61,6 +87,7 @@ rig_start(struct rig *rig, const char *config)
 	assert_non_null(mkdtemp(rig->folder));
 	rig_path(rig, "run", path);
 	assert_int_equal(mkdir(path, 0700), 0);
+	use_servers();
 	rig_configure(rig, config);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(metrics_new("rig", &rig->metrics), 0);

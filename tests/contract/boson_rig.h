@@ -2,6 +2,9 @@
  * boson_rig: for contract tests of the services: a folder of our own, services as real processes in
  * it (exec, so that they can be killed), and a client on the bus that waits for answers. Nothing
  * here sleeps: it runs its loop until something happened or a deadline passed.
+ *
+ * The services keep their tables in files of their state folder; run by `with_servers`, in a
+ * PostgreSQL and a Redis, each rig in schemas of its own.
  */
 #pragma once
 
