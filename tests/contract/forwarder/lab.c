@@ -38,8 +38,9 @@ namespace_new(void)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	/* No link-local addresses: they come a second later, in the middle of a test. */
-	lab_run(fd, "echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode && ip link set lo up");
+	/* Without it a link-local address comes a second late, in the middle of a test. */
+	lab_run(fd, "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad && "
+		    "echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits && ip link set lo up");
 	return fd;
 }
 

@@ -96,10 +96,10 @@ test_sessions_of_the_snapshot_are_carried(void **state)
 		skip();
 	struct world_session *a = world_session_add(&world), *b = world_session_add(&world);
 	start();
-	assert_true(world_has_output(&world, "wg show all allowed-ips", a->key));
-	assert_true(world_has_output(&world, "wg show all allowed-ips", b->key));
-	assert_true(world_has_output(&world, "wg show all allowed-ips",
-				     "10.90.0.2/32 fd48:6967:6773::2/128"));
+	assert_true(world_has_output(&world, world.show_peers, a->key));
+	assert_true(world_has_output(&world, world.show_peers, b->key));
+	assert_true(
+		world_has_output(&world, world.show_peers, "10.90.0.2/32 fd48:6967:6773::2/128"));
 	assert_true(world_has_output(&world, "nft list ruleset", "10.90.0.2, 10.90.0.3"));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
@@ -133,8 +133,8 @@ test_session_that_the_agent_closes_is_gone(void **state)
 	boson__node__forwarder__close_session(bus_peer_service(world.forwarder), &close, on_closed,
 					      NULL);
 	assert_true(world_wait(&world, was_closed));
-	assert_false(world_has_output(&world, "wg show all allowed-ips", a->key));
-	assert_true(world_has_output(&world, "wg show all allowed-ips", b->key));
+	assert_false(world_has_output(&world, world.show_peers, a->key));
+	assert_true(world_has_output(&world, world.show_peers, b->key));
 	assert_false(world_has_output(&world, "nft list ruleset", "10.90.0.2"));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
@@ -157,7 +157,7 @@ test_session_ends_at_its_time(void **state)
 	start();
 	assert_true(world_wait(&world, has_ended));
 	assert_string_equal(world.ended_id, a->id);
-	assert_true(world_wait_output(&world, "wg show all allowed-ips | wc -l", "0"));
+	assert_true(world_wait_output(&world, world.count_peers, "0"));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
 
@@ -203,7 +203,7 @@ test_start_after_a_kill_takes_over_and_doubles_nothing(void **state)
 						  "grep -v 'th dport [0-9]* ct original'; ip rule; "
 						  "ip -o link | cut -d: -f2 | sort");
 	lab_assert_same(first, second);
-	assert_true(world_has_output(&world, "wg show all allowed-ips", a->key));
+	assert_true(world_has_output(&world, world.show_peers, a->key));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 	char *after = kernel_state();
 	lab_assert_same(before, after);

@@ -230,12 +230,12 @@ test_session_that_the_relay_asks_for_is_admitted_and_carried(void **state)
 	assert_int_equal(said.result, BOSON__LINK__SESSION_OPENED__RESULT__OK);
 	assert_string_equal(said.address4, "10.90.1.1");
 	assert_int_equal(world.admitted, 1);
-	assert_true(world_has_output(&world, "wg show all allowed-ips", session->key));
+	assert_true(world_has_output(&world, world.show_peers, session->key));
 	assert_true(world_has_output(&world, "nft list ruleset", "10.90.1.1"));
 	close_session(session);
 	assert_true(world_wait(&world, has_ended));
 	assert_string_equal(world.ended_id, session->id);
-	assert_true(world_wait_output(&world, "wg show all allowed-ips | wc -l", "0"));
+	assert_true(world_wait_output(&world, world.count_peers, "0"));
 	assert_false(world_has_output(&world, "nft list ruleset", "10.90.1.1"));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
@@ -254,7 +254,7 @@ test_newer_session_of_a_key_takes_the_place_of_the_older(void **state)
 	open_session(session);
 	assert_true(said.is_ok);
 	assert_string_equal(said.address4, "10.90.1.2");
-	assert_true(world_has_output(&world, "wg show all allowed-ips", "10.90.1.2/32"));
+	assert_true(world_has_output(&world, world.show_peers, "10.90.1.2/32"));
 	assert_false(world_has_output(&world, "nft list ruleset", "10.90.1.1 "));
 	assert_true(world_has_output(&world, "nft list ruleset", "10.90.1.2"));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
@@ -278,7 +278,7 @@ test_agent_that_is_away_means_an_error_at_once(void **state)
 	assert_true(said.is_ok);
 	assert_int_equal(said.result, BOSON__LINK__SESSION_OPENED__RESULT__ERROR);
 	assert_string_equal(said.reason, "agent is away");
-	assert_true(world_has_output(&world, "wg show all allowed-ips", key));
+	assert_true(world_has_output(&world, world.show_peers, key));
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
 

@@ -165,6 +165,10 @@ world_up(struct world *world, const char *extra)
 	lab_up(&world->lab, false);
 	snprintf(world->interface, sizeof world->interface, "hgf%d.%d", getpid() % 1000000,
 		 number++);
+	snprintf(world->show_peers, sizeof world->show_peers, "wg show %s allowed-ips",
+		 world->interface);
+	snprintf(world->count_peers, sizeof world->count_peers, "wg show %s peers | wc -l",
+		 world->interface);
 	strcpy(world->folder, "/tmp/higgs-world-XXXXXX");
 	assert_non_null(mkdtemp(world->folder));
 	make_folder(world, "run", 0700);

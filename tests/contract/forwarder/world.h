@@ -24,6 +24,8 @@ struct world {
 	Boson__Node__Agent_Service mailbox; /* the stand-in's; first */
 	struct lab lab;
 	char folder[64], interface[16];
+	/* Commands. `wg show all` would show other namespaces' interfaces too. */
+	char show_peers[64], count_peers[64];
 	struct key node_private, node_public;
 	struct loop *loop;
 	struct metrics *metrics;
