@@ -133,7 +133,7 @@ world_agent_stop(struct world *world)
 
 /* ---- the world ---- */
 
-static void
+__attribute__((format(printf, 3, 4))) static void
 write_file(const struct world *world, const char *name, const char *format, ...)
 {
 	char path[128];
