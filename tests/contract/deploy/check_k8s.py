@@ -105,6 +105,10 @@ for name, workload in workloads.items():
                open(os.path.join(keys, f"{name}.secret"), encoding="utf-8").read())
     expect(container["command"][0] == f"boson-{name}", f"{name}: runs {container['command']}")
     host.accepts(container["command"][0], host.path("boson.conf"), environment_of(container))
+    if name == "relay":  # bound to all addresses, it must say which one others reach
+        silent = environment_of(container)
+        del silent["BOSON_RELAY_ANNOUNCE_BUS"]
+        host.accepts("boson-relay", host.path("boson.conf"), silent, exit_code=78)
     lasts_sec = spec["terminationGracePeriodSeconds"]
     expect(lasts_sec >= 30 + 15, f"{name}: killed before its drain and stop are over")
     claims = [volume for volume in spec["volumes"] if "persistentVolumeClaim" in volume]

@@ -99,10 +99,11 @@ class Host:
             text = text.replace(folder, self.root + folder)
         return text
 
-    def accepts(self, name, config, environment):
+    def accepts(self, name, config, environment, exit_code=0):
         done = subprocess.run([program(name), "-n", "-c", config], env=environment,
                               capture_output=True, text=True)
-        expect(done.returncode == 0, f"{name} -n: exit {done.returncode}: {done.stderr.strip()}")
+        expect(done.returncode == exit_code,
+               f"{name} -n: exit {done.returncode}: {done.stderr.strip()}")
 
 
 def finish():
