@@ -115,6 +115,8 @@ connection_refuse(struct gateway_connection *connection, int status, const char 
 	    send(connection->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("refusal_unsent", "error=%s", strerror(errno));
 	shutdown(connection->fd, SHUT_WR);
+	/* No edges any more: what is left unread in one turn comes again. */
+	loop_fd_set(connection->watch, EPOLLIN | EPOLLRDHUP);
 	count_refusal(connection->listener, code);
 	log_debug("head_refused", "status=%d code=%s trace=%s", status, code, trace);
 	gateway_connection_enter(connection, PHASE_LINGER);
@@ -129,10 +131,11 @@ connection_linger(struct gateway_connection *connection)
 		ssize_t n = recv(connection->fd, waste, sizeof(waste), MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n <= 0)
-			break;
+		if (n <= 0) {
+			gateway_connection_close(connection);
+			return;
+		}
 	}
-	gateway_connection_close(connection);
 }
 
 static void

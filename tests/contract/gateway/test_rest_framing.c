@@ -352,6 +352,21 @@ test_P13_a_body_over_64_kib_is_413_however_it_comes(void **state)
 	assert_true(rig_is_closed(client));
 	rig_disconnect(&client);
 
+	/* Whoever sends it all before it looks for an answer is not reset in the midst of it. */
+	static char large[4 * 1024 * 1024];
+	n = snprintf(large, sizeof(large), TARGET H JSON "Content-Length: %zu\r\n\r\n",
+		     sizeof(large));
+	memset(large + n, ' ', sizeof(large) - (size_t)n);
+	for (int i = 0; i < 20; i++) {
+		client = rig_connect(&rig);
+		assert_non_null(client);
+		assert_true(rig_send(client, large, sizeof(large)));
+		rig_receive(client, &answer);
+		assert_int_equal(answer.status, 413);
+		assert_true(rig_is_closed(client));
+		rig_disconnect(&client);
+	}
+
 	/* And who never ends is cut off. */
 	client = rig_connect(&rig);
 	assert_non_null(client);
