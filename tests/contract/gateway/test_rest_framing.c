@@ -354,9 +354,9 @@ test_P13_a_body_over_64_kib_is_413_however_it_comes(void **state)
 
 	/* Whoever sends it all before it looks for an answer is not reset in the midst of it. */
 	static char large[4 * 1024 * 1024];
-	n = snprintf(large, sizeof(large), TARGET H JSON "Content-Length: %zu\r\n\r\n",
-		     sizeof(large));
-	memset(large + n, ' ', sizeof(large) - (size_t)n);
+	int head = snprintf(large, sizeof(large), TARGET H JSON "Content-Length: %zu\r\n\r\n",
+			    sizeof(large));
+	memset(large + head, ' ', sizeof(large) - (size_t)head);
 	for (int i = 0; i < 20; i++) {
 		client = rig_connect(&rig);
 		assert_non_null(client);
