@@ -27,6 +27,7 @@ struct store {
 	const struct store_driver *driver;
 	void *db;
 
+	bool is_due;  /* a transaction is to begin with the first write */
 	bool is_open; /* we have begun a transaction */
 	bool is_lost; /* and the database has ended it behind our back */
 
@@ -180,12 +181,20 @@ store_begin(struct store *store)
 	return 0;
 }
 
+/* Where it fails it stays due, and who wants to write hears -EIO. */
+static int
+begin_if_due(struct store *store)
+{
+	return store->is_due ? store_begin(store) : 0;
+}
+
 int
 store_commit(struct store *store)
 {
 	struct waiter *waiters = store->waiters;
 	size_t n = store->waiters_n;
 
+	store->is_due = false;
 	if (!store->is_open)
 		return 0;
 	if (store->is_lost || run(store, "COMMIT") < 0) {
@@ -208,6 +217,7 @@ store_commit(struct store *store)
 void
 store_rollback(struct store *store)
 {
+	store->is_due = false;
 	if (!store->is_open)
 		return;
 	if (store->driver->has_transaction(store->db))
@@ -230,6 +240,8 @@ run_savepoint(struct store *store, const char *verb, size_t number)
 int
 store_savepoint(struct store *store)
 {
+	if (begin_if_due(store) < 0)
+		return -EIO;
 	if (!store->is_open || store->savepoints_n == STORE_SAVEPOINTS_MAX)
 		return -EINVAL;
 	if (store->is_lost || run_savepoint(store, "SAVEPOINT", store->savepoints_n) < 0)
@@ -287,7 +299,7 @@ store_after_commit(struct store *store, void (*fn)(void *arg), void (*drop)(void
 int
 store_exec(struct store *store, const char *sql, const struct store_value *values, size_t n)
 {
-	if (store->is_lost)
+	if (begin_if_due(store) < 0 || store->is_lost)
 		return -EIO;
 	return checked(store, sql, store->driver->exec(store->db, sql, values, n));
 }
@@ -302,9 +314,12 @@ store_query(struct store *store, const char *sql, const struct store_value *valu
 }
 
 int
-store_batch_begin(void *store)
+store_batch_begin(void *arg)
 {
-	return store_begin(store);
+	struct store *store = arg;
+
+	store->is_due = true;
+	return 0;
 }
 
 int

@@ -96,6 +96,8 @@ int store_query(struct store *store, const char *sql, const struct store_value *
 /* What a program exits with when store_open failed: 65, 74, 75 or 78 of sysexits.h. */
 int store_exit_code(int open_error);
 
-/* Ready-made struct bus_batch halves: pass the store as arg. */
+/* Ready-made struct bus_batch halves: pass the store as arg. The transaction begins with the first
+ * write or savepoint: a batch that writes nothing does not need the database, and is answered while
+ * there is none. */
 int store_batch_begin(void *store);
 int store_batch_commit(void *store);

@@ -252,6 +252,24 @@ test_begin_within_a_batch_and_commit_without_one_do_nothing(void **state)
 }
 
 static void
+test_batch_that_writes_nothing_is_none(void **state)
+{
+	(void)state;
+	assert_int_equal(store_batch_begin(store), 0);
+	after_commit("a"); /* covers nothing, so it waits for nothing */
+	assert_string_equal(trace, "+a");
+	assert_int_equal(store_savepoint(store), 0);
+	after_commit("b");
+	assert_string_equal(trace, "+a");
+	assert_int_equal(store_savepoint_release(store), 0);
+	assert_int_equal(store_batch_commit(store), 0);
+	assert_string_equal(trace, "+a+b");
+	assert_int_equal(store_batch_begin(store), 0);
+	assert_int_equal(store_batch_commit(store), 0);
+	assert_int_equal(store_savepoint(store), -EINVAL);
+}
+
+static void
 test_close_takes_back_what_was_not_committed(void **state)
 {
 	(void)state;
@@ -403,6 +421,7 @@ main(int argc, char **argv)
 		TEST(test_more_statements_than_the_cache_holds_all_work),
 		TEST(test_rollback_takes_back_and_commit_keeps),
 		TEST(test_begin_within_a_batch_and_commit_without_one_do_nothing),
+		TEST(test_batch_that_writes_nothing_is_none),
 		TEST(test_close_takes_back_what_was_not_committed),
 		TEST(test_callbacks_wait_for_the_commit_and_keep_their_order),
 		TEST(test_callback_without_a_transaction_runs_at_once),

@@ -153,6 +153,24 @@ test_F13_restart_between_batches_is_not_even_noticed(void **state)
 }
 
 static void
+test_F13_batch_that_writes_nothing_does_not_miss_the_server(void **state)
+{
+	(void)state;
+	kill_server();
+	assert_int_equal(store_batch_begin(store), 0);
+	assert_int_equal(store_batch_commit(store), 0);
+	assert_int_equal(store_batch_begin(store), 0);
+	assert_int_equal(fixture_add(store, 1), -EIO);
+	assert_int_equal(store_savepoint(store), -EIO);
+	assert_int_equal(store_batch_commit(store),
+			 0); /* who wrote was told, the others are well */
+	start_server();
+	(void)begin_again();
+	store_rollback(store);
+	assert_int_equal(fixture_count(store), 0);
+}
+
+static void
 test_F13_lost_savepoint_takes_the_batch_with_it(void **state)
 {
 	(void)state;
@@ -599,6 +617,7 @@ main(void)
 		TEST(test_F13_server_killed_in_the_midst_of_a_batch_loses_the_batch_and_no_more),
 		TEST(test_F13_server_killed_before_the_commit_is_a_failed_commit),
 		TEST(test_F13_restart_between_batches_is_not_even_noticed),
+		TEST(test_F13_batch_that_writes_nothing_does_not_miss_the_server),
 		TEST(test_F13_lost_savepoint_takes_the_batch_with_it),
 		TEST(test_F13_a_server_that_is_down_is_asked_at_most_ten_times_a_second),
 		TEST(test_F15_hanging_server_costs_a_bounded_time_and_then_nothing),
