@@ -168,7 +168,7 @@ test_no_key_can_be_taken_for_a_comment(void **state)
 {
 	enum { NAMES = 250 };
 	const char *argv[NAMES + 4] = { BOSONCTL, "keys", keys };
-	char names[NAMES][8];
+	char names[NAMES][16];
 
 	(void)state;
 	for (int i = 0; i < NAMES; i++) {
