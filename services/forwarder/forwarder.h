@@ -55,8 +55,9 @@ struct forwarder {
 	struct flow_events *events;
 	struct forwarder_legs *legs;
 	bool is_up;
-	bool rules_are_stale;  /* the surroundings changed and the rules could not be loaded yet */
-	const char *not_ready; /* why */
+	bool wireguard_is_down; /* its process died and could not be started yet */
+	bool rules_are_stale;	/* the surroundings changed and the rules could not be loaded yet */
+	const char *not_ready;	/* why */
 
 	struct forwarder_sessions *sessions;
 	struct admission *admissions[FORWARDER_ADMISSIONS_MAX];

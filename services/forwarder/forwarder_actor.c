@@ -210,6 +210,10 @@ static bool
 is_ready(const void *state, const char **ret_reason)
 {
 	const struct forwarder *forwarder = state;
+	if (forwarder->is_up && forwarder->wireguard_is_down) {
+		*ret_reason = "WireGuard cannot be started";
+		return false;
+	}
 	if (forwarder->is_up && !forwarder->rules_are_stale &&
 	    exit_policy_is_in_force(forwarder->policy))
 		return true;

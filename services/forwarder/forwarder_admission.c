@@ -23,7 +23,6 @@ struct admission {
 	uint64_t request_id;
 	char session_id[UUID_TEXT_BYTES];
 	char client_key[KEY_TEXT_BYTES];
-	int64_t expires_at_ms;
 	bool is_cancelled; /* closed before it was open */
 };
 
@@ -87,7 +86,7 @@ forwarder_session_open(struct forwarder *forwarder, const struct session *sessio
 {
 	struct session *known = forwarder_sessions_find(forwarder->sessions, session->id);
 	if (known && is_same(known, session)) {
-		session_renew(known, session->expires_at_ms);
+		known->ends_ms = session->ends_ms;
 		return 0;
 	}
 	if (known)
@@ -141,12 +140,12 @@ forwarder_sessions_load(struct forwarder *forwarder, const Boson__Node__Snapshot
 		const Boson__Link__SessionOpen *open = reply->sessions[i]->open;
 		const Boson__Link__SessionOpened *opened = reply->sessions[i]->opened;
 		struct session session;
-		int r = !open || !opened ? -EINVAL
-					 : session_parse(open->session_id, open->client_public_key,
-							 opened->address4, opened->address6,
-							 open->expires_at, &session);
+		int r = !open || !opened
+				? -EINVAL
+				: session_parse(open->session_id, open->client_public_key,
+						opened->address4, opened->address6, &session);
 		if (r == 0) {
-			session_fix_end(&session, clock_wall_ms(), clock_boottime_ms());
+			session_fix_end(&session, opened->left_ms, clock_boottime_ms());
 			clear_way(forwarder, &session);
 		}
 		if (r == 0)
@@ -234,10 +233,10 @@ admission_carry_out(const struct admission *admission, const Boson__Link__Sessio
 {
 	struct session session;
 	int r = session_parse(admission->session_id, admission->client_key, opened->address4,
-			      opened->address6, admission->expires_at_ms, &session);
+			      opened->address6, &session);
 	if (r < 0)
 		return r;
-	session_fix_end(&session, clock_wall_ms(), clock_boottime_ms());
+	session_fix_end(&session, opened->left_ms, clock_boottime_ms());
 	return forwarder_session_open(admission->forwarder, &session);
 }
 
@@ -260,6 +259,7 @@ on_admitted(const Boson__Link__SessionOpened *reply, void *closure)
 		answer_error(forwarder, request_id, admission->session_id, "forwarder failed");
 	} else {
 		Boson__Link__SessionOpened opened = *reply;
+		opened.has_left_ms = 0; /* between agent and us */
 		answer(forwarder, &opened, request_id, admission->session_id);
 	}
 	admission_free(admission);
@@ -278,7 +278,6 @@ admission_new(struct forwarder *forwarder, const Boson__Link__SessionOpen *open)
 	admission->forwarder = forwarder;
 	admission->slot = slot;
 	admission->request_id = open->request_id;
-	admission->expires_at_ms = open->expires_at;
 	strcpy(admission->session_id, open->session_id);
 	strcpy(admission->client_key, open->client_public_key);
 	forwarder->admissions[slot] = admission;

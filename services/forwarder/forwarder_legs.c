@@ -38,7 +38,7 @@ struct forwarder_legs {
 	struct forwarder_legs_events events;
 	struct leg_batch batches[BATCHES_OPEN_MAX];
 	struct metric *drop_channel, *drop_frame, *drop_leg;
-	char relay_endpoint[URL_BYTES], last_error[ERROR_BYTES];
+	char last_error[ERROR_BYTES];
 	uint8_t control[CONTROL_MAX_BYTES];
 };
 
@@ -218,7 +218,7 @@ on_state(enum leg_state state, int close_code, const char *reason, void *arg)
 	switch (state) {
 	case LEG_UP:
 		legs->last_error[0] = 0;
-		log_info("leg_up", "relay=%s", legs->relay_endpoint);
+		log_info("leg_up", "relay=%s", leg_client_url(legs->client));
 		break;
 	case LEG_DOWN:
 		/* Channel numbers were the old leg's; sessions keep their addresses. */
@@ -277,7 +277,6 @@ forwarder_legs_target(struct forwarder_legs *legs, const char *node_id,
 	pointers[count] = NULL;
 	if (count == 0)
 		return -EINVAL;
-	snprintf(legs->relay_endpoint, sizeof legs->relay_endpoint, "%s", relay_endpoints[0]);
 	return leg_client_target(legs->client, pointers, ticket);
 }
 
@@ -301,7 +300,7 @@ void
 forwarder_legs_status(const struct forwarder_legs *legs, struct forwarder_legs_status *ret)
 {
 	ret->state = leg_client_state(legs->client);
-	ret->relay_endpoint = legs->relay_endpoint;
+	ret->relay_endpoint = leg_client_url(legs->client);
 	ret->last_error = legs->last_error;
 	ret->channels = channel_map_count(legs->channels);
 	ret->drops = tunnel_socket_drops(legs->tunnel) + metric_value(legs->drop_channel) +

@@ -43,7 +43,7 @@ int forwarder_legs_send(struct forwarder_legs *legs, const Boson__Link__Control 
 
 struct forwarder_legs_status {
 	enum leg_state state;
-	const char *relay_endpoint; /* the first of those tried; "" */
+	const char *relay_endpoint; /* the URL that is up or tried; "" */
 	const char *last_error;	    /* "" */
 	size_t channels;
 	uint64_t drops;

@@ -45,9 +45,9 @@ forwarder_sessions_free(struct forwarder_sessions **sessions)
 
 int
 session_parse(const char *id, const char *client_key, const char *address4, const char *address6,
-	      int64_t expires_at_ms, struct session *ret)
+	      struct session *ret)
 {
-	struct session session = { .expires_at_ms = expires_at_ms };
+	struct session session = { 0 };
 	uint8_t uuid[UUID_BYTES];
 	bool has4 = address4 && *address4, has6 = address6 && *address6;
 	if (!id || uuid_parse(id, uuid) < 0 || !client_key ||
@@ -62,29 +62,14 @@ session_parse(const char *id, const char *client_key, const char *address4, cons
 	return 0;
 }
 
-static int64_t
-within(int64_t value, int64_t least, int64_t most)
-{
-	return value < least ? least : value > most ? most : value;
-}
-
-/* Times come from others: kept within a year before they are added up. */
 void
-session_fix_end(struct session *session, int64_t wall_now_ms, int64_t boot_now_ms)
+session_fix_end(struct session *session, int64_t left_ms, int64_t boot_now_ms)
 {
-	int64_t expires_at_ms =
-		within(session->expires_at_ms, 0, wall_now_ms + SESSION_LIFE_MAX_MS);
-	session->expires_at_ms = expires_at_ms;
-	session->ends_ms = boot_now_ms + (expires_at_ms - wall_now_ms) + SESSION_LEEWAY_MS;
-}
-
-void
-session_renew(struct session *session, int64_t expires_at_ms)
-{
-	expires_at_ms = within(expires_at_ms, session->expires_at_ms - SESSION_LIFE_MAX_MS,
-			       session->expires_at_ms + SESSION_LIFE_MAX_MS);
-	session->ends_ms += expires_at_ms - session->expires_at_ms;
-	session->expires_at_ms = expires_at_ms;
+	if (left_ms < 0)
+		left_ms = 0;
+	if (left_ms > SESSION_LIFE_MAX_MS)
+		left_ms = SESSION_LIFE_MAX_MS;
+	session->ends_ms = boot_now_ms + left_ms;
 }
 
 int

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 
 enum { SESSIONS_MAX = 1024 };
-#define SESSION_LEEWAY_MS   (INT64_C(30) * 1000)
 #define SESSION_LIFE_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
 
 struct session {
@@ -20,7 +19,6 @@ struct session {
 	struct key client_key;
 	struct in_addr address4;  /* 0: none */
 	struct in6_addr address6; /* ::: none */
-	int64_t expires_at_ms;	  /* epoch, as we were told: only to compare with the next such */
 	int64_t ends_ms;	  /* on the boot clock, which nobody sets */
 	bool needs_handshake; /* WireGuard was started anew since, and the client has not noticed */
 };
@@ -32,14 +30,11 @@ void forwarder_sessions_free(struct forwarder_sessions **sessions);
 
 /* From the texts of the wire. -EINVAL: one of them is none; at least one address must be there. */
 int session_parse(const char *id, const char *client_key, const char *address4,
-		  const char *address6, int64_t expires_at_ms, struct session *ret);
+		  const char *address6, struct session *ret);
 
-/* Fixes the end, from what is left by both clocks now, with 30 s for the server's clock being off.
- * A wall clock that is set later ends nothing (F20). */
-void session_fix_end(struct session *session, int64_t wall_now_ms, int64_t boot_now_ms);
-
-/* Moves the end by as much as the new expiry differs from the old: no clock needed. */
-void session_renew(struct session *session, int64_t expires_at_ms);
+/* Fixes the end on the boot clock: left_ms from now. A wall clock that is set ends nothing (F20).
+ */
+void session_fix_end(struct session *session, int64_t left_ms, int64_t boot_now_ms);
 
 /* Copies. -EEXIST, -ENOSPC. */
 int forwarder_sessions_add(struct forwarder_sessions *sessions, const struct session *session);

@@ -57,6 +57,7 @@ static void
 on_device_restart(bool alive, void *arg)
 {
 	struct forwarder *forwarder = arg;
+	forwarder->wireguard_is_down = !alive;
 	if (!alive || !forwarder->is_up)
 		return;
 	forwarder_tunnel_refresh(forwarder);

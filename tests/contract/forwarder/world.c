@@ -41,6 +41,8 @@ on_admit_session(Boson__Node__Agent_Service *service, const Boson__Link__Session
 	snprintf(address4, sizeof address4, "10.90.1.%u", ++world->admitted);
 	reply.has_result = 1;
 	reply.result = BOSON__LINK__SESSION_OPENED__RESULT__OK;
+	reply.has_left_ms = 1;
+	reply.left_ms = SESSION_LIFE_MS;
 	reply.address4 = address4;
 	reply.dns4 = (char[]){ "10.90.0.1" };
 	closure(&reply, call);
@@ -78,6 +80,8 @@ on_snapshot(Boson__Node__Agent_Service *service, const Boson__Common__Empty *inp
 		opens[i].client_public_key = session->key;
 		opens[i].has_expires_at = 1;
 		opens[i].expires_at = session->expires_at_ms;
+		openeds[i].has_left_ms = 1;
+		openeds[i].left_ms = session->expires_at_ms - clock_wall_ms();
 		openeds[i].address4 = session->address4;
 		openeds[i].address6 = session->address6;
 		sessions[i].open = &opens[i];
