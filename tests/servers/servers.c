@@ -21,7 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_MS = 60 * 1000, POLL_MS = 20, CHILDREN_BYTES = 1024, ARGUMENTS_MAX = 16 };
+enum {
+	START_MS = 60 * 1000,
+	POLL_MS = 20,
+	CHILDREN_BYTES = 1024,
+	BACKENDS_MAX = 64,
+	ARGUMENTS_MAX = 16
+};
 
 static int64_t
 now_ms(void)
@@ -227,45 +233,80 @@ servers_postgresql_start(struct servers *servers)
 	return -1;
 }
 
-/* The backends lead process groups of their own, but are children of the first. */
-static void
-signal_postgresql(const struct servers *servers, int number)
+/* The backends lead process groups of their own, but are children of the first, as long as it
+ * lives.
+ */
+static size_t
+list_backends(const struct servers *servers, pid_t ret[BACKENDS_MAX])
 {
 	char path[64], children[CHILDREN_BYTES] = "", *next = children;
+	size_t n = 0;
 	FILE *file;
 
-	kill(servers->postgresql, number);
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)servers->postgresql,
 		 (int)servers->postgresql);
 	file = fopen(path, "r");
 	if (file == NULL)
-		return;
+		return 0;
 	if (fgets(children, sizeof(children), file) == NULL)
 		children[0] = '\0';
 	fclose(file);
-	for (long child; (child = strtol(next, &next, 10)) > 0;)
-		kill((pid_t)child, number);
+	for (long child; n < BACKENDS_MAX && (child = strtol(next, &next, 10)) > 0;)
+		ret[n++] = (pid_t)child;
+	return n;
 }
 
 void
 servers_postgresql_stop(const struct servers *servers, bool stopped)
 {
-	signal_postgresql(servers, stopped ? SIGSTOP : SIGCONT);
+	pid_t backends[BACKENDS_MAX];
+	size_t n;
+
+	kill(servers->postgresql, stopped ? SIGSTOP : SIGCONT);
+	n = list_backends(servers, backends);
+	for (size_t i = 0; i < n; i++)
+		kill(backends[i], stopped ? SIGSTOP : SIGCONT);
+}
+
+/* Dead, collected by whoever inherited it or not: its memory is no longer in use. */
+static bool
+is_gone(pid_t process)
+{
+	char path[64], state = 'Z';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)process);
+	file = fopen(path, "r");
+	if (file == NULL)
+		return true;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'Z';
+	fclose(file);
+	return state == 'Z' || state == 'X';
 }
 
 void
 servers_postgresql_kill(struct servers *servers)
 {
+	int64_t deadline_ms = now_ms() + START_MS;
 	char path[SERVERS_PATH_BYTES];
+	pid_t backends[BACKENDS_MAX];
+	size_t n;
 
 	if (servers->postgresql <= 0)
 		return;
 	kill(servers->postgresql, SIGSTOP); /* else it would restart what dies first */
-	signal_postgresql(servers, SIGKILL);
+	n = list_backends(servers, backends);
+	for (size_t i = 0; i < n; i++)
+		kill(backends[i], SIGKILL);
+	kill(servers->postgresql, SIGKILL);
 	waitpid(servers->postgresql, NULL, 0);
 	servers->postgresql = 0;
+	for (size_t i = 0; i < n; i++)
+		while (!is_gone(backends[i]) && now_ms() < deadline_ms)
+			(void)poll(NULL, 0, 1); /* another's child: no event here */
 	snprintf(path, sizeof(path), "%s/data/postmaster.pid", servers->folder);
-	(void)unlink(path); /* so that a start does not wait for what is dying */
+	(void)unlink(path);
 }
 
 void
