@@ -120,7 +120,7 @@ next_number(struct discovery *discovery)
 	uint32_t chance = 0;
 	int64_t number;
 
-	(void)getrandom(&chance, sizeof(chance), 0);
+	(void)!getrandom(&chance, sizeof(chance), 0);
 	number = clock_wall_ms() << NUMBER_CHANCE_BITS | (chance >> (32 - NUMBER_CHANCE_BITS));
 	if (number < discovery->next_number)
 		number = discovery->next_number;
