@@ -1,7 +1,7 @@
 /*
  * cache_redis_url: what a redis: URL says.
  *
- *	redis:///run/redis/redis.sock?db=0
+ *	redis://[user@]/run/redis/redis.sock?db=0
  *	redis://[user@]127.0.0.1:6379[/0]
  *	&prefix=boson:  &passfile=/path (0600, one line)  &clear_text=yes
  */
@@ -132,7 +132,7 @@ parse_host(char *host, struct redis_target *target)
 	return 0;
 }
 
-/* [user@]host[:port][/database] */
+/* [user@] and /path/of/socket or host[:port][/database] */
 static int
 parse_authority(char *authority, struct redis_target *target)
 {
@@ -145,6 +145,8 @@ parse_authority(char *authority, struct redis_target *target)
 			return -EINVAL;
 		authority = at + 1;
 	}
+	if (*authority == '/')
+		return parse_unix(authority, target);
 	slash = strchr(authority, '/');
 	if (slash != NULL) {
 		*slash++ = '\0';
@@ -180,11 +182,10 @@ redis_target_parse(const char *location, struct redis_target *ret, char *ret_err
 {
 	struct redis_target target = { .prefix = "boson:" };
 	bool clear_text = false;
-	char url[URL_BYTES], *authority, *query, *at;
+	char url[URL_BYTES], *query, *at;
 
 	if (strncmp(location, "//", 2) != 0 || copy(location + 2, url, sizeof(url)) < 0)
 		return refuse(ret_error, error_bytes, "the URL must go on with //");
-	authority = url;
 	query = strchr(url, '?');
 	at = strrchr(url, '@');
 	if (at != NULL && memchr(url, ':', (size_t)(at - url)) != NULL)
@@ -195,11 +196,10 @@ redis_target_parse(const char *location, struct redis_target *ret, char *ret_err
 	if (query != NULL && parse_query(query, &target, &clear_text) < 0)
 		return refuse(ret_error, error_bytes,
 			      "after ? come db, prefix, passfile and clear_text");
-	if ((*authority == '/' ? parse_unix(authority, &target)
-			       : parse_authority(authority, &target)) < 0)
-		return refuse(
-			ret_error, error_bytes,
-			"the URL must be redis:///path or redis://[user@]address[:port][/db]");
+	if (parse_authority(url, &target) < 0)
+		return refuse(ret_error, error_bytes,
+			      "the URL must be redis://[user@]/path or "
+			      "redis://[user@]address[:port][/db]");
 	if (!is_loopback(&target) && !clear_text)
 		return refuse(ret_error, error_bytes,
 			      "TLS is not spoken: beyond loopback use a tunnel, or say "

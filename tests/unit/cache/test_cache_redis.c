@@ -262,6 +262,35 @@ test_password_comes_from_a_file_and_without_it_nothing_is_answered(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* The rights that the manual names are enough, and no others are used. */
+static void
+test_user_needs_few_rights(void **state)
+{
+	char path[32], own[SERVERS_URL_BYTES + 64];
+
+	(void)state;
+	make_passfile(path, "hunter2");
+	COMMAND("ACL", "SETUSER", "bob", "on", ">hunter2", "~boson:*", "+set", "+get", "+unlink",
+		"+eval", "+evalsha", "+time", "+hmget", "+hset", "+pexpire", "+select");
+	cache_close(&cache);
+	snprintf(own, sizeof(own), "redis://bob@%s?passfile=%s&db=1", url + strlen("redis://"),
+		 path);
+	assert_int_equal(cache_open(own, 1, &cache), 0);
+	COMMAND("SCRIPT", "FLUSH");
+	assert_int_equal(put("a"), 0);
+	assert_int_equal(get("a"), 0);
+	assert_int_equal(cache_first(cache, "a", LONG_MS, 0), 1);
+	assert_true(cache_take(cache, "a", 1, 1, 0) == 0);
+	assert_true(cache_take(cache, "a", 1, 1, 0) > 0);
+	cache_remove(cache, "a");
+	assert_int_equal(get("a"), -ENOENT);
+	cache_close(&cache);
+	snprintf(own, sizeof(own), "redis://eve@%s?passfile=%s", url + strlen("redis://"), path);
+	assert_int_equal(cache_open(own, 1, &cache), 0);
+	assert_int_equal(put("a"), -EIO);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void
 assert_refused(const char *bad, const char *words)
 {
@@ -382,6 +411,7 @@ main(void)
 		TEST(test_of_several_clients_only_one_is_first),
 		TEST(test_several_clients_share_one_bucket),
 		TEST(test_password_comes_from_a_file_and_without_it_nothing_is_answered),
+		TEST(test_user_needs_few_rights),
 		TEST(test_bad_urls_are_refused_with_a_reason_and_no_secret),
 		TEST(test_nonsense_and_endless_answers_are_errors),
 	};

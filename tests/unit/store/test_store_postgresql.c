@@ -527,7 +527,7 @@ assert_refused(const char *url, const char *words)
 }
 
 static void
-test_password_in_a_url_is_refused_and_never_repeated(void **state)
+test_C51_password_in_a_url_is_refused_and_never_repeated(void **state)
 {
 	(void)state;
 	assert_refused("postgresql://u:hunter2@h/d?schema=s", "passfile");
@@ -539,7 +539,7 @@ test_password_in_a_url_is_refused_and_never_repeated(void **state)
 }
 
 static void
-test_schema_must_be_named_and_be_a_name(void **state)
+test_C51_schema_must_be_named_and_be_a_name(void **state)
 {
 	(void)state;
 	assert_refused("postgresql://h/d", "schema");
@@ -632,8 +632,8 @@ main(void)
 		TEST(test_two_may_share_a_schema_and_each_sees_what_the_other_committed),
 		TEST(test_schemas_keep_services_apart),
 		TEST(test_F17_every_acknowledged_batch_survives_kill_9_of_the_server),
-		TEST(test_password_in_a_url_is_refused_and_never_repeated),
-		TEST(test_schema_must_be_named_and_be_a_name),
+		TEST(test_C51_password_in_a_url_is_refused_and_never_repeated),
+		TEST(test_C51_schema_must_be_named_and_be_a_name),
 		TEST(test_passfile_must_be_there_and_for_its_owner_only),
 		TEST(test_first_host_that_is_dead_is_passed_over),
 		TEST(test_server_that_is_not_there_is_eio_at_the_start),
