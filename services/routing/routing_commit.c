@@ -254,6 +254,36 @@ finish(struct routing_request *request)
 	routing_request_free(request);
 }
 
+/* Deleted or ended while its node was asked: what was closed is not opened again by a resume. */
+static bool
+is_overtaken(const struct routing_request *request)
+{
+	const struct session *session;
+
+	if (!request->resumes)
+		return false;
+	session = sessions_find(&request->routing->sessions, request->record.id);
+	return session == NULL || session->record.status != SESSION_OPEN;
+}
+
+static void
+refuse_overtaken(struct routing *routing)
+{
+	struct routing_request **at = &routing->opened, *request;
+
+	while ((request = *at) != NULL) {
+		if (!is_overtaken(request)) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		routing_close_unwanted(routing, request->record.node_id, request->record.relay_id,
+				       request->record.id);
+		bus_call_fail(request->call, BUS_NOT_FOUND, "session_unknown", "sessionId");
+		routing_request_free(request);
+	}
+}
+
 static int
 write_all(struct routing *routing)
 {
@@ -273,10 +303,14 @@ commit_turn(struct loop *loop, void *arg)
 {
 	struct routing *routing = arg;
 	struct routing_request *request;
-	int error = write_all(routing);
+	int error;
 
 	(void)loop;
 	routing->commit_deferred = false;
+	refuse_overtaken(routing);
+	if (routing->opened == NULL)
+		return;
+	error = write_all(routing);
 	if (error != 0)
 		log_warn("routes_not_written", "error=%d", error);
 	while ((request = routing->opened) != NULL) {

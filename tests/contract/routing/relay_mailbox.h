@@ -37,6 +37,7 @@ struct relay_mailbox {
 	char last_session[UUID_TEXT_BYTES], last_client_key[KEY_TEXT_BYTES];
 	void *held[RELAY_MAILBOX_HELD_MAX]; /* calls of silent nodes */
 	size_t held_count;
+	Boson__Relay__OpenSessionReply_Closure held_closure;
 };
 
 void relay_mailbox_start(struct relay_mailbox *relay, struct rig *rig);
@@ -50,3 +51,6 @@ struct relay_mailbox_leg *relay_mailbox_find(struct relay_mailbox *relay, const 
 /* What it announces to discovery. */
 void relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *ret,
 			    char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES]);
+
+/* The silent nodes' calls are answered after all: their sessions are open. */
+void relay_mailbox_open_held(struct relay_mailbox *relay);

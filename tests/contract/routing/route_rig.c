@@ -86,9 +86,9 @@ fill_caller(Boson__Common__Caller *caller, const char *subject)
 }
 
 void
-route_rig_request(struct route_rig *rig, struct rig_call *call,
-		  const struct route_rig_client *client, const char *target, const char *country,
-		  const char *session_id)
+route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
+			const struct route_rig_client *client, const char *target,
+			const char *country, const char *session_id)
 {
 	Boson__Routing__RouteRequest request = BOSON__ROUTING__ROUTE_REQUEST__INIT;
 	Boson__Routing__Requirements requirements = BOSON__ROUTING__REQUIREMENTS__INIT;
@@ -105,6 +105,14 @@ route_rig_request(struct route_rig *rig, struct rig_call *call,
 	rig_call_init(call, &rig->rig, rig->routing);
 	boson__routing__routing__request_route(bus_peer_service(rig->routing), &request, on_reply,
 					       call);
+}
+
+void
+route_rig_request(struct route_rig *rig, struct rig_call *call,
+		  const struct route_rig_client *client, const char *target, const char *country,
+		  const char *session_id)
+{
+	route_rig_request_begin(rig, call, client, target, country, session_id);
 	rig_call_wait(call);
 }
 

@@ -37,6 +37,10 @@ void route_rig_client_init(struct route_rig_client *client);
 void route_rig_request(struct route_rig *rig, struct rig_call *call,
 		       const struct route_rig_client *client, const char *target,
 		       const char *country, const char *session_id);
+/* The same, not waited for. */
+void route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
+			     const struct route_rig_client *client, const char *target,
+			     const char *country, const char *session_id);
 void route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id,
 		   const char *subject);
 void route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,

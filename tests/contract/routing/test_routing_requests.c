@@ -20,6 +20,15 @@ setup(void **state)
 	return 0;
 }
 
+/* Its nodes may be silent for as long as a test wants. */
+static int
+setup_patient(void **state)
+{
+	(void)state;
+	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nanswer_timeout = 10s\n");
+	return 0;
+}
+
 static int
 teardown(void **state)
 {
@@ -186,6 +195,48 @@ test_a_deleted_route_is_closed_at_its_node(void **state)
 	rig_call_fini(&call);
 }
 
+static bool
+is_held(void *arg)
+{
+	(void)arg;
+	return rig.relay.held_count > 0;
+}
+
+static void
+test_a_resume_in_flight_does_not_bring_back_a_deleted_session(void **state)
+{
+	char route_id[UUID_TEXT_BYTES], session_id[UUID_TEXT_BYTES];
+	struct relay_mailbox_leg *leg;
+	struct route_rig_client client;
+	struct enrolment_node node;
+	struct rig_call call, resume;
+
+	(void)state;
+	route_rig_client_init(&client);
+	leg = route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	route_rig_request_until_served(&rig, &call, &client, NULL);
+	memcpy(route_id, selected_of(&call)->id, sizeof(route_id));
+	memcpy(session_id, selected_of(&call)->session_id, sizeof(session_id));
+	rig_call_fini(&call);
+	leg->answer = RELAY_NODE_IS_SILENT;
+	route_rig_request_begin(&rig, &resume, &client, NULL, NULL, session_id);
+	rig_wait(&rig.rig, is_held, NULL, "the resume's OpenSession");
+	route_rig_delete(&rig, &call, route_id, client.id_text);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	rig_wait(&rig.rig, was_closed, leg, "CloseSession");
+	leg->closed = 0;
+	relay_mailbox_open_held(&rig.relay);
+	rig_call_wait(&resume);
+	assert_int_equal(resume.result.status, BUS_NOT_FOUND);
+	assert_string_equal(resume.result.code, "session_unknown");
+	rig_call_fini(&resume);
+	rig_wait(&rig.rig, was_closed, leg, "CloseSession of what the node opened again");
+	route_rig_get(&rig, &call, route_id, client.id_text);
+	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "closed");
+	rig_call_fini(&call);
+}
+
 static void
 test_another_clients_route_looks_unknown_T05(void **state)
 {
@@ -229,6 +280,9 @@ main(void)
 		IN_A_RIG(test_nodes_that_refuse_or_are_silent_are_passed_over_T04),
 		IN_A_RIG(test_not_found_is_for_what_waiting_will_not_change),
 		IN_A_RIG(test_a_deleted_route_is_closed_at_its_node),
+		cmocka_unit_test_setup_teardown(
+			test_a_resume_in_flight_does_not_bring_back_a_deleted_session,
+			setup_patient, teardown),
 		IN_A_RIG(test_another_clients_route_looks_unknown_T05),
 	};
 
