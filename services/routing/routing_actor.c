@@ -84,11 +84,16 @@ expire_sessions(struct routing *routing, int64_t now_ms)
 static void
 close_again(struct routing *routing)
 {
-	size_t n = 0;
+	const struct session *first = NULL, *session;
 
-	for (const struct session *session = routing->sessions.closing;
-	     session != NULL && n < CLOSE_AGAIN_MAX; session = session->closing_next, n++)
+	for (size_t n = 0; n < CLOSE_AGAIN_MAX; n++) {
+		session = sessions_next_closing(&routing->sessions);
+		if (session == NULL || session == first)
+			return;
+		if (first == NULL)
+			first = session;
 		routing_close_session(routing, session);
+	}
 }
 
 static void

@@ -91,6 +91,8 @@ unlist_closing(struct sessions *sessions, struct session *session)
 {
 	struct session **at = &sessions->closing;
 
+	if (sessions->closing_turn == session)
+		sessions->closing_turn = session->closing_next;
 	while (*at != NULL && *at != session)
 		at = &(*at)->closing_next;
 	if (*at != NULL)
@@ -114,6 +116,18 @@ set_status(struct sessions *sessions, struct session *session, enum session_stat
 		session->closing_next = sessions->closing;
 		sessions->closing = session;
 	}
+}
+
+struct session *
+sessions_next_closing(struct sessions *sessions)
+{
+	struct session *session = sessions->closing_turn;
+
+	if (session == NULL)
+		session = sessions->closing;
+	if (session != NULL)
+		sessions->closing_turn = session->closing_next;
+	return session;
 }
 
 /* ---- */

@@ -37,7 +37,8 @@ struct sessions {
 	struct idtable by_id, by_route;
 	struct session **heap; /* the first to end on top */
 	size_t count, capacity, open;
-	struct session *closing;
+	struct session *closing,
+		*closing_turn; /* the list, and whose turn is next: NULL, the first */
 };
 
 int sessions_init(struct sessions *sessions);
@@ -57,6 +58,10 @@ void sessions_close(struct sessions *sessions, struct session *session);
 
 /* The relay knows, or need not know any more. */
 void sessions_closed(struct sessions *sessions, struct session *session);
+
+/* The next of those to be closed: each in its turn, however long the others wait for their relay.
+ * NULL when there is none. */
+struct session *sessions_next_closing(struct sessions *sessions);
 
 /* One session whose end has come, off all lists and the caller's to free; NULL when none is left.
  */

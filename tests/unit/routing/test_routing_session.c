@@ -111,6 +111,29 @@ test_a_closed_session_waits_for_its_relay_and_no_longer(void **state)
 	assert_null(sessions.closing);
 }
 
+static void
+test_sessions_to_be_closed_take_turns(void **state)
+{
+	struct session *all[3];
+
+	(void)state;
+	assert_null(sessions_next_closing(&sessions));
+	for (uint32_t i = 0; i < 3; i++) {
+		all[i] = put(i, 100);
+		sessions_close(&sessions, all[i]);
+	}
+	assert_ptr_equal(sessions_next_closing(&sessions), all[2]);
+	assert_ptr_equal(sessions_next_closing(&sessions), all[1]);
+	assert_ptr_equal(sessions_next_closing(&sessions), all[0]);
+	assert_ptr_equal(sessions_next_closing(&sessions), all[2]);
+	/* Whose turn it is may be closed before it comes. */
+	sessions_closed(&sessions, all[1]);
+	assert_ptr_equal(sessions_next_closing(&sessions), all[0]);
+	sessions_closed(&sessions, all[0]);
+	sessions_closed(&sessions, all[2]);
+	assert_null(sessions_next_closing(&sessions));
+}
+
 #define WITH_SESSIONS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -120,6 +143,7 @@ main(void)
 		WITH_SESSIONS(test_a_session_is_found_by_its_id_and_by_its_routes),
 		WITH_SESSIONS(test_sessions_end_in_order_also_when_they_were_extended),
 		WITH_SESSIONS(test_a_closed_session_waits_for_its_relay_and_no_longer),
+		WITH_SESSIONS(test_sessions_to_be_closed_take_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
