@@ -228,15 +228,24 @@ finish(struct routing_request *request)
 {
 	struct routing *routing = request->routing;
 	const struct session *known = sessions_find(&routing->sessions, request->record.id);
+	bool was_open = known != NULL && known->record.status == SESSION_OPEN;
+	uint8_t known_node_id[UUID_BYTES] = { 0 };
 	struct answer answer = { 0 };
 	struct session *session;
 	int error;
 
-	if (known != NULL && known->record.status == SESSION_OPEN)
-		(void)table_sessions_add(&routing->table, known->record.node_id, -1);
+	if (was_open)
+		memcpy(known_node_id, known->record.node_id, UUID_BYTES);
 	error = sessions_put(&routing->sessions, &request->record,
 			     clock_monotonic_ms() + routing->session_lifetime_ms, &session);
-	if (error == 0) {
+	if (error != 0) {
+		/* Nobody will ever use its row. */
+		if (!request->resumes &&
+		    routing_store_remove(routing->store, request->record.id) != 0)
+			log_warn("session_not_removed", "error=%d", -EIO);
+	} else {
+		if (was_open)
+			(void)table_sessions_add(&routing->table, known_node_id, -1);
 		(void)table_sessions_add(&routing->table, request->record.node_id, 1);
 		error = fill_answer(&answer, request);
 		if (error != 0)
