@@ -50,11 +50,12 @@ pid_of() # NAME
 	cat "$lab_dir/pid/$1" 2>/dev/null
 }
 
+# True until the process is gone altogether. A zombie counts as running: the first thread of a killed
+# process is one while the others still hold its descriptors, locks and netlink sockets.
 is_running() # NAME
 {
 	local pid
-	pid=$(pid_of "$1") && [ -n "$pid" ] && [ -d "/proc/$pid" ] &&
-		! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+	pid=$(pid_of "$1") && [ -n "$pid" ] && [ -d "/proc/$pid" ]
 }
 
 # Ends a program and waits until it is gone: TERM, and KILL after 15 s.
