@@ -120,6 +120,8 @@ lab_make_hosts()
 	for host in $lab_hosts; do
 		ip netns add "$lab-$host" || return 1
 		ip -n "$lab-$host" link set lo up
+		# No duplicate address detection: what the kernel holds is the same at once and later.
+		on $host sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 		mkdir -p "/etc/netns/$lab-$host"
 		printf '127.0.0.1 localhost\n203.0.113.10 boson.test\n' >"/etc/netns/$lab-$host/hosts"
 		# A name server that answers nothing: a host that resolves a name does it through its own.
