@@ -341,6 +341,53 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 	closure(&reply, call);
 }
 
+/* What the public sees of a relay. */
+static void
+show_relay(Boson__Common__Relay *shown, const Boson__Common__Relay *relay)
+{
+	boson__common__relay__init(shown);
+	shown->id = relay->id;
+	shown->region = relay->region;
+	shown->relay_endpoint = relay->relay_endpoint;
+	shown->udp_endpoint = relay->udp_endpoint;
+	shown->has_load = 1;
+	shown->load = relay->has_load ? relay->load : 0;
+}
+
+static void
+on_list_relays(Boson__Discovery__Discovery_Service *service,
+	       const Boson__Discovery__ListRelaysRequest *input,
+	       Boson__Discovery__ListRelaysReply_Closure closure, void *call)
+{
+	Boson__Discovery__ListRelaysReply reply = BOSON__DISCOVERY__LIST_RELAYS_REPLY__INIT;
+	Boson__Common__Relay shown[RELAYS_MAX], *pointers[RELAYS_MAX];
+	const Boson__Common__Relay *found[RELAYS_MAX];
+	size_t limit = input->has_limit ? input->limit : PAGE_LIST_DEFAULT;
+	size_t n;
+
+	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
+		return;
+	}
+	if (limit == 0 || limit > PAGE_LIST_MAX) {
+		bus_call_fail(call, BUS_INVALID, "range", "limit");
+		return;
+	}
+	n = discovery_relays_after(&discovery_of(service)->relays, input->cursor, found,
+				   RELAYS_MAX);
+	for (size_t i = 0; i < n && i < limit; i++) {
+		show_relay(&shown[i], found[i]);
+		pointers[i] = &shown[i];
+		reply.n_relays++;
+	}
+	reply.relays = pointers;
+	reply.has_count = 1;
+	reply.count = (uint32_t)reply.n_relays;
+	if (n > limit)
+		reply.next_cursor = shown[limit - 1].id;
+	closure(&reply, call);
+}
+
 static void
 on_snapshot(Boson__Discovery__Discovery_Service *service,
 	    const Boson__Discovery__SnapshotRequest *input,

@@ -2,6 +2,7 @@
  * discovery's mailbox and what stands behind it. One thread: the actor's.
  *
  *	gateway  -> Challenge RegisterNode Heartbeat GetNode ListNodes DeleteNode
+ *	            ListRelays
  *	relay    -> AnnounceRelay
  *	routing, metrics -> Snapshot
  *	discovery -> NodeChanged, RelayChanged (events)

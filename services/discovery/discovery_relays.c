@@ -92,6 +92,36 @@ discovery_relays_expire(struct relays *relays, int64_t now_ms)
 	return NULL;
 }
 
+static bool
+takes_legs(const Boson__Common__Relay *relay)
+{
+	return !relay->has_draining || !relay->draining;
+}
+
+size_t
+discovery_relays_after(const struct relays *relays, const char *id,
+		       const Boson__Common__Relay **ret_relays, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < relays->count; i++) {
+		const Boson__Common__Relay *relay = relays->entries[i].relay;
+		size_t at = n;
+
+		if (!takes_legs(relay) || (id != NULL && strcmp(relay->id, id) <= 0))
+			continue;
+		while (at > 0 && strcmp(ret_relays[at - 1]->id, relay->id) > 0)
+			at--;
+		if (at == max)
+			continue;
+		if (n < max)
+			n++;
+		memmove(&ret_relays[at + 1], &ret_relays[at], (n - 1 - at) * sizeof(*ret_relays));
+		ret_relays[at] = relay;
+	}
+	return n;
+}
+
 static double
 load_of(const Boson__Common__Relay *relay)
 {
@@ -108,7 +138,7 @@ discovery_relays_pick(const struct relays *relays, const char *group,
 		const Boson__Common__Relay *relay = relays->entries[i].relay;
 		size_t at = n;
 
-		if ((relay->has_draining && relay->draining) || strcmp(relay->group, group) != 0)
+		if (!takes_legs(relay) || strcmp(relay->group, group) != 0)
 			continue;
 		while (at > 0 && load_of(ret_picked[at - 1]) > load_of(relay))
 			at--;

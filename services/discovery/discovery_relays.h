@@ -32,6 +32,11 @@ int discovery_relays_announce(struct relays *relays, const Boson__Common__Relay 
 /* One relay that fell silent, off the list and the caller's to free, or NULL. */
 Boson__Common__Relay *discovery_relays_expire(struct relays *relays, int64_t now_ms);
 
+/* Those that take new legs and whose ids come after this one (NULL: all), in order of their ids.
+ * Returns how many, at most max. */
+size_t discovery_relays_after(const struct relays *relays, const char *id,
+			      const Boson__Common__Relay **ret_relays, size_t max);
+
 /* Those of a group that take new legs, least loaded first. Returns how many, at most max. */
 size_t discovery_relays_pick(const struct relays *relays, const char *group,
 			     const Boson__Common__Relay **ret_picked, size_t max);

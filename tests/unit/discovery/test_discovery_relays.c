@@ -104,6 +104,25 @@ test_the_list_of_relays_has_a_limit(void **state)
 	assert_int_equal(announce("relay-7", "default", 0, false, 0, &changed), 0);
 }
 
+static void
+test_relays_are_listed_in_order_from_a_cursor_on_and_without_those_that_drain(void **state)
+{
+	const Boson__Common__Relay *found[2];
+	bool changed;
+
+	(void)state;
+	(void)announce("c", "default", 0.3, false, 0, &changed);
+	(void)announce("a", "default", 0, false, 0, &changed);
+	(void)announce("d", "other", 0, false, 0, &changed);
+	(void)announce("b", "default", 0, true, 0, &changed);
+	assert_int_equal(discovery_relays_after(&relays, NULL, found, 2), 2);
+	assert_string_equal(found[0]->id, "a");
+	assert_string_equal(found[1]->id, "c");
+	assert_int_equal(discovery_relays_after(&relays, "c", found, 2), 1);
+	assert_string_equal(found[0]->id, "d");
+	assert_int_equal(discovery_relays_after(&relays, "d", found, 2), 0);
+}
+
 int
 main(void)
 {
@@ -115,6 +134,9 @@ main(void)
 		cmocka_unit_test_teardown(
 			test_nodes_get_the_least_loaded_of_their_group_that_do_not_drain, teardown),
 		cmocka_unit_test_teardown(test_the_list_of_relays_has_a_limit, teardown),
+		cmocka_unit_test_teardown(
+			test_relays_are_listed_in_order_from_a_cursor_on_and_without_those_that_drain,
+			teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
