@@ -1,6 +1,8 @@
 /* routing's mailbox: one function for each rpc. The drawing is in routing_handlers.h. */
 #include "routing/routing_handlers.h"
+#include "routing/routing_access.h"
 #include "routing/routing_check.h"
+#include "routing/routing_clients.h"
 #include "routing/routing_store.h"
 
 #include <errno.h>
@@ -11,27 +13,6 @@ static struct routing *
 routing_of(Boson__Routing__Routing_Service *service)
 {
 	return (struct routing *)service;
-}
-
-static Boson__Common__Caller__Role
-role_of(const Boson__Common__Caller *caller)
-{
-	return caller != NULL && caller->has_role ? caller->role
-						  : BOSON__COMMON__CALLER__ROLE__ANYONE;
-}
-
-/* A client's own token names the client; an access key, whose subject is no UUID, may speak for any
- * client. */
-static bool
-may_request(const Boson__Common__Caller *caller, const char *client_id)
-{
-	uint8_t id[UUID_BYTES];
-
-	if (role_of(caller) == BOSON__COMMON__CALLER__ROLE__ADMIN)
-		return true;
-	if (role_of(caller) != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject == NULL)
-		return false;
-	return uuid_parse(caller->subject, id) != 0 || strcmp(caller->subject, client_id) == 0;
 }
 
 /* The session to be taken up again: open, this client's and for this key. Whatever is wrong, it
@@ -68,7 +49,7 @@ on_request_route(Boson__Routing__Routing_Service *service,
 		bus_call_fail(call, BUS_INVALID, problem.code, problem.field);
 		return;
 	}
-	if (!may_request(input->caller, input->client_id)) {
+	if (!routing_may_speak_for(input->caller, input->client_id)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
@@ -100,12 +81,9 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 		return NULL;
 	}
 	session = sessions_find_route(&routing->sessions, id);
-	if (session != NULL && role_of(caller) == BOSON__COMMON__CALLER__ROLE__ADMIN)
-		return session;
-	if (session != NULL && role_of(caller) == BOSON__COMMON__CALLER__ROLE__CLIENT &&
-	    caller->subject != NULL) {
+	if (session != NULL) {
 		uuid_format(session->record.client_id, client_id);
-		if (strcmp(caller->subject, client_id) == 0)
+		if (routing_is_admin(caller) || routing_is_client(caller, client_id))
 			return session;
 	}
 	bus_call_fail(call, BUS_NOT_FOUND, "route_unknown", NULL);
@@ -185,6 +163,48 @@ on_delete_route(Boson__Routing__Routing_Service *service,
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
 		closure(&reply, call);
+}
+
+static void
+on_list_clients(Boson__Routing__Routing_Service *service,
+		const Boson__Routing__ListClientsRequest *input,
+		Boson__Routing__ListClientsReply_Closure closure, void *call)
+{
+	routing_clients_list(routing_of(service), input, closure, call);
+}
+
+static void
+on_get_client(Boson__Routing__Routing_Service *service,
+	      const Boson__Routing__GetClientRequest *input, Boson__Routing__Client_Closure closure,
+	      void *call)
+{
+	routing_clients_get(routing_of(service), input, closure, call);
+}
+
+static void
+on_locate_node(Boson__Routing__Routing_Service *service,
+	       const Boson__Routing__LocateNodeRequest *input,
+	       Boson__Routing__LocateNodeReply_Closure closure, void *call)
+{
+	Boson__Routing__LocateNodeReply reply = BOSON__ROUTING__LOCATE_NODE_REPLY__INIT;
+	const struct routing *routing = routing_of(service);
+	const struct table_leg *home;
+	Boson__Common__Relay relay;
+	uint8_t id[UUID_BYTES];
+
+	if (input->node_id == NULL || uuid_parse(input->node_id, id) != 0) {
+		bus_call_fail(call, BUS_INVALID, "field", "nodeId");
+		return;
+	}
+	home = table_home_leg(table_find(&routing->table, id));
+	if (home == NULL || !routing_links_describe(routing, home->relay->id, &relay)) {
+		bus_call_fail_retry(call, BUS_NOT_FOUND, "node_not_attached", 1);
+		return;
+	}
+	reply.relay = &relay;
+	reply.has_generation = 1;
+	reply.generation = home->generation;
+	closure(&reply, call);
 }
 
 const Boson__Routing__Routing_Service routing_mailbox = BOSON__ROUTING__ROUTING__INIT(on_);

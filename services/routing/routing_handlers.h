@@ -1,7 +1,8 @@
 /*
  * routing's mailbox and what stands behind it. One thread: the actor's.
  *
- *	gateway   -> RequestRoute GetRoute DeleteRoute
+ *	gateway   -> RequestRoute GetRoute DeleteRoute ListClients GetClient
+ *	relay     -> LocateNode
  *	discovery -> NodeChanged, RelayChanged (events)		routing -> discovery.Snapshot
  *	relay     -> LegAttached, LegDetached, RelayLoad (events)
  *	routing   -> relay.OpenSession, CloseSession, ListLegs
@@ -131,6 +132,10 @@ void routing_links_stop(struct routing *routing);
 
 /* NULL when there is none. */
 struct bus_peer *routing_links_peer(const struct routing *routing, const char *relay_id);
+
+/* A relay as another relay needs it; what it points to is ours. False when it is not known. */
+bool routing_links_describe(const struct routing *routing, const char *relay_id,
+			    Boson__Common__Relay *ret);
 
 /* ---- routing_close.c ---- */
 

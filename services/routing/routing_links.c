@@ -352,3 +352,28 @@ routing_links_peer(const struct routing *routing, const char *relay_id)
 
 	return link == NULL ? NULL : link->peer;
 }
+
+bool
+routing_links_describe(const struct routing *routing, const char *relay_id,
+		       Boson__Common__Relay *ret)
+{
+	struct routing_link *link = find(routing, relay_id);
+
+	if (link == NULL)
+		return false;
+	boson__common__relay__init(ret);
+	ret->id = link->relay->id;
+	ret->relay_endpoint = link->relay->relay_endpoint;
+	if (link->relay->udp_endpoint[0] != '\0')
+		ret->udp_endpoint = link->relay->udp_endpoint;
+	ret->has_load = 1;
+	ret->load = link->relay->load;
+	ret->group = link->relay->group;
+	ret->bus_endpoint = link->bus_endpoint;
+	if (link->bus_key[0] != '\0')
+		ret->bus_key = link->bus_key;
+	ret->event_endpoint = link->event_endpoint;
+	ret->has_draining = 1;
+	ret->draining = link->relay->draining;
+	return true;
+}

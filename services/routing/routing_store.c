@@ -19,6 +19,7 @@ static const struct store_migration migrations[] = {
 	  " latency DOUBLE PRECISION NOT NULL,"
 	  " bandwidth DOUBLE PRECISION NOT NULL,"
 	  " cost DOUBLE PRECISION NOT NULL)" },
+	{ 2, "clients", "CREATE INDEX sessions_by_client ON sessions (client_id, created_at)" },
 };
 
 static const char *const status_names[] = {
@@ -122,26 +123,40 @@ parse_status(const char *text, enum session_status *ret)
 	return -EBADMSG;
 }
 
+#define COLUMNS                                                                       \
+	"s.session_id, s.route_id, s.client_id, s.client_key, s.node_id, s.relay_id," \
+	" s.status, s.created_at, s.expires_at, s.latency, s.bandwidth, s.cost"
+enum { COLUMN_COUNT = 12 };
+
+static int
+parse_row(const struct store_value *row, struct session_record *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (uuid_parse(text_of(&row[0]), ret->id) != 0 ||
+	    uuid_parse(text_of(&row[1]), ret->route_id) != 0 ||
+	    uuid_parse(text_of(&row[2]), ret->client_id) != 0 ||
+	    key_parse(text_of(&row[3]), &ret->client_key) != 0 ||
+	    uuid_parse(text_of(&row[4]), ret->node_id) != 0 ||
+	    parse_status(text_of(&row[6]), &ret->status) != 0)
+		return -EBADMSG;
+	strncpy(ret->relay_id, text_of(&row[5]), sizeof(ret->relay_id) - 1);
+	ret->created_wall_ms = row[7].integer;
+	ret->expires_wall_ms = row[8].integer;
+	ret->latency_ms = real_of(&row[9]);
+	ret->bandwidth_mbits = real_of(&row[10]);
+	ret->cost = real_of(&row[11]);
+	return 0;
+}
+
 static int
 read_row(const struct store_value *row, size_t columns, void *arg)
 {
-	struct session_record record = { 0 };
+	struct session_record record;
 	const struct each *each = arg;
 
 	(void)columns;
-	if (uuid_parse(text_of(&row[0]), record.id) != 0 ||
-	    uuid_parse(text_of(&row[1]), record.route_id) != 0 ||
-	    uuid_parse(text_of(&row[2]), record.client_id) != 0 ||
-	    key_parse(text_of(&row[3]), &record.client_key) != 0 ||
-	    uuid_parse(text_of(&row[4]), record.node_id) != 0 ||
-	    parse_status(text_of(&row[6]), &record.status) != 0)
+	if (parse_row(row, &record) != 0)
 		return -EBADMSG;
-	strncpy(record.relay_id, text_of(&row[5]), sizeof(record.relay_id) - 1);
-	record.created_wall_ms = row[7].integer;
-	record.expires_wall_ms = row[8].integer;
-	record.latency_ms = real_of(&row[9]);
-	record.bandwidth_mbits = real_of(&row[10]);
-	record.cost = real_of(&row[11]);
 	return each->fn(&record, each->arg);
 }
 
@@ -149,11 +164,62 @@ int
 routing_store_each(struct store *store, routing_row_fn fn, void *arg)
 {
 	struct each each = { fn, arg };
-	int n = store_query(store,
-			    "SELECT session_id, route_id, client_id, client_key, node_id, relay_id,"
-			    " status, created_at, expires_at, latency, bandwidth, cost"
-			    " FROM sessions",
-			    NULL, 0, read_row, &each);
+	int n = store_query(store, "SELECT " COLUMNS " FROM sessions s", NULL, 0, read_row, &each);
 
 	return n < 0 ? n : 0;
+}
+
+/* ---- clients ---- */
+
+/* Of a client's sessions the one that tells its state: an open one before another, then the newest.
+ */
+#define CLIENTS                                                                                \
+	"SELECT " COLUMNS ", (SELECT COUNT(*) FROM sessions o WHERE o.client_id = s.client_id" \
+	" AND o.status = 'open') FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM sessions n"   \
+	" WHERE n.client_id = s.client_id AND"                                                 \
+	" (CASE n.status WHEN 'open' THEN 1 ELSE 0 END, n.created_at, n.session_id) >"         \
+	" (CASE s.status WHEN 'open' THEN 1 ELSE 0 END, s.created_at, s.session_id))"
+
+struct each_client {
+	routing_client_fn fn;
+	void *arg;
+};
+
+static int
+read_client(const struct store_value *row, size_t columns, void *arg)
+{
+	struct session_record record;
+	const struct each_client *each = arg;
+
+	(void)columns;
+	if (parse_row(row, &record) != 0)
+		return -EBADMSG;
+	return each->fn(&record, row[COLUMN_COUNT].integer, each->arg);
+}
+
+int
+routing_store_clients(struct store *store, const char *after, size_t limit, routing_client_fn fn,
+		      void *arg)
+{
+	struct each_client each = { fn, arg };
+	int n = store_query(
+		store, CLIENTS " AND s.client_id > $1 ORDER BY s.client_id LIMIT $2",
+		(struct store_value[]){ store_text(after), STORE_V_INT((int64_t)limit) }, 2,
+		read_client, &each);
+
+	return n < 0 ? -EIO : 0;
+}
+
+int
+routing_store_client(struct store *store, const uint8_t client_id[UUID_BYTES], routing_client_fn fn,
+		     void *arg)
+{
+	struct each_client each = { fn, arg };
+	char id_text[UUID_TEXT_BYTES];
+	int n;
+
+	uuid_format(client_id, id_text);
+	n = store_query(store, CLIENTS " AND s.client_id = $1",
+			(struct store_value[]){ store_text(id_text) }, 1, read_client, &each);
+	return n < 0 ? -EIO : 0;
 }

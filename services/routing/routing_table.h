@@ -46,6 +46,7 @@ struct table_leg {
 	uint64_t generation;
 	double rtt_ms; /* 0: not measured yet */
 	uint32_t listing;
+	uint64_t told; /* grows with each leg that is told of: the highest is the newest */
 };
 
 struct table_node {
@@ -91,6 +92,7 @@ struct table {
 	struct idtable regions;
 	size_t known;
 	uint32_t snapshot;
+	uint64_t told;
 };
 
 int table_init(struct table *table);
@@ -131,6 +133,10 @@ int table_leg_attach(struct table *table, struct table_relay *relay, const uint8
 /* Passed over when a later generation is attached (P17). */
 void table_leg_detach(struct table *table, const struct table_relay *relay,
 		      const uint8_t id[UUID_BYTES], uint64_t generation);
+
+/* The leg through which this node is reached: the newest at a live relay, one that drains only when
+ * there is no other. NULL when there is none, or no node. */
+const struct table_leg *table_home_leg(const struct table_node *node);
 
 /* Legs of this relay that nobody told of between the two are removed. */
 void table_listing_begin(struct table_relay *relay);

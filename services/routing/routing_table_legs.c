@@ -138,10 +138,12 @@ table_leg_attach(struct table *table, struct table_relay *relay, const uint8_t i
 {
 	struct table_node *node = table_node_get(table, id);
 	struct table_leg *leg;
+	bool is_new;
 
 	if (node == NULL)
 		return -ENOMEM;
 	leg = find_leg(node, relay);
+	is_new = leg == NULL || leg->generation != generation;
 	/* Since the listing began nobody else told of it, so the relay may have started anew. */
 	if (leg != NULL && generation < leg->generation && leg->listing == relay->listing)
 		return 0;
@@ -152,6 +154,8 @@ table_leg_attach(struct table *table, struct table_relay *relay, const uint8_t i
 	leg->relay = relay;
 	leg->generation = generation;
 	leg->listing = relay->listing;
+	if (is_new)
+		leg->told = ++table->told;
 	if (rtt_ms > 0)
 		leg->rtt_ms = rtt_ms;
 	return table_node_settle(table, node);
@@ -166,6 +170,28 @@ table_leg_detach(struct table *table, const struct table_relay *relay, const uin
 
 	if (leg != NULL && generation >= leg->generation)
 		remove_leg(table, node, (size_t)(leg - node->legs));
+}
+
+static bool
+is_nearer_home(const struct table_leg *a, const struct table_leg *b)
+{
+	if (a->relay->draining != b->relay->draining)
+		return b->relay->draining;
+	return a->told > b->told;
+}
+
+const struct table_leg *
+table_home_leg(const struct table_node *node)
+{
+	const struct table_leg *home = NULL;
+
+	for (size_t i = 0; node != NULL && i < node->leg_count; i++) {
+		const struct table_leg *leg = &node->legs[i];
+
+		if (leg->relay->alive && (home == NULL || is_nearer_home(leg, home)))
+			home = leg;
+	}
+	return home;
 }
 
 void
