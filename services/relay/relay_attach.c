@@ -72,7 +72,8 @@ static void
 open_leg(struct relay_shard *shard, struct relay_leg *leg, enum relay_counter gauge)
 {
 	char answer[WS_RESPONSE_MAX_BYTES];
-	size_t n = ws_handshake_accept(answer, leg->upgrade->request.key);
+	size_t n = ws_handshake_accept(answer, leg->upgrade->request.key,
+				       leg->upgrade->request.is_raw ? NULL : RELAY_SUBPROTOCOL);
 
 	relay_output_say(shard, leg, (const uint8_t *)answer, n);
 	if (leg->state == RELAY_LEG_UPGRADING)

@@ -14,7 +14,7 @@
 #include "relay/relay_batch.h"
 #include "relay/relay_link.h"
 #include "relay/relay_shard.h"
-#include "relay/ws_mask.h"
+#include "ws/ws_mask.h"
 
 #include <string.h>
 

@@ -13,10 +13,10 @@
 
 #include "relay/relay_channel.h"
 #include "relay/relay_queue.h"
+#include "relay/relay_request.h"
 #include "relay/relay_wheel.h"
 #include "relay/tls_channel.h"
-#include "relay/ws_frame.h"
-#include "relay/ws_handshake.h"
+#include "ws/ws_frame.h"
 
 struct relay_shard;
 
@@ -40,7 +40,7 @@ enum {
 /* While UPGRADING only. Travels with the leg when it moves. */
 struct relay_upgrade {
 	int64_t deadline_ms;
-	struct ws_request request;
+	struct relay_request request;
 	struct ticket ticket;
 	bool has_early_bytes; /* frames before our 101 */
 	size_t n, scanned, capacity;

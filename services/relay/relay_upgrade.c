@@ -84,7 +84,7 @@ relay_upgrade_refuse(struct relay_shard *shard, struct relay_leg *leg, int statu
 static int
 check_ticket(struct relay_shard *shard, struct relay_upgrade *upgrade, const char **ret_reason)
 {
-	const struct ws_request *request = &upgrade->request;
+	const struct relay_request *request = &upgrade->request;
 	struct ticket *ticket = &upgrade->ticket;
 	int r = ticket_verify(shard->verifier, request->ticket, request->ticket_n, clock_wall_ms(),
 			      ticket);
@@ -92,6 +92,10 @@ check_ticket(struct relay_shard *shard, struct relay_upgrade *upgrade, const cha
 	if (r < 0) {
 		*ret_reason = r == -ETIME ? "ticket is not of now" : "ticket is not good";
 		return 401;
+	}
+	if (request->is_raw) {
+		*ret_reason = "subprotocol is missing";
+		return 400;
 	}
 	*ret_reason = "ticket is for another leg";
 	if (ticket->role == TICKET_ROLE_NODE)
@@ -135,8 +139,8 @@ relay_upgrade_on_bytes(struct relay_shard *shard, struct relay_leg *leg, const u
 		relay_upgrade_refuse(shard, leg, 503, "out of memory");
 		return false;
 	}
-	int status = ws_handshake_parse(upgrade->bytes, upgrade->n, &upgrade->scanned,
-					&upgrade->request);
+	int status = relay_request_parse(upgrade->bytes, upgrade->n, &upgrade->scanned,
+					 &upgrade->request);
 	if (status == -EAGAIN)
 		return false;
 	if (status == 0)

@@ -6,7 +6,7 @@
 #include "log/log.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
-#include "relay/ws_mask.h"
+#include "ws/ws_mask.h"
 
 #include <fcntl.h>
 #include <signal.h>

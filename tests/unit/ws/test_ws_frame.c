@@ -2,8 +2,8 @@
  * The frame codec against a plain reference of RFC 6455, section 5.2, written here: every length
  * class, every mask phase, every place where a stream can be cut.
  */
-#include "relay/ws_frame.h"
-#include "relay/ws_mask.h"
+#include "ws/ws_frame.h"
+#include "ws/ws_mask.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
- * The upgrade request: in one piece and byte by byte it must get the same judgement, and a good one
- * must be within its input.
+ * A leg's upgrade request: in one piece and byte by byte it must get the same judgement, and a good
+ * one must be within its input.
  */
-#include "relay/ws_handshake.h"
+#include "relay/relay_request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct ws_request whole, parts;
+	struct relay_request whole, parts;
 	size_t scanned = 0, step = n > 0 ? 1 + data[0] % 64U : 1, have = 0;
 	int status = -EAGAIN;
 
@@ -21,10 +21,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	while (have < n && status == -EAGAIN) {
 		have = step < n - have ? have + step : n;
-		status = ws_handshake_parse(data, have, &scanned, &parts);
+		status = relay_request_parse(data, have, &scanned, &parts);
 	}
 	scanned = 0;
-	int expected = ws_handshake_parse(data, have, &scanned, &whole);
+	int expected = relay_request_parse(data, have, &scanned, &whole);
 	if (status != expected)
 		abort();
 	if (status == 0 && (whole.consumed > n || strlen(whole.ticket) != whole.ticket_n ||

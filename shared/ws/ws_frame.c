@@ -2,9 +2,9 @@
  * ws_frame: each frame is judged as early as its bytes allow: a bad first byte is refused before
  * the length has come, a length that is too large before the payload has.
  */
-#include "relay/ws_frame.h"
+#include "ws/ws_frame.h"
 
-#include "relay/ws_mask.h"
+#include "ws/ws_mask.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,19 +2,14 @@
  * ws_handshake: one pass over the header lines fills a `heads`, then a table of judgements in order
  * of precedence says what to answer.
  */
-#include "relay/ws_handshake.h"
+#include "ws/ws_handshake.h"
+
+#include "identity/key.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
-
-static const char leg_path[] = "/relay/";
-
-struct text {
-	const char *at;
-	size_t n;
-};
 
 /* Headers that matter, and how often each came. */
 enum head {
@@ -45,25 +40,25 @@ static const char *const head_names[HEAD_COUNT] = {
 };
 
 struct heads {
-	struct text method, target;
-	struct text value[HEAD_COUNT];
+	struct ws_text method, target;
+	struct ws_text value[HEAD_COUNT];
 	unsigned count[HEAD_COUNT];
 };
 
 static bool
-text_is(struct text text, const char *word)
+text_is(struct ws_text text, const char *word)
 {
 	return text.n == strlen(word) && strncasecmp(text.at, word, text.n) == 0;
 }
 
 static bool
-text_is_exactly(struct text text, const char *word)
+text_is_exactly(struct ws_text text, const char *word)
 {
 	return text.n == strlen(word) && memcmp(text.at, word, text.n) == 0;
 }
 
-static struct text
-text_trim(struct text text)
+static struct ws_text
+text_trim(struct ws_text text)
 {
 	while (text.n > 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {
 		text.at++;
@@ -74,15 +69,14 @@ text_trim(struct text text)
 	return text;
 }
 
-/* Is word one of the items of a comma-separated list? */
-static bool
-list_has(struct text list, const char *word)
+bool
+ws_list_has(struct ws_text list, const char *word)
 {
 	while (list.n > 0) {
 		const char *comma = memchr(list.at, ',', list.n);
 		size_t n = comma != NULL ? (size_t)(comma - list.at) : list.n;
 
-		if (text_is(text_trim((struct text){ list.at, n }), word))
+		if (text_is(text_trim((struct ws_text){ list.at, n }), word))
 			return true;
 		n += comma != NULL;
 		list.at += n;
@@ -92,7 +86,7 @@ list_has(struct text list, const char *word)
 }
 
 static bool
-is_token(struct text text)
+is_token(struct ws_text text)
 {
 	static const char others[] = "!#$%&'*+-.^_`|~";
 
@@ -133,11 +127,11 @@ scan(const uint8_t *bytes, size_t n, size_t *scanned, size_t *ret_end)
 }
 
 /* Takes the next line off; the caller knows there is one. */
-static struct text
-next_line(struct text *rest)
+static struct ws_text
+next_line(struct ws_text *rest)
 {
 	const char *end = memchr(rest->at, '\r', rest->n);
-	struct text line = { rest->at, (size_t)(end - rest->at) };
+	struct ws_text line = { rest->at, (size_t)(end - rest->at) };
 
 	rest->at += line.n + 2;
 	rest->n -= line.n + 2;
@@ -145,20 +139,20 @@ next_line(struct text *rest)
 }
 
 static int
-read_request_line(struct text line, struct heads *heads)
+read_request_line(struct ws_text line, struct heads *heads)
 {
 	const char *space = memchr(line.at, ' ', line.n);
 
 	if (space == NULL)
 		return 400;
-	heads->method = (struct text){ line.at, (size_t)(space - line.at) };
+	heads->method = (struct ws_text){ line.at, (size_t)(space - line.at) };
 	const char *target = space + 1;
 	size_t left = line.n - heads->method.n - 1;
 	space = memchr(target, ' ', left);
 	if (space == NULL)
 		return 400;
-	heads->target = (struct text){ target, (size_t)(space - target) };
-	struct text version = { space + 1, left - heads->target.n - 1 };
+	heads->target = (struct ws_text){ target, (size_t)(space - target) };
+	struct ws_text version = { space + 1, left - heads->target.n - 1 };
 	if (!is_token(heads->method) || heads->target.n == 0 ||
 	    !text_is_exactly(version, "HTTP/1.1"))
 		return 400;
@@ -166,22 +160,23 @@ read_request_line(struct text line, struct heads *heads)
 }
 
 static int
-read_heads(struct text rest, struct heads *heads)
+read_heads(struct ws_text rest, struct heads *heads)
 {
 	int status = read_request_line(next_line(&rest), heads);
 
 	for (unsigned lines = 0; status == 0; lines++) {
-		struct text line = next_line(&rest);
+		struct ws_text line = next_line(&rest);
 
 		if (line.n == 0)
 			break;
 		if (lines == WS_HEADERS_MAX)
 			return 431;
 		const char *colon = memchr(line.at, ':', line.n);
-		if (colon == NULL || !is_token((struct text){ line.at, (size_t)(colon - line.at) }))
+		if (colon == NULL ||
+		    !is_token((struct ws_text){ line.at, (size_t)(colon - line.at) }))
 			return 400; /* an obsolete continuation line among them */
-		struct text name = { line.at, (size_t)(colon - line.at) };
-		struct text value = { colon + 1, line.n - name.n - 1 };
+		struct ws_text name = { line.at, (size_t)(colon - line.at) };
+		struct ws_text value = { colon + 1, line.n - name.n - 1 };
 		for (unsigned i = 0; i < HEAD_COUNT; i++)
 			if (text_is(name, head_names[i])) {
 				heads->value[i] = text_trim(value);
@@ -191,53 +186,31 @@ read_heads(struct text rest, struct heads *heads)
 	return status;
 }
 
-/* The path names the leg; a query is refused, for a ticket in it would end up in logs. */
 static int
-read_target(struct text target, uint8_t ret_id[UUID_BYTES])
+read_target(struct ws_text target, struct ws_request *ret)
 {
-	size_t prefix = sizeof(leg_path) - 1;
 	const char *query = memchr(target.at, '?', target.n);
-	size_t path_n = query != NULL ? (size_t)(query - target.at) : target.n;
-	char id[UUID_TEXT_BYTES];
 
 	if (target.at[0] != '/')
 		return 400;
-	if (path_n != prefix + UUID_TEXT_BYTES - 1 || memcmp(target.at, leg_path, prefix) != 0)
-		return 404;
-	memcpy(id, target.at + prefix, UUID_TEXT_BYTES - 1);
-	id[UUID_TEXT_BYTES - 1] = '\0';
-	if (uuid_parse(id, ret_id) < 0)
-		return 404;
-	return query != NULL ? 400 : 0;
+	ret->path = target;
+	if (query != NULL) {
+		ret->path.n = (size_t)(query - target.at);
+		ret->query = (struct ws_text){ query + 1, target.n - ret->path.n - 1 };
+	}
+	return 0;
 }
 
-static int
-read_key(struct text key, struct ws_request *ret)
+int
+ws_key_read(struct ws_text key, char ret[WS_KEY_TEXT_BYTES])
 {
 	uint8_t nonce[16 + 2];
 
 	if (key.n != WS_KEY_TEXT_BYTES - 1)
-		return 400;
-	memcpy(ret->key, key.at, key.n);
-	ret->key[key.n] = '\0';
-	return base64_decode(ret->key, nonce, sizeof(nonce)) == 16 ? 0 : 400;
-}
-
-static int
-read_ticket(struct text value, struct ws_request *ret)
-{
-	static const char scheme[] = "Bearer ";
-	size_t n = sizeof(scheme) - 1;
-
-	if (value.n <= n || strncasecmp(value.at, scheme, n) != 0)
-		return 401;
-	struct text ticket = text_trim((struct text){ value.at + n, value.n - n });
-	if (ticket.n == 0 || ticket.n >= sizeof(ret->ticket))
-		return 401;
-	memcpy(ret->ticket, ticket.at, ticket.n);
-	ret->ticket[ticket.n] = '\0';
-	ret->ticket_n = ticket.n;
-	return 0;
+		return -EINVAL;
+	memcpy(ret, key.at, key.n);
+	ret[key.n] = '\0';
+	return base64_decode(ret, nonce, sizeof(nonce)) == 16 ? 0 : -EINVAL;
 }
 
 static int
@@ -250,23 +223,20 @@ judge(const struct heads *heads, struct ws_request *ret)
 			return 400;
 	if (!text_is_exactly(heads->method, "GET"))
 		return 405;
-	if ((status = read_target(heads->target, ret->id)) != 0)
+	if ((status = read_target(heads->target, ret)) != 0)
 		return status;
 	if (heads->count[HEAD_HOST] != 1 || heads->count[HEAD_LENGTH] != 0 ||
 	    heads->count[HEAD_ENCODING] != 0)
 		return 400;
 	if (!text_is(heads->value[HEAD_UPGRADE], "websocket") ||
-	    !list_has(heads->value[HEAD_CONNECTION], "upgrade"))
+	    !ws_list_has(heads->value[HEAD_CONNECTION], "upgrade"))
 		return 400;
 	if (!text_is_exactly(heads->value[HEAD_VERSION], "13"))
 		return 426;
-	if (heads->count[HEAD_ORIGIN] != 0)
-		return 403; /* no browser has business here */
-	if (!list_has(heads->value[HEAD_PROTOCOL], WS_SUBPROTOCOL))
-		return 400;
-	if ((status = read_key(heads->value[HEAD_KEY], ret)) != 0)
-		return status;
-	return read_ticket(heads->value[HEAD_AUTHORIZATION], ret);
+	ret->protocols = heads->value[HEAD_PROTOCOL];
+	ret->origin = heads->value[HEAD_ORIGIN];
+	ret->authorization = heads->value[HEAD_AUTHORIZATION];
+	return ws_key_read(heads->value[HEAD_KEY], ret->key) < 0 ? 400 : 0;
 }
 
 int
@@ -280,6 +250,6 @@ ws_handshake_parse(const uint8_t *bytes, size_t n, size_t *scanned, struct ws_re
 		return status;
 	memset(ret, 0, sizeof(*ret));
 	ret->consumed = end;
-	status = read_heads((struct text){ (const char *)bytes, end }, &heads);
+	status = read_heads((struct ws_text){ (const char *)bytes, end }, &heads);
 	return status != 0 ? status : judge(&heads, ret);
 }

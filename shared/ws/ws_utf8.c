@@ -2,7 +2,7 @@
  * ws_utf8: is this text UTF-8 (RFC 3629, the table of section 4)? Only close reasons and text
  * messages, which legs do not use, come here: plain rather than fast.
  */
-#include "relay/ws_frame.h"
+#include "ws/ws_frame.h"
 
 /* Bytes that follow a lead byte, and the range of the first of them. 0: it leads nothing. */
 static size_t

@@ -2,7 +2,7 @@
  * Frames, cut where the fuzzer says: whatever comes, the reader stays within its input, its events
  * are consistent, and cutting the stream elsewhere changes nothing of what it holds.
  */
-#include "relay/ws_frame.h"
+#include "ws/ws_frame.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * ws_mask: 128 bytes a step with AVX2 where the processor has it, else 8 bytes a step. All loads of
  * a step come before its stores, which is what allows moving towards the front in place.
  */
-#include "relay/ws_mask.h"
+#include "ws/ws_mask.h"
 
 #include <string.h>
 #if defined(__x86_64__)
