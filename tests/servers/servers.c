@@ -233,6 +233,27 @@ servers_postgresql_start(struct servers *servers)
 	return -1;
 }
 
+int
+servers_postgresql_follow(struct servers *standby, const struct servers *primary)
+{
+	char basebackup[SERVERS_PATH_BYTES], data[SERVERS_PATH_BYTES];
+	const char *const arguments[] = { basebackup, "-h",	   primary->folder,
+					  "-U",	      "postgres",  "-D",
+					  data,	      "-R",	   "-c",
+					  "fast",     "--no-sync", NULL };
+
+	if (!find_postgresql(standby))
+		return servers_postgresql_start(standby); /* which says so */
+	program(standby, "pg_basebackup", basebackup);
+	snprintf(data, sizeof(data), "%s/data", standby->folder);
+	(void)nftw(data, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	if (!run(standby, arguments, true)) {
+		show_log(standby);
+		return -1;
+	}
+	return servers_postgresql_start(standby);
+}
+
 /* The backends lead process groups of their own, but are children of the first, as long as it
  * lives.
  */

@@ -25,6 +25,10 @@ void servers_fini(struct servers *servers);
 int servers_postgresql_start(struct servers *servers);
 int servers_redis_start(struct servers *servers);
 
+/* Makes `standby` a hot standby of the running primary, whatever it was before, and starts it. As
+ * servers_postgresql_start. */
+int servers_postgresql_follow(struct servers *standby, const struct servers *primary);
+
 /* SIGKILL to all of it; waits until it is gone. */
 void servers_postgresql_kill(struct servers *servers);
 void servers_redis_kill(struct servers *servers);
