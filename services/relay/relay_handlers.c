@@ -1,8 +1,10 @@
 /*
  * relay_handlers: one function per rpc of proto/relay.proto.
- * Called by: routing (OpenSession, CloseSession, ListLegs), metrics and operators (the rest).
+ * Called by: routing (OpenSession, CloseSession, ListLegs, CarryPacket), metrics and operators (the
+ * rest).
  */
 #include "relay/relay_control.h"
+#include "wg/datagram.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -106,6 +108,33 @@ on_close_session(Boson__Relay__Relay_Service *service,
 		return;
 	}
 	closure(&reply, closure_data);
+}
+
+static void
+on_carry_packet(Boson__Relay__Relay_Service *service, const Boson__Relay__CarryPacketRequest *input,
+		Boson__Common__Empty_Closure closure, void *closure_data)
+{
+	struct relay_control *control = control_of(service);
+	uint8_t node_id[UUID_BYTES], session_id[UUID_BYTES];
+
+	if (!take_id(input->node_id, "nodeId", closure_data, node_id) ||
+	    !take_id(input->session_id, "sessionId", closure_data, session_id))
+		return;
+	if (input->packet.len > RELAY_CARRY_MAX_BYTES ||
+	    datagram_check(input->packet.data, input->packet.len) < 0) {
+		bus_call_fail(closure_data, BUS_INVALID, "packet", "packet");
+		return;
+	}
+	struct relay_message *message = relay_message_new(RELAY_CARRY, node_id, input->packet.len);
+	if (message != NULL) {
+		memcpy(message->session_id, session_id, UUID_BYTES);
+		memcpy(message->bytes, input->packet.data, input->packet.len);
+		message->is_to_node = input->to_node;
+		message->answer = closure;
+		message->call = closure_data;
+	}
+	if (message == NULL || relay_control_command(control, &message) < 0)
+		bus_call_fail_retry(closure_data, BUS_UNAVAILABLE, "relay_busy", 1);
 }
 
 static int

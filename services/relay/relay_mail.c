@@ -5,12 +5,16 @@
  */
 #include "relay/relay_mail.h"
 
+#include "leg/leg_frame.h"
 #include "relay/relay_attach.h"
+#include "relay/relay_data.h"
 #include "relay/relay_link.h"
 #include "relay/relay_shard.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- reports ---- */
 
@@ -108,6 +112,40 @@ on_node_gone(struct relay_shard *shard, const struct relay_message *command)
 		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "node was deleted");
 }
 
+/* As if it had come on the other leg of its channel: same checks, same queue, same rate. */
+static int
+carry(struct relay_shard *shard, const struct relay_message *command)
+{
+	const struct relay_channel *channel =
+		relay_channel_find(&shard->directory, command->session_id);
+	uint8_t payload[LEG_DATA_HEADER_NODE_BYTES + LEG_DATAGRAM_HEADER_BYTES +
+			RELAY_CARRY_MAX_BYTES];
+	struct leg_writer writer;
+
+	if (channel == NULL || memcmp(channel->node->id, command->node_id, UUID_BYTES) != 0)
+		return -ENOENT;
+	struct relay_leg *from = command->is_to_node ? channel->client : channel->node->leg;
+	const struct relay_leg *to = command->is_to_node ? channel->node->leg : channel->client;
+	if (from == NULL || to == NULL || !relay_leg_is_open(from) || !relay_leg_is_open(to))
+		return -ENOTCONN;
+	if (to->outbox.lane_bytes >= shard->settings->queue_bytes)
+		return -EAGAIN;
+	leg_writer_init(&writer, !command->is_to_node, channel->number, payload, sizeof(payload));
+	if (leg_writer_add(&writer, command->bytes, command->n) < 0)
+		return -EMSGSIZE;
+	relay_data_on_message(shard, from, payload, writer.n, 0);
+	return 0;
+}
+
+/* The command goes back as its own answer: a call is never left without one. */
+static void
+on_carry(struct relay_shard *shard, struct relay_message **command)
+{
+	(*command)->result = carry(shard, *command);
+	(*command)->kind = RELAY_CARRIED;
+	relay_mail_report(shard, command);
+}
+
 static void
 on_adopt(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -133,8 +171,10 @@ start_drain(struct relay_shard *shard)
 }
 
 static void
-obey(struct relay_shard *shard, struct relay_message *command)
+obey(struct relay_shard *shard, struct relay_message **message)
 {
+	struct relay_message *command = *message;
+
 	switch (command->kind) {
 	case RELAY_ADOPT:
 		on_adopt(shard, command->leg);
@@ -144,6 +184,9 @@ obey(struct relay_shard *shard, struct relay_message *command)
 		break;
 	case RELAY_SESSION_CLOSE:
 		on_session_close(shard, command);
+		break;
+	case RELAY_CARRY:
+		on_carry(shard, message);
 		break;
 	case RELAY_NODE_GONE:
 		on_node_gone(shard, command);
@@ -162,6 +205,7 @@ obey(struct relay_shard *shard, struct relay_message *command)
 	case RELAY_LEG_MEASURED:
 	case RELAY_OPEN_ANSWERED:
 	case RELAY_OPEN_FAILED:
+	case RELAY_CARRIED:
 	case RELAY_SESSION_SEEN:
 	case RELAY_SESSION_CARRIED:
 	case RELAY_FLOWS_REPORTED:
@@ -178,7 +222,7 @@ relay_mail_obey(struct relay_shard *shard)
 	while (command != NULL) {
 		struct relay_message *next = command->next;
 
-		obey(shard, command);
+		obey(shard, &command);
 		relay_message_free(&command);
 		command = next;
 	}

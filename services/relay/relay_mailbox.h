@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common.pb-c.h"
 #include "identity/key.h"
 #include "link.pb-c.h"
 
@@ -15,7 +16,7 @@
 
 struct relay_leg;
 
-enum { RELAY_MAILBOX_MAX = 16384 };
+enum { RELAY_MAILBOX_MAX = 16384, RELAY_CARRY_MAX_BYTES = 2048 };
 
 enum relay_message_kind {
 	/* any shard to the shard of the leg's node */
@@ -23,6 +24,7 @@ enum relay_message_kind {
 	/* control actor to shard */
 	RELAY_SESSION_OPEN,  /* node, session, request_id; bytes: the packed link Control */
 	RELAY_SESSION_CLOSE, /* node, session; bytes: the packed link Control */
+	RELAY_CARRY,	     /* node, session, answer, call, is_to_node; bytes: a datagram */
 	RELAY_NODE_GONE,     /* node: deleted from the fleet */
 	RELAY_NODE_BACK,     /* node: enrolled again */
 	RELAY_DRAIN,
@@ -33,6 +35,7 @@ enum relay_message_kind {
 	RELAY_LEG_MEASURED,    /* node, generation, channels, rtt_us */
 	RELAY_OPEN_ANSWERED,   /* node; control: SessionOpened */
 	RELAY_OPEN_FAILED,     /* node, request_id */
+	RELAY_CARRIED,	       /* answer, call, result: 0 or -errno */
 	RELAY_SESSION_SEEN,    /* node, session: a ticket said so */
 	RELAY_SESSION_CARRIED, /* node, session; bytes_up, bytes_down since the last */
 	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
@@ -46,6 +49,11 @@ struct relay_message {
 	struct relay_leg *leg;
 	Boson__Link__Control *control; /* owned */
 	const char *reason;	       /* static */
+	Boson__Common__Empty_Closure
+		answer; /* of a call of the bus, which the control actor ends */
+	void *call;
+	int result;
+	bool is_to_node;
 	uint64_t generation, request_id, bytes_up, bytes_down;
 	uint32_t channels, rtt_us;
 	size_t n;

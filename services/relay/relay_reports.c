@@ -138,6 +138,23 @@ on_session(struct relay_control *control, const struct relay_message *report)
 }
 
 static void
+on_carried(const struct relay_message *report)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+
+	if (report->result == 0)
+		report->answer(&reply, report->call);
+	else if (report->result == -ENOENT)
+		bus_call_fail(report->call, BUS_NOT_FOUND, "session_unknown", "sessionId");
+	else if (report->result == -EMSGSIZE)
+		bus_call_fail(report->call, BUS_INVALID, "packet", "packet");
+	else
+		bus_call_fail_retry(report->call, BUS_UNAVAILABLE,
+				    report->result == -EAGAIN ? "queue_full" : "node_not_attached",
+				    1);
+}
+
+static void
 on_report(struct relay_control *control, struct relay_message *report)
 {
 	switch (report->kind) {
@@ -154,6 +171,9 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_OPEN_FAILED:
 		relay_opens_fail(&control->opens, report->request_id);
 		break;
+	case RELAY_CARRIED:
+		on_carried(report);
+		break;
 	case RELAY_FLOWS_REPORTED:
 		on_flows(control, report);
 		break;
@@ -168,6 +188,7 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_ADOPT:
 	case RELAY_SESSION_OPEN:
 	case RELAY_SESSION_CLOSE:
+	case RELAY_CARRY:
 	case RELAY_NODE_GONE:
 	case RELAY_NODE_BACK:
 	case RELAY_DRAIN:

@@ -95,6 +95,18 @@ fill_leg(const struct relay_mailbox *relay, struct relay_mailbox_leg *leg,
 }
 
 static void
+on_carry_packet(Boson__Relay__Relay_Service *service,
+		const Boson__Relay__CarryPacketRequest *input,
+		Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+
+	(void)service;
+	(void)input;
+	closure(&reply, call);
+}
+
+static void
 on_list_legs(Boson__Relay__Relay_Service *service, const Boson__Relay__ListLegsRequest *input,
 	     Boson__Relay__ListLegsReply_Closure closure, void *call)
 {
@@ -117,10 +129,16 @@ static void
 on_list_flows(Boson__Relay__Relay_Service *service, const Boson__Relay__ListFlowsRequest *input,
 	      Boson__Relay__ListFlowsReply_Closure closure, void *call)
 {
-	(void)service;
+	Boson__Relay__ListFlowsReply reply = BOSON__RELAY__LIST_FLOWS_REPLY__INIT;
+	const struct relay_mailbox *relay = relay_of(service);
+
 	(void)input;
-	(void)closure;
-	bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", NULL);
+	reply.has_bytes_up = reply.has_bytes_down = relay->bytes_up > 0;
+	reply.bytes_up = relay->bytes_up;
+	if (relay->bytes_up > 0)
+		closure(&reply, call);
+	else
+		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", NULL);
 }
 
 static void
