@@ -4,10 +4,11 @@ packages_build="gcc libc6-dev make cmake ninja-build pkg-config protobuf-compile
 	libprotobuf-c-dev libzmq3-dev libczmq-dev libwebsockets-dev libwebsockets-evlib-ev libev-dev
 	libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libsqlite3-dev libpq-dev
 	libhiredis-dev libnftables-dev libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev
-	libcap-ng-dev libcmocka-dev"
+	libcap-ng-dev libqrencode-dev libcmocka-dev"
 packages_demo="iproute2 nftables wireguard-tools wireguard-go conntrack nginx-light iperf3 dnsmasq-base
 	bind9-dnsutils iputils-ping curl jq openssl socat procps kmod uuid-runtime ca-certificates netbase"
-packages_tests="clang libclang-rt-14-dev coturn haproxy python3-minimal python3-yaml netcat-openbsd
+packages_tests="clang libclang-rt-14-dev coturn haproxy python3-minimal python3-yaml
+	python3-jsonschema python3-cryptography python3-websockets nodejs node-ws netcat-openbsd
 	postgresql redis-server"
 
 # packages_install build demo ...: installs what is missing of these lists; says what it does.
