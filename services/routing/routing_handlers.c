@@ -3,6 +3,7 @@
 #include "routing/routing_access.h"
 #include "routing/routing_check.h"
 #include "routing/routing_clients.h"
+#include "routing/routing_packets.h"
 #include "routing/routing_store.h"
 
 #include <errno.h>
@@ -205,6 +206,22 @@ on_locate_node(Boson__Routing__Routing_Service *service,
 	reply.has_generation = 1;
 	reply.generation = home->generation;
 	closure(&reply, call);
+}
+
+static void
+on_packet_from_node(Boson__Routing__Routing_Service *service,
+		    const Boson__Routing__PacketFromNodeRequest *input,
+		    Boson__Routing__PacketReply_Closure closure, void *call)
+{
+	routing_packet_from_node(routing_of(service), input, closure, call);
+}
+
+static void
+on_packet_from_client(Boson__Routing__Routing_Service *service,
+		      const Boson__Routing__PacketFromClientRequest *input,
+		      Boson__Routing__PacketReply_Closure closure, void *call)
+{
+	routing_packet_from_client(routing_of(service), input, closure, call);
 }
 
 const Boson__Routing__Routing_Service routing_mailbox = BOSON__ROUTING__ROUTING__INIT(on_);

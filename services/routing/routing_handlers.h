@@ -2,10 +2,11 @@
  * routing's mailbox and what stands behind it. One thread: the actor's.
  *
  *	gateway   -> RequestRoute GetRoute DeleteRoute ListClients GetClient
+ *		     PacketFromNode PacketFromClient
  *	relay     -> LocateNode
  *	discovery -> NodeChanged, RelayChanged (events)		routing -> discovery.Snapshot
  *	relay     -> LegAttached, LegDetached, RelayLoad (events)
- *	routing   -> relay.OpenSession, CloseSession, ListLegs
+ *	routing   -> relay.OpenSession, CloseSession, ListLegs, ListFlows, CarryPacket
  *
  * A request is asked of one node after another (routing_request), written and answered with others
  * of the same turn (routing_commit). What discovery (routing_watch) and the relays (routing_links)

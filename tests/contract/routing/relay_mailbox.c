@@ -95,9 +95,37 @@ fill_leg(const struct relay_mailbox *relay, struct relay_mailbox_leg *leg,
 }
 
 static void
-on_carry_packet(Boson__Relay__Relay_Service *service,
-		const Boson__Relay__CarryPacketRequest *input,
+on_carry_packet(Boson__Relay__Relay_Service *service, const Boson__Relay__CarryPacketRequest *input,
 		Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+	struct relay_mailbox *relay = relay_of(service);
+
+	if (relay_mailbox_find(relay, input->node_id) == NULL) {
+		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", NULL);
+		return;
+	}
+	if (input->to_node)
+		relay->carried_to_node++;
+	else
+		relay->carried_to_client++;
+	closure(&reply, call);
+}
+
+static void
+on_bind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__BindUdpRequest *input,
+	    Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+
+	(void)service;
+	(void)input;
+	closure(&reply, call);
+}
+
+static void
+on_unbind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__UnbindUdpRequest *input,
+	      Boson__Common__Empty_Closure closure, void *call)
 {
 	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
 

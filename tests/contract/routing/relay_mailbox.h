@@ -34,7 +34,8 @@ struct relay_mailbox {
 	size_t leg_count;
 	uint64_t generation;
 	unsigned int listed; /* how often ListLegs was asked */
-	uint64_t bytes_up;   /* of every session; 0: it knows none */
+	unsigned int carried_to_node, carried_to_client;
+	uint64_t bytes_up; /* of every session; 0: it knows none */
 	char last_session[UUID_TEXT_BYTES], last_client_key[KEY_TEXT_BYTES];
 	void *held[RELAY_MAILBOX_HELD_MAX]; /* calls of silent nodes */
 	size_t held_count;
