@@ -44,17 +44,18 @@ struct flow_session {
 
 struct flow_table {
 	struct idtable flows, replies, sessions, addresses;
-	uint64_t epoch;
+	uint64_t epoch, session_epoch;
 	uint32_t mtu;
 };
 
 int
-flow_table_new(uint32_t mtu, struct flow_table **ret)
+flow_table_new(uint32_t mtu, uint64_t epoch, struct flow_table **ret)
 {
 	struct flow_table *table = calloc(1, sizeof *table);
 	if (!table)
 		return -ENOMEM;
 	table->mtu = mtu;
+	table->session_epoch = epoch;
 	table->epoch = 1;
 	if (idtable_init(&table->flows, offsetof(struct flow, by_id), offsetof(struct flow, id),
 			 sizeof(uint32_t)) < 0 ||
@@ -114,6 +115,7 @@ flow_table_session_add(struct flow_table *table, const char *session_id,
 		return -EINVAL;
 	}
 	strcpy(session->id, session_id);
+	session->usage.epoch = table->session_epoch++;
 	int r = idtable_add(&table->sessions, session);
 	if (r < 0) {
 		free(session);

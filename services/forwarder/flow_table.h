@@ -35,12 +35,13 @@ struct flow_seen {
 struct flow_usage {
 	uint64_t bytes_up, bytes_down; /* client to internet, and back; ended flows included */
 	uint32_t live;
+	uint64_t epoch; /* never twice for one session, whoever of us counted it */
 };
 
 struct flow_table;
 
-/* mtu: the tunnel's. */
-int flow_table_new(uint32_t mtu, struct flow_table **ret);
+/* mtu: the tunnel's. epoch: where those of the sessions begin; greater for each later table. */
+int flow_table_new(uint32_t mtu, uint64_t epoch, struct flow_table **ret);
 void flow_table_free(struct flow_table **table);
 
 /* A session and its tunnel addresses (::, none). -EEXIST: the session or an address is there. */

@@ -93,10 +93,11 @@ report_session(struct flow_report *report, const struct session *session)
 		return;
 	boson__link__flow_report__session__init(entry);
 	entry->session_id = (char *)(uintptr_t)session->id;
-	entry->has_bytes_up = entry->has_bytes_down = entry->has_live = 1;
+	entry->has_bytes_up = entry->has_bytes_down = entry->has_live = entry->has_epoch = 1;
 	entry->bytes_up = usage.bytes_up;
 	entry->bytes_down = usage.bytes_down;
 	entry->live = usage.live;
+	entry->epoch = usage.epoch;
 	flow_table_each(report->forwarder->flows, session->id, report_flow, report);
 	entry->flows = &report->flow_pointers[first];
 	entry->n_flows = report->flow_count - first;

@@ -6,6 +6,7 @@
 #include "forwarder/forwarder.h"
 
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -135,7 +136,8 @@ flows_up(struct forwarder *forwarder)
 	const struct actor_context *context = forwarder->context;
 	const struct session *session = NULL;
 	struct in6_addr address4, address6;
-	int r = flow_table_new(forwarder->rules.mtu, &forwarder->flows);
+	int r = flow_table_new(forwarder->rules.mtu, (uint64_t)clock_wall_ms() * 1000,
+			       &forwarder->flows);
 	while (r == 0 && (session = forwarder_sessions_next(forwarder->sessions, session))) {
 		session_mapped_addresses(session, &address4, &address6);
 		r = flow_table_session_add(forwarder->flows, session->id, &address4, &address6);

@@ -4,105 +4,54 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "metrics/metrics_handlers.h"
+#include "metrics/metrics_rollup.h"
 #include "metrics/metrics_store.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-	TICK_MS = 5000,
-	SAVE_BATCH = 1000, /* of each kind, in one transaction */
-	FORGET_BATCH = 10000,
+	TICK_MS = 2000,
 	FORGET_PERIOD_MS = 60 * 1000,
+	OPEN_PERIOD_MS = 2000,
+	BATCHES_A_TURN = 4, /* then the mailbox has its turn */
 	PATH_BYTES = 512,
 	URL_BYTES = PATH_BYTES + 32,
+	MINUTE_MS = 60 * 1000,
 };
+
+#define HOUR_MS	    (3600 * INT64_C(1000))
+#define DAY_MS	    (24 * HOUR_MS)
+#define KEEP_MAX_MS (3650 * DAY_MS)
 
 static const struct config_key keys[] = {
 	{ "metrics", "store", CONFIG_STRING, "", 0, 0, NULL,
 	  "URL of the tables; empty: sqlite in the state folder" },
-	{ "metrics", "usage_retention", CONFIG_DURATION, "24h", 60 * 1000, 90 * 24 * 3600 * 1000LL,
-	  NULL, "how long a silent session's usage is kept" },
+	{ "metrics", "keep_raw", CONFIG_DURATION, "24h", 10 * MINUTE_MS, KEEP_MAX_MS, NULL,
+	  "how long every sample is kept" },
+	{ "metrics", "keep_minutes", CONFIG_DURATION, "7d", HOUR_MS, KEEP_MAX_MS, NULL,
+	  "how long rollups by minute are kept" },
+	{ "metrics", "keep_hours", CONFIG_DURATION, "90d", DAY_MS, KEEP_MAX_MS, NULL,
+	  "how long rollups by hour are kept; not less than keep_minutes" },
+	{ "metrics", "keep_days", CONFIG_DURATION, "730d", DAY_MS, KEEP_MAX_MS, NULL,
+	  "how long rollups by day are kept; not less than keep_hours" },
+	{ "metrics", "usage_retention", CONFIG_DURATION, "24h", MINUTE_MS, 90 * DAY_MS, NULL,
+	  "how long a silent session's usage is kept" },
 	{ 0 },
 };
 
-static int
-write_batch(struct metrics_service *metrics, struct sample **samples, size_t *n_samples,
-	    struct usage **usages, size_t *n_usages)
-{
-	int error = store_begin(metrics->store);
-
-	while (error == 0 && *n_samples < SAVE_BATCH &&
-	       (samples[*n_samples] = samples_take_unsaved(&metrics->samples)) != NULL)
-		error = metrics_store_put_sample(metrics->store, samples[(*n_samples)++]);
-	while (error == 0 && *n_usages < SAVE_BATCH &&
-	       (usages[*n_usages] = usages_take_unsaved(&metrics->usages)) != NULL)
-		error = metrics_store_put_usage(metrics->store, &usages[(*n_usages)++]->record);
-	if (error == 0)
-		return store_commit(metrics->store);
-	store_rollback(metrics->store);
-	return error;
-}
-
-/* What was taken and not written is noted again. *ret_more: there is more to do. */
-static int
-save(struct metrics_service *metrics, bool *ret_more)
-{
-	struct sample *samples[SAVE_BATCH];
-	struct usage *usages[SAVE_BATCH];
-	size_t n_samples = 0, n_usages = 0;
-	int error = write_batch(metrics, samples, &n_samples, usages, &n_usages);
-
-	*ret_more = n_samples == SAVE_BATCH || n_usages == SAVE_BATCH;
-	if (error == 0)
-		return 0;
-	for (size_t i = 0; i < n_samples; i++)
-		samples_put_unsaved(&metrics->samples, samples[i]);
-	for (size_t i = 0; i < n_usages; i++)
-		usages_put_unsaved(&metrics->usages, usages[i]);
-	return error;
-}
-
 static void
-forget_old(struct metrics_service *metrics, int64_t now_ms)
+read_retention(const struct config *config, struct metrics_retention *ret)
 {
-	uint8_t id[UUID_BYTES];
-
-	if (now_ms - metrics->forgot_ms < FORGET_PERIOD_MS)
-		return;
-	metrics->forgot_ms = now_ms;
-	for (size_t n = 0; n < FORGET_BATCH; n++)
-		if (!usages_forget(&metrics->usages, now_ms - metrics->usage_retention_ms, id))
-			break;
-	if (metrics_store_forget_usage(metrics->store,
-				       clock_wall_ms() - metrics->usage_retention_ms) != 0)
-		log_warn("usage_not_forgotten", "error=%d", -EIO);
+	ret->keep_ms[METRICS_RAW] = config_int(config, "metrics", "keep_raw");
+	ret->keep_ms[METRICS_MINUTE] = config_int(config, "metrics", "keep_minutes");
+	ret->keep_ms[METRICS_HOUR] = config_int(config, "metrics", "keep_hours");
+	ret->keep_ms[METRICS_DAY] = config_int(config, "metrics", "keep_days");
 }
 
-static void
-tick(struct loop *loop, void *arg)
-{
-	struct metrics_service *metrics = arg;
-	bool more;
-	int error = save(metrics, &more);
-
-	if (error != 0)
-		log_warn("figures_not_saved", "error=%d", error);
-	forget_old(metrics, loop_now_ms(loop));
-	metrics_watch_tick(metrics);
-}
-
-static int
-check(const struct config *config, char *ret_error, size_t error_bytes)
-{
-	const char *store = config_string(config, "metrics", "store");
-
-	if (*store == '\0' || store_check(store, ret_error, error_bytes) == 0)
-		return 0;
-	return CONFIG_EXIT_CONFIG;
-}
-
+/* A database that is not there yet is waited for; whatever else is wrong with it ends us. */
 static int
 open_store(struct metrics_service *metrics)
 {
@@ -116,15 +65,87 @@ open_store(struct metrics_service *metrics)
 	else
 		(void)snprintf(url, sizeof(url), "sqlite:%s/metrics.db", context->state_dir);
 	error = metrics_store_open(url, &metrics->store, reason, sizeof(reason));
-	if (error != 0) {
-		log_error("store_not_opened", "reason=%s", reason);
-		return store_exit_code(error);
+	metrics->opened_ms = clock_monotonic_ms();
+	if (error == 0) {
+		log_info("store_opened", "scheme=%.*s", (int)strcspn(url, ":"), url);
+		return 0;
 	}
-	error = metrics_store_load(metrics->store, &metrics->samples, &metrics->usages,
-				   clock_monotonic_ms());
+	log_error("store_not_opened", "reason=%s", reason);
+	return error == -EIO && strncmp(url, "postgresql:", 11) == 0 ? 0 : store_exit_code(error);
+}
+
+static void
+save(struct loop *loop, void *arg)
+{
+	struct metrics_service *metrics = arg;
+	bool more = true;
+	int error = 0;
+
+	for (int i = 0; i < BATCHES_A_TURN && more && error == 0; i++)
+		error = metrics_writer_flush(metrics, &more);
 	if (error != 0)
-		log_error("figures_not_loaded", "error=%d", error);
-	return error;
+		log_warn("figures_not_saved", "error=%d pending=%zu", error,
+			 metrics->samples.pending_n);
+	else if (more)
+		(void)loop_post(loop, save, metrics); /* the mailbox first */
+}
+
+static void
+forget_old(struct metrics_service *metrics, int64_t now_ms)
+{
+	if (now_ms - metrics->forgot_ms < FORGET_PERIOD_MS)
+		return;
+	metrics->forgot_ms = now_ms;
+	metrics_writer_forget(metrics, clock_wall_ms());
+}
+
+static void
+tick(struct loop *loop, void *arg)
+{
+	struct metrics_service *metrics = arg;
+	int64_t now_ms = loop_now_ms(loop);
+	int error = 0;
+
+	if (metrics->store == NULL && now_ms - metrics->opened_ms >= OPEN_PERIOD_MS)
+		error = open_store(metrics);
+	if (error != 0) {
+		actor_failed(metrics->context, error);
+		return;
+	}
+	if (metrics->store != NULL) {
+		save(loop, metrics);
+		forget_old(metrics, now_ms);
+	}
+	metric_set(metrics->dropped, (double)(metrics->samples.dropped + metrics->usages.dropped));
+	metrics_watch_tick(metrics);
+}
+
+static int
+check(const struct config *config, char *ret_error, size_t error_bytes)
+{
+	const char *store = config_string(config, "metrics", "store");
+	struct metrics_retention keep;
+
+	if (*store != '\0' && store_check(store, ret_error, error_bytes) != 0)
+		return CONFIG_EXIT_CONFIG;
+	read_retention(config, &keep);
+	if (keep.keep_ms[METRICS_MINUTE] <= keep.keep_ms[METRICS_HOUR] &&
+	    keep.keep_ms[METRICS_HOUR] <= keep.keep_ms[METRICS_DAY])
+		return 0;
+	(void)snprintf(ret_error, error_bytes,
+		       "[metrics] keep_minutes, keep_hours, keep_days: none may be less than the "
+		       "one before");
+	return CONFIG_EXIT_CONFIG;
+}
+
+static bool
+is_ready(const void *state, const char **ret_reason)
+{
+	const struct metrics_service *metrics = state;
+
+	if (metrics->store == NULL)
+		*ret_reason = "store";
+	return metrics->store != NULL;
 }
 
 static void
@@ -138,6 +159,12 @@ make_metrics(struct metrics_service *metrics)
 					   "Samples that came too soon after the last");
 	metrics->reports = metrics_counter(registry, "usage_reports_total", NULL,
 					   "Reports of what a session used");
+	metrics->written =
+		metrics_counter(registry, "samples_written_total", NULL, "Samples in the tables");
+	metrics->late = metrics_counter(registry, "samples_late_total", NULL,
+					"Samples that were not newer than the node's last");
+	metrics->dropped = metrics_gauge(registry, "pending_dropped", NULL,
+					 "What had to go unwritten because too much was pending");
 }
 
 static void
@@ -148,11 +175,12 @@ stop(void *state)
 
 	loop_timer_stop(&metrics->timer);
 	metrics_watch_stop(metrics);
-	while (more && save(metrics, &more) == 0)
+	while (more && metrics_writer_flush(metrics, &more) == 0)
 		;
 	samples_fini(&metrics->samples);
 	usages_fini(&metrics->usages);
 	store_close(&metrics->store);
+	free(metrics->rollups);
 	free(metrics);
 }
 
@@ -167,8 +195,10 @@ start(const struct actor_context *context, void **ret_state)
 	metrics->service = metrics_mailbox;
 	metrics->context = context;
 	metrics->usage_retention_ms = config_int(context->config, "metrics", "usage_retention");
+	read_retention(context->config, &metrics->retention);
 	make_metrics(metrics);
-	error = samples_init(&metrics->samples);
+	metrics->rollups = calloc(METRICS_DAY, sizeof(*metrics->rollups));
+	error = metrics->rollups == NULL ? -ENOMEM : samples_init(&metrics->samples);
 	if (error == 0)
 		error = usages_init(&metrics->usages);
 	if (error == 0)
@@ -188,8 +218,7 @@ start(const struct actor_context *context, void **ret_state)
 		stop(metrics);
 		return error;
 	}
-	log_info("started", "nodes=%zu sessions=%zu", metrics->samples.by_node.count,
-		 metrics->usages.by_session.count);
+	log_info("started", "store=%s", metrics->store != NULL ? "open" : "awaited");
 	*ret_state = metrics;
 	return 0;
 }
@@ -199,6 +228,7 @@ const struct actor metrics_actor = {
 	.product = "boson",
 	.keys = keys,
 	.start = start,
+	.is_ready = is_ready,
 	.stop = stop,
 	.check = check,
 };

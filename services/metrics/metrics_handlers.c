@@ -1,6 +1,7 @@
 /* metrics' mailbox: one function for each rpc. The drawing is in metrics_handlers.h. */
 #include "metrics/metrics_handlers.h"
 #include "metrics/metrics_check.h"
+#include "metrics/metrics_store.h"
 
 #include "loop/clock.h"
 
@@ -20,13 +21,6 @@ is_node_itself(const Boson__Common__Caller *caller, const char *node_id)
 	return caller != NULL && caller->has_role &&
 	       caller->role == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
 	       strcmp(caller->subject, node_id) == 0;
-}
-
-static bool
-is_admin(const Boson__Common__Caller *caller)
-{
-	return caller != NULL && caller->has_role &&
-	       caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN;
 }
 
 /* Packs the checked figures; *ret is malloc'd. */
@@ -111,63 +105,75 @@ static void
 on_latest(Boson__Metrics__Metrics_Service *service, const Boson__Metrics__LatestRequest *input,
 	  Boson__Metrics__Sample_Closure closure, void *call)
 {
-	Boson__Metrics__Sample reply = BOSON__METRICS__SAMPLE__INIT;
-	const struct sample *sample;
-	uint8_t id[UUID_BYTES];
+	metrics_answer_latest(metrics_of(service), input, closure, call);
+}
 
-	if (input->node_id == NULL || uuid_parse(input->node_id, id) != 0) {
-		bus_call_fail(call, BUS_INVALID, "field", "nodeId");
-		return;
-	}
-	if (!is_node_itself(input->caller, input->node_id) && !is_admin(input->caller)) {
-		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
-		return;
-	}
-	sample = samples_find(&metrics_of(service)->samples, id);
-	if (sample == NULL) {
-		bus_call_fail(call, BUS_NOT_FOUND, "no_metrics", NULL);
-		return;
-	}
-	reply.node_id = input->node_id;
-	reply.has_timestamp = 1;
-	reply.timestamp = sample->timestamp_ms;
-	reply.metrics =
-		boson__metrics__figures__unpack(NULL, sample->figures_bytes, sample->figures);
-	if (reply.metrics == NULL) {
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+static void
+on_history(Boson__Metrics__Metrics_Service *service, const Boson__Metrics__HistoryRequest *input,
+	   Boson__Metrics__HistoryReply_Closure closure, void *call)
+{
+	metrics_answer_history(metrics_of(service), input, closure, call);
+}
+
+static void
+on_aggregated(Boson__Metrics__Metrics_Service *service,
+	      const Boson__Metrics__AggregatedRequest *input,
+	      Boson__Metrics__AggregatedReply_Closure closure, void *call)
+{
+	metrics_answer_aggregated(metrics_of(service), input, closure, call);
+}
+
+static void
+on_exposition(Boson__Metrics__Metrics_Service *service, const Boson__Common__Empty *input,
+	      Boson__Metrics__ExpositionReply_Closure closure, void *call)
+{
+	Boson__Metrics__ExpositionReply reply = BOSON__METRICS__EXPOSITION_REPLY__INIT;
+
+	(void)input;
+	if (metrics_exposition_write(metrics_of(service), clock_wall_ms(), &reply.text) != 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 		return;
 	}
 	closure(&reply, call);
-	boson__metrics__figures__free_unpacked(reply.metrics, NULL);
+	free(reply.text);
 }
 
 static void
 on_usage(Boson__Metrics__Metrics_Service *service, const Boson__Metrics__UsageRequest *input,
 	 Boson__Metrics__UsageReply_Closure closure, void *call)
 {
+	struct metrics_service *metrics = metrics_of(service);
 	Boson__Metrics__UsageReply reply = BOSON__METRICS__USAGE_REPLY__INIT;
 	char node_id[UUID_TEXT_BYTES];
-	const struct usage *usage;
+	struct usage usage;
 	uint8_t id[UUID_BYTES];
+	bool more;
+	int found;
 
 	if (input->session_id == NULL || uuid_parse(input->session_id, id) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "sessionId");
 		return;
 	}
-	usage = usages_find(&metrics_of(service)->usages, id);
-	if (usage == NULL) {
+	found = metrics_writer_flush(metrics, &more);
+	if (found == 0)
+		found = metrics_store_usage(metrics->store, id, &usage);
+	if (found < 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
+		return;
+	}
+	if (found == 0) {
 		bus_call_fail(call, BUS_NOT_FOUND, "no_usage", NULL);
 		return;
 	}
-	uuid_format(usage->record.node_id, node_id);
+	uuid_format(usage.key.node_id, node_id);
 	reply.session_id = input->session_id;
 	reply.node_id = node_id;
 	reply.has_bytes_up = 1;
-	reply.bytes_up = usage_up(usage);
+	reply.bytes_up = usage.up;
 	reply.has_bytes_down = 1;
-	reply.bytes_down = usage_down(usage);
+	reply.bytes_down = usage.down;
 	reply.has_reported_at = 1;
-	reply.reported_at = usage->record.reported_at_ms;
+	reply.reported_at = usage.reported_at_ms;
 	closure(&reply, call);
 }
 

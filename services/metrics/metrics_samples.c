@@ -1,4 +1,4 @@
-/* metrics_samples: one sample a node, so that nothing grows with time (T42). */
+/* metrics_samples: a table by node, a queue by silence, a queue to the tables (T42). */
 #include "metrics/metrics_samples.h"
 
 #include <errno.h>
@@ -9,9 +9,45 @@
 int
 samples_init(struct samples *samples)
 {
-	samples->unsaved = NULL;
-	return idtable_init(&samples->by_node, offsetof(struct sample, by_node),
-			    offsetof(struct sample, node_id), UUID_BYTES);
+	memset(samples, 0, sizeof(*samples));
+	samples->last_pending = &samples->pending;
+	return idtable_init(&samples->by_node, offsetof(struct samples_node, by_node),
+			    offsetof(struct samples_node, node_id), UUID_BYTES);
+}
+
+static void
+unqueue(struct samples *samples, struct samples_node *node)
+{
+	if (node->older != NULL)
+		node->older->newer = node->newer;
+	else
+		samples->oldest = node->newer;
+	if (node->newer != NULL)
+		node->newer->older = node->older;
+	else
+		samples->newest = node->older;
+	node->older = NULL;
+	node->newer = NULL;
+}
+
+static void
+enqueue(struct samples *samples, struct samples_node *node)
+{
+	node->older = samples->newest;
+	if (samples->newest != NULL)
+		samples->newest->newer = node;
+	else
+		samples->oldest = node;
+	samples->newest = node;
+}
+
+static void
+forget(struct samples *samples, struct samples_node *node)
+{
+	unqueue(samples, node);
+	idtable_remove(&samples->by_node, node);
+	free(node->latest);
+	free(node);
 }
 
 void
@@ -19,102 +55,142 @@ samples_fini(struct samples *samples)
 {
 	struct sample *sample;
 
-	if (samples->by_node.buckets == NULL)
-		return;
-	while ((sample = idtable_next(&samples->by_node, NULL)) != NULL) {
-		idtable_remove(&samples->by_node, sample);
-		free(sample->figures);
+	while (samples->oldest != NULL)
+		forget(samples, samples->oldest);
+	while ((sample = samples->pending) != NULL) {
+		samples->pending = sample->next;
 		free(sample);
 	}
 	idtable_fini(&samples->by_node);
-	samples->unsaved = NULL;
 }
 
 const struct sample *
 samples_find(const struct samples *samples, const uint8_t node_id[UUID_BYTES])
 {
-	return idtable_find(&samples->by_node, node_id);
+	const struct samples_node *node = idtable_find(&samples->by_node, node_id);
+
+	return node == NULL ? NULL : node->latest;
 }
 
 int
 samples_may_take(const struct samples *samples, const uint8_t node_id[UUID_BYTES],
 		 int64_t timestamp_ms, int64_t now_ms, int64_t *ret_wait_ms)
 {
-	const struct sample *sample = samples_find(samples, node_id);
+	const struct samples_node *node = idtable_find(&samples->by_node, node_id);
 
-	if (sample == NULL)
+	if (node == NULL)
 		return 0;
-	if (sample->accepted_ms != SAMPLES_NEVER &&
-	    now_ms - sample->accepted_ms < SAMPLES_PERIOD_MIN_MS) {
-		*ret_wait_ms = SAMPLES_PERIOD_MIN_MS - (now_ms - sample->accepted_ms);
+	if (now_ms - node->accepted_ms < SAMPLES_PERIOD_MIN_MS) {
+		*ret_wait_ms = SAMPLES_PERIOD_MIN_MS - (now_ms - node->accepted_ms);
 		return -EBUSY;
 	}
-	return timestamp_ms > sample->timestamp_ms ? 0 : -ESTALE;
+	return timestamp_ms > node->latest->timestamp_ms ? 0 : -ESTALE;
 }
 
 static struct sample *
-get(struct samples *samples, const uint8_t node_id[UUID_BYTES])
+make_sample(const uint8_t node_id[UUID_BYTES], int64_t timestamp_ms, const void *figures,
+	    size_t figures_bytes)
 {
-	struct sample *sample = idtable_find(&samples->by_node, node_id);
+	struct sample *sample = malloc(sizeof(*sample) + figures_bytes);
 
-	if (sample != NULL)
-		return sample;
-	sample = calloc(1, sizeof(*sample));
 	if (sample == NULL)
 		return NULL;
 	memcpy(sample->node_id, node_id, UUID_BYTES);
-	(void)idtable_add(&samples->by_node, sample);
+	sample->timestamp_ms = timestamp_ms;
+	sample->next = NULL;
+	sample->figures_bytes = figures_bytes;
+	if (figures_bytes > 0)
+		memcpy(sample->figures, figures, figures_bytes);
 	return sample;
+}
+
+/* Takes the sample when it returns true. */
+static bool
+note_latest(struct samples *samples, struct sample *sample, int64_t now_ms)
+{
+	struct samples_node *node = idtable_find(&samples->by_node, sample->node_id);
+
+	if (node != NULL) {
+		unqueue(samples, node);
+	} else {
+		if (samples->by_node.count >= SAMPLES_NODES_MAX)
+			forget(samples, samples->oldest);
+		node = calloc(1, sizeof(*node));
+		if (node == NULL)
+			return false;
+		memcpy(node->node_id, sample->node_id, UUID_BYTES);
+		(void)idtable_add(&samples->by_node, node);
+	}
+	free(node->latest);
+	node->latest = sample;
+	node->accepted_ms = now_ms;
+	enqueue(samples, node);
+	return true;
+}
+
+static void
+drop_first(struct samples *samples)
+{
+	struct sample *first = samples->pending;
+
+	samples->pending = first->next;
+	if (samples->pending == NULL)
+		samples->last_pending = &samples->pending;
+	samples->pending_n--;
+	samples->dropped++;
+	free(first);
 }
 
 int
 samples_put(struct samples *samples, const uint8_t node_id[UUID_BYTES], int64_t timestamp_ms,
 	    const void *figures, size_t figures_bytes, int64_t now_ms)
 {
-	struct sample *sample;
-	uint8_t *copy;
+	struct sample *latest = make_sample(node_id, timestamp_ms, figures, figures_bytes);
+	struct sample *pending = make_sample(node_id, timestamp_ms, figures, figures_bytes);
 
-	if (samples->by_node.count >= SAMPLES_MAX && samples_find(samples, node_id) == NULL)
-		return -ENOSPC;
-	copy = malloc(figures_bytes == 0 ? 1 : figures_bytes);
-	if (copy == NULL)
-		return -ENOMEM;
-	sample = get(samples, node_id);
-	if (sample == NULL) {
-		free(copy);
+	if (latest == NULL || pending == NULL || !note_latest(samples, latest, now_ms)) {
+		free(latest);
+		free(pending);
 		return -ENOMEM;
 	}
-	if (figures_bytes > 0)
-		memcpy(copy, figures, figures_bytes);
-	free(sample->figures);
-	sample->figures = copy;
-	sample->figures_bytes = figures_bytes;
-	sample->timestamp_ms = timestamp_ms;
-	sample->accepted_ms = now_ms;
-	if (now_ms != SAMPLES_NEVER)
-		samples_put_unsaved(samples, sample);
+	if (samples->pending_n >= SAMPLES_PENDING_MAX)
+		drop_first(samples);
+	*samples->last_pending = pending;
+	samples->last_pending = &pending->next;
+	samples->pending_n++;
 	return 0;
 }
 
-struct sample *
-samples_take_unsaved(struct samples *samples)
+size_t
+samples_take(struct samples *samples, struct sample **ret, size_t max)
 {
-	struct sample *sample = samples->unsaved;
+	size_t n = 0;
 
-	if (sample == NULL)
-		return NULL;
-	samples->unsaved = sample->unsaved_next;
-	sample->unsaved_next = NULL;
-	sample->unsaved = false;
-	return sample;
+	while (n < max && samples->pending != NULL) {
+		struct sample *sample = samples->pending;
+
+		samples->pending = sample->next;
+		sample->next = NULL;
+		samples->pending_n--;
+		ret[n++] = sample;
+	}
+	if (samples->pending == NULL)
+		samples->last_pending = &samples->pending;
+	return n;
 }
 
 void
-samples_put_unsaved(struct samples *samples, struct sample *sample)
+samples_put_back(struct samples *samples, struct sample **taken, size_t n)
 {
-	if (sample->unsaved)
-		return;
-	sample->unsaved = true;
-	sample->unsaved_next = samples->unsaved;
-	samples->unsaved = sample;
+	while (n-- > 0) {
+		struct sample *sample = taken[n];
+
+		sample->next = samples->pending;
+		if (samples->pending == NULL)
+			samples->last_pending = &sample->next;
+		samples->pending = sample;
+		samples->pending_n++;
+	}
+	while (samples->pending_n > SAMPLES_PENDING_MAX)
+		drop_first(samples);
 }

@@ -1,5 +1,7 @@
 /*
- * metrics_samples: the latest sample of each node. The model: no I/O, no clock. One thread.
+ * metrics_samples: the latest sample of each node that spoke to us, and a queue of those that are
+ * not yet in the tables. Both have a cap; what was silent or waits longest goes. The model: no
+ * I/O, no clock. One thread.
  */
 #pragma once
 
@@ -9,28 +11,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SAMPLES_MAX = 256 * 1024, SAMPLES_PERIOD_MIN_MS = 10 * 1000 };
+enum {
+	SAMPLES_NODES_MAX = 256 * 1024,
+	SAMPLES_PENDING_MAX = 128 * 1024,
+	SAMPLES_PERIOD_MIN_MS = 10 * 1000,
+};
 
-#define SAMPLES_NEVER INT64_MIN
-
+/* What a node said once; figures lie behind it, packed boson.metrics.Figures. */
 struct sample {
 	uint8_t node_id[UUID_BYTES];
-	struct idtable_link by_node;
 	int64_t timestamp_ms; /* epoch, the node's own */
-	int64_t accepted_ms;  /* monotonic, or SAMPLES_NEVER */
-	uint8_t *figures;     /* packed boson.metrics.Figures; owned */
+	struct sample *next;
 	size_t figures_bytes;
-	bool unsaved;
-	struct sample *unsaved_next;
+	uint8_t figures[];
+};
+
+struct samples_node {
+	uint8_t node_id[UUID_BYTES];
+	struct idtable_link by_node;
+	int64_t accepted_ms;   /* monotonic */
+	struct sample *latest; /* owned */
+	struct samples_node *older, *newer;
 };
 
 struct samples {
 	struct idtable by_node;
-	struct sample *unsaved;
+	struct samples_node *oldest, *newest; /* by when they spoke */
+	struct sample *pending, **last_pending;
+	size_t pending_n;
+	uint64_t dropped; /* pending ones that had to make room */
 };
 
 int samples_init(struct samples *samples);
 void samples_fini(struct samples *samples);
+
+/* The latest that this process was told, or NULL. */
 const struct sample *samples_find(const struct samples *samples, const uint8_t node_id[UUID_BYTES]);
 
 /* May this node say something now? 0; -EBUSY and *ret_wait_ms when it spoke less than 10 s ago;
@@ -38,11 +53,11 @@ const struct sample *samples_find(const struct samples *samples, const uint8_t n
 int samples_may_take(const struct samples *samples, const uint8_t node_id[UUID_BYTES],
 		     int64_t timestamp_ms, int64_t now_ms, int64_t *ret_wait_ms);
 
-/* Replaces the node's sample. now_ms SAMPLES_NEVER: read from the store, and not to be saved. The
- * figures are copied. 0, -ENOMEM, -ENOSPC. */
+/* It is the node's latest, and pending. The figures are copied. 0 or -ENOMEM. */
 int samples_put(struct samples *samples, const uint8_t node_id[UUID_BYTES], int64_t timestamp_ms,
 		const void *figures, size_t figures_bytes, int64_t now_ms);
 
-/* The next to be saved, off the list by this call, or NULL. */
-struct sample *samples_take_unsaved(struct samples *samples);
-void samples_put_unsaved(struct samples *samples, struct sample *sample);
+/* Up to max pending ones, the first first; they are the caller's, to be freed, or put back in the
+ * same order. */
+size_t samples_take(struct samples *samples, struct sample **ret, size_t max);
+void samples_put_back(struct samples *samples, struct sample **taken, size_t n);

@@ -1,9 +1,11 @@
-/* metrics_store: tables samples and usage. */
+/* metrics_store: the migrations, and the samples. */
 #include "metrics/metrics_store.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-static const struct store_migration migrations[] = {
+const struct store_migration metrics_migrations[] = {
 	{ 1, "samples and usage",
 	  "CREATE TABLE samples ("
 	  " node_id TEXT NOT NULL PRIMARY KEY,"
@@ -18,129 +20,177 @@ static const struct store_migration migrations[] = {
 	  " last_down BIGINT NOT NULL,"
 	  " reported_at BIGINT NOT NULL);" /* epoch ms */
 	  "CREATE INDEX usage_by_age ON usage (reported_at)" },
+	/* What the old tables held is said again within a minute, and lived a day at most. */
+	{ 2, "raw samples, rollups, usage by run",
+	  "DROP TABLE samples;"
+	  "CREATE TABLE samples ("
+	  " node_id BYTEA NOT NULL PRIMARY KEY,"
+	  " at BIGINT NOT NULL,"
+	  " figures BYTEA NOT NULL,"
+	  " before BYTEA);" /* figures of the sample before */
+	  "CREATE TABLE raw ("
+	  " node_id BYTEA NOT NULL,"
+	  " at BIGINT NOT NULL,"
+	  " figures BYTEA NOT NULL,"
+	  " PRIMARY KEY (node_id, at));"
+	  "CREATE INDEX raw_by_age ON raw (at);"
+	  "CREATE TABLE rollups ("
+	  " node_id BYTEA NOT NULL,"
+	  " level INTEGER NOT NULL," /* enum metrics_level */
+	  " at BIGINT NOT NULL,"     /* when the interval begins */
+	  " rollup BYTEA NOT NULL,"
+	  " PRIMARY KEY (node_id, level, at));"
+	  "CREATE INDEX rollups_by_age ON rollups (level, at);"
+	  "CREATE TABLE fleet ("
+	  " level INTEGER NOT NULL,"
+	  " at BIGINT NOT NULL,"
+	  " rollup BYTEA NOT NULL,"
+	  " PRIMARY KEY (level, at));"
+	  "DROP TABLE usage;"
+	  "CREATE TABLE session_usage ("
+	  " session_id BYTEA NOT NULL,"
+	  " node_id BYTEA NOT NULL,"
+	  " epoch BIGINT NOT NULL,"
+	  " up BIGINT NOT NULL," /* bytes */
+	  " down BIGINT NOT NULL,"
+	  " reported_at BIGINT NOT NULL,"
+	  " PRIMARY KEY (session_id, node_id, epoch));"
+	  "CREATE INDEX session_usage_by_age ON session_usage (reported_at)" },
 };
+
+const size_t metrics_migrations_n = sizeof(metrics_migrations) / sizeof(metrics_migrations[0]);
 
 int
 metrics_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes)
 {
-	return store_open(url, migrations, sizeof(migrations) / sizeof(migrations[0]), ret,
-			  ret_error, error_bytes);
+	return store_open(url, metrics_migrations, metrics_migrations_n, ret, ret_error,
+			  error_bytes);
 }
 
-int
-metrics_store_put_sample(struct store *store, const struct sample *sample)
+static struct store_value
+id_value(const uint8_t id[UUID_BYTES])
 {
-	char node_id[UUID_TEXT_BYTES];
-
-	uuid_format(sample->node_id, node_id);
-	return store_exec(store,
-			  "INSERT INTO samples (node_id, at, figures) VALUES ($1, $2, $3)"
-			  " ON CONFLICT (node_id) DO UPDATE SET at = excluded.at,"
-			  " figures = excluded.figures",
-			  (struct store_value[]){
-				  store_text(node_id), STORE_V_INT(sample->timestamp_ms),
-				  store_blob(sample->figures, sample->figures_bytes) },
-			  3) < 0
-		       ? -EIO
-		       : 0;
+	return store_blob(id, UUID_BYTES);
 }
 
-static int64_t
-clamp(uint64_t bytes)
+static int
+done(int changed)
 {
-	return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+	return changed < 0 ? -EIO : 0;
 }
 
-int
-metrics_store_put_usage(struct store *store, const struct usage_record *record)
-{
-	char session_id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
+/* ---- samples ---- */
 
-	uuid_format(record->session_id, session_id);
-	uuid_format(record->node_id, node_id);
-	return store_exec(store,
-			  "INSERT INTO usage (session_id, node_id, before_up, before_down, last_up,"
-			  " last_down, reported_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-			  " ON CONFLICT (session_id) DO UPDATE SET node_id = excluded.node_id,"
-			  " before_up = excluded.before_up, before_down = excluded.before_down,"
-			  " last_up = excluded.last_up, last_down = excluded.last_down,"
-			  " reported_at = excluded.reported_at",
-			  (struct store_value[]){ store_text(session_id), store_text(node_id),
-						  STORE_V_INT(clamp(record->before_up)),
-						  STORE_V_INT(clamp(record->before_down)),
-						  STORE_V_INT(clamp(record->last_up)),
-						  STORE_V_INT(clamp(record->last_down)),
-						  STORE_V_INT(record->reported_at_ms) },
-			  7) < 0
-		       ? -EIO
-		       : 0;
-}
-
-int
-metrics_store_forget_usage(struct store *store, int64_t reported_before_ms)
-{
-	return store_exec(store, "DELETE FROM usage WHERE reported_at < $1",
-			  (struct store_value[]){ STORE_V_INT(reported_before_ms) }, 1) < 0
-		       ? -EIO
-		       : 0;
-}
-
-struct load {
-	struct samples *samples;
-	struct usages *usages;
-	int64_t now_ms;
+struct copy {
+	void *bytes;
+	size_t n;
+	int64_t at_ms;
 };
 
-/* Rows have a NUL after each text. */
-static const char *
-text_of(const struct store_value *value)
-{
-	return value->type == STORE_TEXT ? value->data.bytes : "";
-}
-
+/* Of a blob in the first column; at in the second, if any. */
 static int
-load_sample(const struct store_value *row, size_t columns, void *arg)
+copy_row(const struct store_value *row, size_t columns, void *arg)
 {
-	const struct load *load = arg;
-	uint8_t node_id[UUID_BYTES];
+	struct copy *copy = arg;
 
-	(void)columns;
-	if (uuid_parse(text_of(&row[0]), node_id) != 0 || row[2].type != STORE_BLOB)
-		return -EBADMSG;
-	return samples_put(load->samples, node_id, row[1].integer, row[2].data.bytes, row[2].data.n,
-			   SAMPLES_NEVER);
-}
-
-static int
-load_usage(const struct store_value *row, size_t columns, void *arg)
-{
-	const struct load *load = arg;
-	struct usage_record record;
-
-	(void)columns;
-	if (uuid_parse(text_of(&row[0]), record.session_id) != 0 ||
-	    uuid_parse(text_of(&row[1]), record.node_id) != 0)
-		return -EBADMSG;
-	record.before_up = (uint64_t)row[2].integer;
-	record.before_down = (uint64_t)row[3].integer;
-	record.last_up = (uint64_t)row[4].integer;
-	record.last_down = (uint64_t)row[5].integer;
-	record.reported_at_ms = row[6].integer;
-	return usages_load(load->usages, &record, load->now_ms);
+	if (columns > 1)
+		copy->at_ms = row[1].integer;
+	if (row[0].type != STORE_BLOB || row[0].data.n == 0)
+		return 0;
+	copy->bytes = malloc(row[0].data.n);
+	if (copy->bytes == NULL)
+		return -ENOMEM;
+	memcpy(copy->bytes, row[0].data.bytes, row[0].data.n);
+	copy->n = row[0].data.n;
+	return 0;
 }
 
 int
-metrics_store_load(struct store *store, struct samples *samples, struct usages *usages,
-		   int64_t now_ms)
+metrics_store_put_latest(struct store *store, const struct sample *sample, void **ret_before,
+			 size_t *ret_before_n)
 {
-	struct load load = { samples, usages, now_ms };
-	int n = store_query(store, "SELECT node_id, at, figures FROM samples", NULL, 0, load_sample,
-			    &load);
+	struct copy before = { NULL, 0, 0 };
+	int rows = store_query(store,
+			       "INSERT INTO samples (node_id, at, figures) VALUES ($1, $2, $3)"
+			       " ON CONFLICT (node_id) DO UPDATE SET before = samples.figures,"
+			       " at = excluded.at, figures = excluded.figures"
+			       " WHERE excluded.at - samples.at >= $4 RETURNING before",
+			       (struct store_value[]){
+				       id_value(sample->node_id), STORE_V_INT(sample->timestamp_ms),
+				       store_blob(sample->figures, sample->figures_bytes),
+				       STORE_V_INT(SAMPLES_PERIOD_MIN_MS / 2) },
+			       4, copy_row, &before);
 
-	if (n >= 0)
-		n = store_query(store,
-				"SELECT session_id, node_id, before_up, before_down, last_up,"
-				" last_down, reported_at FROM usage ORDER BY reported_at",
-				NULL, 0, load_usage, &load);
-	return n < 0 ? n : 0;
+	if (rows < 0)
+		return -EIO;
+	*ret_before = before.bytes;
+	*ret_before_n = before.n;
+	return rows;
+}
+
+int
+metrics_store_put_raw(struct store *store, const struct sample *sample)
+{
+	return done(store_exec(store,
+			       "INSERT INTO raw (node_id, at, figures) VALUES ($1, $2, $3)"
+			       " ON CONFLICT (node_id, at) DO NOTHING",
+			       (struct store_value[]){
+				       id_value(sample->node_id), STORE_V_INT(sample->timestamp_ms),
+				       store_blob(sample->figures, sample->figures_bytes) },
+			       3));
+}
+
+int
+metrics_store_latest(struct store *store, const uint8_t node_id[UUID_BYTES], struct sample **ret)
+{
+	struct copy latest = { NULL, 0, 0 };
+	struct sample *sample;
+	int rows = store_query(store, "SELECT figures, at FROM samples WHERE node_id = $1",
+			       (struct store_value[]){ id_value(node_id) }, 1, copy_row, &latest);
+
+	if (rows <= 0)
+		return rows < 0 ? -EIO : 0;
+	sample = calloc(1, sizeof(*sample) + latest.n);
+	if (sample != NULL) {
+		memcpy(sample->node_id, node_id, UUID_BYTES);
+		sample->timestamp_ms = latest.at_ms;
+		sample->figures_bytes = latest.n;
+		if (latest.n > 0)
+			memcpy(sample->figures, latest.bytes, latest.n);
+	}
+	free(latest.bytes);
+	*ret = sample;
+	return sample == NULL ? -EIO : 1;
+}
+
+/* ---- retention ---- */
+
+int
+metrics_store_forget(struct store *store, enum metrics_level level, int64_t before_ms, int limit)
+{
+	struct store_value values[] = { STORE_V_INT(before_ms), STORE_V_INT(limit),
+					STORE_V_INT(level) };
+
+	if (level == METRICS_RAW)
+		return store_exec(store,
+				  "DELETE FROM raw WHERE (node_id, at) IN (SELECT node_id, at FROM"
+				  " raw WHERE at < $1 ORDER BY at LIMIT $2)",
+				  values, 2);
+	if (store_exec(store, "DELETE FROM fleet WHERE level = $1 AND at < $2",
+		       (struct store_value[]){ STORE_V_INT(level), STORE_V_INT(before_ms) }, 2) < 0)
+		return -EIO;
+	return store_exec(store,
+			  "DELETE FROM rollups WHERE (node_id, level, at) IN (SELECT node_id,"
+			  " level, at FROM rollups WHERE level = $3 AND at < $1 ORDER BY at"
+			  " LIMIT $2)",
+			  values, 3);
+}
+
+int
+metrics_store_forget_latest(struct store *store, int64_t before_ms, int limit)
+{
+	return store_exec(store,
+			  "DELETE FROM samples WHERE node_id IN (SELECT node_id FROM samples"
+			  " WHERE at < $1 LIMIT $2)",
+			  (struct store_value[]){ STORE_V_INT(before_ms), STORE_V_INT(limit) }, 2);
 }

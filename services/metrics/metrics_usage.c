@@ -1,8 +1,7 @@
-/* metrics_usage: a table by session, a queue by silence. */
+/* metrics_usage: pending reports, one for each (session, node, epoch). */
 #include "metrics/metrics_usage.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,34 +9,14 @@ int
 usages_init(struct usages *usages)
 {
 	memset(usages, 0, sizeof(*usages));
-	return idtable_init(&usages->by_session, offsetof(struct usage, by_session),
-			    offsetof(struct usage, record.session_id), UUID_BYTES);
-}
-
-const struct usage *
-usages_find(const struct usages *usages, const uint8_t id[UUID_BYTES])
-{
-	return idtable_find(&usages->by_session, id);
-}
-
-static void
-unqueue(struct usages *usages, struct usage *usage)
-{
-	if (usage->older != NULL)
-		usage->older->newer = usage->newer;
-	else
-		usages->oldest = usage->newer;
-	if (usage->newer != NULL)
-		usage->newer->older = usage->older;
-	else
-		usages->newest = usage->older;
-	usage->older = NULL;
-	usage->newer = NULL;
+	return idtable_init(&usages->by_key, offsetof(struct usage, by_key),
+			    offsetof(struct usage, key), sizeof(struct usage_key));
 }
 
 static void
 enqueue(struct usages *usages, struct usage *usage)
 {
+	usage->newer = NULL;
 	usage->older = usages->newest;
 	if (usages->newest != NULL)
 		usages->newest->newer = usage;
@@ -46,140 +25,93 @@ enqueue(struct usages *usages, struct usage *usage)
 	usages->newest = usage;
 }
 
-static void
-remove_usage(struct usages *usages, struct usage *usage)
+static struct usage *
+take_oldest(struct usages *usages)
 {
-	struct usage **at = &usages->unsaved;
+	struct usage *usage = usages->oldest;
 
-	while (usage->unsaved && *at != NULL && *at != usage)
-		at = &(*at)->unsaved_next;
-	if (usage->unsaved && *at != NULL)
-		*at = usage->unsaved_next;
-	unqueue(usages, usage);
-	idtable_remove(&usages->by_session, usage);
-	free(usage);
+	if (usage == NULL)
+		return NULL;
+	usages->oldest = usage->newer;
+	if (usages->oldest != NULL)
+		usages->oldest->older = NULL;
+	else
+		usages->newest = NULL;
+	usage->newer = NULL;
+	idtable_remove(&usages->by_key, usage);
+	return usage;
 }
 
 void
 usages_fini(struct usages *usages)
 {
-	usages->unsaved = NULL;
-	while (usages->oldest != NULL) {
-		usages->oldest->unsaved = false;
-		remove_usage(usages, usages->oldest);
-	}
-	idtable_fini(&usages->by_session);
+	struct usage *usage;
+
+	while ((usage = take_oldest(usages)) != NULL)
+		free(usage);
+	idtable_fini(&usages->by_key);
 }
 
-static struct usage *
-get(struct usages *usages, const uint8_t session_id[UUID_BYTES], int64_t now_ms)
+static void
+raise_to(struct usage *usage, uint64_t up, uint64_t down, int64_t reported_at_ms)
 {
-	struct usage *usage = idtable_find(&usages->by_session, session_id);
+	if (up > usage->up)
+		usage->up = up;
+	if (down > usage->down)
+		usage->down = down;
+	if (reported_at_ms > usage->reported_at_ms)
+		usage->reported_at_ms = reported_at_ms;
+}
 
-	if (usage != NULL) {
-		unqueue(usages, usage);
-	} else {
-		if (usages->by_session.count == USAGE_SESSIONS_MAX)
-			remove_usage(usages, usages->oldest);
+static void
+add(struct usages *usages, struct usage *usage)
+{
+	if (usages->by_key.count >= USAGE_PENDING_MAX) {
+		free(take_oldest(usages));
+		usages->dropped++;
+	}
+	(void)idtable_add(&usages->by_key, usage);
+	enqueue(usages, usage);
+}
+
+int
+usages_report(struct usages *usages, const struct usage_key *key, uint64_t up, uint64_t down,
+	      int64_t reported_at_ms)
+{
+	struct usage *usage = idtable_find(&usages->by_key, key);
+
+	if (usage == NULL) {
 		usage = calloc(1, sizeof(*usage));
 		if (usage == NULL)
-			return NULL;
-		memcpy(usage->record.session_id, session_id, UUID_BYTES);
-		usage->record.reported_at_ms = INT64_MIN;
-		(void)idtable_add(&usages->by_session, usage);
+			return -ENOMEM;
+		usage->key = *key;
+		add(usages, usage);
 	}
-	usage->heard_ms = now_ms;
-	enqueue(usages, usage);
-	return usage;
-}
-
-/* Sums that a stranger feeds stop at the top. */
-static uint64_t
-add(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-int
-usages_report(struct usages *usages, const uint8_t session_id[UUID_BYTES],
-	      const uint8_t node_id[UUID_BYTES], uint64_t up, uint64_t down, int64_t reported_at_ms,
-	      int64_t now_ms)
-{
-	struct usage *usage = get(usages, session_id, now_ms);
-	struct usage_record *record;
-
-	if (usage == NULL)
-		return -ENOMEM;
-	record = &usage->record;
-	if (reported_at_ms <= record->reported_at_ms)
-		return 0;
-	if (up < record->last_up || down < record->last_down ||
-	    memcmp(record->node_id, node_id, UUID_BYTES) != 0) {
-		record->before_up = add(record->before_up, record->last_up);
-		record->before_down = add(record->before_down, record->last_down);
-	}
-	memcpy(record->node_id, node_id, UUID_BYTES);
-	record->last_up = up;
-	record->last_down = down;
-	record->reported_at_ms = reported_at_ms;
-	usages_put_unsaved(usages, usage);
+	raise_to(usage, up, down, reported_at_ms);
 	return 0;
 }
 
-int
-usages_load(struct usages *usages, const struct usage_record *record, int64_t now_ms)
+size_t
+usages_take(struct usages *usages, struct usage **ret, size_t max)
 {
-	struct usage *usage = get(usages, record->session_id, now_ms);
+	size_t n = 0;
 
-	if (usage == NULL)
-		return -ENOMEM;
-	usage->record = *record;
-	return 0;
-}
-
-uint64_t
-usage_up(const struct usage *usage)
-{
-	return add(usage->record.before_up, usage->record.last_up);
-}
-
-uint64_t
-usage_down(const struct usage *usage)
-{
-	return add(usage->record.before_down, usage->record.last_down);
-}
-
-bool
-usages_forget(struct usages *usages, int64_t before_ms, uint8_t ret_id[UUID_BYTES])
-{
-	struct usage *usage = usages->oldest;
-
-	if (usage == NULL || usage->heard_ms >= before_ms)
-		return false;
-	memcpy(ret_id, usage->record.session_id, UUID_BYTES);
-	remove_usage(usages, usage);
-	return true;
-}
-
-struct usage *
-usages_take_unsaved(struct usages *usages)
-{
-	struct usage *usage = usages->unsaved;
-
-	if (usage == NULL)
-		return NULL;
-	usages->unsaved = usage->unsaved_next;
-	usage->unsaved_next = NULL;
-	usage->unsaved = false;
-	return usage;
+	while (n < max && (ret[n] = take_oldest(usages)) != NULL)
+		n++;
+	return n;
 }
 
 void
-usages_put_unsaved(struct usages *usages, struct usage *usage)
+usages_put_back(struct usages *usages, struct usage **taken, size_t n)
 {
-	if (usage->unsaved)
-		return;
-	usage->unsaved = true;
-	usage->unsaved_next = usages->unsaved;
-	usages->unsaved = usage;
+	for (size_t i = 0; i < n; i++) {
+		struct usage *newer = idtable_find(&usages->by_key, &taken[i]->key);
+
+		if (newer == NULL) {
+			add(usages, taken[i]);
+			continue;
+		}
+		raise_to(newer, taken[i]->up, taken[i]->down, taken[i]->reported_at_ms);
+		free(taken[i]);
+	}
 }

@@ -1,6 +1,7 @@
 /*
- * metrics finds the relays by discovery's RelayChanged and Snapshot, and hears the SessionUsage of
- * each. A relay that discovery forgot is heard no more; while discovery is dead, all stay.
+ * metrics finds the relays by discovery's RelayChanged and Snapshot, and hears the SessionUsage and
+ * RelayLoad of each. A relay that discovery forgot is heard no more; while discovery is dead, all
+ * stay.
  */
 #include "metrics/metrics_handlers.h"
 
@@ -18,7 +19,10 @@ struct metrics_link {
 	struct metrics_service *metrics;
 	char relay_id[ID_BYTES];
 	char endpoint[ENDPOINT_BYTES];
-	struct bus_subscription *usage;
+	char region[ID_BYTES];
+	double load;
+	uint32_t legs, channels;
+	struct bus_subscription *usage, *loads;
 	struct metrics_link *next;
 };
 
@@ -27,17 +31,34 @@ on_usage(const ProtobufCMessage *event, bool gap, void *arg)
 {
 	const Boson__Relay__SessionUsage *report = (const Boson__Relay__SessionUsage *)event;
 	struct metrics_link *link = arg;
-	uint8_t session_id[UUID_BYTES], node_id[UUID_BYTES];
+	struct usage_key key;
+	int64_t now_ms = clock_wall_ms();
 
 	(void)gap; /* figures are absolute: the next report says all */
 	if (report == NULL || report->session_id == NULL || report->node_id == NULL ||
-	    uuid_parse(report->session_id, session_id) != 0 ||
-	    uuid_parse(report->node_id, node_id) != 0)
+	    uuid_parse(report->session_id, key.session_id) != 0 ||
+	    uuid_parse(report->node_id, key.node_id) != 0)
 		return;
+	key.epoch = report->epoch;
 	metric_add(link->metrics->reports, 1);
-	if (usages_report(&link->metrics->usages, session_id, node_id, report->bytes_up,
-			  report->bytes_down, report->reported_at, clock_monotonic_ms()) != 0)
+	/* Rows are deleted by their age: no clock but ours may keep one for longer. */
+	if (usages_report(&link->metrics->usages, &key, report->bytes_up, report->bytes_down,
+			  report->reported_at < now_ms ? report->reported_at : now_ms) != 0)
 		log_warn("usage_not_kept", "relay=%s", link->relay_id);
+}
+
+static void
+on_load(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	const Boson__Relay__RelayLoad *report = (const Boson__Relay__RelayLoad *)event;
+	struct metrics_link *link = arg;
+
+	(void)gap;
+	if (report == NULL)
+		return;
+	link->load = report->load;
+	link->legs = report->legs;
+	link->channels = report->channels;
 }
 
 static struct metrics_link **
@@ -59,6 +80,7 @@ forget(struct metrics_link **at)
 		return;
 	*at = link->next;
 	bus_unsubscribe(&link->usage);
+	bus_unsubscribe(&link->loads);
 	free(link);
 }
 
@@ -72,14 +94,32 @@ count(const struct metrics_service *metrics)
 	return n;
 }
 
+static int
+subscribe(struct metrics_link *link, const char *key)
+{
+	struct bus *bus = link->metrics->context->bus;
+	int error =
+		bus_subscribe(bus, link->endpoint, key, &boson__relay__session_usage__descriptor,
+			      on_usage, link, &link->usage);
+
+	if (error == 0)
+		error = bus_subscribe(bus, link->endpoint, key,
+				      &boson__relay__relay_load__descriptor, on_load, link,
+				      &link->loads);
+	if (error != 0)
+		bus_unsubscribe(&link->usage);
+	return error;
+}
+
 static void
 follow(struct metrics_service *metrics, const Boson__Common__Relay *relay)
 {
+	const char *region = relay->region != NULL ? relay->region : "";
 	struct metrics_link **at, *link;
 	int error;
 
 	if (relay->id == NULL || relay->event_endpoint == NULL || strlen(relay->id) >= ID_BYTES ||
-	    strlen(relay->event_endpoint) >= ENDPOINT_BYTES)
+	    strlen(relay->event_endpoint) >= ENDPOINT_BYTES || strlen(region) >= ID_BYTES)
 		return;
 	at = find(metrics, relay->id);
 	if (*at != NULL && strcmp((*at)->endpoint, relay->event_endpoint) == 0)
@@ -90,10 +130,10 @@ follow(struct metrics_service *metrics, const Boson__Common__Relay *relay)
 		return;
 	link->metrics = metrics;
 	strcpy(link->relay_id, relay->id);
+	strcpy(link->region, region);
 	strcpy(link->endpoint, relay->event_endpoint);
-	error = bus_subscribe(metrics->context->bus, link->endpoint, relay->bus_key,
-			      &boson__relay__session_usage__descriptor, on_usage, link,
-			      &link->usage);
+	link->load = relay->load;
+	error = subscribe(link, relay->bus_key);
 	if (error != 0) {
 		log_warn("relay_not_followed", "relay=%s error=%d", link->relay_id, error);
 		free(link);
@@ -101,6 +141,18 @@ follow(struct metrics_service *metrics, const Boson__Common__Relay *relay)
 	}
 	link->next = metrics->links;
 	metrics->links = link;
+}
+
+void
+metrics_watch_each(const struct metrics_service *metrics,
+		   void (*fn)(const struct metrics_relay *relay, void *arg), void *arg)
+{
+	for (const struct metrics_link *link = metrics->links; link != NULL; link = link->next) {
+		struct metrics_relay relay = { link->relay_id, link->region, link->load, link->legs,
+					       link->channels };
+
+		fn(&relay, arg);
+	}
 }
 
 static void

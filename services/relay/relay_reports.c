@@ -105,6 +105,8 @@ publish_usage(struct relay_control *control, const struct relay_session *session
 	event.bytes_down = session->report->bytes_down;
 	event.flows = session->report->live;
 	event.reported_at = session->reported_at_ms;
+	event.has_epoch = session->report->has_epoch;
+	event.epoch = session->report->epoch;
 	bus_publish(control->publisher, &event.base);
 }
 

@@ -81,7 +81,7 @@ setup(void **state)
 	assert_int_equal(metrics_new("test", &f->metrics), 0);
 	assert_int_equal(
 		loop_timer_start(f->loop, 2 * LAB_DEADLINE_MS, 0, on_deadline, f, &f->deadline), 0);
-	assert_int_equal(flow_table_new(1280, &f->table), 0);
+	assert_int_equal(flow_table_new(1280, 1, &f->table), 0);
 	assert_int_equal(flow_table_session_add(f->table, SESSION, &address4, &address6), 0);
 	assert_int_equal(flow_events_new(f->loop, f->metrics, f->table, on_dump, f, &f->events), 0);
 	return 0;

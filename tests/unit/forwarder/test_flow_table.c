@@ -36,7 +36,7 @@ setup(void **state)
 	(void)state;
 	struct in6_addr a4 = address("::ffff:10.90.0.2"), a6 = address("fd48::2");
 	struct in6_addr b4 = address("::ffff:10.90.0.3");
-	return flow_table_new(MTU, &table) < 0 ||
+	return flow_table_new(MTU, 1, &table) < 0 ||
 			       flow_table_session_add(table, SESSION, &a4, &a6) < 0 ||
 			       flow_table_session_add(table, OTHER, &b4, &none) < 0
 		       ? -1

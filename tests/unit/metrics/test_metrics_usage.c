@@ -1,9 +1,10 @@
-/* metrics_usage: sums that lost, late and repeated reports and restarted nodes do not spoil. */
+/* metrics_usage: figures that lost, late and repeated reports and restarted nodes do not spoil. */
 #include "metrics/metrics_usage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -25,104 +26,99 @@ teardown(void **state)
 	return 0;
 }
 
-static const uint8_t session[UUID_BYTES] = { 1 };
-static const uint8_t node[UUID_BYTES] = { 2 };
-static const uint8_t other_node[UUID_BYTES] = { 3 };
-
 static void
-report(const uint8_t *from, uint64_t up, uint64_t down, int64_t at_ms)
+report(uint8_t session, uint64_t epoch, uint64_t up, uint64_t down, int64_t at_ms)
 {
-	assert_int_equal(usages_report(&usages, session, from, up, down, at_ms, at_ms), 0);
+	struct usage_key key = { .session_id = { session }, .node_id = { 7 }, .epoch = epoch };
+
+	assert_int_equal(usages_report(&usages, &key, up, down, at_ms), 0);
 }
 
 static void
-assert_used(uint64_t up, uint64_t down)
+assert_usage(const struct usage *usage, uint64_t epoch, uint64_t up, uint64_t down, int64_t at_ms)
 {
-	const struct usage *usage = usages_find(&usages, session);
-
-	assert_non_null(usage);
-	assert_true(usage_up(usage) == up);
-	assert_true(usage_down(usage) == down);
+	assert_true(usage->key.epoch == epoch);
+	assert_true(usage->up == up);
+	assert_true(usage->down == down);
+	assert_int_equal(usage->reported_at_ms, at_ms);
 }
 
 static void
-test_the_latest_report_is_the_sum_whatever_was_lost_or_doubled(void **state)
+test_lost_late_and_doubled_reports_do_no_harm(void **state)
 {
-	(void)state;
-	report(node, 10, 100, 1000);
-	report(node, 40, 400, 3000); /* one was lost */
-	report(node, 40, 400, 3000); /* doubled */
-	report(node, 20, 200, 2000); /* late */
-	assert_used(40, 400);
-}
-
-static void
-test_a_node_that_counts_from_zero_again_adds_to_what_it_had(void **state)
-{
-	(void)state;
-	report(node, 40, 400, 1000);
-	report(node, 5, 50, 2000);
-	report(node, 6, 60, 3000);
-	assert_used(46, 460);
-	report(other_node, 100, 1000, 4000); /* the session moved */
-	assert_used(146, 1460);
-}
-
-static void
-test_a_sum_never_wraps(void **state)
-{
-	(void)state;
-	report(node, UINT64_MAX, 1, 1000);
-	report(node, 0, 0, 2000);
-	report(node, UINT64_MAX, 5, 3000);
-	assert_used(UINT64_MAX, 6);
-}
-
-static void
-test_silent_sessions_are_forgotten_oldest_first_T46(void **state)
-{
-	uint8_t id[UUID_BYTES], forgotten[UUID_BYTES];
+	struct usage *taken[2];
 
 	(void)state;
-	for (uint8_t i = 0; i < 100; i++) {
-		memset(id, i, sizeof(id));
-		assert_int_equal(usages_report(&usages, id, node, 1, 1, 1, i), 0);
+	report(1, 5, 10, 100, 1000);
+	report(1, 5, 40, 400, 3000); /* one was lost */
+	report(1, 5, 40, 400, 3000); /* doubled */
+	report(1, 5, 20, 200, 2000); /* late */
+	assert_int_equal(usages_take(&usages, taken, 2), 1);
+	assert_usage(taken[0], 5, 40, 400, 3000);
+	free(taken[0]);
+}
+
+static void
+test_each_run_of_the_node_is_counted_by_itself(void **state)
+{
+	struct usage *taken[3];
+
+	(void)state;
+	report(1, 5, 40, 400, 1000);
+	report(1, 6, 50, 500, 2000); /* more than before, and yet from zero */
+	assert_int_equal(usages_take(&usages, taken, 3), 2);
+	assert_usage(taken[0], 5, 40, 400, 1000);
+	assert_usage(taken[1], 6, 50, 500, 2000);
+	free(taken[0]);
+	free(taken[1]);
+}
+
+static void
+test_what_could_not_be_written_joins_what_came_meanwhile(void **state)
+{
+	struct usage *taken[2];
+
+	(void)state;
+	report(1, 5, 40, 400, 1000);
+	report(2, 5, 1, 1, 1000);
+	assert_int_equal(usages_take(&usages, taken, 2), 2);
+	report(1, 5, 50, 390, 2000);
+	usages_put_back(&usages, taken, 2);
+	assert_int_equal(usages_take(&usages, taken, 2), 2);
+	assert_usage(taken[0], 5, 50, 400, 2000);
+	free(taken[0]);
+	free(taken[1]);
+	assert_int_equal(usages_take(&usages, taken, 2), 0);
+}
+
+static void
+test_the_oldest_makes_room(void **state)
+{
+	struct usage_key key = { .epoch = 1 };
+	struct usage *taken;
+
+	(void)state;
+	for (uint32_t i = 0; i <= USAGE_PENDING_MAX; i++) {
+		memcpy(key.session_id, &i, sizeof(i));
+		assert_int_equal(usages_report(&usages, &key, i, 0, 1), 0);
 	}
-	memset(id, 3, sizeof(id));
-	assert_int_equal(usages_report(&usages, id, node, 2, 2, 2, 1000), 0); /* speaks again */
-	for (uint8_t i = 0; i < 50; i++) {
-		if (i == 3)
-			continue;
-		assert_true(usages_forget(&usages, 50, forgotten));
-		assert_int_equal(forgotten[0], i);
-	}
-	assert_false(usages_forget(&usages, 50, forgotten));
-	assert_non_null(usages_find(&usages, id));
-	assert_int_equal(usages.by_session.count, 51);
+	assert_int_equal(usages.by_key.count, USAGE_PENDING_MAX);
+	assert_int_equal(usages.dropped, 1);
+	assert_int_equal(usages_take(&usages, &taken, 1), 1);
+	assert_int_equal(taken->up, 1);
+	free(taken);
 }
 
-static void
-test_a_forgotten_session_is_not_to_be_saved(void **state)
-{
-	uint8_t forgotten[UUID_BYTES];
-
-	(void)state;
-	report(node, 1, 1, 1);
-	assert_true(usages_forget(&usages, 2, forgotten));
-	assert_null(usages_take_unsaved(&usages));
-}
-
-#define WITH_USAGES(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_USAGES(test_the_latest_report_is_the_sum_whatever_was_lost_or_doubled),
-		WITH_USAGES(test_a_node_that_counts_from_zero_again_adds_to_what_it_had),
-		WITH_USAGES(test_a_sum_never_wraps),
-		WITH_USAGES(test_silent_sessions_are_forgotten_oldest_first_T46),
-		WITH_USAGES(test_a_forgotten_session_is_not_to_be_saved),
+		TEST(test_lost_late_and_doubled_reports_do_no_harm),
+		TEST(test_each_run_of_the_node_is_counted_by_itself),
+		TEST(test_what_could_not_be_written_joins_what_came_meanwhile),
+		TEST(test_the_oldest_makes_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
