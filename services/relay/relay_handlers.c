@@ -263,6 +263,27 @@ on_get_stats(Boson__Relay__Relay_Service *service, const Boson__Common__Empty *i
 	closure(&reply, closure_data);
 }
 
+/* This relay has no UDP ingress. */
+static void
+on_bind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__BindUdpRequest *input,
+	    Boson__Common__Empty_Closure closure, void *closure_data)
+{
+	(void)service;
+	(void)input;
+	(void)closure;
+	bus_call_fail(closure_data, BUS_UNAVAILABLE, "no_udp", "");
+}
+
+static void
+on_unbind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__UnbindUdpRequest *input,
+	      Boson__Common__Empty_Closure closure, void *closure_data)
+{
+	(void)service;
+	(void)input;
+	(void)closure;
+	bus_call_fail(closure_data, BUS_UNAVAILABLE, "no_udp", "");
+}
+
 void
 relay_handlers_init(struct relay_control *control)
 {
