@@ -98,10 +98,7 @@ bus_free(struct bus **bus)
 	}
 	while (b->publishers)
 		bus_publisher_free(b->publishers);
-	while (b->subscriptions) {
-		struct bus_subscription *subscription = b->subscriptions;
-		bus_unsubscribe(&subscription);
-	}
+	bus_subscriptions_fini(b);
 	bus_deadlines_fini(&b->deadlines);
 	bus_arena_fini(&b->arena);
 	if (b->zap_domain[0])

@@ -75,6 +75,14 @@ void bus_free(struct bus **bus);
 /* Where the last bus_serve or bus_publisher_new really bound, after "tcp://127.0.0.1:*". */
 const char *bus_bound_endpoint(const struct bus *bus);
 
+/* What is known of methods beyond their types; rules ends in {0} and outlives the bus. Without a
+ * rule a method is not repeated. */
+struct bus_rule {
+	const char *method; /* "boson.relay.Relay/OpenSession" */
+	bool may_repeat;    /* done twice, it has the effect of once */
+};
+void bus_set_rules(struct bus *bus, const struct bus_rule *rules);
+
 /* ---- server ---- */
 
 /* Group commit: the bus drains what is waiting, calls begin, runs the handlers, calls commit, and
@@ -107,9 +115,15 @@ void bus_call_fail_retry(void *closure_data, enum bus_status status, const char 
 
 /* ---- client ---- */
 
-/* Connects a DEALER to one server. server_key: Z85, only for tcp. Returns at once; the server need
- * not be there. descriptor is of the service that answers. */
-int bus_peer_new(struct bus *bus, const char *endpoint, const char *server_key,
+/* Connects to one server, or to the replicas of one. endpoints: one, or up to 16 separated by
+ * commas; the host of a tcp endpoint may be a name, and then stands for all its addresses, looked
+ * up again when a connection dies. server_key: Z85, only for tcp; replicas share it. Returns at
+ * once; nobody need be there. descriptor is of the service that answers.
+ *
+ * Of several servers one is asked, as long as it is connected and answers pings; then another is.
+ * What was not sent yet goes there; what was sent as well, where bus_set_rules says that its method
+ * may be repeated, else it fails with UNAVAILABLE "peer_down". */
+int bus_peer_new(struct bus *bus, const char *endpoints, const char *server_key,
 		 const ProtobufCServiceDescriptor *descriptor, struct bus_peer **ret);
 
 /* Pending calls are failed with UNAVAILABLE first. */
@@ -140,11 +154,12 @@ void bus_peer_ping(struct bus_peer *peer, uint32_t timeout_ms, bus_ping_fn fn, v
 int bus_publisher_new(struct bus *bus, const char *endpoint, struct bus_publisher **ret);
 int bus_publish(struct bus_publisher *publisher, const ProtobufCMessage *event);
 
-/* gap: events of this type were missed before this one, or the publisher is new: ask for a
- * snapshot. Also called with event NULL and gap true when the publisher came (back) and has said
- * nothing yet. */
+/* endpoints: as for bus_peer_new; all of them are heard, and what several tell comes several times.
+ * gap: events of this type were missed before this one, or a publisher is new: ask for a snapshot.
+ * Also called with event NULL and gap true when a publisher came (back) and has said nothing yet.
+ */
 typedef void (*bus_event_fn)(const ProtobufCMessage *event, bool gap, void *arg);
-int bus_subscribe(struct bus *bus, const char *endpoint, const char *server_key,
+int bus_subscribe(struct bus *bus, const char *endpoints, const char *server_key,
 		  const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
 		  struct bus_subscription **ret);
 void bus_unsubscribe(struct bus_subscription **subscription);

@@ -30,6 +30,7 @@ struct bus_server;
 struct bus_call;
 struct bus_pending;
 struct bus_held_event;
+struct bus_group;
 
 struct bus {
 	struct loop *loop;
@@ -41,6 +42,7 @@ struct bus {
 	char zap_domain[BUS_ZAP_DOMAIN_BYTES];
 	char bound_endpoint[BUS_ENDPOINT_BYTES];
 
+	const struct bus_rule *rules;
 	struct bus_drops drops;
 	struct bus_deadlines deadlines;
 	struct bus_arena arena; /* of the message in hand */
@@ -71,6 +73,10 @@ void bus_result_set(struct bus_result *result, enum bus_status status, const cha
 
 /* What -errno of bus_message_check means to the one who asked. */
 void bus_result_from_check(struct bus_result *result, int error);
+
+/* The rule of a method as it stands in a head, or NULL. */
+const struct bus_rule *bus_rule_of(const struct bus *bus, const char *method);
+bool bus_rule_repeats(const struct bus *bus, const char *method);
 
 /* Packs a head; 0 when it would not fit. */
 size_t bus_head_pack(const ProtobufCMessage *head, uint8_t ret_bytes[BUS_HEAD_MAX_BYTES]);
@@ -178,9 +184,12 @@ struct bus_peer {
 	bool closing;			/* no socket any more; freed when nothing is pending */
 	int64_t turn_us;		/* when the replies in hand were read, or 0 */
 	unsigned busy;			/* closures of ours that we stand in */
+	struct bus_group *group;	/* it stands for several: it has no socket of its own */
+	struct bus_group *parent;	/* it is one of several */
 	struct bus_tally tally;
-	struct bus_result result; /* for bus_peer_result */
-	char **methods;		  /* as they stand in a head */
+	struct bus_result result;      /* for bus_peer_result */
+	bool ended_here, ended_unsent; /* that call: by our own bus, not by an answer */
+	char **methods;		       /* as they stand in a head */
 	uint32_t next_timeout_ms;
 	char next_trace[BUS_TRACE_BYTES];
 	uint64_t sequence;
@@ -210,7 +219,10 @@ struct bus_pending {
 	int64_t asked_us;
 	struct bus_deadline deadline;
 	uint8_t trace[BUS_TRACE_RAW_BYTES];
-	uint8_t *body; /* while waiting */
+	bool was_sent, ends_here;
+	uint32_t tried; /* on a group: members that were asked, by place */
+	size_t place;	/* the last of them */
+	uint8_t *body;	/* while waiting; on a group: while it may be sent elsewhere */
 	size_t body_bytes;
 	enum bus_status fail_status; /* when failed */
 	const char *fail_code;
@@ -238,6 +250,11 @@ void bus_pendings_finish_failed_of(struct bus *bus, struct bus_peer *peer);
 
 void bus_peer_invoke(ProtobufCService *service, unsigned method, const ProtobufCMessage *input,
 		     ProtobufCClosure closure, void *closure_data);
+
+/* Makes the call of another peer's pending on this one; ping instead of closure where not NULL. arg
+ * is not taken when it fails. */
+int bus_peer_ask(struct bus_peer *peer, const struct bus_pending *like, ProtobufCClosure closure,
+		 bus_ping_fn ping, void *arg);
 void bus_peer_on_readable(struct loop *loop, zsock_t *socket, void *peer);
 int bus_peer_connect_again(struct bus_peer *peer);
 
@@ -251,6 +268,20 @@ void bus_peer_is_down(struct bus_peer *peer, bool refused);
 int bus_monitor_start(struct bus_peer *peer);
 void bus_monitor_stop(struct bus_peer *peer);
 
+/* bus_group.c. On failure the peer's group is half made, for bus_group_close and free. */
+int bus_group_new(struct bus_peer *peer, const char *endpoints, const char *server_key);
+void bus_group_close(struct bus_group *group);
+int bus_peer_new_member(struct bus_group *parent, struct bus *bus, const char *endpoint,
+			const char *server_key, const ProtobufCServiceDescriptor *descriptor,
+			struct bus_peer **ret);
+
+/* Takes the call on: 0, or -EAGAIN, -ENOMEM, -EHOSTDOWN. */
+int bus_group_start(struct bus_pending *pending, const void *body, size_t n);
+
+/* Of one of several. */
+void bus_group_member_is_up(struct bus_peer *peer);
+void bus_group_member_is_down(struct bus_peer *peer);
+
 /* Fails what is pending and frees all peers. */
 void bus_peers_fini(struct bus *bus);
 
@@ -259,3 +290,21 @@ void bus_peers_fini(struct bus *bus);
 /* Sends the events of the batch, or drops them. */
 void bus_events_flush(struct bus *bus, bool committed);
 void bus_publisher_free(struct bus_publisher *publisher);
+
+struct bus_many;
+
+/* To one publisher; many: of the several that it is one of, or NULL. */
+int bus_subscribe_one(struct bus *bus, const char *endpoint, const char *server_key,
+		      const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
+		      struct bus_many *many, struct bus_subscription **ret);
+const char *bus_subscription_endpoint(const struct bus_subscription *subscription);
+
+/* Since it was last heard of, or made. */
+int64_t bus_subscription_silence_ms(const struct bus_subscription *subscription);
+void bus_subscriptions_fini(struct bus *bus);
+
+int bus_many_new(struct bus *bus, const char *endpoints, const char *server_key,
+		 const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
+		 struct bus_many **ret);
+void bus_many_free(struct bus_many **many);
+void bus_many_look_again(struct bus_many *many);

@@ -4,6 +4,7 @@
  */
 #include "bus/bus_inside.h"
 
+#include "bus/bus_places.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -34,6 +35,7 @@ peer_destroy(struct bus_peer *peer)
 	for (unsigned i = 0; peer->methods && i < peer->service.descriptor->n_methods; i++)
 		free(peer->methods[i]);
 	free(peer->methods);
+	free(peer->group);
 	free(peer);
 }
 
@@ -60,7 +62,8 @@ bus_peer_is_up(struct bus_peer *peer)
 	int64_t now_ms = clock_monotonic_ms();
 
 	if (peer->state != BUS_PEER_UP)
-		log_info("peer_up", "peer=%s", peer->service.descriptor->short_name);
+		log_info("peer_up", "peer=%s endpoint=%s", peer->service.descriptor->short_name,
+			 peer->endpoint);
 	peer->state = BUS_PEER_UP;
 	loop_timer_stop(&peer->again_timer);
 	peer->first_waiting = NULL;
@@ -74,6 +77,8 @@ bus_peer_is_up(struct bus_peer *peer)
 		free(pending->body);
 		pending->body = NULL;
 	}
+	if (peer->parent)
+		bus_group_member_is_up(peer);
 }
 
 /* Fails all calls but those that have failed already. Closures may make new ones: these wait for
@@ -121,14 +126,17 @@ bus_peer_is_down(struct bus_peer *peer, bool refused)
 	connect_later(peer, refused);
 	if (peer->state == BUS_PEER_DOWN)
 		return;
-	log_warn("peer_down", "peer=%s was_up=%d refused=%d", peer->service.descriptor->short_name,
-		 peer->state == BUS_PEER_UP, refused);
+	log_warn("peer_down", "peer=%s endpoint=%s was_up=%d refused=%d",
+		 peer->service.descriptor->short_name, peer->endpoint, peer->state == BUS_PEER_UP,
+		 refused);
 	/* What had been answered before it went is still to be read. */
 	peer->busy++;
 	bus_peer_on_readable(peer->bus->loop, peer->socket, peer);
 	peer->state = BUS_PEER_DOWN;
 	if (!peer->closing)
 		fail_all(peer, "peer_down");
+	if (!peer->closing && peer->parent)
+		bus_group_member_is_down(peer);
 	bus_peer_leave(peer);
 }
 
@@ -155,11 +163,6 @@ peer_open(struct bus_peer *peer, const char *server_key)
 	int r = bus_transport_of(peer->endpoint, &peer->transport);
 
 	if (r == 0)
-		r = name_methods(peer);
-	if (r == 0)
-		r = bus_tally_init(&peer->tally, bus->metrics, peer->service.descriptor,
-				   BUS_SIDE_CLIENT);
-	if (r == 0)
 		r = bus_socket_for_client(bus, ZMQ_DEALER, peer->endpoint, server_key,
 					  &peer->socket);
 	if (r < 0)
@@ -180,6 +183,8 @@ static void
 peer_close_sockets(struct bus_peer *peer)
 {
 	peer->closing = true;
+	if (peer->group)
+		bus_group_close(peer->group);
 	loop_timer_stop(&peer->again_timer);
 	bus_monitor_stop(peer);
 	loop_zsock_remove(&peer->watch);
@@ -187,13 +192,15 @@ peer_close_sockets(struct bus_peer *peer)
 	peer->handle = NULL;
 }
 
-int
-bus_peer_new(struct bus *bus, const char *endpoint, const char *server_key,
-	     const ProtobufCServiceDescriptor *descriptor, struct bus_peer **ret)
+static int
+peer_new(struct bus *bus, const char *endpoint, const char *server_key,
+	 const ProtobufCServiceDescriptor *descriptor, struct bus_group *parent,
+	 struct bus_peer **ret)
 {
+	bool are_many = !parent && bus_places_are_many(endpoint);
 	struct bus_peer *peer;
 
-	if (strlen(endpoint) >= sizeof(peer->endpoint))
+	if (!are_many && strlen(endpoint) >= sizeof(peer->endpoint))
 		return -EINVAL;
 	peer = calloc(1, sizeof(*peer));
 	if (!peer)
@@ -201,11 +208,18 @@ bus_peer_new(struct bus *bus, const char *endpoint, const char *server_key,
 	peer->service.descriptor = descriptor;
 	peer->service.invoke = bus_peer_invoke;
 	peer->bus = bus;
+	peer->parent = parent;
 	peer->last_waiting = &peer->first_waiting;
-	strcpy(peer->endpoint, endpoint);
+	if (!are_many)
+		strcpy(peer->endpoint, endpoint);
 	peer->next = bus->peers;
 	bus->peers = peer;
-	int r = peer_open(peer, server_key);
+	int r = name_methods(peer);
+	if (r == 0)
+		r = bus_tally_init(&peer->tally, bus->metrics, descriptor, BUS_SIDE_CLIENT);
+	if (r == 0)
+		r = are_many ? bus_group_new(peer, endpoint, server_key)
+			     : peer_open(peer, server_key);
 	if (r < 0) {
 		peer_close_sockets(peer);
 		peer_destroy(peer);
@@ -213,6 +227,21 @@ bus_peer_new(struct bus *bus, const char *endpoint, const char *server_key,
 	}
 	*ret = peer;
 	return 0;
+}
+
+int
+bus_peer_new(struct bus *bus, const char *endpoints, const char *server_key,
+	     const ProtobufCServiceDescriptor *descriptor, struct bus_peer **ret)
+{
+	return peer_new(bus, endpoints, server_key, descriptor, NULL, ret);
+}
+
+int
+bus_peer_new_member(struct bus_group *parent, struct bus *bus, const char *endpoint,
+		    const char *server_key, const ProtobufCServiceDescriptor *descriptor,
+		    struct bus_peer **ret)
+{
+	return peer_new(bus, endpoint, server_key, descriptor, parent, ret);
 }
 
 void
@@ -235,7 +264,7 @@ first_open(const struct bus *bus)
 {
 	struct bus_peer *peer = bus->peers;
 
-	while (peer && peer->closing)
+	while (peer && (peer->closing || peer->parent))
 		peer = peer->next;
 	return peer;
 }

@@ -142,12 +142,14 @@ bus_pending_finish(struct bus_pending *pending, const struct bus_result *result,
 		took_us = 0; /* asked and answered within one turn */
 
 	peer->busy++;
-	if (!ended.ping) {
+	if (!ended.ping && !peer->group) {
 		bus_tally_add(&peer->tally, ended.method, result->status, took_us);
 		trace_end(pending, result, took_us);
 	}
 	pending_give_back(pending);
 	peer->result = *result;
+	peer->ended_here = ended.ends_here;
+	peer->ended_unsent = !ended.was_sent;
 	if (ended.ping)
 		ended.ping(result->status == BUS_OK, (uint32_t)took_us, ended.arg);
 	else
@@ -161,6 +163,7 @@ finish_failed(struct bus_pending *pending, enum bus_status status, const char *c
 	struct bus_result result;
 
 	bus_result_set(&result, status, code, NULL, 0);
+	pending->ends_here = true;
 	bus_pending_finish(pending, &result, NULL);
 }
 

@@ -44,6 +44,7 @@ send_once(struct bus_pending *pending, int64_t now_ms, const void *body, size_t 
 	loop_zsock_check(peer->watch);
 	if (r == 0) {
 		pending->state = BUS_PENDING_SENT;
+		pending->was_sent = true;
 		peer->n_sent++;
 	}
 	return r;
@@ -107,18 +108,22 @@ start_call(struct bus_pending *pending, const void *body, size_t n)
 				 peer->closing ? "peer_closed" : "calls_full");
 		return;
 	}
-	if (peer->state == BUS_PEER_DOWN) {
+	if (!peer->group && peer->state == BUS_PEER_DOWN) {
 		bus_pending_fail(pending, BUS_UNAVAILABLE, "peer_down");
 		return;
 	}
 	r = bus_deadline_add(&peer->bus->deadlines, &pending->deadline);
-	if (r == 0 && peer->state == BUS_PEER_CONNECTING)
+	if (r == 0 && peer->group)
+		r = bus_group_start(pending, body, n);
+	else if (r == 0 && peer->state == BUS_PEER_CONNECTING)
 		r = wait_for_peer(pending, body, n);
 	else if (r == 0)
 		r = bus_pending_send(pending, pending->asked_us / 1000, body, n);
 	if (r < 0)
 		bus_pending_fail(pending, BUS_UNAVAILABLE,
-				 r == -EAGAIN ? "peer_full" : "out_of_memory");
+				 r == -EAGAIN	   ? "peer_full"
+				 : r == -EHOSTDOWN ? "peer_down"
+						   : "out_of_memory");
 }
 
 static int
@@ -204,6 +209,24 @@ bus_peer_ping(struct bus_peer *peer, uint32_t timeout_ms, bus_ping_fn fn, void *
 	peer->next_timeout_ms = timeout_ms;
 	take_next(peer, pending);
 	start_call(pending, "", 0);
+}
+
+int
+bus_peer_ask(struct bus_peer *peer, const struct bus_pending *like, ProtobufCClosure closure,
+	     bus_ping_fn ping, void *arg)
+{
+	struct bus_pending *pending = bus_pending_take(peer);
+
+	if (!pending)
+		return -ENOMEM;
+	pending->method = like->method;
+	pending->closure = closure;
+	pending->ping = ping;
+	pending->arg = arg;
+	pending->deadline.due_ms = like->deadline.due_ms;
+	memcpy(pending->trace, like->trace, sizeof(pending->trace));
+	start_call(pending, like->body, like->body_bytes);
+	return 0;
 }
 
 void

@@ -1,10 +1,11 @@
 /*
  * bus_subscription: a SUB to one publisher for one type of event. Knows by epoch and number what it
- * missed.
+ * missed. Or what users hold of several (bus_many).
  */
 #include "bus/bus_inside.h"
 
 #include "bus/bus_check.h"
+#include "bus/bus_places.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -38,6 +39,8 @@ struct bus_subscription {
 	bool heard;	  /* anything on this connection */
 	int64_t heard_ms; /* or when it was made */
 	bool busy, dead;
+	struct bus_many *owner; /* it is one of several */
+	struct bus_many *many;	/* it stands for several: nothing else is set */
 	struct bus_subscription *next;
 };
 
@@ -162,6 +165,8 @@ on_silence_timer(struct loop *loop, void *arg)
 		return;
 	s->heard = false;
 	s->heard_ms = loop_now_ms(loop);
+	if (s->owner)
+		bus_many_look_again(s->owner);
 	zmq_disconnect(s->handle, s->endpoint);
 	if (zmq_connect(s->handle, s->endpoint) < 0)
 		log_warn("subscribe_failed", "endpoint=%s error=%m", s->endpoint);
@@ -202,26 +207,37 @@ subscription_open(struct bus_subscription *s, const char *server_key)
 	return r;
 }
 
+static struct bus_subscription *
+subscription_new(struct bus *bus)
+{
+	struct bus_subscription *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->bus = bus;
+	s->next = bus->subscriptions;
+	bus->subscriptions = s;
+	return s;
+}
+
 int
-bus_subscribe(struct bus *bus, const char *endpoint, const char *server_key,
-	      const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
-	      struct bus_subscription **ret)
+bus_subscribe_one(struct bus *bus, const char *endpoint, const char *server_key,
+		  const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
+		  struct bus_many *many, struct bus_subscription **ret)
 {
 	struct bus_subscription *s;
 
 	if (strlen(endpoint) >= sizeof(s->endpoint))
 		return -EINVAL;
-	s = calloc(1, sizeof(*s));
+	s = subscription_new(bus);
 	if (!s)
 		return -ENOMEM;
-	s->bus = bus;
 	s->type = type;
 	s->fn = fn;
 	s->arg = arg;
+	s->owner = many;
 	strcpy(s->endpoint, endpoint);
 	make_figures(s);
-	s->next = bus->subscriptions;
-	bus->subscriptions = s;
 	int r = subscription_open(s, server_key);
 	if (r < 0) {
 		bus_unsubscribe(&s);
@@ -229,6 +245,53 @@ bus_subscribe(struct bus *bus, const char *endpoint, const char *server_key,
 	}
 	*ret = s;
 	return 0;
+}
+
+int
+bus_subscribe(struct bus *bus, const char *endpoints, const char *server_key,
+	      const ProtobufCMessageDescriptor *type, bus_event_fn fn, void *arg,
+	      struct bus_subscription **ret)
+{
+	struct bus_subscription *s;
+
+	if (!bus_places_are_many(endpoints))
+		return bus_subscribe_one(bus, endpoints, server_key, type, fn, arg, NULL, ret);
+	s = subscription_new(bus);
+	if (!s)
+		return -ENOMEM;
+	int r = bus_many_new(bus, endpoints, server_key, type, fn, arg, &s->many);
+	if (r < 0) {
+		bus_unsubscribe(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+const char *
+bus_subscription_endpoint(const struct bus_subscription *subscription)
+{
+	return subscription->endpoint;
+}
+
+int64_t
+bus_subscription_silence_ms(const struct bus_subscription *subscription)
+{
+	return loop_now_ms(subscription->bus->loop) - subscription->heard_ms;
+}
+
+void
+bus_subscriptions_fini(struct bus *bus)
+{
+	for (;;) {
+		struct bus_subscription *s = bus->subscriptions;
+
+		while (s && s->owner)
+			s = s->next;
+		if (!s)
+			return;
+		bus_unsubscribe(&s);
+	}
 }
 
 void
@@ -242,6 +305,7 @@ bus_unsubscribe(struct bus_subscription **subscription)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
+	bus_many_free(&s->many);
 	loop_timer_stop(&s->silence_timer);
 	loop_zsock_remove(&s->watch);
 	zsock_destroy(&s->socket);

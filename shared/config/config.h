@@ -19,13 +19,14 @@
 
 enum config_type {
 	CONFIG_STRING,
-	CONFIG_BOOL,	 /* yes, no, true, false, on, off */
-	CONFIG_INT,	 /* min..max */
-	CONFIG_DURATION, /* "250ms" "10s" "5m" "2h" "7d": unit required; ms; min..max, or up to 10
-			    years */
-	CONFIG_BYTES,	 /* "64KiB" "1MiB" "1GiB", or plain bytes; min..max */
-	CONFIG_ADDRESS,	 /* host:port or [v6]:port; port 0..65535 */
-	CONFIG_ENDPOINT, /* inproc://name, ipc:///path, tcp://host:port; port 1..65534 */
+	CONFIG_BOOL,	  /* yes, no, true, false, on, off */
+	CONFIG_INT,	  /* min..max */
+	CONFIG_DURATION,  /* "250ms" "10s" "5m" "2h" "7d": unit required; ms; min..max, or up to 10
+			     years */
+	CONFIG_BYTES,	  /* "64KiB" "1MiB" "1GiB", or plain bytes; min..max */
+	CONFIG_ADDRESS,	  /* host:port or [v6]:port; port 0..65535 */
+	CONFIG_ENDPOINT,  /* inproc://name, ipc:///path, tcp://host:port; port 1..65534 */
+	CONFIG_ENDPOINTS, /* up to 16 of them, separated by commas: replicas */
 	CONFIG_PATH,
 	CONFIG_URL,    /* http, https, ws, wss, stun, turn; a host, no user:password@ */
 	CONFIG_CIDRS,  /* networks as 10.0.0.0/8, no host bits; min: the shortest prefix */

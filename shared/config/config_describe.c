@@ -24,6 +24,8 @@ type_words(enum config_type type)
 		return "host:port or [v6]:port";
 	case CONFIG_ENDPOINT:
 		return "inproc://name, ipc:///path or tcp://host:port";
+	case CONFIG_ENDPOINTS:
+		return "inproc://name, ipc:///path or tcp://host:port, or several with commas";
 	case CONFIG_PATH:
 		return "a path";
 	case CONFIG_URL:

@@ -37,7 +37,8 @@ static const int64_t duration_max_ms = INT64_C(3653) * 24 * 3600 * 1000;
 bool
 config_type_is_list(enum config_type type)
 {
-	return type == CONFIG_LIST || type == CONFIG_CIDRS || type == CONFIG_PORTS;
+	return type == CONFIG_LIST || type == CONFIG_CIDRS || type == CONFIG_PORTS ||
+	       type == CONFIG_ENDPOINTS;
 }
 
 int
@@ -144,6 +145,7 @@ check_scalar(const struct config_key *key, const char *text, int64_t *ret_number
 	case CONFIG_ADDRESS:
 		return config_address_check(text, ret_reason);
 	case CONFIG_ENDPOINT:
+	case CONFIG_ENDPOINTS:
 		return config_endpoint_check(text, ret_reason);
 	case CONFIG_URL:
 		return config_url_check(text, ret_reason);

@@ -77,6 +77,9 @@ load_config(struct service *service)
 	if (result == EX_OK)
 		result = service_bus_new(service->config, service->product, program->inproc_default,
 					 &service->bus, service->error, ERROR_BYTES);
+	for (size_t i = 0; i < service->n && result == EX_OK; i++)
+		result = service_bus_check_own(service->bus, program->actors[i]->name, service->n,
+					       service->error, ERROR_BYTES);
 	if (result == EX_OK)
 		result = check_own_keys(service);
 	for (size_t i = 0; i < service->n && result == EX_OK; i++)

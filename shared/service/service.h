@@ -31,7 +31,9 @@ struct actor_context {
 };
 
 /* Endpoints of the services' mailboxes: section [bus], keys gateway, discovery, routing, relay,
- * metrics, turn, or agent, forwarder; the PUB of each is beside its ROUTER. What bosond gets by
+ * metrics, turn, or agent, forwarder; the PUB of each is beside its ROUTER. Another's is one or
+ * several, as bus_peer_new and bus_subscribe take them; our own (service is context->name) is where
+ * to bind, which [bus] bind can say. What bosond gets by
  * default is inproc, what a single service gets by default is ipc under the run folder. NULL when
  * the product has no such service. */
 const char *actor_endpoint(const struct actor_context *context, const char *service);

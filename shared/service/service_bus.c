@@ -23,6 +23,7 @@ struct mailbox {
 struct service_bus {
 	struct mailbox mailboxes[SERVICES_MAX];
 	size_t n;
+	struct mailbox bind; /* of [bus] bind; its router is NULL when there is none */
 	struct service_curve *curve;
 };
 
@@ -47,22 +48,57 @@ ends_with(const char *text, const char *suffix)
 	return n >= suffix_n && strcmp(text + n - suffix_n, suffix) == 0;
 }
 
-/* inproc://relay-events, ipc:///run/boson/relay-events.sock, tcp://host:port+1; or NULL. */
-static char *
-derive_events(const char *router)
+/* inproc://relay-events, ipc:///run/boson/relay-events.sock, tcp://host:port+1. */
+static void
+write_events(FILE *file, const char *router)
 {
 	const char *colon = strrchr(router, ':');
-	char *events = NULL;
-	int n;
 
 	if (starts_with(router, "tcp://") && colon != NULL)
-		n = asprintf(&events, "%.*s:%ld", (int)(colon - router), router,
-			     strtol(colon + 1, NULL, 10) + 1);
+		fprintf(file, "%.*s:%ld", (int)(colon - router), router,
+			strtol(colon + 1, NULL, 10) + 1);
 	else if (starts_with(router, "ipc://") && ends_with(router, ".sock"))
-		n = asprintf(&events, "%.*s-events.sock", (int)strlen(router) - 5, router);
+		fprintf(file, "%.*s-events.sock", (int)strlen(router) - 5, router);
 	else
-		n = asprintf(&events, "%s-events", router);
-	return n >= 0 ? events : NULL;
+		fprintf(file, "%s-events", router);
+}
+
+/* The same of each item of a list; malloc'd, or NULL. */
+static char *
+derive_events(const char *routers)
+{
+	char *copy = strdup(routers), *rest = copy, *item;
+	const char *comma = "";
+	char *events = NULL;
+	size_t n = 0;
+	FILE *file = copy != NULL ? open_memstream(&events, &n) : NULL;
+
+	while (file != NULL && (item = strsep(&rest, ",")) != NULL) {
+		item += strspn(item, " \t");
+		item[strcspn(item, " \t")] = '\0';
+		fputs(comma, file);
+		write_events(file, item);
+		comma = ",";
+	}
+	if (file != NULL && fclose(file) != 0) {
+		free(events);
+		events = NULL;
+	}
+	free(copy);
+	return events;
+}
+
+static bool
+has_long_path(const char *endpoints)
+{
+	for (const char *at = endpoints; *at != '\0'; at += *at == ',') {
+		size_t n = strcspn(at, ",");
+
+		if (starts_with(at, "ipc://") && n - strlen("ipc://") > IPC_PATH_MAX_BYTES)
+			return true;
+		at += n;
+	}
+	return false;
 }
 
 /* malloc'd, or NULL. */
@@ -83,18 +119,18 @@ make_router(const struct making *making, const char *service)
 	return n >= 0 ? router : NULL;
 }
 
+/* router: malloc'd, taken. */
 static int
-make_endpoints(const struct making *making, struct mailbox *mailbox)
+make_endpoints(const struct making *making, struct mailbox *mailbox, char *router)
 {
-	mailbox->router = make_router(making, mailbox->service);
+	mailbox->router = router;
 	mailbox->events = mailbox->router != NULL ? derive_events(mailbox->router) : NULL;
 	if (mailbox->events == NULL) {
 		snprintf(making->error, making->error_bytes, "out of memory");
 		return EX_OSERR;
 	}
-	mailbox->is_tcp = starts_with(mailbox->router, "tcp://");
-	if (!starts_with(mailbox->events, "ipc://") ||
-	    strlen(mailbox->events + strlen("ipc://")) <= IPC_PATH_MAX_BYTES)
+	mailbox->is_tcp = strstr(mailbox->router, "tcp://") != NULL;
+	if (!has_long_path(mailbox->events))
 		return EX_OK;
 	snprintf(making->error, making->error_bytes, "%s: too long for a unix socket",
 		 mailbox->events);
@@ -116,7 +152,27 @@ make_mailbox(const struct making *making, const char *service, struct mailbox *m
 		return EX_CONFIG;
 	}
 	snprintf(mailbox->server_key, sizeof(mailbox->server_key), "%s", key);
-	return make_endpoints(making, mailbox);
+	return make_endpoints(making, mailbox, make_router(making, service));
+}
+
+static int
+make_bind(const struct making *making, struct service_bus *bus)
+{
+	const char *bind = config_string(making->config, "bus", "bind");
+
+	bus->bind.service = "bind";
+	return *bind == '\0' ? EX_OK : make_endpoints(making, &bus->bind, strdup(bind));
+}
+
+static int
+check_secret(const struct making *making, const struct mailbox *mailbox, const char *secret)
+{
+	if (!mailbox->is_tcp || *secret != '\0')
+		return EX_OK;
+	snprintf(making->error, making->error_bytes,
+		 "[bus] %s = %s: a tcp mailbox needs [bus] curve_secret", mailbox->service,
+		 mailbox->router);
+	return EX_CONFIG;
 }
 
 static int
@@ -129,17 +185,16 @@ make_all(const struct making *making, const char *product, struct service_bus *b
 		struct mailbox *mailbox = &bus->mailboxes[bus->n++];
 		int result = make_mailbox(making, *name, mailbox);
 
+		if (result == EX_OK)
+			result = check_secret(making, mailbox, secret);
 		if (result != EX_OK)
 			return result;
-		if (mailbox->is_tcp && *secret == '\0') {
-			snprintf(making->error, making->error_bytes,
-				 "[bus] %s = %s: a tcp mailbox needs [bus] curve_secret", *name,
-				 mailbox->router);
-			return EX_CONFIG;
-		}
 	}
-	if (*secret == '\0')
-		return EX_OK;
+	int result = make_bind(making, bus);
+	if (result == EX_OK)
+		result = check_secret(making, &bus->bind, secret);
+	if (result != EX_OK || *secret == '\0')
+		return result;
 	return service_curve_load(secret, allow, &bus->curve, making->error, making->error_bytes);
 }
 
@@ -173,6 +228,8 @@ service_bus_free(struct service_bus **bus)
 		free((*bus)->mailboxes[i].router);
 		free((*bus)->mailboxes[i].events);
 	}
+	free((*bus)->bind.router);
+	free((*bus)->bind.events);
 	service_curve_free(&(*bus)->curve);
 	free(*bus);
 	*bus = NULL;
@@ -204,6 +261,37 @@ service_bus_event_endpoint(const struct service_bus *bus, const char *service)
 }
 
 const char *
+service_bus_own_endpoint(const struct service_bus *bus, const char *service)
+{
+	return bus->bind.router != NULL ? bus->bind.router : service_bus_endpoint(bus, service);
+}
+
+const char *
+service_bus_own_event_endpoint(const struct service_bus *bus, const char *service)
+{
+	return bus->bind.router != NULL ? bus->bind.events
+					: service_bus_event_endpoint(bus, service);
+}
+
+int
+service_bus_check_own(const struct service_bus *bus, const char *service, size_t n, char *ret_error,
+		      size_t error_bytes)
+{
+	const char *endpoint = service_bus_endpoint(bus, service);
+
+	if (bus->bind.router != NULL && n > 1) {
+		snprintf(ret_error, error_bytes,
+			 "[bus] bind: is for a program of one service, this one has %zu", n);
+		return EX_CONFIG;
+	}
+	if (bus->bind.router != NULL || endpoint == NULL || strchr(endpoint, ',') == NULL)
+		return EX_OK;
+	snprintf(ret_error, error_bytes,
+		 "[bus] %s names several: [bus] bind must say which of them this is", service);
+	return EX_CONFIG;
+}
+
+const char *
 service_bus_server_key(const struct service_bus *bus, const char *service)
 {
 	const struct mailbox *mailbox = find(bus, service);
@@ -222,12 +310,16 @@ service_bus_security(const struct service_bus *bus)
 const char *
 actor_endpoint(const struct actor_context *context, const char *service)
 {
+	if (strcmp(service, context->name) == 0)
+		return service_bus_own_endpoint(context->endpoints, service);
 	return service_bus_endpoint(context->endpoints, service);
 }
 
 const char *
 actor_event_endpoint(const struct actor_context *context, const char *service)
 {
+	if (strcmp(service, context->name) == 0)
+		return service_bus_own_event_endpoint(context->endpoints, service);
 	return service_bus_event_endpoint(context->endpoints, service);
 }
 

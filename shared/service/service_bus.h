@@ -17,9 +17,19 @@ int service_bus_new(const struct config *config, const char *product, bool inpro
 		    struct service_bus **ret, char *ret_error, size_t error_bytes);
 void service_bus_free(struct service_bus **bus);
 
-/* NULL when the product has no such service. */
+/* Where to call a service, and where to hear it: one endpoint, or several separated by commas, as
+ * bus_peer_new and bus_subscribe take them. NULL when the product has no such service. */
 const char *service_bus_endpoint(const struct service_bus *bus, const char *service);
 const char *service_bus_event_endpoint(const struct service_bus *bus, const char *service);
+
+/* Where a service of this program opens its own mailbox and events: [bus] bind, or the above. */
+const char *service_bus_own_endpoint(const struct service_bus *bus, const char *service);
+const char *service_bus_own_event_endpoint(const struct service_bus *bus, const char *service);
+
+/* Whether this program can open that mailbox; n services run in it. 0, or EX_CONFIG and a reason.
+ */
+int service_bus_check_own(const struct service_bus *bus, const char *service, size_t n,
+			  char *ret_error, size_t error_bytes);
 
 /* NULL unless the endpoint is tcp and a key is configured. */
 const char *service_bus_server_key(const struct service_bus *bus, const char *service);

@@ -37,12 +37,17 @@ static const char *const off[] = { "off", NULL };
 		.default_value = default_, .choices = off,                   \
 		.help = "/health/live, /health/ready and /metrics of " name_ \
 	}
-#define MAILBOX(name_)                         \
-	KEY("bus", name_, CONFIG_ENDPOINT, "", \
-	    "mailbox of " name_ "; empty: inproc in one process, else a socket in the run folder")
+#define MAILBOX(name_)                                                          \
+	KEY("bus", name_, CONFIG_ENDPOINTS, "",                                 \
+	    "mailbox of " name_                                                 \
+	    "; empty: inproc in one process, else a socket in the run folder; " \
+	    "replicas: several with commas, or a name with several addresses")
 #define MAILBOX_KEY(name_)                          \
 	KEY("bus", name_ "_key", CONFIG_STRING, "", \
 	    "CURVE public key of " name_ " (Z85), when its mailbox is tcp")
+#define BIND                                    \
+	KEY("bus", "bind", CONFIG_ENDPOINT, "", \
+	    "where this program opens its own mailbox, when its endpoint names several or a host")
 #define CURVE_SECRET                                \
 	KEY("bus", "curve_secret", CONFIG_PATH, "", \
 	    "file with our CURVE secret key (Z85), 0600; tcp mailboxes need it")
@@ -74,6 +79,7 @@ static const struct config_key boson_keys[] = {
 	MAILBOX_KEY("metrics"),
 	MAILBOX("turn"),
 	MAILBOX_KEY("turn"),
+	BIND,
 	CURVE_SECRET,
 	CURVE_ALLOW,
 	{ 0 },
@@ -90,6 +96,7 @@ static const struct config_key higgs_keys[] = {
 	MAILBOX_KEY("agent"),
 	MAILBOX("forwarder"),
 	MAILBOX_KEY("forwarder"),
+	BIND,
 	CURVE_SECRET,
 	CURVE_ALLOW,
 	{ 0 },
