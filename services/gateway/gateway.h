@@ -12,6 +12,7 @@
 
 #include "bus/bus.h"
 #include "gateway/gateway_access.h"
+#include "gateway/gateway_access_mailbox.h"
 #include "gateway/gateway_answer.h"
 #include "gateway/gateway_endpoints.h"
 #include "gateway/gateway_limits.h"
@@ -33,6 +34,7 @@ struct gateway_figures {
 struct gateway {
 	const struct actor_context *context;
 	struct gateway_access *access;
+	struct access_mailbox mailbox;
 	struct gateway_limits limits;
 	struct bus_peer *peers[PEER_COUNT];
 	struct gateway_health *health;

@@ -2,7 +2,7 @@
  * gateway_actor: the gateway's start and its end.
  *
  * Talks to: discovery, routing, metrics, turn (requests), relay (is it there).
- * Hears: HTTP. Has no mailbox of its own.
+ * Hears: HTTP; the operator (CreateKey, ListKeys, RevokeKey).
  */
 #include "gateway/gateway_actor.h"
 
@@ -25,6 +25,19 @@ static uint32_t
 config_u32(const struct config *config, const char *name)
 {
 	return (uint32_t)config_int(config, "gateway", name);
+}
+
+static int
+open_access(struct gateway *gateway)
+{
+	const struct actor_context *context = gateway->context;
+	return gateway_access_open(
+		&(struct gateway_access_options){
+			.state_dir = context->state_dir,
+			.token_secret = config_string(context->config, "gateway", "token_secret"),
+			.store = config_string(context->config, "gateway", "store"),
+			.loop = context->loop },
+		&gateway->access);
 }
 
 static int
@@ -139,8 +152,10 @@ static void
 gateway_actor_stop(void *state)
 {
 	struct gateway *gateway = state;
-	/* The peers first: what waits for the bus is answered, so that no connection is suspended
-	 * when libmicrohttpd stops. */
+	/* The store and the peers first: what waits for them is answered, so that no connection is
+	 * suspended when libmicrohttpd stops. */
+	if (gateway->access != NULL)
+		gateway_access_stop(gateway->access);
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
 		bus_peer_free(&gateway->peers[i]);
 	gateway_http_close(&gateway->http);
@@ -163,15 +178,15 @@ gateway_actor_start(const struct actor_context *context, void **ret_state)
 	gateway->node_token_ms = config_int(context->config, "gateway", "node_token_lifetime");
 	gateway->client_token_ms = config_int(context->config, "gateway", "client_token_lifetime");
 	open_figures(gateway);
-	int r = gateway_access_open(context->state_dir, &gateway->access);
-	if (r == -EPERM)
-		r = CONFIG_EXIT_NOPERM;
+	int r = open_access(gateway);
 	if (r == 0)
 		r = open_limits(gateway);
 	if (r == 0)
 		r = gateway_openapi_make(&gateway->openapi);
 	if (r == 0)
 		r = open_peers(gateway);
+	if (r == 0)
+		r = access_mailbox_open(&gateway->mailbox, context, gateway->access);
 	if (r == 0)
 		r = open_http(gateway);
 	if (r != 0) {

@@ -111,6 +111,7 @@ role_on_bus(enum gateway_who role)
 	case WHO_ADMIN:
 		return BOSON__COMMON__CALLER__ROLE__ADMIN;
 	case WHO_ANYONE:
+	case WHO_SCRAPER:
 	case WHO_ANY:
 		break;
 	}

@@ -6,6 +6,7 @@
 #include "cache/cache.h"
 #include "gateway/gateway_tls.h"
 #include "net/address.h"
+#include "store/store.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,6 +33,12 @@ const struct config_key gateway_config_keys[] = {
 	  "Requests a minute of one admin token" },
 	{ "gateway", "cache", CONFIG_STRING, "", 0, 0, NULL,
 	  "URL of a cache that replicas share for these, redis:...; empty: each counts alone" },
+	{ "gateway", "store", CONFIG_STRING, "", 0, 0, NULL,
+	  "URL of the access keys' table, the same for all gateways; empty: sqlite in the state "
+	  "folder" },
+	{ "gateway", "token_secret", CONFIG_PATH, "", 0, 0, NULL,
+	  "file with the secret of session tokens and, below it, the one before; the same for all "
+	  "gateways; empty: token.secret in the state folder, made at first start" },
 	{ "gateway", "max_connections", CONFIG_INT, "1024", 16, 65536, NULL,
 	  "Open connections; further ones wait to be accepted" },
 	{ "gateway", "max_connections_per_address", CONFIG_INT, "64", 1, 65536, NULL,
@@ -76,6 +83,9 @@ int
 gateway_config_check(const struct config *config, char *ret_error, size_t error_bytes)
 {
 	struct gateway_tls tls;
+	if (is_set(config, "store") &&
+	    store_check(config_string(config, "gateway", "store"), ret_error, error_bytes) < 0)
+		return CONFIG_EXIT_CONFIG;
 	if (is_set(config, "cache") &&
 	    cache_check(config_string(config, "gateway", "cache"), ret_error, error_bytes) < 0)
 		return CONFIG_EXIT_CONFIG;

@@ -18,6 +18,7 @@ enum gateway_who {
 	WHO_NODE = 1 << 0,
 	WHO_CLIENT = 1 << 1,
 	WHO_ADMIN = 1 << 2,
+	WHO_SCRAPER = 1 << 3, /* reads figures, nothing else */
 	WHO_ANY = WHO_NODE | WHO_CLIENT | WHO_ADMIN,
 };
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A token may be used half a minute before its time. */
+enum { ISSUE_AHEAD_MAX_MS = 25 * 1000 };
+
 static void *
 member_at(ProtobufCMessage *message, unsigned int offset)
 {
@@ -84,6 +87,18 @@ subject_of(const ProtobufCMessage *reply)
 	return *(const char *const *)((const char *)reply + field->offset);
 }
 
+/* Now, or when tokens of this node count again, if its older ones were made void a moment ago. */
+static int64_t
+issue_time(const ProtobufCMessage *reply)
+{
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(reply->descriptor, "tokens_since");
+	int64_t now_ms = clock_wall_ms(), since_ms = 0;
+	if (field != NULL && field->type == PROTOBUF_C_TYPE_INT64)
+		since_ms = *(const int64_t *)((const char *)reply + field->offset);
+	return since_ms > now_ms && since_ms - now_ms <= ISSUE_AHEAD_MAX_MS ? since_ms : now_ms;
+}
+
 int
 gateway_mint(const struct gateway_request *request, const ProtobufCMessage *reply,
 	     ProtobufCMessage **ret)
@@ -99,7 +114,7 @@ gateway_mint(const struct gateway_request *request, const ProtobufCMessage *repl
 	char token[TOKEN_TEXT_MAX_BYTES];
 	int64_t expires_at_ms = 0;
 	int r = gateway_access_mint(
-		gateway->access, node ? WHO_NODE : WHO_CLIENT, subject, clock_wall_ms(),
+		gateway->access, node ? WHO_NODE : WHO_CLIENT, subject, issue_time(reply),
 		node ? gateway->node_token_ms : gateway->client_token_ms, token, &expires_at_ms);
 	if (r < 0)
 		return r;

@@ -109,13 +109,6 @@ refuse_unmatched(struct gateway_request *request, int r)
 	return -1;
 }
 
-/* That key has a node's role for discovery's sake, but opens only the door of check_anyone. */
-static bool
-is_enrolment_key(const struct gateway_caller *caller)
-{
-	return strcmp(caller->subject, GATEWAY_ENROL_SUBJECT) == 0;
-}
-
 /* Endpoints for anyone look at no credential, but for enrolment's key. */
 static int
 check_anyone(struct gateway_request *request)
@@ -124,8 +117,8 @@ check_anyone(struct gateway_request *request)
 	if ((request->match.endpoint->flags & ENDPOINT_ENROLS) == 0)
 		return 0;
 	if (gateway_access_check(request->gateway->access, request->head.authorization,
-				 clock_wall_ms(), &caller) == 0 &&
-	    is_enrolment_key(&caller))
+				 clock_wall_ms(), clock_boottime_ms(), &caller) == 0 &&
+	    caller.is_enrolment)
 		request->caller = caller;
 	return 0;
 }
@@ -138,10 +131,11 @@ check_access(struct gateway_request *request)
 	if (endpoint->who == WHO_ANYONE)
 		return check_anyone(request);
 	int r = gateway_access_check(request->gateway->access, request->head.authorization,
-				     clock_wall_ms(), caller);
+				     clock_wall_ms(), clock_boottime_ms(), caller);
 	if (r < 0)
 		return refuse(request, 401, r == -ETIME ? "token_expired" : NULL, NULL);
-	if ((endpoint->who & caller->role) == 0 || is_enrolment_key(caller))
+	/* The enrolment key has a node's role for discovery's sake, but opens one door only. */
+	if ((endpoint->who & caller->role) == 0 || caller->is_enrolment)
 		return refuse(request, 403, NULL, NULL);
 	if ((endpoint->flags & ENDPOINT_OWN_NODE) == 0 || caller->role != WHO_NODE)
 		return 0;
@@ -233,8 +227,8 @@ answer_openapi(struct gateway_request *request)
 	gateway_answer_json(&request->answer, 200, &text, request->trace);
 }
 
-void
-gateway_request_run(struct gateway_request *request)
+static void
+run_confirmed(struct gateway_request *request)
 {
 	const struct gateway_health *health = request->gateway->health;
 	ProtobufCMessage *message = NULL;
@@ -258,6 +252,45 @@ gateway_request_run(struct gateway_request *request)
 	}
 }
 
+static void
+on_confirmed(int result, void *arg)
+{
+	struct gateway_request *request = arg;
+	bool enrols = (request->match.endpoint->flags & ENDPOINT_ENROLS) != 0;
+	/* Who is known needs no key: discovery decides. */
+	if (result == -EACCES && enrols)
+		request->caller = (struct gateway_caller){ .role = WHO_ANYONE };
+	if (result == 0 || (result == -EACCES && enrols))
+		run_confirmed(request);
+	else if (result == -EACCES)
+		refuse(request, 401, NULL, NULL);
+	else
+		refuse(request, 503, "store_failed", NULL);
+	if (request->answer.status != 0)
+		request->on_answer(request, request->on_answer_arg);
+}
+
+/* What keys for nodes and clients are limited in; the others in all that they do. */
+static bool
+takes_use(const struct gateway_request *request)
+{
+	unsigned int flags = request->match.endpoint->flags;
+	if (request->caller.is_enrolment)
+		return (flags & ENDPOINT_ENROLS) != 0;
+	return request->caller.role != WHO_CLIENT || (flags & ENDPOINT_MINTS_CLIENT) != 0;
+}
+
+void
+gateway_request_run(struct gateway_request *request)
+{
+	if (!request->caller.is_unconfirmed)
+		run_confirmed(request);
+	else if (gateway_access_confirm(request->gateway->access, &request->caller,
+					takes_use(request), clock_wall_ms(), on_confirmed,
+					request) < 0)
+		refuse(request, 503, "busy", NULL);
+}
+
 static bool
 is_write(const char *method)
 {
@@ -265,7 +298,7 @@ is_write(const char *method)
 }
 
 void
-gateway_request_done(const struct gateway_request *request, bool sent)
+gateway_request_done(struct gateway_request *request, bool sent)
 {
 	const struct gateway_endpoint *endpoint = request->match.endpoint;
 	const struct gateway_figures *figures = &request->gateway->figures;
@@ -276,6 +309,7 @@ gateway_request_done(const struct gateway_request *request, bool sent)
 	int status = request->answer.status;
 	char address[INET6_ADDRSTRLEN];
 
+	gateway_access_settle(request->gateway->access, &request->caller, status);
 	if (status < 600)
 		metric_add(figures->requests[row][status / 100], 1);
 	metric_observe_us(figures->seconds[row], (uint64_t)took_us);

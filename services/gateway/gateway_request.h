@@ -53,4 +53,4 @@ void gateway_request_add_body(struct gateway_request *request, const char *bytes
 void gateway_request_run(struct gateway_request *request);
 
 /* The answer was sent, or given up (sent false): counts, times and logs. */
-void gateway_request_done(const struct gateway_request *request, bool sent);
+void gateway_request_done(struct gateway_request *request, bool sent);

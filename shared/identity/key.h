@@ -35,6 +35,10 @@ int key_file_load_or_create(const char *path, struct key *ret_private);
 int secret_file_load_or_create(const char *path, uint8_t *ret_secret, size_t n);
 int secret_file_load(const char *path, uint8_t *ret_secret, size_t n);
 
+/* A secret that is being replaced: up to max (at most 4) lines, the newest first. The number of
+ * secrets read, or -EINVAL for a file that holds anything else; -errno. */
+int secret_file_load_ring(const char *path, uint8_t *ret_secrets, size_t n, size_t max);
+
 /* Lower-case canonical UUID text only. */
 int uuid_parse(const char *text, uint8_t ret_id[UUID_BYTES]);
 void uuid_format(const uint8_t id[UUID_BYTES], char ret_text[UUID_TEXT_BYTES]);

@@ -1,6 +1,6 @@
 /*
  * secret_file: private keys (base64, as `wg genkey` writes them) and secrets (hex) on disk, one
- * line each, 0600. Made at first use; whoever links first wins and the other reads the winner's.
+ * line each (rings: a few), 0600. Made at first use; whoever links first wins and the other reads the winner's.
  */
 #include "identity/key.h"
 #include "identity/mac.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SECRET_MAX_BYTES = 64, LINE_BYTES = 2 * SECRET_MAX_BYTES + 3 };
+enum { SECRET_MAX_BYTES = 64, LINE_BYTES = 2 * SECRET_MAX_BYTES + 3, RING_MAX_SECRETS = 4 };
 
 /* One line; its newline may be missing, nothing else may differ. */
 static int
@@ -126,4 +126,34 @@ secret_file_load_or_create(const char *path, uint8_t *ret_secret, size_t n)
 	if (r < 0 && r != -EEXIST)
 		return r;
 	return secret_file_load(path, ret_secret, n);
+}
+
+int
+secret_file_load_ring(const char *path, uint8_t *ret_secrets, size_t n, size_t max)
+{
+	char text[RING_MAX_SECRETS * LINE_BYTES], *line = text;
+	size_t count = 0;
+	ssize_t got;
+	int r = 0;
+
+	if (n == 0 || n > SECRET_MAX_BYTES || max == 0 || max > RING_MAX_SECRETS)
+		return -EINVAL;
+	got = state_file_read(path, true, text, sizeof(text));
+	if (got < 0)
+		return got == -EFBIG ? -EINVAL : (int)got;
+	while (r == 0 && *line != '\0') {
+		size_t length = strcspn(line, "\n");
+		bool is_last = line[length] == '\0';
+
+		line[length] = '\0';
+		r = count < max ? hex_decode(line, ret_secrets + count * n, n) : -EINVAL;
+		count++;
+		line += is_last ? length : length + 1;
+	}
+	key_wipe(text, sizeof(text));
+	if (r == 0 && count == 0)
+		r = -EINVAL;
+	if (r < 0)
+		key_wipe(ret_secrets, max * n);
+	return r < 0 ? r : (int)count;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,8 +23,7 @@ struct fixture {
 	struct gateway_access *access;
 };
 
-static const char *const files[] = { "client.key", "admin.key", "node.key", "token.secret",
-				     "token-previous.secret" };
+static const char *const files[] = { "client.key", "admin.key", "node.key", "token.secret", "two" };
 
 static const char *
 path_of(const struct fixture *f, const char *file)
@@ -34,12 +34,18 @@ path_of(const struct fixture *f, const char *file)
 }
 
 static int
+open_in(const char *folder, struct gateway_access **ret)
+{
+	return gateway_access_open(&(struct gateway_access_options){ .state_dir = folder }, ret);
+}
+
+static int
 setup(void **state)
 {
 	static struct fixture f;
 	f = (struct fixture){ .folder = "/tmp/test_gateway_access.XXXXXX" };
 	*state = &f;
-	return mkdtemp(f.folder) != NULL ? gateway_access_open(f.folder, &f.access) : -1;
+	return mkdtemp(f.folder) != NULL ? open_in(f.folder, &f.access) : -1;
 }
 
 static int
@@ -75,7 +81,7 @@ test_access_keys_are_made_once_for_us_alone_and_tell_their_role(void **state)
 		     { "admin.key", "admin", WHO_ADMIN },
 		     { "node.key", "enrol", WHO_NODE } };
 	struct gateway_access *again = NULL;
-	assert_int_equal(gateway_access_open(f->folder, &again), 0);
+	assert_int_equal(open_in(f->folder, &again), 0);
 	for (size_t i = 0; i < 3; i++) {
 		char header[160];
 		struct stat st;
@@ -84,12 +90,12 @@ test_access_keys_are_made_once_for_us_alone_and_tell_their_role(void **state)
 		assert_int_equal(st.st_mode & 0777, 0600);
 		read_bearer(f, rows[i].file, header);
 		assert_true(strlen(header) > 40);
-		assert_int_equal(gateway_access_check(f->access, header, NOW, &caller), 0);
+		assert_int_equal(gateway_access_check(f->access, header, NOW, 0, &caller), 0);
 		assert_int_equal(caller.role, rows[i].role);
 		assert_string_equal(caller.subject, rows[i].subject);
-		assert_int_equal(gateway_access_check(again, header, NOW, &caller), 0);
+		assert_int_equal(gateway_access_check(again, header, NOW, 0, &caller), 0);
 		header[strlen(header) - 1] ^= 1;
-		assert_int_equal(gateway_access_check(f->access, header, NOW, &caller), -EACCES);
+		assert_int_equal(gateway_access_check(f->access, header, NOW, 0, &caller), -EACCES);
 	}
 	gateway_access_close(&again);
 }
@@ -106,13 +112,19 @@ test_a_minted_token_names_its_subject_and_role(void **state)
 		0);
 	assert_int_equal(expires, NOW + 3600000);
 	snprintf(header, sizeof(header), "bearer %s", token);
-	assert_int_equal(gateway_access_check(f->access, header, NOW, &caller), 0);
+	assert_int_equal(gateway_access_check(f->access, header, NOW, 0, &caller), 0);
 	assert_int_equal(caller.role, WHO_NODE);
 	assert_string_equal(caller.subject, "node-1");
 	/* R69 */
-	assert_int_equal(gateway_access_check(f->access, header, NOW + 3700000, &caller), -ETIME);
-	assert_int_equal(gateway_access_check(f->access, header, NOW - 3600000, &caller), -ETIME);
+	assert_int_equal(gateway_access_check(f->access, header, NOW + 3700000, 3700000, &caller),
+			 -ETIME);
 	assert_int_equal(caller.role, WHO_ANYONE);
+	assert_int_equal(gateway_access_mint(f->access, WHO_NODE, "node-1", NOW + 3760000, 3600000,
+					     token, &expires),
+			 0);
+	snprintf(header, sizeof(header), "Bearer %s", token);
+	assert_int_equal(gateway_access_check(f->access, header, NOW + 3700000, 3700000, &caller),
+			 -ETIME);
 	assert_int_equal(
 		gateway_access_mint(f->access, WHO_ADMIN, "a", NOW, 3600000, token, &expires),
 		-EINVAL);
@@ -137,37 +149,80 @@ test_what_is_no_credential_of_ours_is_refused(void **state)
 		"Bearer \xff\xfe",
 	};
 	struct gateway_caller caller;
-	assert_int_equal(gateway_access_check(f->access, NULL, NOW, &caller), -ENOENT);
+	assert_int_equal(gateway_access_check(f->access, NULL, NOW, 0, &caller), -ENOENT);
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-		assert_int_equal(gateway_access_check(f->access, headers[i], NOW, &caller),
+		assert_int_equal(gateway_access_check(f->access, headers[i], NOW, 0, &caller),
 				 -EACCES);
 		assert_int_equal(caller.role, WHO_ANYONE);
 	}
 	char long_header[2048] = "Bearer ";
 	memset(long_header + 7, 'a', sizeof(long_header) - 8);
 	long_header[sizeof(long_header) - 1] = '\0';
-	assert_int_equal(gateway_access_check(f->access, long_header, NOW, &caller), -EACCES);
+	assert_int_equal(gateway_access_check(f->access, long_header, NOW, 0, &caller), -EACCES);
 }
 
+/* T06, P01: whatever it was minted for before */
 static void
-test_after_a_change_of_secrets_old_tokens_hold_while_the_old_one_is_there(void **state)
+test_tokens_of_a_node_from_before_its_revocation_are_refused(void **state)
 {
 	struct fixture *f = *state;
-	char token[TOKEN_TEXT_MAX_BYTES], header[TOKEN_TEXT_MAX_BYTES + 8], from[128];
+	static const char id_text[] = "0f1e2d3c-4b5a-4697-8877-665544332211";
+	uint8_t id[UUID_BYTES];
+	char old[TOKEN_TEXT_MAX_BYTES], header[TOKEN_TEXT_MAX_BYTES + 8];
 	int64_t expires;
 	struct gateway_caller caller;
+	assert_int_equal(uuid_parse(id_text, id), 0);
 	assert_int_equal(
-		gateway_access_mint(f->access, WHO_NODE, "n", NOW, 3600000, token, &expires), 0);
-	snprintf(header, sizeof(header), "Bearer %s", token);
-	snprintf(from, sizeof(from), "%s", path_of(f, "token.secret"));
-	assert_int_equal(rename(from, path_of(f, "token-previous.secret")), 0);
-	gateway_access_close(&f->access);
-	assert_int_equal(gateway_access_open(f->folder, &f->access), 0);
-	assert_int_equal(gateway_access_check(f->access, header, NOW, &caller), 0);
-	assert_int_equal(unlink(path_of(f, "token-previous.secret")), 0);
-	gateway_access_close(&f->access);
-	assert_int_equal(gateway_access_open(f->folder, &f->access), 0);
-	assert_int_equal(gateway_access_check(f->access, header, NOW, &caller), -EACCES);
+		gateway_access_mint(f->access, WHO_NODE, id_text, NOW, 3600000, old, &expires), 0);
+	snprintf(header, sizeof(header), "Bearer %s", old);
+	assert_int_equal(gateway_access_check(f->access, header, NOW, 0, &caller), 0);
+	gateway_access_revoke(f->access, id, NOW + 2000);
+	assert_int_equal(gateway_access_check(f->access, header, NOW + 2000, 2000, &caller),
+			 -EACCES);
+	assert_int_equal(gateway_access_mint(f->access, WHO_NODE, id_text, NOW + 2000, 3600000, old,
+					     &expires),
+			 0);
+	snprintf(header, sizeof(header), "Bearer %s", old);
+	assert_int_equal(gateway_access_check(f->access, header, NOW + 2000, 2000, &caller), 0);
+}
+
+/* F20, T48: one hour on, one hour back, ten years on */
+static void
+test_a_clock_that_is_set_throws_nobody_out_and_brings_nobody_back(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t hour = 3600000, steps[] = { hour, -hour, INT64_C(87600) * hour };
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char token[TOKEN_TEXT_MAX_BYTES], header[TOKEN_TEXT_MAX_BYTES + 8];
+		int64_t expires, wall = NOW, steady = (int64_t)i * 100 * hour;
+		struct gateway_caller caller;
+		/* The loop's own turn back to NOW is a step too, of a day ago by then. */
+		(void)gateway_access_check(f->access, "Bearer x", wall, steady, &caller);
+		steady += 25 * hour;
+		wall += 25 * hour;
+		assert_int_equal(
+			gateway_access_mint(f->access, WHO_NODE, "n", wall, hour, token, &expires),
+			0);
+		snprintf(header, sizeof(header), "Bearer %s", token);
+		assert_int_equal(gateway_access_check(f->access, header, wall, steady, &caller), 0);
+		wall += steps[i];
+		assert_int_equal(gateway_access_check(f->access, header, wall, steady, &caller), 0);
+		assert_int_equal(gateway_access_check(f->access, header, wall + hour / 2,
+						      steady + hour / 2, &caller),
+				 0);
+		/* One that is put back by an hour may lengthen what was just minted by that. */
+		assert_int_equal(gateway_access_check(f->access, header, wall + 3 * hour,
+						      steady + 3 * hour, &caller),
+				 -ETIME);
+		/* What is minted by the new clock holds by the new clock. */
+		assert_int_equal(gateway_access_mint(f->access, WHO_NODE, "n", wall + 3 * hour,
+						     hour, token, &expires),
+				 0);
+		snprintf(header, sizeof(header), "Bearer %s", token);
+		assert_int_equal(gateway_access_check(f->access, header, wall + 3 * hour,
+						      steady + 3 * hour, &caller),
+				 0);
+	}
 }
 
 static void
@@ -176,7 +231,7 @@ test_secrets_that_others_may_read_are_not_used(void **state)
 	struct fixture *f = *state;
 	struct gateway_access *again = NULL;
 	assert_int_equal(chmod(path_of(f, "admin.key"), 0644), 0);
-	assert_int_equal(gateway_access_open(f->folder, &again), -EPERM);
+	assert_int_equal(open_in(f->folder, &again), EX_NOPERM);
 	assert_null(again);
 }
 
@@ -192,7 +247,7 @@ test_a_key_file_without_a_fit_key_is_refused(void **state)
 		assert_non_null(out);
 		fputs(contents[i], out);
 		fclose(out);
-		assert_int_equal(gateway_access_open(f->folder, &again), -EINVAL);
+		assert_int_equal(open_in(f->folder, &again), -EINVAL);
 	}
 }
 
@@ -208,8 +263,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_no_credential_of_ours_is_refused,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			test_after_a_change_of_secrets_old_tokens_hold_while_the_old_one_is_there,
-			setup, teardown),
+			test_tokens_of_a_node_from_before_its_revocation_are_refused, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_clock_that_is_set_throws_nobody_out_and_brings_nobody_back, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(test_secrets_that_others_may_read_are_not_used,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_key_file_without_a_fit_key_is_refused, setup,

@@ -28,7 +28,11 @@ setup(void **state)
 	strcpy(folder, "/tmp/test_gateway_mint.XXXXXX");
 	gateway = (struct gateway){ .node_token_ms = 3600000, .client_token_ms = 7200000 };
 	request = (struct gateway_request){ .gateway = &gateway };
-	return mkdtemp(folder) != NULL ? gateway_access_open(folder, &gateway.access) : -1;
+	return mkdtemp(folder) != NULL
+		       ? gateway_access_open(
+				 &(struct gateway_access_options){ .state_dir = folder },
+				 &gateway.access)
+		       : -1;
 }
 
 static int
@@ -63,7 +67,9 @@ assert_token(const char *token, enum gateway_who role, const char *subject)
 	struct gateway_caller caller;
 	assert_non_null(token);
 	snprintf(header, sizeof(header), "Bearer %s", token);
-	assert_int_equal(gateway_access_check(gateway.access, header, clock_wall_ms(), &caller), 0);
+	assert_int_equal(gateway_access_check(gateway.access, header, clock_wall_ms(),
+					      clock_boottime_ms(), &caller),
+			 0);
 	assert_int_equal(caller.role, role);
 	assert_string_equal(caller.subject, subject);
 }
