@@ -1,0 +1,79 @@
+/*
+ * relay_udp: the UDP ingress of one shard: stock WireGuard apps on one port. Each source tuple is a
+ * client leg of its own, carried by this socket instead of a WebSocket; which node it belongs to
+ * follows from the bytes alone (mac1, receiver index), who it is WireGuard on the node decides.
+ * Shard thread only; docs/protocol.md has the rules.
+ */
+#pragma once
+
+#include "relay/relay_leg.h"
+#include "relay/relay_udp_flow.h"
+#include "relay/relay_udp_socket.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+enum { RELAY_UDP_BATCH_MAX = 16, RELAY_UDP_BATCH_BYTES = 24 * 1024 };
+
+/* Datagrams of one flow, as they lie in the read, on their way into one message to its node. */
+struct relay_udp_batch {
+	struct relay_udp_flow *flow; /* NULL: none */
+	unsigned n;
+	size_t bytes;
+	uint32_t types[4]; /* by datagram type - 1 */
+	struct iovec datagrams[RELAY_UDP_BATCH_MAX];
+};
+
+struct relay_udp {
+	int fd;
+	struct relay_udp_reads *reads;
+	struct relay_udp_sessions sessions;
+	struct relay_udp_flows flows;
+	struct relay_udp_buckets buckets;
+	struct relay_udp_peers peers;
+	struct relay_udp_batch batch;
+	struct relay_timer timer;
+	uint64_t hashes; /* as counted last */
+};
+
+/* Takes the descriptor. The shard is not running yet; on failure, too, relay_udp_free cleans up. */
+int relay_udp_new(struct relay_shard *shard, int fd);
+
+/* The shard is ending; legs are gone. */
+void relay_udp_free(struct relay_shard *shard);
+
+/* Epoll says. */
+void relay_udp_on_event(struct relay_shard *shard);
+
+/* The timer says: what ended goes. */
+void relay_udp_on_timer(struct relay_shard *shard);
+
+/* The control actor says. */
+void relay_udp_bind(struct relay_shard *shard, const struct relay_udp_binding *binding);
+void relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_BYTES]);
+
+/* Relays and their UDP sockets. */
+void relay_udp_set_peers(struct relay_shard *shard, const struct relay_udp_peers *peers);
+
+/* A node's message to this client leg, which is no UDP leg: what it announces in handshakes is
+ * learnt, so that the client may go on by UDP. batch: checked datagrams, lengths before them. */
+void relay_udp_learn(struct relay_shard *shard, const struct relay_channel *channel,
+		     const uint8_t *batch, size_t n);
+
+/* ---- between relay_udp.c and relay_udp_down.c ---- */
+
+extern const struct relay_carrier relay_udp_carrier;
+
+/* One datagram of a source that passed relay_udp_check_source. */
+void relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
+		    const uint8_t *datagram, size_t n);
+
+/* The batch goes to its node's leg. */
+void relay_udp_flush_batch(struct relay_shard *shard);
+
+/* At once out of all tables; its leg is closed at the end of the round. reason: static. Not from
+ * inside the carrier's hooks. */
+void relay_udp_close_flow(struct relay_shard *shard, struct relay_udp_flow *flow,
+			  const char *reason);

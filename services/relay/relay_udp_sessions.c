@@ -1,0 +1,394 @@
+/*
+ * relay_udp_sessions: four tables and the lists between them.
+ */
+#include "relay/relay_udp_sessions.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct relay_udp_prefix_entry {
+	struct idtable_link by_prefix;
+	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
+	struct relay_udp_session *sessions; /* heard of last, first */
+};
+
+struct relay_udp_index_entry {
+	struct idtable_link by_index;
+	uint32_t index, n;
+	struct relay_udp_session *sessions[RELAY_UDP_SAME_INDEX_MAX];
+};
+
+int
+relay_udp_sessions_init(struct relay_udp_sessions *s)
+{
+	memset(s, 0, sizeof(*s));
+	int r = idtable_init(&s->sessions, offsetof(struct relay_udp_session, by_id),
+			     offsetof(struct relay_udp_session, id), UUID_BYTES);
+	if (r == 0)
+		r = idtable_init(&s->nodes, offsetof(struct relay_udp_node, by_id),
+				 offsetof(struct relay_udp_node, id), UUID_BYTES);
+	if (r == 0)
+		r = idtable_init(&s->prefixes, offsetof(struct relay_udp_prefix_entry, by_prefix),
+				 offsetof(struct relay_udp_prefix_entry, prefix),
+				 RELAY_UDP_PREFIX_BYTES);
+	if (r == 0)
+		r = idtable_init(&s->indexes, offsetof(struct relay_udp_index_entry, by_index),
+				 offsetof(struct relay_udp_index_entry, index), sizeof(uint32_t));
+	return r;
+}
+
+void
+relay_udp_sessions_fini(struct relay_udp_sessions *s)
+{
+	struct relay_udp_session *session;
+
+	while (s->sessions.count > 0 && (session = idtable_next(&s->sessions, NULL)) != NULL)
+		relay_udp_sessions_unbind(s, session);
+	idtable_fini(&s->sessions);
+	idtable_fini(&s->nodes);
+	idtable_fini(&s->prefixes);
+	idtable_fini(&s->indexes);
+}
+
+/* ---- nodes ---- */
+
+static void
+node_set_key(struct relay_udp_node *node, const struct key *key)
+{
+	node->key = *key;
+	mac1_key_init(&node->mac1, key->bytes);
+}
+
+static void
+node_unlink(struct relay_udp_sessions *s, struct relay_udp_node *node)
+{
+	if (node->newer != NULL)
+		node->newer->older = node->older;
+	else
+		s->newest = node->older;
+	if (node->older != NULL)
+		node->older->newer = node->newer;
+	node->newer = node->older = NULL;
+}
+
+static void
+node_link_first(struct relay_udp_sessions *s, struct relay_udp_node *node)
+{
+	node->older = s->newest;
+	node->newer = NULL;
+	if (s->newest != NULL)
+		s->newest->newer = node;
+	s->newest = node;
+}
+
+static struct relay_udp_node *
+node_get(struct relay_udp_sessions *s, const struct relay_udp_binding *binding)
+{
+	struct relay_udp_node *node = idtable_find(&s->nodes, binding->node_id);
+
+	if (node == NULL) {
+		node = calloc(1, sizeof(*node));
+		if (node == NULL)
+			return NULL;
+		memcpy(node->id, binding->node_id, UUID_BYTES);
+		node_set_key(node, &binding->node_key);
+		idtable_add(&s->nodes, node);
+		node_link_first(s, node);
+		return node;
+	}
+	if (!key_is_equal(&node->key, &binding->node_key))
+		node_set_key(node, &binding->node_key);
+	node_unlink(s, node);
+	node_link_first(s, node);
+	return node;
+}
+
+static void
+node_put(struct relay_udp_sessions *s, struct relay_udp_node *node)
+{
+	if (node->session_count > 0)
+		return;
+	assert(node->half_count == 0);
+	node_unlink(s, node);
+	idtable_remove(&s->nodes, node);
+	free(node);
+}
+
+/* ---- where clients are ---- */
+
+static void
+leave_prefix(struct relay_udp_sessions *s, struct relay_udp_session *session)
+{
+	struct relay_udp_prefix_entry *entry = session->prefix;
+
+	if (entry == NULL)
+		return;
+	*session->near_at = session->near_next;
+	if (session->near_next != NULL)
+		session->near_next->near_at = session->near_at;
+	session->prefix = NULL;
+	if (entry->sessions != NULL)
+		return;
+	idtable_remove(&s->prefixes, entry);
+	free(entry);
+}
+
+void
+relay_udp_sessions_near(struct relay_udp_sessions *s, struct relay_udp_session *session,
+			const struct in6_addr *address)
+{
+	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
+
+	relay_udp_prefix(address, prefix);
+	struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
+	if (entry != NULL && entry == session->prefix)
+		return;
+	if (entry == NULL) {
+		entry = calloc(1, sizeof(*entry));
+		if (entry == NULL)
+			return; /* a hint only */
+		memcpy(entry->prefix, prefix, sizeof(prefix));
+		idtable_add(&s->prefixes, entry);
+	}
+	leave_prefix(s, session);
+	session->prefix = entry;
+	session->near_next = entry->sessions;
+	session->near_at = &entry->sessions;
+	if (entry->sessions != NULL)
+		entry->sessions->near_at = &session->near_next;
+	entry->sessions = session;
+}
+
+/* ---- indexes ---- */
+
+static void
+forget_index(struct relay_udp_sessions *s, const struct relay_udp_session *session, uint32_t index)
+{
+	struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
+
+	for (uint32_t i = 0; entry != NULL && i < entry->n; i++) {
+		if (entry->sessions[i] != session)
+			continue;
+		entry->sessions[i] = entry->sessions[--entry->n];
+		if (entry->n == 0) {
+			idtable_remove(&s->indexes, entry);
+			free(entry);
+		}
+		return;
+	}
+}
+
+static int
+note_index(struct relay_udp_sessions *s, struct relay_udp_session *session, uint32_t index)
+{
+	struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
+
+	if (entry == NULL) {
+		entry = calloc(1, sizeof(*entry));
+		if (entry == NULL)
+			return -ENOMEM;
+		entry->index = index;
+		idtable_add(&s->indexes, entry);
+	}
+	if (entry->n == RELAY_UDP_SAME_INDEX_MAX)
+		return -ENOSPC;
+	entry->sessions[entry->n++] = session;
+	return 0;
+}
+
+bool
+relay_udp_session_has_index(const struct relay_udp_session *session, uint32_t index)
+{
+	for (unsigned i = 0; i < session->index_n; i++)
+		if (session->indexes[i] == index)
+			return true;
+	return false;
+}
+
+void
+relay_udp_sessions_learn(struct relay_udp_sessions *s, struct relay_udp_session *session,
+			 uint32_t index)
+{
+	if (relay_udp_session_has_index(session, index) || note_index(s, session, index) < 0)
+		return;
+	if (session->index_n < RELAY_UDP_INDEXES) {
+		session->indexes[session->index_n++] = index;
+		return;
+	}
+	forget_index(s, session, session->indexes[session->index_at]);
+	session->indexes[session->index_at] = index;
+	session->index_at = (uint8_t)((session->index_at + 1) % RELAY_UDP_INDEXES);
+}
+
+struct relay_udp_session *
+relay_udp_sessions_by_index(const struct relay_udp_sessions *s, uint32_t index)
+{
+	const struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
+
+	return entry != NULL && entry->n == 1 ? entry->sessions[0] : NULL;
+}
+
+/* ---- sessions ---- */
+
+struct relay_udp_session *
+relay_udp_sessions_find(const struct relay_udp_sessions *s, const uint8_t id[UUID_BYTES])
+{
+	return idtable_find(&s->sessions, id);
+}
+
+static struct relay_udp_session *
+session_new(struct relay_udp_sessions *s, const struct relay_udp_binding *binding)
+{
+	struct relay_udp_session *session = calloc(1, sizeof(*session));
+	struct relay_udp_node *node = session != NULL ? node_get(s, binding) : NULL;
+
+	if (node == NULL) {
+		free(session);
+		return NULL;
+	}
+	memcpy(session->id, binding->session_id, UUID_BYTES);
+	session->client_key = binding->client_key;
+	mac1_key_init(&session->mac1, binding->client_key.bytes);
+	session->node = node;
+	session->next = node->sessions;
+	session->at = &node->sessions;
+	if (node->sessions != NULL)
+		node->sessions->at = &session->next;
+	node->sessions = session;
+	node->session_count++;
+	idtable_add(&s->sessions, session);
+	return session;
+}
+
+int
+relay_udp_sessions_bind(struct relay_udp_sessions *s, const struct relay_udp_binding *binding)
+{
+	struct relay_udp_session *session = relay_udp_sessions_find(s, binding->session_id);
+
+	if (session != NULL && (memcmp(session->node->id, binding->node_id, UUID_BYTES) != 0 ||
+				!key_is_equal(&session->client_key, &binding->client_key)))
+		return -EEXIST;
+	if (session == NULL && s->sessions.count >= RELAY_UDP_SESSIONS_MAX)
+		return -ENOSPC;
+	if (session == NULL)
+		session = session_new(s, binding);
+	else
+		node_get(s, binding); /* its key may be a new one */
+	if (session == NULL)
+		return -ENOMEM;
+	session->ends_ms = binding->ends_ms;
+	session->rate_kbytes = binding->rate_kbytes;
+	if (binding->has_address && session->flow_count == 0)
+		relay_udp_sessions_near(s, session, &binding->address);
+	return 0;
+}
+
+void
+relay_udp_sessions_unbind(struct relay_udp_sessions *s, struct relay_udp_session *session)
+{
+	assert(session->flows == NULL);
+	for (unsigned i = 0; i < session->index_n; i++)
+		forget_index(s, session, session->indexes[i]);
+	leave_prefix(s, session);
+	*session->at = session->next;
+	if (session->next != NULL)
+		session->next->at = session->at;
+	session->node->session_count--;
+	idtable_remove(&s->sessions, session);
+	node_put(s, session->node);
+	free(session);
+}
+
+struct relay_udp_session *
+relay_udp_sessions_ended(const struct relay_udp_sessions *s, int64_t now_ms)
+{
+	struct relay_udp_session *session = idtable_next(&s->sessions, NULL);
+
+	while (session != NULL && session->ends_ms > now_ms)
+		session = idtable_next(&s->sessions, session);
+	return session;
+}
+
+/* ---- whose is it ---- */
+
+static bool
+is_for(struct relay_udp_sessions *s, const struct mac1_key *key, const uint8_t *message, size_t n)
+{
+	s->hashes++;
+	return mac1_is_for(key, message, n);
+}
+
+/* Sessions of clients near this address are few, so these hashes are not rationed. */
+static struct relay_udp_node *
+match_near(struct relay_udp_sessions *s, const struct in6_addr *from, const uint8_t *message,
+	   size_t n)
+{
+	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
+	const struct relay_udp_node *last = NULL;
+
+	relay_udp_prefix(from, prefix);
+	const struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
+	struct relay_udp_session *session = entry != NULL ? entry->sessions : NULL;
+	for (int i = 0; session != NULL && i < RELAY_UDP_HINTS_MAX;
+	     i++, session = session->near_next) {
+		if (session->node != last && is_for(s, &session->node->mac1, message, n))
+			return session->node;
+		last = session->node;
+	}
+	return NULL;
+}
+
+static bool
+take_budget(struct relay_udp_sessions *s, int64_t now_ms)
+{
+	enum { PER_MS = RELAY_UDP_HASHES_PER_SEC / 1000, WINDOW_MS = 100 };
+	int64_t passed_ms = now_ms - s->budget_ms;
+
+	if (passed_ms >= WINDOW_MS) {
+		s->budget = PER_MS * WINDOW_MS;
+		s->budget_ms = now_ms;
+	}
+	if (s->budget == 0)
+		return false;
+	s->budget--;
+	return true;
+}
+
+struct relay_udp_node *
+relay_udp_sessions_match(struct relay_udp_sessions *s, const struct in6_addr *from,
+			 const uint8_t *message, size_t n, int64_t now_ms,
+			 bool *ret_is_out_of_budget)
+{
+	struct relay_udp_node *node = match_near(s, from, message, n);
+	unsigned tried = 0;
+
+	*ret_is_out_of_budget = false;
+	if (node != NULL)
+		return node;
+	for (node = s->newest; node != NULL; node = node->older) {
+		if (tried++ == RELAY_UDP_CANDIDATES_MAX || !take_budget(s, now_ms)) {
+			*ret_is_out_of_budget = true;
+			return NULL;
+		}
+		if (is_for(s, &node->mac1, message, n))
+			return node;
+	}
+	return NULL;
+}
+
+struct relay_udp_session *
+relay_udp_sessions_of_answer(struct relay_udp_sessions *s, const struct relay_udp_node *node,
+			     struct relay_udp_session *suspect, const uint8_t *message, size_t n)
+{
+	struct relay_udp_session *session;
+
+	if (suspect != NULL && is_for(s, &suspect->mac1, message, n))
+		return suspect;
+	for (session = node->sessions; session != NULL; session = session->next)
+		if (session != suspect && is_for(s, &session->mac1, message, n))
+			return session;
+	return NULL;
+}
