@@ -1,8 +1,7 @@
 /* metrics: a node's figures and a session's usage, over a real bus and a clean restart. */
-#include "boson_rig.h"
 #include "discovery.pb-c.h"
 #include "loop/clock.h"
-#include "metrics.pb-c.h"
+#include "metrics_calls.h"
 #include "relay.pb-c.h"
 
 #include <setjmp.h>
@@ -11,16 +10,12 @@
 
 #include <cmocka.h>
 
-#define NODE	"6f1c2a34-9b7d-4e21-8c5f-0a1b2c3d4e5f"
-#define OTHER	"00000000-9b7d-4e21-8c5f-0a1b2c3d4e5f"
 #define SESSION "11111111-9b7d-4e21-8c5f-0a1b2c3d4e5f"
 
 static struct rig rig;
 static struct bus_peer *metrics, *discovery;
 static pid_t process;
 
-RIG_CLOSURE(on_submitted, Boson__Metrics__SubmitReply)
-RIG_CLOSURE(on_latest, Boson__Metrics__Sample)
 RIG_CLOSURE(on_usage, Boson__Metrics__UsageReply)
 RIG_CLOSURE(on_empty, Boson__Common__Empty)
 
@@ -47,64 +42,19 @@ teardown(void **state)
 }
 
 static void
-fill_node(Boson__Common__Caller *caller, const char *subject)
-{
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller->subject = (char *)(uintptr_t)subject;
-}
-
-static void
-submit(struct rig_call *call, const char *subject, int64_t timestamp_ms, double cpu_usage)
-{
-	Boson__Metrics__SubmitRequest request = BOSON__METRICS__SUBMIT_REQUEST__INIT;
-	Boson__Metrics__Figures figures = BOSON__METRICS__FIGURES__INIT;
-	Boson__Metrics__System system = BOSON__METRICS__SYSTEM__INIT;
-	Boson__Common__Caller caller;
-
-	fill_node(&caller, subject);
-	system.has_cpu_usage = 1;
-	system.cpu_usage = cpu_usage;
-	figures.system = &system;
-	request.node_id = NODE;
-	request.has_timestamp = 1;
-	request.timestamp = timestamp_ms;
-	request.metrics = &figures;
-	request.caller = &caller;
-	rig_call_init(call, &rig, metrics);
-	boson__metrics__metrics__submit(bus_peer_service(metrics), &request, on_submitted, call);
-	rig_call_wait(call);
-}
-
-static void
-ask_latest(struct rig_call *call, const char *subject)
-{
-	Boson__Metrics__LatestRequest request = BOSON__METRICS__LATEST_REQUEST__INIT;
-	Boson__Common__Caller caller;
-
-	fill_node(&caller, subject);
-	request.node_id = NODE;
-	request.caller = &caller;
-	rig_call_init(call, &rig, metrics);
-	boson__metrics__metrics__latest(bus_peer_service(metrics), &request, on_latest, call);
-	rig_call_wait(call);
-}
-
-static void
 test_a_sample_is_kept_over_a_restart(void **state)
 {
 	const Boson__Metrics__Sample *sample;
 	struct rig_call call;
 
 	(void)state;
-	submit(&call, NODE, clock_wall_ms(), 12.5);
+	call_submit(&call, &rig, metrics, NODE, NODE, clock_wall_ms(), 12.5);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	assert_int_equal(rig_terminate(&rig, process), 0);
 	process = rig_spawn(&rig, PROGRAM_METRICS, 0);
 	rig_wait_up(&rig, metrics);
-	ask_latest(&call, NODE);
+	call_latest(&call, &rig, metrics, NODE);
 	sample = (const Boson__Metrics__Sample *)call.reply;
 	assert_non_null(sample);
 	assert_true(sample->metrics->system->cpu_usage == 12.5);
@@ -117,24 +67,24 @@ test_a_node_speaks_for_itself_only_and_not_too_often_R79_T42(void **state)
 	struct rig_call call;
 
 	(void)state;
-	submit(&call, OTHER, clock_wall_ms(), 1);
+	call_submit(&call, &rig, metrics, OTHER, NODE, clock_wall_ms(), 1);
 	assert_int_equal(call.result.status, BUS_FORBIDDEN);
 	rig_call_fini(&call);
-	ask_latest(&call, NODE);
+	call_latest(&call, &rig, metrics, NODE);
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	rig_call_fini(&call);
-	submit(&call, NODE, clock_wall_ms(), 101);
+	call_submit(&call, &rig, metrics, NODE, NODE, clock_wall_ms(), 101);
 	assert_int_equal(call.result.status, BUS_INVALID);
 	assert_string_equal(call.result.field, "metrics.system.cpuUsage");
 	rig_call_fini(&call);
-	submit(&call, NODE, clock_wall_ms(), 1);
+	call_submit(&call, &rig, metrics, NODE, NODE, clock_wall_ms(), 1);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
-	submit(&call, NODE, clock_wall_ms() + 1000, 2);
+	call_submit(&call, &rig, metrics, NODE, NODE, clock_wall_ms() + 1000, 2);
 	assert_int_equal(call.result.status, BUS_LIMITED);
 	assert_in_range(call.result.retry_after_sec, 1, 11);
 	rig_call_fini(&call);
-	ask_latest(&call, OTHER);
+	call_latest(&call, &rig, metrics, OTHER);
 	assert_int_equal(call.result.status, BUS_FORBIDDEN);
 	rig_call_fini(&call);
 }
@@ -177,6 +127,8 @@ is_counted(void *arg)
 	event.bytes_down = 5000;
 	event.has_reported_at = 1;
 	event.reported_at = clock_wall_ms();
+	event.has_epoch = 1;
+	event.epoch = 1;
 	assert_int_equal(bus_publish(wait->publisher, &event.base), 0);
 	request.session_id = SESSION;
 	wait->asking = true;
