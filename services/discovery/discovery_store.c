@@ -1,10 +1,12 @@
-/* discovery_store: table nodes. */
+/* discovery_store: table nodes, and what replicas tell each other by. */
 #include "discovery/discovery_store.h"
+
+#include "store/store_lease.h"
 
 #include <errno.h>
 #include <string.h>
 
-static const struct store_migration migrations[] = {
+const struct store_migration discovery_migrations[] = {
 	{ 1, "nodes",
 	  "CREATE TABLE nodes ("
 	  " number BIGINT NOT NULL PRIMARY KEY,"
@@ -15,13 +17,35 @@ static const struct store_migration migrations[] = {
 	  " last_seen BIGINT NOT NULL,"
 	  " deleted_at BIGINT,"
 	  " online BIGINT NOT NULL)" },
+	{ 2, "replicas",
+	  "CREATE TABLE clock (id BIGINT NOT NULL PRIMARY KEY, last BIGINT NOT NULL);"
+	  "INSERT INTO clock (id, last) VALUES (1, 0);"
+	  "ALTER TABLE nodes ADD COLUMN change BIGINT NOT NULL DEFAULT 0;"
+	  "ALTER TABLE nodes ADD COLUMN writer BIGINT NOT NULL DEFAULT 0;"
+	  "ALTER TABLE nodes ADD COLUMN version BIGINT NOT NULL DEFAULT 0;"
+	  "CREATE INDEX nodes_change ON nodes (change);"
+	  "CREATE TABLE beats ("
+	  " change BIGINT NOT NULL,"
+	  " part BIGINT NOT NULL,"
+	  " writer BIGINT NOT NULL,"
+	  " heard_at BIGINT NOT NULL," /* epoch ms */
+	  " data BYTEA NOT NULL,"
+	  " PRIMARY KEY (change, part));"
+	  "CREATE TABLE relays ("
+	  " relay_id TEXT NOT NULL PRIMARY KEY,"
+	  " announcement BYTEA NOT NULL,"
+	  " peer TEXT NOT NULL,"
+	  " change BIGINT NOT NULL,"
+	  " writer BIGINT NOT NULL);" STORE_LEASE_SQL },
 };
+const size_t discovery_migrations_n =
+	sizeof(discovery_migrations) / sizeof(discovery_migrations[0]);
 
 int
 discovery_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes)
 {
-	return store_open(url, migrations, sizeof(migrations) / sizeof(migrations[0]), ret,
-			  ret_error, error_bytes);
+	return store_open(url, discovery_migrations, discovery_migrations_n, ret, ret_error,
+			  error_bytes);
 }
 
 int

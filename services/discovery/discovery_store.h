@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+extern const struct store_migration discovery_migrations[];
+extern const size_t discovery_migrations_n;
 int discovery_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes);
 
 /* A registration. 0; -EEXIST when the key has another id, -EPERM when the id has another key;
