@@ -226,6 +226,16 @@ channel_map_open(struct channel_map *map, uint32_t channel, const char *session_
 	return r;
 }
 
+int
+channel_map_bind(struct channel_map *map, uint32_t channel, const char *session_id)
+{
+	struct map_channel *entry = idtable_find(&map->channels, &channel);
+	if (!entry)
+		return -ENOENT;
+	address_leave_session(map, entry->address);
+	return address_join_session(map, entry->address, session_id);
+}
+
 void
 channel_map_session_end(struct channel_map *map, const char *session_id)
 {

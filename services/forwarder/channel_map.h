@@ -24,6 +24,10 @@ void channel_map_free(struct channel_map **map);
 /* session_id: NULL or "" for a channel of none. Opening a channel again gives it a new address.
  * -EINVAL channel 0, -ENOSPC too many. */
 int channel_map_open(struct channel_map *map, uint32_t channel, const char *session_id);
+/* A channel that was opened for no session turns out to be this one's, and becomes its newest; its
+ * address stays. -ENOENT: it is not open. */
+int channel_map_bind(struct channel_map *map, uint32_t channel, const char *session_id);
+
 void channel_map_close(struct channel_map *map, uint32_t channel);
 
 /* The leg is gone, and all its channels with it. */

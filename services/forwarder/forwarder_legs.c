@@ -138,7 +138,12 @@ on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 static void
 on_channel_open(struct forwarder_legs *legs, const Boson__Link__ChannelOpen *open)
 {
-	int r = channel_map_open(legs->channels, open->channel, open->session_id);
+	/* One that is open already was of nobody yet: its client has shown who it is. */
+	int r = open->session_id
+			? channel_map_bind(legs->channels, open->channel, open->session_id)
+			: -ENOENT;
+	if (r == -ENOENT)
+		r = channel_map_open(legs->channels, open->channel, open->session_id);
 	if (r == 0) {
 		log_debug("channel_opened", "channel=%u session=%s", open->channel,
 			  open->session_id ? open->session_id : "");

@@ -170,12 +170,36 @@ test_session_id_that_is_too_long_is_refused(void **state)
 	assert_int_equal(channel_map_count(map), 0);
 }
 
+static void
+test_a_channel_of_nobody_becomes_a_sessions_and_keeps_its_address(void **state)
+{
+	(void)state;
+	assert_int_equal(channel_map_bind(map, 7, SESSION_A), -ENOENT);
+	assert_int_equal(channel_map_open(map, 1, SESSION_A), 0);
+	assert_int_equal(channel_map_open(map, 7, NULL), 0);
+	struct in_addr older = channel_map_address(map, 1), own = channel_map_address(map, 7);
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 1);
+	assert_int_equal(channel_map_bind(map, 7, SESSION_A), 0);
+	assert_int_equal(channel_map_address(map, 7).s_addr, own.s_addr);
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 7);
+	/* What is late for the older one comes by way of it. */
+	channel_map_close(map, 1);
+	assert_int_equal(channel_map_channel(map, older), 7);
+	/* Its client may turn out to be another's. */
+	assert_int_equal(channel_map_bind(map, 7, SESSION_B), 0);
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 0);
+	assert_int_equal(channel_map_channel(map, older), 0);
+	channel_map_session_end(map, SESSION_B);
+	assert_int_equal(channel_map_count(map), 0);
+}
+
 #define MAP_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		MAP_TEST(test_a_channel_of_nobody_becomes_a_sessions_and_keeps_its_address),
 		MAP_TEST(test_each_channel_has_an_address_of_its_own),
 		MAP_TEST(test_addresses_of_the_system_and_the_last_are_never_given),
 		MAP_TEST(test_address_that_was_given_up_rests),
