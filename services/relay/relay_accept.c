@@ -90,7 +90,7 @@ relay_accept_init(struct relay_accept *accept, int fd)
 	accept->fd = fd;
 	accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	accept->sources = calloc(RELAY_SOURCES_MAX, sizeof(*accept->sources));
-	if (accept->sources == NULL)
+	if (accept->sources == NULL || relay_pending_init(&accept->pending) < 0)
 		return -ENOMEM;
 	return getrandom(accept->secret, sizeof(accept->secret), 0) < 0 ? -errno : 0;
 }
@@ -103,6 +103,7 @@ relay_accept_fini(struct relay_accept *accept)
 	if (accept->reserve_fd >= 0)
 		close(accept->reserve_fd);
 	free(accept->sources);
+	relay_pending_fini(&accept->pending);
 	accept->fd = accept->reserve_fd = -1;
 	accept->sources = NULL;
 }
@@ -125,19 +126,11 @@ bool
 relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
 			const struct sockaddr *address, int64_t now_ms)
 {
-	uint8_t key[8] = { 0 };
+	uint8_t key[RELAY_ADDRESS_KEY_BYTES];
 
 	if (settings->accept_rate == 0 || settings->behind_proxy)
 		return true;
-	if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-		memcpy(key,
-		       in6->sin6_addr.s6_addr + (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? 8 : 0),
-		       sizeof(key));
-	} else {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-		memcpy(key, &in->sin_addr, sizeof(in->sin_addr));
-	}
+	relay_pending_key(address, key);
 	uint64_t hash = idtable_siphash(accept->secret, key, sizeof(key));
 	struct relay_source *source = &accept->sources[hash & (RELAY_SOURCES_MAX - 1)];
 	uint64_t full = (uint64_t)settings->accept_burst * 1000, tokens = full;
@@ -167,6 +160,21 @@ set_options(const struct relay_settings *settings, int fd)
 			  strerror(errno));
 }
 
+/* Counted among its address's while it is not admitted. */
+static int
+count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct sockaddr *address)
+{
+	const struct relay_settings *settings = shard->settings;
+	uint8_t key[RELAY_ADDRESS_KEY_BYTES];
+
+	if (settings->accept_rate == 0 || settings->behind_proxy)
+		return 0;
+	relay_pending_key(address, key);
+	leg->upgrade->address =
+		relay_pending_get(&shard->accept.pending, key, settings->pending_max);
+	return leg->upgrade->address != NULL ? 0 : -EBUSY;
+}
+
 static void
 admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 {
@@ -178,10 +186,17 @@ admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 		close(fd);
 		return;
 	}
+	struct relay_leg *leg = relay_leg_new(shard, fd);
+	if (leg == NULL)
+		return;
+	if (count_pending(shard, leg, address) < 0) {
+		relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
+		relay_leg_free(&leg);
+		return;
+	}
 	relay_count(&shard->counters, RELAY_ACCEPTED, 1);
 	set_options(settings, fd);
-	struct relay_leg *leg = relay_leg_new(shard, fd);
-	if (leg != NULL && relay_leg_enter(shard, leg) < 0)
+	if (relay_leg_enter(shard, leg) < 0)
 		relay_leg_free(&leg);
 }
 

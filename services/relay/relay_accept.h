@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "relay/relay_pending.h"
 #include "relay/relay_settings.h"
 
 #include <netinet/in.h>
@@ -31,6 +32,7 @@ struct relay_accept {
 	int64_t resume_ms; /* 0: not resting */
 	uint64_t secret[2];
 	struct relay_source *sources;
+	struct relay_pending pending;
 };
 
 /* Any thread. Binds count sockets to one address and port (0: any free one); *ret_port is where. 0

@@ -1,7 +1,7 @@
 /*
  * relay_actor: starts the shards and the mailbox, in this order, and ends them in the reverse.
  * Hears: the mailbox of proto/relay.proto (relay_handlers), the shards' reports (relay_reports),
- * discovery's NodeChanged (relay_announce).
+ * discovery's NodeChanged (relay_announce), where nodes have their legs (relay_seek).
  * Tells: discovery.AnnounceRelay; LegAttached, LegDetached, RelayLoad, SessionUsage.
  */
 #include "relay/relay_actor.h"
@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_control.h"
+#include "relay/relay_udp_control.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -26,7 +27,16 @@ relay_control_count(const struct relay_control *control, enum relay_counter whic
 
 	for (unsigned i = 0; i < control->shard_count; i++)
 		sum += relay_counter_get(&control->shards[i]->counters, which);
+	if (control->mesh != NULL)
+		sum += relay_counter_get(relay_mesh_counters(control->mesh), which);
 	return sum;
+}
+
+uint32_t
+relay_control_dice(struct relay_control *control, uint32_t n)
+{
+	control->dice = control->dice * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return n > 0 ? (uint32_t)(control->dice >> 33) % n : 0;
 }
 
 int
@@ -67,6 +77,24 @@ measure_load(struct relay_control *control)
 }
 
 static void
+fold_histograms(struct relay_control *control)
+{
+	struct metric *ages =
+		metrics_histogram(control->context->metrics, "queue_age_seconds", NULL,
+				  "How long what was sent after all had waited for a slow leg");
+	struct metric *turns = metrics_histogram(
+		control->context->metrics, "loop_lag_seconds", NULL,
+		"Turns of a shard's loop: how long what comes meanwhile is not looked at");
+
+	for (unsigned i = 0; i < control->shard_count; i++) {
+		struct relay_shard *shard = control->shards[i];
+
+		relay_histogram_fold(&shard->queue_ages, &shard->queue_ages_folded, ages);
+		relay_histogram_fold(&shard->turns, &shard->turns_folded, turns);
+	}
+}
+
+static void
 on_second(struct loop *loop, void *arg)
 {
 	struct relay_control *control = arg;
@@ -77,6 +105,7 @@ on_second(struct loop *loop, void *arg)
 	for (unsigned i = 0; i < RELAY_COUNTER_COUNT; i++)
 		sums[i] = relay_control_count(control, i);
 	relay_counters_fold(control->context->metrics, sums, control->folded);
+	fold_histograms(control);
 	measure_load(control);
 	event.relay_id = control->id;
 	event.has_legs = event.has_channels = event.has_load = 1;
@@ -115,6 +144,21 @@ make_shard(struct relay_control *control, unsigned i, int listen_fd)
 			       verifier, &control->shards[i]);
 }
 
+/* Relays of one process speak to nobody over inproc: there is no mesh then. */
+static int
+start_mesh(struct relay_control *control)
+{
+	const struct actor_context *context = control->context;
+	int r = relay_mesh_new(context->bus, actor_endpoint(context, "relay"), control->id,
+			       &control->settings, &control->mesh);
+
+	if (r == -EINVAL)
+		return 0;
+	for (unsigned i = 0; r == 0 && i < control->shard_count; i++)
+		control->shards[i]->mesh = relay_mesh_mail(control->mesh);
+	return r == 0 ? relay_mesh_start(control->mesh, control->shards, control->shard_count) : r;
+}
+
 static int
 start_shards(struct relay_control *control)
 {
@@ -132,6 +176,10 @@ start_shards(struct relay_control *control)
 		if (r == 0)
 			control->shard_count = made + 1;
 	}
+	if (r == 0)
+		r = relay_udp_control_start(control);
+	if (r == 0)
+		r = start_mesh(control);
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		r = relay_shard_start(control->shards[i], control->shards, count);
 	return r;
@@ -150,6 +198,8 @@ start_bus(struct relay_control *control)
 			      &control->service.base, NULL);
 	if (r == 0)
 		r = relay_announce_start(control);
+	if (r == 0)
+		r = relay_seek_start(control);
 	return r;
 }
 
@@ -201,11 +251,15 @@ stop(void *state)
 		loop_timer_stop(&control->opens_timer);
 	if (control->second_timer != NULL)
 		loop_timer_stop(&control->second_timer);
+	relay_seek_stop(control);
 	relay_announce_stop(control);
+	if (control->mesh != NULL)
+		relay_mesh_stop(control->mesh);
 	for (unsigned i = 0; i < control->shard_count; i++)
 		relay_shard_stop(control->shards[i]);
 	for (unsigned i = 0; i < control->shard_count; i++)
 		relay_shard_free(&control->shards[i]);
+	relay_mesh_free(&control->mesh);
 	if (control->reports_watch != NULL)
 		loop_fd_remove(&control->reports_watch);
 	if (control->reports.event_fd >= 0)
@@ -233,6 +287,7 @@ start(const struct actor_context *context, void **ret_state)
 		return -ENOMEM;
 	control->context = context;
 	control->reports.event_fd = -1;
+	control->dice = (uint64_t)clock_monotonic_us();
 	relay_settings_read(context->config, &control->settings);
 	r = start_all(control);
 	if (r != 0) {

@@ -42,6 +42,8 @@ relay_announce_now(struct relay_control *control)
 	relay.region = region;
 	relay.relay_endpoint = control->public_url;
 	relay.group = group;
+	if (*control->udp_endpoint != '\0')
+		relay.udp_endpoint = control->udp_endpoint;
 	relay.bus_endpoint = control->bus_endpoint;
 	relay.event_endpoint = control->event_endpoint;
 	if (key != NULL) {

@@ -6,8 +6,10 @@
 
 #include "log/log.h"
 #include "loop/clock.h"
+#include "relay/relay_attach_report.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_link.h"
-#include "relay/relay_mail.h"
+#include "relay/relay_mesh_leg.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_upgrade.h"
@@ -15,57 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void
-report_node(struct relay_shard *shard, enum relay_message_kind kind, const struct relay_node *node,
-	    const char *reason)
-{
-	struct relay_message *message = relay_message_new(kind, node->id, 0);
-
-	if (message == NULL) {
-		relay_count(&shard->counters, RELAY_REPORTS_LOST, 1);
-		return;
-	}
-	message->generation = node->generation;
-	message->channels = node->count;
-	message->rtt_us = node->leg != NULL ? node->leg->rtt_us : 0;
-	message->reason = reason;
-	relay_mail_report(shard, &message);
-}
-
-void
-relay_attach_report_rtt(struct relay_shard *shard, const struct relay_leg *leg)
-{
-	report_node(shard, RELAY_LEG_MEASURED, leg->node, NULL);
-}
-
-static void
-report_session(struct relay_shard *shard, enum relay_message_kind kind,
-	       struct relay_channel *channel)
-{
-	struct relay_message *message = relay_message_new(kind, channel->node->id, 0);
-
-	if (message == NULL) {
-		relay_count(&shard->counters, RELAY_REPORTS_LOST, 1);
-		return;
-	}
-	memcpy(message->session_id, channel->session_id, UUID_BYTES);
-	message->bytes_up = channel->bytes_up;
-	message->bytes_down = channel->bytes_down;
-	channel->bytes_up = channel->bytes_down = 0;
-	relay_mail_report(shard, &message);
-}
-
-void
-relay_attach_report_usage(struct relay_shard *shard)
-{
-	struct idtable *channels = &shard->directory.channels;
-
-	for (struct relay_channel *channel = idtable_next(channels, NULL); channel != NULL;
-	     channel = idtable_next(channels, channel))
-		if (channel->bytes_up != 0 || channel->bytes_down != 0)
-			report_session(shard, RELAY_SESSION_CARRIED, channel);
-}
 
 /* From here on the connection is a leg. */
 static void
@@ -80,6 +31,7 @@ open_leg(struct relay_shard *shard, struct relay_leg *leg, enum relay_counter ga
 		leg->state = RELAY_LEG_OPEN;
 	leg->ping_ms = shard->now_ms;
 	relay_count(&shard->counters, RELAY_ATTACHED, 1);
+	relay_count(&shard->counters, RELAY_UPGRADE_101, 1);
 	relay_count(&shard->counters, gauge, 1);
 	if (leg->upgrade->has_early_bytes) {
 		relay_count(&shard->counters, RELAY_CLOSED_PROTOCOL, 1);
@@ -101,8 +53,10 @@ leave_node(struct relay_shard *shard, struct relay_leg *leg, const char *reason)
 		relay_output_clear_lane(shard, leg, &channel->to_node);
 	relay_node_detach(node);
 	leg->node = NULL;
-	relay_count(&shard->counters, RELAY_LEGS_NODE, (uint64_t)-1);
-	report_node(shard, RELAY_LEG_DETACHED, node, reason);
+	relay_count(&shard->counters, leg->carrier != NULL ? leg->carrier->gauge : RELAY_LEGS_NODE,
+		    (uint64_t)-1);
+	if (leg->carrier == NULL)
+		relay_report_node(shard, RELAY_LEG_DETACHED, node, reason);
 }
 
 static void
@@ -112,15 +66,37 @@ replace(struct relay_shard *shard, struct relay_leg *older)
 	relay_leg_doom(shard, older, WS_CLOSE_REPLACED, "replaced by a newer leg");
 }
 
-static void
-attach_node(struct relay_shard *shard, struct relay_leg *leg)
+static uint64_t
+now_us(void)
 {
-	struct relay_node *node = relay_node_get(&shard->directory, leg->upgrade->ticket.node_id);
-	struct relay_channel *channel;
-	uint32_t i = 0;
+	return (uint64_t)clock_wall_ms() * 1000;
+}
 
-	if (node == NULL)
-		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
+static bool
+has_clients(const struct relay_node *node)
+{
+	return node->count > node->foreign;
+}
+
+/* The control actor looks for the node while clients of ours wait for it, and as long as they reach
+ * it by way of another relay. Clients of other relays do not count: one hop is all there is. */
+static void
+seek(struct relay_shard *shard, struct relay_node *node)
+{
+	bool has_own_leg = node->leg != NULL && node->leg->carrier == NULL;
+	bool is_sought = !has_own_leg && has_clients(node);
+
+	if (is_sought || node->is_sought)
+		relay_report_node(shard, is_sought ? RELAY_NODE_SOUGHT : RELAY_NODE_SETTLED, node,
+				  NULL);
+	node->is_sought = is_sought;
+}
+
+/* Its channels follow, with new numbers. */
+static void
+take_node(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
+	  uint64_t generation)
+{
 	if (node->leg != NULL) {
 		struct relay_leg *older = node->leg;
 
@@ -129,11 +105,31 @@ attach_node(struct relay_shard *shard, struct relay_leg *leg)
 	}
 	relay_timer_stop(&shard->wheel, &node->grace);
 	leg->node = node;
-	relay_node_attach(node, leg, (uint64_t)clock_wall_ms() * 1000);
-	open_leg(shard, leg, RELAY_LEGS_NODE);
+	relay_node_attach(node, leg, generation);
+}
+
+static void
+open_channels(struct relay_shard *shard, struct relay_node *node)
+{
+	struct relay_channel *channel;
+	uint32_t i = 0;
+
 	while ((channel = relay_node_next(node, &i)) != NULL)
 		relay_link_channel_open(shard, channel);
-	report_node(shard, RELAY_LEG_ATTACHED, node, NULL);
+}
+
+static void
+attach_node(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_node *node = relay_node_get(&shard->directory, leg->upgrade->ticket.node_id);
+
+	if (node == NULL)
+		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
+	take_node(shard, node, leg, now_us());
+	open_leg(shard, leg, RELAY_LEGS_NODE);
+	open_channels(shard, node);
+	relay_report_node(shard, RELAY_LEG_ATTACHED, node, NULL);
+	seek(shard, node);
 }
 
 static void
@@ -143,11 +139,17 @@ wait_for_node(struct relay_shard *shard, struct relay_node *node)
 	if (node->leg == NULL && node->count > 0 && node->grace.at == NULL)
 		relay_timer_set(&shard->wheel, &node->grace,
 				shard->now_ms + shard->settings->grace_ms);
+	if (node->leg == NULL)
+		seek(shard, node);
 }
 
 static void
 put_node(struct relay_shard *shard, struct relay_node *node)
 {
+	if (node->is_sought && !has_clients(node))
+		seek(shard, node);
+	if (node->leg != NULL && node->leg->carrier != NULL && node->count == 0)
+		relay_leg_doom(shard, node->leg, 0, "no client is left");
 	if (node->leg != NULL || node->count > 0)
 		return;
 	relay_timer_stop(&shard->wheel, &node->grace);
@@ -174,6 +176,9 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	}
 	relay_rate_init(&leg->channel->rate_up, rate, shard->now_ms);
 	relay_rate_init(&leg->channel->rate_down, rate, shard->now_ms);
+	leg->channel->generation = now_us();
+	if (leg->is_raw)
+		leg->channel->to_client.form = RELAY_LANE_TO_RAW_CLIENT;
 	if (older != NULL)
 		replace(shard, older->client);
 	open_leg(shard, leg, RELAY_LEGS_CLIENT);
@@ -181,7 +186,104 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 		relay_link_channel_open(shard, leg->channel);
 	else
 		wait_for_node(shard, node);
-	report_session(shard, RELAY_SESSION_SEEN, leg->channel);
+	relay_report_session(shard, RELAY_SESSION_SEEN, leg->channel);
+}
+
+/* ---- legs by way of a carrier ---- */
+
+static int
+join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
+	     const struct relay_carried_client *client)
+{
+	struct relay_channel *older =
+		client->session_id != NULL
+			? relay_channel_find(&shard->directory, client->session_id)
+			: NULL;
+
+	if (older != NULL && older->generation > client->generation)
+		return -ESTALE;
+	int r = relay_channel_new(&shard->directory, node, client->session_id, leg,
+				  shard->settings->channels_max, &leg->channel);
+	if (r < 0)
+		return r;
+	leg->channel->generation = client->generation;
+	relay_rate_init(&leg->channel->rate_up, client->rate_kbytes, shard->now_ms);
+	relay_rate_init(&leg->channel->rate_down, client->rate_kbytes, shard->now_ms);
+	if (older != NULL)
+		replace(shard, older->client);
+	relay_count(&shard->counters, leg->carrier->gauge, 1);
+	node->foreign += relay_mesh_is_client(leg);
+	if (node->leg != NULL)
+		relay_link_channel_open(shard, leg->channel);
+	else
+		wait_for_node(shard, node);
+	relay_report_session(shard, RELAY_SESSION_SEEN, leg->channel);
+	return 0;
+}
+
+int
+relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
+			    const struct relay_carried_client *client)
+{
+	if (relay_gone_has(&shard->gone, client->node_id) ||
+	    (client->session_id != NULL && relay_gone_has(&shard->gone, client->session_id)))
+		return -ESHUTDOWN;
+	relay_round_flush(shard);
+	struct relay_node *node = relay_node_get(&shard->directory, client->node_id);
+	int r = node != NULL ? join_carried(shard, node, leg, client) : -ENOMEM;
+	if (r < 0 && node != NULL)
+		put_node(shard, node);
+	return r;
+}
+
+/* Clients of other relays that wait here wait at the wrong place now. */
+static void
+send_away(struct relay_shard *shard, struct relay_node *node)
+{
+	struct relay_channel *channel;
+	uint32_t i = 0;
+
+	while ((channel = relay_node_next(node, &i)) != NULL)
+		if (relay_mesh_is_client(channel->client))
+			relay_leg_doom(shard, channel->client, 0, "node is elsewhere");
+}
+
+bool
+relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
+			  const uint8_t node_id[UUID_BYTES], uint64_t generation)
+{
+	struct relay_node *node = relay_node_find(&shard->directory, node_id);
+
+	if (node == NULL || !has_clients(node) ||
+	    (node->leg != NULL && node->leg->carrier == NULL)) {
+		relay_leg_free(&leg);
+		return false;
+	}
+	relay_round_flush(shard);
+	send_away(shard, node);
+	take_node(shard, node, leg, generation);
+	relay_count(&shard->counters, leg->carrier->gauge, 1);
+	open_channels(shard, node);
+	return true;
+}
+
+void
+relay_attach_end_carried(struct relay_shard *shard)
+{
+	struct idtable *nodes = &shard->directory.nodes;
+	struct relay_channel *channel;
+
+	for (struct relay_node *node = idtable_next(nodes, NULL); node != NULL;
+	     node = idtable_next(nodes, node)) {
+		uint32_t i = 0;
+
+		if (node->leg != NULL && node->leg->carrier != NULL)
+			relay_leg_doom(shard, node->leg, 0, "relay stops");
+		while ((channel = relay_node_next(node, &i)) != NULL)
+			if (channel->client->carrier != NULL)
+				relay_leg_doom(shard, channel->client, 0, "relay stops");
+	}
+	relay_leg_reap(shard);
 }
 
 void
@@ -211,11 +313,14 @@ leave_channel(struct relay_shard *shard, struct relay_leg *leg)
 	relay_output_clear_lane(shard, leg, &channel->to_client);
 	if (node->leg != NULL) {
 		relay_output_clear_lane(shard, node->leg, &channel->to_node);
-		relay_link_channel_close(shard, node->leg, channel->number, leg->close_reason);
+		relay_link_channel_close(shard, node->leg, channel->number, 0, leg->close_reason);
 	}
-	relay_count(&shard->counters, RELAY_LEGS_CLIENT, (uint64_t)-1);
-	report_session(shard, RELAY_SESSION_CARRIED, channel);
+	relay_count(&shard->counters,
+		    leg->carrier != NULL ? leg->carrier->gauge : RELAY_LEGS_CLIENT, (uint64_t)-1);
+	relay_report_session(shard, RELAY_SESSION_CARRIED, channel);
+	node->foreign -= relay_mesh_is_client(leg);
 	leg->channel = NULL;
+	relay_drops_forget(channel);
 	relay_channel_free(&shard->directory, &channel);
 	put_node(shard, node);
 }

@@ -9,6 +9,27 @@
 /* A leg whose ticket is good arrives at its node's shard: admitted with a 101, or refused. */
 void relay_attach(struct relay_shard *shard, struct relay_leg *leg);
 
+/* A client leg by way of a carrier. */
+struct relay_carried_client {
+	uint8_t node_id[UUID_BYTES];
+	const uint8_t *session_id; /* NULL: not known yet; many of these may stand side by side */
+	uint32_t rate_kbytes;	   /* 0: no limit here */
+	uint64_t generation;	   /* when it came, where it came: wall clock, us */
+};
+
+/* The leg stays the caller's on failure. -ESTALE: the session has a newer leg; -ENOSPC: the node
+ * has no room; -ESHUTDOWN: session or node is closed; -ENOMEM. */
+int relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
+				const struct relay_carried_client *client);
+
+/* Takes the leg: the node's channels go by way of it, until its own leg comes. It is only kept when
+ * client legs of this relay wait for the node: false, and freed, otherwise. */
+bool relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
+			       const uint8_t node_id[UUID_BYTES], uint64_t generation);
+
+/* The shard ends: what has no connection of its own is taken apart. */
+void relay_attach_end_carried(struct relay_shard *shard);
+
 /* A leg that was open goes: its channels, numbers and queues with it. */
 void relay_detach(struct relay_shard *shard, struct relay_leg *leg);
 

@@ -36,3 +36,19 @@ relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret)
 	ret->n = (size_t)(to - batch);
 	return r;
 }
+
+void
+relay_batch_check_one(const uint8_t *datagram, size_t n, struct relay_batch *ret)
+{
+	int type = datagram_check(datagram, n);
+
+	memset(ret, 0, sizeof(*ret));
+	if (type < 0) {
+		ret->faults[-type - 1]++;
+		return;
+	}
+	ret->types[type - 1]++;
+	ret->kept = 1;
+	ret->n = n;
+	ret->bytes = n;
+}

@@ -19,3 +19,6 @@ struct relay_batch {
 
 /* batch: 1 to 64 of { u16 length, datagram }. 0, or -EBADMSG: not that. */
 int relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret);
+
+/* The same for one datagram without a length before it. */
+void relay_batch_check_one(const uint8_t *datagram, size_t n, struct relay_batch *ret);

@@ -137,7 +137,7 @@ take_slot(struct relay_node *node, uint32_t *ret)
 
 int
 relay_channel_new(struct relay_directory *directory, struct relay_node *node,
-		  const uint8_t session_id[UUID_BYTES], struct relay_leg *client,
+		  const uint8_t *session_id, struct relay_leg *client,
 		  uint32_t max_channels, struct relay_channel **ret)
 {
 	struct relay_channel *channel, *older;
@@ -151,18 +151,21 @@ relay_channel_new(struct relay_directory *directory, struct relay_node *node,
 	channel = calloc(1, sizeof(*channel));
 	if (channel == NULL)
 		return -ENOMEM;
-	memcpy(channel->session_id, session_id, UUID_BYTES);
 	channel->node = node;
 	channel->client = client;
 	channel->slot = slot;
+	channel->to_client.form = RELAY_LANE_TO_CLIENT;
 	channel->number = node->leg != NULL ? next_number(node, slot) : 0;
 	node->slots[slot] = channel;
 	node->count++;
+	*ret = channel;
+	if (session_id == NULL)
+		return 0;
+	memcpy(channel->session_id, session_id, UUID_BYTES);
 	older = relay_channel_find(directory, session_id);
 	if (older != NULL)
 		idtable_remove(&directory->channels, older);
 	idtable_add(&directory->channels, channel);
-	*ret = channel;
 	return 0;
 }
 
@@ -171,7 +174,7 @@ relay_channel_free(struct relay_directory *directory, struct relay_channel **cha
 {
 	struct relay_channel *c = *channel;
 
-	assert(!c->to_node.is_active && !c->to_client.is_active);
+	assert(c->to_node.outbox == NULL && c->to_client.outbox == NULL && c->limited_at == NULL);
 	*channel = NULL;
 	/* Compared by identity: a newer channel of the session is not to be lost with this one. */
 	if (relay_channel_find(directory, c->session_id) == c)

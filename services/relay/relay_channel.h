@@ -15,6 +15,8 @@
 #include "relay/relay_rate.h"
 #include "relay/relay_wheel.h"
 
+#include <string.h>
+
 struct relay_leg;
 
 enum { RELAY_CHANNELS_MAX = 65535 };
@@ -24,8 +26,10 @@ struct relay_node {
 	uint8_t id[UUID_BYTES];
 	struct relay_leg *leg;
 	uint64_t generation; /* of its newest leg */
+	bool is_sought;	     /* the control actor looks for a relay that has its leg */
 	struct relay_channel **slots;
 	uint32_t capacity, count;
+	uint32_t foreign; /* of these, legs at other relays */
 	uint32_t next_slot;
 	uint16_t serial;
 	struct relay_timer grace; /* runs while there are channels and no leg */
@@ -33,12 +37,14 @@ struct relay_node {
 
 struct relay_channel {
 	struct idtable_link by_session;
-	uint8_t session_id[UUID_BYTES];
+	uint8_t session_id[UUID_BYTES]; /* all zero: not known yet */
+	uint64_t generation;		/* when its client leg came: wall clock, us */
 	struct relay_node *node;
 	struct relay_leg *client;
 	uint32_t number; /* 0 while the node has no leg */
 	uint32_t slot;
 	struct relay_lane to_node, to_client;
+	struct relay_channel *next_limited, **limited_at; /* see relay_drops */
 	struct relay_rate rate_up, rate_down;
 	uint64_t bytes_up, bytes_down; /* since they were last reported */
 };
@@ -69,6 +75,14 @@ void relay_node_attach(struct relay_node *node, struct relay_leg *leg, uint64_t 
 /* The node's leg is gone: its channels have no numbers. */
 void relay_node_detach(struct relay_node *node);
 
+static inline bool
+relay_channel_has_session(const struct relay_channel *channel)
+{
+	static const uint8_t none[UUID_BYTES];
+
+	return memcmp(channel->session_id, none, UUID_BYTES) != 0;
+}
+
 /* The channel of this number on the node's leg, or NULL. */
 static inline struct relay_channel *
 relay_node_channel(const struct relay_node *node, uint32_t number)
@@ -86,10 +100,11 @@ struct relay_channel *relay_channel_find(const struct relay_directory *directory
 					 const uint8_t session_id[UUID_BYTES]);
 
 /* Joins a client leg to the node, and becomes the session's newest channel; an older one is no
- * longer found, but stays until it is freed. -ENOSPC: the node has max_channels. */
+ * longer found, but stays until it is freed. session_id NULL: of a session that is not known, and
+ * not to be found. -ENOSPC: the node has max_channels. */
 int relay_channel_new(struct relay_directory *directory, struct relay_node *node,
-		      const uint8_t session_id[UUID_BYTES], struct relay_leg *client,
-		      uint32_t max_channels, struct relay_channel **ret);
+		      const uint8_t *session_id, struct relay_leg *client, uint32_t max_channels,
+		      struct relay_channel **ret);
 
 /* Its lanes must have been cleared. */
 void relay_channel_free(struct relay_directory *directory, struct relay_channel **channel);

@@ -6,7 +6,10 @@
 
 #include "relay/relay_counters.h"
 #include "relay/relay_flows.h"
+#include "relay/relay_homes.h"
+#include "relay/relay_mesh.h"
 #include "relay/relay_opens.h"
+#include "relay/relay_seek.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_shard.h"
 #include "service/service.h"
@@ -26,6 +29,7 @@ struct relay_control {
 	struct relay_settings settings;
 	char id[RELAY_ID_BYTES];
 	char public_url[RELAY_URL_BYTES];
+	char udp_endpoint[RELAY_HOST_BYTES + 8]; /* "": no UDP ingress */
 	char bus_endpoint[RELAY_URL_BYTES], event_endpoint[RELAY_URL_BYTES];
 	uint16_t port; /* where legs are accepted */
 
@@ -41,6 +45,17 @@ struct relay_control {
 	struct bus_subscription *node_changes;
 	int64_t announce_at_ms;
 	struct loop_timer *announce_timer, *second_timer, *opens_timer;
+
+	/* relay_seek's */
+	struct relay_mesh *mesh; /* NULL: our mailbox is not one that others reach */
+	struct relay_homes homes;
+	struct relay_other *others;
+	unsigned other_count, asked;
+	struct bus_peer *routing;
+	struct bus_subscription *relay_changes;
+	struct loop_timer *look_timer;
+	int64_t list_at_ms;
+	uint64_t dice; /* for jitter only */
 
 	struct idtable attached;   /* relay_attached by node */
 	struct relay_gone deleted; /* nodes, to notice those that come back */
@@ -72,6 +87,9 @@ void relay_announce_stop(struct relay_control *control);
 
 /* Sum over the shards. */
 uint64_t relay_control_count(const struct relay_control *control, enum relay_counter which);
+
+/* 0 to below n. */
+uint32_t relay_control_dice(struct relay_control *control, uint32_t n);
 
 /* Takes *message, for the shard of its node. -EAGAIN: that one is far behind; freed. */
 int relay_control_command(struct relay_control *control, struct relay_message **message);

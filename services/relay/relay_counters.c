@@ -16,9 +16,14 @@
 	}
 #define DATAGRAMS(type) \
 	COUNTER("datagrams_total", "type=\"" type "\"", "Datagrams taken, by WireGuard type")
-#define BYTES(to)      COUNTER("bytes_total", "to=\"" to "\"", "Bytes of datagrams taken")
-#define MESSAGES(to)   COUNTER("messages_total", "to=\"" to "\"", "Data messages taken")
-#define DROP(reason)   COUNTER("drops_total", "reason=\"" reason "\"", "Datagrams dropped")
+#define BYTES(to)    COUNTER("bytes_total", "to=\"" to "\"", "Bytes of datagrams taken")
+#define MESSAGES(to) COUNTER("messages_total", "to=\"" to "\"", "Data messages taken")
+#define DROP(reason) COUNTER("drops_total", "reason=\"" reason "\"", "Datagrams dropped")
+#define UDP_DROP(reason) \
+	COUNTER("udp_drops_total", "reason=\"" reason "\"", "Datagrams of the UDP ingress dropped")
+#define UDP_LEG(what) COUNTER("udp_legs_total", "event=\"" what "\"", "What became of UDP legs")
+#define UPGRADE(result) \
+	COUNTER("upgrades_total", "result=\"" result "\"", "Upgrades by how they ended")
 #define CLOSED(reason) COUNTER("legs_closed_total", "reason=\"" reason "\"", "Legs closed")
 
 static const struct counter_name {
@@ -52,6 +57,17 @@ static const struct counter_name {
 		COUNTER("accept_limited_total", NULL, "Connections turned away by a limit"),
 	[RELAY_REFUSED] =
 		COUNTER("upgrades_refused_total", NULL, "Upgrades answered with a status"),
+	[RELAY_UPGRADE_400] = UPGRADE("400"),
+	[RELAY_UPGRADE_401] = UPGRADE("401"),
+	[RELAY_UPGRADE_403] = UPGRADE("403"),
+	[RELAY_UPGRADE_404] = UPGRADE("404"),
+	[RELAY_UPGRADE_405] = UPGRADE("405"),
+	[RELAY_UPGRADE_426] = UPGRADE("426"),
+	[RELAY_UPGRADE_429] = UPGRADE("429"),
+	[RELAY_UPGRADE_431] = UPGRADE("431"),
+	[RELAY_UPGRADE_503] = UPGRADE("503"),
+	[RELAY_UPGRADE_101] = UPGRADE("101"),
+	[RELAY_UPGRADE_LOST] = UPGRADE("lost"),
 	[RELAY_EXPIRED] = COUNTER("upgrades_expired_total", NULL, "Upgrades not made in time"),
 	[RELAY_ATTACHED] = COUNTER("legs_attached_total", NULL, "Legs admitted"),
 	[RELAY_REPLACED] = CLOSED("replaced"),
@@ -59,12 +75,54 @@ static const struct counter_name {
 	[RELAY_CLOSED_SILENT] = CLOSED("silent"),
 	[RELAY_CLOSED_PROTOCOL] = CLOSED("protocol"),
 	[RELAY_CLOSED_PEER] = CLOSED("peer"),
+	[RELAY_CLOSED_EXPIRED] = CLOSED("expired"),
 	[RELAY_MOVED] = COUNTER("moved_total", NULL, "Connections handed to another shard"),
 	[RELAY_REPORTS_LOST] = COUNTER("reports_lost_total", NULL,
 				       "Reports that did not fit the control actor's queue"),
+	[RELAY_MESH_DROPPED] =
+		COUNTER("mesh_dropped_total", NULL, "Messages between relays that did not go"),
+	[RELAY_MESH_BYTES_OUT] = COUNTER("mesh_bytes_total", "way=\"out\"", "Bytes between relays"),
+	[RELAY_MESH_BYTES_IN] = COUNTER("mesh_bytes_total", "way=\"in\"", "Bytes between relays"),
+	[RELAY_UDP_DROP_SHORT] = UDP_DROP("short"),
+	[RELAY_UDP_DROP_TYPE] = UDP_DROP("type"),
+	[RELAY_UDP_DROP_RESERVED] = UDP_DROP("reserved"),
+	[RELAY_UDP_DROP_LENGTH] = UDP_DROP("length"),
+	[RELAY_UDP_DROP_SIZE] = UDP_DROP("size"),
+	[RELAY_UDP_DROP_COUNTER] = UDP_DROP("counter"),
+	[RELAY_UDP_DROP_SOURCE] = UDP_DROP("source"),
+	[RELAY_UDP_DROP_MARTIAN] = UDP_DROP("martian"),
+	[RELAY_UDP_DROP_LOOP] = UDP_DROP("loop"),
+	[RELAY_UDP_DROP_DESTINATION] = UDP_DROP("destination"),
+	[RELAY_UDP_DROP_MAC1] = UDP_DROP("mac1"),
+	[RELAY_UDP_DROP_INDEX] = UDP_DROP("index"),
+	[RELAY_UDP_DROP_RATE] = UDP_DROP("rate"),
+	[RELAY_UDP_DROP_BUDGET] = UDP_DROP("budget"),
+	[RELAY_UDP_DROP_QUOTA] = UDP_DROP("quota"),
+	[RELAY_UDP_DROP_NO_NODE] = UDP_DROP("no_node"),
+	[RELAY_UDP_DROP_NO_ROOM] = UDP_DROP("no_room"),
+	[RELAY_UDP_DROP_UNPROVEN] = UDP_DROP("unproven"),
+	[RELAY_UDP_DROP_SEND] = UDP_DROP("send"),
+	[RELAY_UDP_DROP_MEMORY] = UDP_DROP("memory"),
+	[RELAY_UDP_OPENED] = UDP_LEG("opened"),
+	[RELAY_UDP_VALIDATED] = UDP_LEG("validated"),
+	[RELAY_UDP_EVICTED] = UDP_LEG("evicted"),
+	[RELAY_UDP_EXPIRED] = UDP_LEG("expired"),
+	[RELAY_UDP_ALARMS] = COUNTER("udp_alarms_total", NULL,
+				     "Half-open legs that made too many of one session"),
+	[RELAY_UDP_HASHES] = COUNTER("udp_hashes_total", NULL, "Keys tried on handshakes"),
+	[RELAY_UDP_HANDED] =
+		COUNTER("udp_handed_total", NULL, "Datagrams that another shard had heard"),
+	[RELAY_LEGS_UDP] = GAUGE("legs", "role=\"udp\"", "Legs attached"),
 	[RELAY_LEGS_NODE] = GAUGE("legs", "role=\"node\"", "Legs attached"),
 	[RELAY_LEGS_CLIENT] = GAUGE("legs", "role=\"client\"", "Legs attached"),
-	[RELAY_QUEUED_BYTES] = GAUGE("queued_bytes", NULL, "Bytes waiting for slow legs"),
+	[RELAY_MESH_NODES] =
+		GAUGE("mesh_nodes", NULL, "Nodes at other relays that clients here go to"),
+	[RELAY_MESH_CLIENTS] =
+		GAUGE("mesh_clients", NULL, "Clients at other relays that go to nodes here"),
+	[RELAY_MESH_LINKS] = GAUGE("mesh_links", NULL, "Connections to other relays"),
+	[RELAY_QUEUED_BYTES] = GAUGE("queued_bytes", NULL, "Memory of what waits for slow legs"),
+	[RELAY_HELD_BYTES] =
+		GAUGE("held_bytes", NULL, "Memory of messages and requests that are not whole yet"),
 };
 
 void

@@ -38,20 +38,69 @@ enum relay_counter {
 	RELAY_CONTROL_OUT,
 	RELAY_ACCEPTED,
 	RELAY_ACCEPT_LIMITED,
-	RELAY_REFUSED,	/* upgrades answered with a status */
-	RELAY_EXPIRED,	/* upgrades not made in time */
-	RELAY_ATTACHED, /* legs admitted */
+	RELAY_REFUSED, /* upgrades answered with a status */
+	RELAY_UPGRADE_400,
+	RELAY_UPGRADE_401,
+	RELAY_UPGRADE_403,
+	RELAY_UPGRADE_404,
+	RELAY_UPGRADE_405,
+	RELAY_UPGRADE_426,
+	RELAY_UPGRADE_429,
+	RELAY_UPGRADE_431,
+	RELAY_UPGRADE_503,
+	RELAY_UPGRADE_101,
+	RELAY_UPGRADE_LOST, /* the connection went, or TLS failed, before there was an answer */
+	RELAY_EXPIRED,	    /* upgrades not made in time */
+	RELAY_ATTACHED,	    /* legs admitted */
 	RELAY_REPLACED,
 	RELAY_CLOSED_STALLED,
 	RELAY_CLOSED_SILENT,
 	RELAY_CLOSED_PROTOCOL,
 	RELAY_CLOSED_PEER,
+	RELAY_CLOSED_EXPIRED,
 	RELAY_MOVED, /* connections handed to another shard */
 	RELAY_REPORTS_LOST,
+	RELAY_MESH_DROPPED, /* messages to other relays that did not go */
+	RELAY_MESH_BYTES_OUT,
+	RELAY_MESH_BYTES_IN,
+	/* UDP ingress: datagrams that went no further; from SHORT on in order of enum
+	 * relay_udp_fault. */
+	RELAY_UDP_DROP_SHORT,
+	RELAY_UDP_DROP_TYPE,
+	RELAY_UDP_DROP_RESERVED,
+	RELAY_UDP_DROP_LENGTH,
+	RELAY_UDP_DROP_SIZE,
+	RELAY_UDP_DROP_COUNTER,
+	RELAY_UDP_DROP_SOURCE,
+	RELAY_UDP_DROP_MARTIAN,
+	RELAY_UDP_DROP_LOOP,
+	RELAY_UDP_DROP_DESTINATION,
+	RELAY_UDP_DROP_MAC1,
+	RELAY_UDP_DROP_INDEX,
+	RELAY_UDP_DROP_RATE,   /* of a stranger, or of a half-open leg */
+	RELAY_UDP_DROP_BUDGET, /* not all nodes could be tried */
+	RELAY_UDP_DROP_QUOTA,  /* of a session */
+	RELAY_UDP_DROP_NO_NODE,
+	RELAY_UDP_DROP_NO_ROOM,
+	RELAY_UDP_DROP_UNPROVEN, /* from the node: more than its client has proven worth */
+	RELAY_UDP_DROP_SEND,	 /* the system took it not */
+	RELAY_UDP_DROP_MEMORY,
+	RELAY_UDP_OPENED,
+	RELAY_UDP_VALIDATED,
+	RELAY_UDP_EVICTED,
+	RELAY_UDP_EXPIRED,
+	RELAY_UDP_ALARMS, /* one session's index used from too many sources */
+	RELAY_UDP_HASHES,
+	RELAY_UDP_HANDED, /* datagrams that another shard heard */
 	/* How it stands; these go up and down. */
+	RELAY_LEGS_UDP,
 	RELAY_LEGS_NODE,
 	RELAY_LEGS_CLIENT,
+	RELAY_MESH_NODES,   /* at other relays, with clients here */
+	RELAY_MESH_CLIENTS, /* at other relays, with their node here */
+	RELAY_MESH_LINKS,
 	RELAY_QUEUED_BYTES,
+	RELAY_HELD_BYTES,
 	RELAY_COUNTER_COUNT,
 };
 

@@ -7,18 +7,26 @@
  * A client's message keeps its size, a node's shrinks by eight bytes, so what is written never
  * overtakes what is read; the few sizes at which a header grows go by way of the bounce buffer. The
  * batch stays one message.
+ *
+ * A raw client's message is one datagram: to the node it is a batch of one, and a node's batch
+ * leaves as so many messages, by way of the bounce buffer.
  */
 #include "relay/relay_data.h"
 
 #include "leg/leg_frame.h"
 #include "relay/relay_batch.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_link.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_udp.h"
 #include "ws/ws_mask.h"
 
 #include <string.h>
 
-enum { CHANNEL_BYTES = LEG_DATA_HEADER_NODE_BYTES - LEG_DATA_HEADER_CLIENT_BYTES };
+enum {
+	CHANNEL_BYTES = LEG_DATA_HEADER_NODE_BYTES - LEG_DATA_HEADER_CLIENT_BYTES,
+	RAW_HEADER_BYTES = LEG_DATA_HEADER_NODE_BYTES + LEG_DATAGRAM_HEADER_BYTES,
+};
 
 /* Where a message goes. leg NULL: nowhere, and `missing` says why. */
 struct way {
@@ -27,11 +35,14 @@ struct way {
 	struct relay_channel *channel;
 	enum relay_counter missing;
 	size_t header_in, header_out;
+	bool is_from_raw;
 };
 
 size_t
 relay_data_limit(const struct relay_leg *leg)
 {
+	if (leg->is_raw)
+		return LEG_MESSAGE_MAX_BYTES - RAW_HEADER_BYTES;
 	return leg->channel != NULL ? LEG_MESSAGE_MAX_BYTES - CHANNEL_BYTES : LEG_MESSAGE_MAX_BYTES;
 }
 
@@ -67,14 +78,16 @@ relay_data_count(bool is_to_node, const uint8_t *frame)
 }
 
 static struct way
-way_to_node(struct relay_channel *channel)
+way_to_node(struct relay_channel *channel, bool is_from_raw)
 {
 	return (struct way){ .leg = channel->node->leg,
 			     .lane = &channel->to_node,
 			     .channel = channel,
 			     .missing = RELAY_DROP_NO_NODE,
-			     .header_in = LEG_DATA_HEADER_CLIENT_BYTES,
-			     .header_out = LEG_DATA_HEADER_NODE_BYTES };
+			     .header_in = is_from_raw ? 0 : LEG_DATA_HEADER_CLIENT_BYTES,
+			     .header_out =
+				     is_from_raw ? RAW_HEADER_BYTES : LEG_DATA_HEADER_NODE_BYTES,
+			     .is_from_raw = is_from_raw };
 }
 
 static struct way
@@ -112,6 +125,8 @@ is_within_rate(struct relay_shard *shard, struct relay_leg *leg, const struct wa
 	if (leg->channel == NULL) {
 		if (relay_rate_is_spent(&channel->rate_down, shard->now_ms)) {
 			relay_count(&shard->counters, RELAY_DROP_RATE, batch->kept);
+			relay_drops_note(shard, way->lane, BOSON__LINK__LIMITED__REASON__RATE,
+					 batch->kept, 0);
 			return false;
 		}
 		relay_rate_take(&channel->rate_down, batch->bytes, shard->now_ms);
@@ -121,8 +136,11 @@ is_within_rate(struct relay_shard *shard, struct relay_leg *leg, const struct wa
 		return true;
 	}
 	int64_t wait_ms = relay_rate_take(&channel->rate_up, batch->bytes, shard->now_ms);
-	if (wait_ms > 0)
+	if (wait_ms > 0) {
 		leg->resume_ms = shard->now_ms + wait_ms;
+		relay_drops_note(shard, way->lane, BOSON__LINK__LIMITED__REASON__RATE, 0,
+				 (uint32_t)wait_ms);
+	}
 	relay_count(&shard->counters, RELAY_BYTES_UP, batch->bytes);
 	relay_count(&shard->counters, RELAY_MESSAGES_UP, 1);
 	channel->bytes_up += batch->bytes;
@@ -137,6 +155,40 @@ bad_message(struct relay_shard *shard, struct relay_leg *leg, const char *reason
 	relay_leg_doom(shard, leg, WS_CLOSE_BAD_MESSAGE, reason);
 }
 
+/* True when what was checked has somewhere to go. */
+static bool
+may_pass(struct relay_shard *shard, struct relay_leg *leg, const struct way *way,
+	 const struct relay_batch *checked)
+{
+	count_batch(shard, checked);
+	if (checked->kept == 0)
+		return false;
+	if (way->leg == NULL || !relay_leg_is_open(way->leg)) {
+		relay_count(&shard->counters, way->missing, checked->kept);
+		return false;
+	}
+	return is_within_rate(shard, leg, way, checked);
+}
+
+/* Writes the new headers before the batch, and sends the whole. */
+static void
+send_batch(struct relay_shard *shard, const struct way *way, uint8_t *batch, size_t n)
+{
+	size_t message_n = way->header_out + n;
+	uint8_t *message = batch - way->header_out;
+
+	message[0] = LEG_KIND_DATA;
+	if (way->header_out != LEG_DATA_HEADER_CLIENT_BYTES)
+		put_number(message + 1, way->channel->number);
+	if (way->is_from_raw) {
+		message[LEG_DATA_HEADER_NODE_BYTES] = (uint8_t)(n >> 8);
+		message[LEG_DATA_HEADER_NODE_BYTES + 1] = (uint8_t)n;
+	}
+	uint8_t *frame = message - ws_header_bytes(message_n);
+	ws_header_write(frame, WS_OPCODE_BINARY, message_n);
+	relay_round_add(shard, way->leg, way->lane, frame, (size_t)(message - frame) + message_n);
+}
+
 /* payload: after the kind byte's check. */
 static void
 forward(struct relay_shard *shard, struct relay_leg *leg, const struct way *way,
@@ -149,25 +201,65 @@ forward(struct relay_shard *shard, struct relay_leg *leg, const struct way *way,
 	struct relay_batch checked;
 
 	ws_unmask(batch, from, batch_n, ws_mask_rotate(mask, way->header_in));
+	if (way->is_from_raw)
+		relay_batch_check_one(batch, batch_n, &checked);
+	else if (relay_batch_check(batch, batch_n, &checked) < 0)
+		return bad_message(shard, leg, "batch is malformed");
+	if (!may_pass(shard, leg, way, &checked))
+		return;
+	if (leg->node != NULL && (checked.types[0] | checked.types[1]) != 0)
+		relay_udp_learn(shard, way->channel, batch, checked.n);
+	send_batch(shard, way, batch, checked.n);
+}
+
+/* A batch for a raw client: a message for each of its datagrams. */
+static void
+split(struct relay_shard *shard, struct relay_leg *leg, const struct way *way, uint8_t *payload,
+      size_t n, uint32_t mask)
+{
+	uint8_t *batch = payload + way->header_in;
+	size_t batch_n = n - way->header_in, datagram_n;
+	const uint8_t *datagram;
+	struct relay_batch checked;
+
+	ws_unmask(batch, batch, batch_n, ws_mask_rotate(mask, way->header_in));
 	if (relay_batch_check(batch, batch_n, &checked) < 0)
 		return bad_message(shard, leg, "batch is malformed");
-	count_batch(shard, &checked);
-	if (checked.kept == 0)
+	if (!may_pass(shard, leg, way, &checked))
 		return;
-	if (way->leg == NULL || !relay_leg_is_open(way->leg)) {
-		relay_count(&shard->counters, way->missing, checked.kept);
-		return;
+	struct leg_reader reader = { .next = batch, .end = batch + checked.n };
+	while (leg_reader_next(&reader, &datagram, &datagram_n) == 1) {
+		size_t header = ws_header_bytes(datagram_n);
+		uint8_t *frame = relay_round_place(shard, NULL, 0, header + datagram_n);
+
+		ws_header_write(frame, WS_OPCODE_BINARY, datagram_n);
+		memcpy(frame + header, datagram, datagram_n);
+		relay_round_add(shard, way->leg, way->lane, frame, header + datagram_n);
 	}
-	if (!is_within_rate(shard, leg, way, &checked))
-		return;
-	size_t message_n = way->header_out + checked.n;
-	uint8_t *message = batch - way->header_out;
-	message[0] = LEG_KIND_DATA;
-	if (way->header_out == LEG_DATA_HEADER_NODE_BYTES)
-		put_number(message + 1, way->channel->number);
-	uint8_t *frame = message - ws_header_bytes(message_n);
-	ws_header_write(frame, WS_OPCODE_BINARY, message_n);
-	relay_round_add(shard, way->leg, way->lane, frame, (size_t)(message - frame) + message_n);
+}
+
+/* Where a data message of this leg goes. False: nowhere, and the leg has been doomed. */
+static bool
+find_way(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *head, size_t n,
+	 struct way *ret)
+{
+	const char *wrong = NULL;
+
+	if (leg->channel != NULL) {
+		*ret = way_to_node(leg->channel, false);
+	} else {
+		uint32_t number = n >= LEG_DATA_HEADER_NODE_BYTES ? get_number(head + 1) : 0;
+
+		if (number == 0)
+			wrong = "channel is none";
+		else
+			*ret = way_to_client(leg->node, number);
+	}
+	if (wrong == NULL && n <= ret->header_in + LEG_DATAGRAM_HEADER_BYTES)
+		wrong = "message holds no datagram";
+	if (wrong != NULL)
+		bad_message(shard, leg, wrong);
+	return wrong == NULL;
 }
 
 void
@@ -175,9 +267,14 @@ relay_data_on_message(struct relay_shard *shard, struct relay_leg *leg, uint8_t 
 		      uint32_t mask)
 {
 	uint8_t head[LEG_DATA_HEADER_NODE_BYTES];
+	struct way way;
 
 	if (n == 0)
 		return bad_message(shard, leg, "message is empty");
+	if (leg->is_raw) {
+		way = way_to_node(leg->channel, true);
+		return forward(shard, leg, &way, payload, n, mask);
+	}
 	ws_unmask(head, payload, n < sizeof(head) ? n : sizeof(head), mask);
 	if (head[0] == LEG_KIND_CONTROL) {
 		ws_unmask(payload, payload, n, mask);
@@ -186,16 +283,10 @@ relay_data_on_message(struct relay_shard *shard, struct relay_leg *leg, uint8_t 
 	}
 	if (head[0] != LEG_KIND_DATA)
 		return bad_message(shard, leg, "message kind is unknown");
-	struct way way;
-	if (leg->channel != NULL) {
-		way = way_to_node(leg->channel);
-	} else {
-		uint32_t number = n >= sizeof(head) ? get_number(head + 1) : 0;
-		if (number == 0)
-			return bad_message(shard, leg, "channel is none");
-		way = way_to_client(leg->node, number);
-	}
-	if (n <= way.header_in + LEG_DATAGRAM_HEADER_BYTES)
-		return bad_message(shard, leg, "message holds no datagram");
-	forward(shard, leg, &way, payload, n, mask);
+	if (!find_way(shard, leg, head, n, &way))
+		return;
+	if (way.leg != NULL && way.leg->is_raw)
+		split(shard, leg, &way, payload, n, mask);
+	else
+		forward(shard, leg, &way, payload, n, mask);
 }

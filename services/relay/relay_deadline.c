@@ -22,6 +22,8 @@ next_deadline(const struct relay_shard *shard, const struct relay_leg *leg)
 	if (leg->state != RELAY_LEG_OPEN)
 		return leg->ping_ms;
 	int64_t next = min_ms(leg->ping_ms, leg->heard_ms + settings->silence_ms);
+	if (leg->expires_ms != 0)
+		next = min_ms(next, leg->expires_ms);
 	if (leg->half_ms != 0)
 		next = min_ms(next, leg->half_ms + settings->half_frame_ms);
 	if (leg->is_blocked)
@@ -61,6 +63,9 @@ check_open(struct relay_shard *shard, struct relay_leg *leg)
 	} else if (now_ms - leg->heard_ms >= settings->silence_ms) {
 		relay_count(&shard->counters, RELAY_CLOSED_SILENT, 1);
 		relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "silent for too long");
+	} else if (leg->expires_ms != 0 && now_ms >= leg->expires_ms) {
+		relay_count(&shard->counters, RELAY_CLOSED_EXPIRED, 1);
+		relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "ticket has expired");
 	} else if (now_ms >= leg->ping_ms) {
 		ping(shard, leg);
 	}

@@ -4,6 +4,7 @@
  * rest).
  */
 #include "relay/relay_control.h"
+#include "relay/relay_udp_control.h"
 #include "wg/datagram.h"
 
 #include <errno.h>
@@ -263,25 +264,18 @@ on_get_stats(Boson__Relay__Relay_Service *service, const Boson__Common__Empty *i
 	closure(&reply, closure_data);
 }
 
-/* This relay has no UDP ingress. */
 static void
 on_bind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__BindUdpRequest *input,
 	    Boson__Common__Empty_Closure closure, void *closure_data)
 {
-	(void)service;
-	(void)input;
-	(void)closure;
-	bus_call_fail(closure_data, BUS_UNAVAILABLE, "no_udp", "");
+	relay_udp_control_bind(control_of(service), input, closure, closure_data);
 }
 
 static void
 on_unbind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__UnbindUdpRequest *input,
 	      Boson__Common__Empty_Closure closure, void *closure_data)
 {
-	(void)service;
-	(void)input;
-	(void)closure;
-	bus_call_fail(closure_data, BUS_UNAVAILABLE, "no_udp", "");
+	relay_udp_control_unbind(control_of(service), input, closure, closure_data);
 }
 
 void

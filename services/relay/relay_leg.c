@@ -37,13 +37,29 @@ relay_leg_new(struct relay_shard *shard, int fd)
 	return leg;
 }
 
+struct relay_leg *
+relay_leg_new_carried(const struct relay_carrier *carrier, void *carried)
+{
+	struct relay_leg *leg = calloc(1, sizeof(*leg));
+
+	if (leg == NULL)
+		return NULL;
+	leg->fd = -1;
+	leg->state = RELAY_LEG_OPEN;
+	leg->first_piece = leg->last_piece = RELAY_NO_PIECE;
+	leg->carrier = carrier;
+	leg->carried = carried;
+	return leg;
+}
+
 void
 relay_leg_free(struct relay_leg **leg)
 {
 	struct relay_leg *l = *leg;
 
 	*leg = NULL;
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	tls_channel_free(&l->tls);
 	ws_reader_fini(&l->reader);
 	relay_outbox_fini(&l->outbox);
@@ -64,6 +80,7 @@ relay_leg_enter(struct relay_shard *shard, struct relay_leg *leg)
 {
 	struct epoll_event event = { .events = events_of(leg), .data.ptr = leg };
 
+	leg->outbox.ledger = &shard->ledger;
 	leg->watched = event.events;
 	if (epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, leg->fd, &event) < 0)
 		return -errno;
@@ -83,6 +100,8 @@ void
 relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 {
 	epoll_ctl(shard->epoll_fd, EPOLL_CTL_DEL, leg->fd, NULL);
+	if (leg->upgrade != NULL)
+		relay_pending_put(&leg->upgrade->address);
 	relay_timer_stop(&shard->wheel, &leg->timer);
 	*leg->at = leg->next;
 	if (leg->next != NULL)
@@ -93,6 +112,9 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 	shard->queued_bytes -= leg->accounted;
 	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
 	leg->accounted = 0;
+	shard->held_bytes -= leg->held;
+	relay_count(&shard->counters, RELAY_HELD_BYTES, -(uint64_t)leg->held);
+	leg->held = 0;
 }
 
 void
@@ -125,7 +147,7 @@ relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t code, 
 void
 relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (leg->is_paused || !relay_leg_is_open(leg))
+	if (leg->is_paused || !relay_leg_is_open(leg) || leg->carrier != NULL)
 		return;
 	if (shard->paused_count++ == 0 || leg->resume_ms < shard->resume_ms)
 		shard->resume_ms = leg->resume_ms;
@@ -178,6 +200,15 @@ linger(struct relay_shard *shard, struct relay_leg *leg)
 	relay_leg_arm(shard, leg);
 }
 
+static void
+end_carried(struct relay_shard *shard, struct relay_leg *leg)
+{
+	leg->carrier->end(shard, leg);
+	shard->queued_bytes -= leg->accounted;
+	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
+	relay_leg_free(&leg);
+}
+
 bool
 relay_leg_reap(struct relay_shard *shard)
 {
@@ -192,6 +223,10 @@ relay_leg_reap(struct relay_shard *shard)
 		relay_detach(shard, leg);
 		if (leg->is_dirty)
 			relay_round_flush(shard);
+		if (leg->carrier != NULL) {
+			end_carried(shard, leg);
+			continue;
+		}
 		if (leg->lingers) {
 			linger(shard, leg); /* may put it on the list again */
 			continue;

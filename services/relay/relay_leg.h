@@ -12,6 +12,8 @@
 #pragma once
 
 #include "relay/relay_channel.h"
+#include "relay/relay_counters.h"
+#include "relay/relay_pending.h"
 #include "relay/relay_queue.h"
 #include "relay/relay_request.h"
 #include "relay/relay_wheel.h"
@@ -27,7 +29,7 @@ enum relay_leg_state {
 	RELAY_LEG_LINGERING,
 };
 
-enum { RELAY_TIMER_LEG = 1, RELAY_TIMER_NODE = 2 };
+enum { RELAY_TIMER_LEG = 1, RELAY_TIMER_NODE = 2, RELAY_TIMER_UDP = 3 };
 #define RELAY_NO_PIECE UINT32_MAX
 
 enum {
@@ -37,9 +39,22 @@ enum {
 	RELAY_LINGER_BYTES = 4 * 1024 * 1024, /* thrown away at most */
 };
 
+/* How the frames of a leg go that is no WebSocket of ours: it has no socket (fd is -1), is in no
+ * epoll, has no timer, and is OPEN from the start. What comes from its other end is handed to
+ * relay_data_on_message, with mask 0. */
+struct relay_carrier {
+	enum relay_counter gauge; /* of attached legs of this kind */
+	/* End of round: takes what waits in outbox.control, and this round's pieces (whole frames,
+	 * unmasked, each [ws header][1][channel, to a node][batch]), or drops them and counts. */
+	void (*flush)(struct relay_shard *shard, struct relay_leg *leg);
+	/* The leg was doomed, has left its node or channel, and is about to be freed. */
+	void (*end)(struct relay_shard *shard, struct relay_leg *leg);
+};
+
 /* While UPGRADING only. Travels with the leg when it moves. */
 struct relay_upgrade {
 	int64_t deadline_ms;
+	struct relay_pending_address *address; /* that it is counted for, or NULL */
 	struct relay_request request;
 	struct ticket ticket;
 	bool has_early_bytes; /* frames before our 101 */
@@ -56,8 +71,12 @@ struct relay_leg {
 	bool is_blocked;   /* the socket is full: EPOLLOUT is awaited */
 	bool is_paused;	   /* over its rate: not read until resume_ms */
 	bool is_dirty;	   /* on the round's list */
+	bool is_raw;	   /* a client leg without subprotocol: a message is a datagram */
 	uint16_t close_code;
 	const char *close_reason;
+
+	const struct relay_carrier *carrier; /* NULL: a WebSocket */
+	void *carried;			     /* the carrier's */
 
 	struct tls_channel *tls; /* NULL: plain */
 	struct relay_upgrade *upgrade;
@@ -69,6 +88,7 @@ struct relay_leg {
 
 	struct relay_outbox outbox;
 	uint32_t accounted;		  /* of the outbox, in the shard's sum */
+	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;
 	struct relay_leg *next, **at; /* all legs of the shard */
@@ -79,6 +99,7 @@ struct relay_leg {
 	int64_t progress_ms; /* blocked: when the socket last took something */
 	int64_t ping_ms;     /* next ping; LINGERING: the end */
 	int64_t resume_ms;
+	int64_t expires_ms;    /* its ticket does; 0: never */
 	uint64_t ping_sent_us; /* of the ping under way; 0: none */
 	uint32_t rtt_us;       /* 0: not known */
 	uint32_t thrown_bytes;
@@ -86,6 +107,9 @@ struct relay_leg {
 
 /* Takes the descriptor. NULL (and the descriptor closed) when out of memory. */
 struct relay_leg *relay_leg_new(struct relay_shard *shard, int fd);
+
+/* A leg by way of a carrier, to be attached by relay_attach_carried_*. NULL: out of memory. */
+struct relay_leg *relay_leg_new_carried(const struct relay_carrier *carrier, void *carried);
 
 /* Enters and leaves a shard: epoll, timer, list. */
 int relay_leg_enter(struct relay_shard *shard, struct relay_leg *leg);

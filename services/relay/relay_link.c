@@ -45,6 +45,9 @@ void
 relay_link_send(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *packed, size_t n)
 {
 	uint8_t small[CONTROL_SMALL_BYTES];
+
+	if (leg->is_raw)
+		return; /* it knows datagrams only */
 	uint8_t *message = 1 + n <= sizeof(small) ? small : malloc(1 + n);
 
 	if (message == NULL)
@@ -77,7 +80,10 @@ relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *c
 	uuid_format(channel->session_id, session);
 	open.has_channel = 1;
 	open.channel = channel->number;
-	open.session_id = session;
+	if (relay_channel_has_session(channel))
+		open.session_id = session;
+	open.has_generation = channel->node->leg->carrier != NULL; /* between relays */
+	open.generation = channel->generation;
 	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN;
 	control.channel_open = &open;
 	send_control(shard, channel->node->leg, &control);
@@ -85,7 +91,7 @@ relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *c
 
 void
 relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
-			 const char *reason)
+			 uint16_t code, const char *reason)
 {
 	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
 	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
@@ -93,6 +99,8 @@ relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint3
 
 	close.has_channel = 1;
 	close.channel = number;
+	close.has_code = code != 0;
+	close.code = code;
 	strncpy(text, reason, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	close.reason = text;
@@ -113,6 +121,25 @@ relay_link_drain(struct relay_shard *shard, struct relay_leg *leg)
 	drain.try_for_ms = DRAIN_TRY_FOR_MS;
 	control.body_case = BOSON__LINK__CONTROL__BODY_DRAIN;
 	control.drain = &drain;
+	send_control(shard, leg, &control);
+}
+
+void
+relay_link_limited(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
+		   const struct relay_lane *lane)
+{
+	Boson__Link__Limited limited = BOSON__LINK__LIMITED__INIT;
+	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
+
+	limited.has_reason = limited.has_dropped = 1;
+	limited.reason = (Boson__Link__Limited__Reason)lane->reason;
+	limited.dropped = lane->dropped;
+	limited.has_channel = number != 0;
+	limited.channel = number;
+	limited.has_retry_in_ms = lane->retry_ms != 0;
+	limited.retry_in_ms = lane->retry_ms;
+	control.body_case = BOSON__LINK__CONTROL__BODY_LIMITED;
+	control.limited = &limited;
 	send_control(shard, leg, &control);
 }
 
@@ -181,6 +208,7 @@ relay_link_on_message(struct relay_shard *shard, struct relay_leg *leg, const ui
 	case BOSON__LINK__CONTROL__BODY_SESSION_CLOSE:
 	case BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN:
 	case BOSON__LINK__CONTROL__BODY_DRAIN:
+	case BOSON__LINK__CONTROL__BODY_LIMITED:
 	default:
 		refuse(shard, leg, "control message is not for a relay");
 	}

@@ -9,7 +9,11 @@ struct relay_message;
 
 void relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *channel);
 void relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
-			      const char *reason);
+			      uint16_t code, const char *reason);
+
+/* To the sender of what was to go by this lane: it was too much. number: 0 on a client's leg. */
+void relay_link_limited(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
+			const struct relay_lane *lane);
 void relay_link_drain(struct relay_shard *shard, struct relay_leg *leg);
 
 /* A Control that is packed already, as the control actor hands them over. */

@@ -10,6 +10,7 @@
 #include "relay/relay_data.h"
 #include "relay/relay_link.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_udp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -90,6 +91,7 @@ on_session_close(struct relay_shard *shard, const struct relay_message *command)
 	struct relay_channel *channel = relay_channel_find(&shard->directory, command->session_id);
 
 	relay_gone_add(&shard->gone, command->session_id);
+	relay_udp_unbind(shard, command->session_id);
 	if (node != NULL && node->leg != NULL)
 		relay_link_send(shard, node->leg, command->bytes, command->n);
 	if (channel != NULL && channel->node == node)
@@ -185,6 +187,17 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_SESSION_CLOSE:
 		on_session_close(shard, command);
 		break;
+	case RELAY_TIE:
+		relay_mesh_on_tie(shard, command);
+		break;
+	case RELAY_MESH_SECTIONS:
+		atomic_fetch_sub_explicit(&shard->mesh_bytes, (int64_t)command->n,
+					  memory_order_relaxed);
+		relay_mesh_on_sections(shard, command);
+		break;
+	case RELAY_MESH_DOWN:
+		relay_mesh_on_link_down(shard, command->link);
+		break;
 	case RELAY_CARRY:
 		on_carry(shard, message);
 		break;
@@ -193,6 +206,12 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		break;
 	case RELAY_NODE_BACK:
 		relay_gone_remove(&shard->gone, command->node_id);
+		break;
+	case RELAY_UDP_BIND:
+		relay_udp_bind(shard, (const struct relay_udp_binding *)(const void *)command->bytes);
+		break;
+	case RELAY_UDP_UNBIND:
+		relay_udp_unbind(shard, command->session_id);
 		break;
 	case RELAY_DRAIN:
 		start_drain(shard);
@@ -206,6 +225,9 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_OPEN_ANSWERED:
 	case RELAY_OPEN_FAILED:
 	case RELAY_CARRIED:
+	case RELAY_NODE_SOUGHT:
+	case RELAY_NODE_SETTLED:
+	case RELAY_MESH_SEND:
 	case RELAY_SESSION_SEEN:
 	case RELAY_SESSION_CARRIED:
 	case RELAY_FLOWS_REPORTED:

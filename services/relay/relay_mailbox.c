@@ -36,10 +36,11 @@ relay_mailbox_fini(struct relay_mailbox *mailbox)
 struct relay_message *
 relay_message_new(enum relay_message_kind kind, const uint8_t *node_id, size_t n)
 {
-	struct relay_message *message = calloc(1, sizeof(*message) + n);
+	struct relay_message *message = malloc(sizeof(*message) + n);
 
 	if (message == NULL)
 		return NULL;
+	memset(message, 0, sizeof(*message)); /* the bytes are the caller's to fill */
 	message->kind = kind;
 	message->n = n;
 	if (node_id != NULL)

@@ -27,6 +27,15 @@ enum relay_message_kind {
 	RELAY_CARRY,	     /* node, session, answer, call, is_to_node; bytes: a datagram */
 	RELAY_NODE_GONE,     /* node: deleted from the fleet */
 	RELAY_NODE_BACK,     /* node: enrolled again */
+	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
+		      thread: bytes: that relay's id, endpoint and key, each with its NUL */
+	/* mesh thread to shard */
+	RELAY_MESH_SECTIONS, /* link, is_dialled; bytes: relay_mesh_wire's sections */
+	RELAY_MESH_DOWN,     /* link */
+	/* shard to mesh thread */
+	RELAY_MESH_SEND, /* link, queued_ms; bytes: a whole message */
+	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
+	RELAY_UDP_UNBIND,    /* session */
 	RELAY_DRAIN,
 	RELAY_STOP,
 	/* shard to control actor */
@@ -39,6 +48,8 @@ enum relay_message_kind {
 	RELAY_SESSION_SEEN,    /* node, session: a ticket said so */
 	RELAY_SESSION_CARRIED, /* node, session; bytes_up, bytes_down since the last */
 	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
+	RELAY_NODE_SOUGHT,     /* node: clients wait here, and its leg is elsewhere */
+	RELAY_NODE_SETTLED,    /* node: no longer so */
 	RELAY_DRAINED,
 };
 
@@ -55,6 +66,9 @@ struct relay_message {
 	int result;
 	bool is_to_node;
 	uint64_t generation, request_id, bytes_up, bytes_down;
+	uint64_t link; /* of the mesh */
+	int64_t queued_ms;
+	bool is_dialled;
 	uint32_t channels, rtt_us;
 	size_t n;
 	uint8_t bytes[];

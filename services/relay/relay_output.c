@@ -5,7 +5,7 @@
  */
 #include "relay/relay_output.h"
 
-#include "relay/relay_data.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_output_tls.h"
 #include "relay/relay_shard.h"
 
@@ -14,33 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-/* What a drop callback needs to count datagrams. */
-struct drop_context {
-	struct relay_shard *shard;
-	bool is_to_node;
-};
-
-static void
-count_drop(const struct relay_item *item, enum relay_drop_reason reason, void *arg)
-{
-	static const enum relay_counter counters[] = {
-		[RELAY_DROPPED_FULL] = RELAY_DROP_QUEUE_FULL,
-		[RELAY_DROPPED_AGE] = RELAY_DROP_QUEUE_AGE,
-		[RELAY_DROPPED_GONE] = RELAY_DROP_LEG_GONE,
-	};
-	const struct drop_context *context = arg;
-
-	relay_count(&context->shard->counters, counters[reason],
-		    relay_data_count(context->is_to_node, item->bytes));
-}
-
-static struct relay_queue_limits
-limits_of(const struct relay_shard *shard)
-{
-	return (struct relay_queue_limits){ .lane_bytes = shard->settings->queue_bytes,
-					    .age_ms = shard->settings->queue_age_ms };
-}
 
 void
 relay_output_account(struct relay_shard *shard, struct relay_leg *leg)
@@ -58,9 +31,7 @@ relay_output_account(struct relay_shard *shard, struct relay_leg *leg)
 void
 relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *lane)
 {
-	struct drop_context context = { shard, leg->channel == NULL };
-
-	relay_lane_clear(&leg->outbox, lane, count_drop, &context);
+	relay_lane_clear(lane, relay_drops_count, shard);
 	relay_output_account(shard, leg);
 }
 
@@ -131,6 +102,7 @@ send_committed(struct relay_shard *shard, struct relay_leg *leg)
 			return false;
 		relay_outbox_sent(&leg->outbox, (size_t)sent);
 		if ((size_t)sent < bytes) {
+			relay_outbox_pace(&leg->outbox, (size_t)sent);
 			block(shard, leg);
 			return false;
 		}
@@ -149,6 +121,7 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 		ssize_t sent = send_iovecs(shard, leg, &iovec, 1);
 		if (sent < 0 || (size_t)sent == n)
 			return;
+		relay_outbox_pace(&leg->outbox, (size_t)sent);
 		bytes += sent;
 		n -= (size_t)sent;
 	}
@@ -163,15 +136,16 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 static bool
 send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct drop_context context = { shard, leg->channel == NULL };
-	struct relay_queue_limits limits = limits_of(shard);
+	struct relay_queue_limits limits = relay_drops_limits(shard);
 
 	for (;;) {
 		if (!send_committed(shard, leg))
 			return false;
-		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, count_drop, &context);
-		if (leg->outbox.committed.head == NULL)
+		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
+		if (leg->outbox.committed.head == NULL) {
+			leg->outbox.commit_bytes = 0;
 			return true;
+		}
 		if (leg->tls != NULL && !relay_output_encrypt_waiting(shard, leg))
 			return false;
 	}
@@ -179,15 +153,31 @@ send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 
 /* ---- this round's pieces ---- */
 
+static void
+keep_frame(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *lane,
+	   const uint8_t *frame, size_t n)
+{
+	struct relay_queue_limits limits = relay_drops_limits(shard);
+	struct relay_item *item =
+		relay_drops_make_room(shard, n) ? relay_item_new(frame, n, shard->now_ms) : NULL;
+
+	if (item == NULL) {
+		uint32_t lost = relay_drops_datagrams(lane, frame);
+
+		relay_count(&shard->counters, RELAY_DROP_MEMORY, lost);
+		relay_drops_note(shard, lane, BOSON__LINK__LIMITED__REASON__MEMORY, lost, 0);
+		return;
+	}
+	relay_lane_push(&leg->outbox, lane, item, &limits, relay_drops_count, shard);
+	relay_output_account(shard, leg);
+}
+
 /* A copy of each frame goes to its lane; of one that was cut, the rest must be next. */
 static void
 keep_frames(struct relay_shard *shard, struct relay_leg *leg, const struct relay_piece *piece,
 	    size_t sent)
 {
-	struct drop_context context = { shard, leg->channel == NULL };
-	struct relay_queue_limits limits = limits_of(shard);
 	const uint8_t *at = piece->bytes, *end = at + piece->n, *cut = at + sent;
-	uint64_t budget = shard->settings->queue_budget_bytes / shard->count;
 
 	while (at < end) {
 		const uint8_t *frame = at;
@@ -196,20 +186,10 @@ keep_frames(struct relay_shard *shard, struct relay_leg *leg, const struct relay
 		at += n;
 		if (at <= cut)
 			continue;
-		if (frame < cut) {
+		if (frame < cut)
 			keep(shard, leg, &leg->outbox.committed, cut, (size_t)(at - cut));
-			continue;
-		}
-		struct relay_item *item =
-			shard->queued_bytes + leg->outbox.lane_bytes - leg->accounted < budget
-				? relay_item_new(frame, n, shard->now_ms)
-				: NULL;
-		if (item != NULL)
-			relay_lane_push(&leg->outbox, piece->lane, item, &limits, count_drop,
-					&context);
 		else
-			relay_count(&shard->counters, RELAY_DROP_MEMORY,
-				    relay_data_count(context.is_to_node, frame));
+			keep_frame(shard, leg, piece->lane, frame, n);
 	}
 }
 
@@ -263,7 +243,7 @@ drop_pieces(struct relay_shard *shard, struct relay_leg *leg)
 
 		for (size_t at = 0; at < piece->n; at += ws_frame_bytes(piece->bytes + at))
 			relay_count(&shard->counters, RELAY_DROP_LEG_GONE,
-				    relay_data_count(leg->channel == NULL, piece->bytes + at));
+				    relay_drops_datagrams(piece->lane, piece->bytes + at));
 	}
 }
 
@@ -272,6 +252,11 @@ relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 {
 	bool is_clear = false;
 
+	if (leg->carrier != NULL) {
+		leg->carrier->flush(shard, leg);
+		relay_output_account(shard, leg);
+		return;
+	}
 	if (leg->state == RELAY_LEG_OPEN || leg->state == RELAY_LEG_LINGERING)
 		is_clear = !leg->is_blocked && send_waiting(shard, leg);
 	if (!relay_leg_is_open(leg))

@@ -1,5 +1,6 @@
 /*
- * relay_queue: lists of copied frames. The ring holds only lanes with something waiting.
+ * relay_queue: lists of copied frames, and whose turn it is. A lane is in one of two rings while it
+ * has something waiting, and until its next turn when it has sent all.
  */
 #include "relay/relay_queue.h"
 
@@ -31,6 +32,7 @@ relay_list_push(struct relay_list *list, struct relay_item *item)
 		list->head = item;
 	list->tail = item;
 	list->bytes += item->n;
+	list->count++;
 }
 
 struct relay_item *
@@ -44,6 +46,7 @@ relay_list_pop(struct relay_list *list)
 	if (list->head == NULL)
 		list->tail = NULL;
 	list->bytes -= item->n;
+	list->count--;
 	return item;
 }
 
@@ -56,53 +59,106 @@ relay_list_clear(struct relay_list *list)
 		free(item);
 }
 
-static void
-ring_add(struct relay_outbox *outbox, struct relay_lane *lane)
+/* ---- the ledger ---- */
+
+static uint8_t
+bin_of(uint32_t bytes)
 {
-	if (outbox->ring == NULL) {
-		lane->next = lane;
-	} else {
-		lane->next = outbox->ring->next;
-		outbox->ring->next = lane;
+	return bytes == 0 ? 0 : (uint8_t)(32 - __builtin_clz(bytes));
+}
+
+/* Puts the lane where what it holds now belongs. */
+static void
+ledger_place(struct relay_ledger *ledger, struct relay_lane *lane)
+{
+	uint8_t bin = bin_of(lane->waiting.bytes);
+
+	if (ledger == NULL || bin == lane->bin)
+		return;
+	if (lane->bin != 0) {
+		*lane->bin_at = lane->larger;
+		if (lane->larger != NULL)
+			lane->larger->bin_at = lane->bin_at;
 	}
-	outbox->ring = lane; /* last in turn */
-	lane->is_active = true;
-	lane->deficit = 0;
+	lane->bin = bin;
+	if (bin == 0)
+		return;
+	lane->larger = ledger->bins[bin];
+	lane->bin_at = &ledger->bins[bin];
+	if (lane->larger != NULL)
+		lane->larger->bin_at = &lane->larger;
+	ledger->bins[bin] = lane;
 }
 
-/* Takes out the lane after `before`. */
-static void
-ring_remove_after(struct relay_outbox *outbox, struct relay_lane *before)
-{
-	struct relay_lane *lane = before->next;
-
-	before->next = lane->next;
-	if (outbox->ring == lane)
-		outbox->ring = lane == before ? NULL : before;
-	lane->next = NULL;
-	lane->is_active = false;
-}
+/* ---- rings ---- */
 
 static void
-ring_remove(struct relay_outbox *outbox, struct relay_lane *lane)
+ring_add(struct relay_lane **ring, struct relay_lane *lane)
 {
-	struct relay_lane *before = outbox->ring;
+	struct relay_lane *first = *ring;
 
-	while (before->next != lane) {
-		before = before->next;
-		assert(before != outbox->ring);
+	if (first == NULL) {
+		lane->next = lane->previous = *ring = lane;
+		return;
 	}
-	ring_remove_after(outbox, before);
+	lane->next = first;
+	lane->previous = first->previous;
+	first->previous->next = lane;
+	first->previous = lane;
 }
 
 static void
-drop_head(struct relay_outbox *outbox, struct relay_lane *lane, enum relay_drop_reason reason,
-	  relay_drop_fn drop, void *arg)
+ring_remove(struct relay_lane **ring, struct relay_lane *lane)
+{
+	if (*ring == lane)
+		*ring = lane->next != lane ? lane->next : NULL;
+	lane->previous->next = lane->next;
+	lane->next->previous = lane->previous;
+	lane->next = lane->previous = NULL;
+}
+
+static struct relay_lane **
+ring_of(const struct relay_lane *lane)
+{
+	return lane->is_fresh ? &lane->outbox->fresh : &lane->outbox->ring;
+}
+
+static void
+enter(struct relay_outbox *outbox, struct relay_lane *lane)
+{
+	lane->outbox = outbox;
+	lane->is_fresh = true;
+	lane->has_turn = false;
+	lane->deficit = RELAY_ADVANCE_BYTES;
+	ring_add(&outbox->fresh, lane);
+}
+
+static void
+leave(struct relay_lane *lane)
+{
+	ring_remove(ring_of(lane), lane);
+	lane->outbox = NULL;
+}
+
+/* ---- lanes ---- */
+
+static struct relay_item *
+take_head(struct relay_lane *lane)
 {
 	struct relay_item *item = relay_list_pop(&lane->waiting);
 
-	outbox->lane_bytes -= item->n;
-	drop(item, reason, arg);
+	lane->outbox->lane_bytes -= item->n;
+	lane->outbox->lane_items--;
+	return item;
+}
+
+static void
+drop_head(struct relay_lane *lane, enum relay_drop_reason reason, relay_drop_fn drop, void *arg)
+{
+	struct relay_item *item = take_head(lane);
+
+	ledger_place(lane->outbox->ledger, lane);
+	drop(lane, item, reason, arg);
 	free(item);
 }
 
@@ -110,62 +166,100 @@ void
 relay_lane_push(struct relay_outbox *outbox, struct relay_lane *lane, struct relay_item *item,
 		const struct relay_queue_limits *limits, relay_drop_fn drop, void *arg)
 {
+	assert(lane->outbox == NULL || lane->outbox == outbox);
+	if (lane->outbox == NULL)
+		enter(outbox, lane);
 	relay_list_push(&lane->waiting, item);
 	outbox->lane_bytes += item->n;
+	outbox->lane_items++;
 	while (lane->waiting.bytes > limits->lane_bytes && lane->waiting.head != item)
-		drop_head(outbox, lane, RELAY_DROPPED_FULL, drop, arg);
-	if (!lane->is_active)
-		ring_add(outbox, lane);
+		drop_head(lane, RELAY_DROPPED_FULL, drop, arg);
+	ledger_place(outbox->ledger, lane);
 }
 
 void
-relay_lane_clear(struct relay_outbox *outbox, struct relay_lane *lane, relay_drop_fn drop,
-		 void *arg)
+relay_lane_clear(struct relay_lane *lane, relay_drop_fn drop, void *arg)
 {
-	if (lane->is_active)
-		ring_remove(outbox, lane);
+	if (lane->outbox == NULL)
+		return;
 	while (lane->waiting.head != NULL)
-		drop_head(outbox, lane, RELAY_DROPPED_GONE, drop, arg);
+		drop_head(lane, RELAY_DROPPED_GONE, drop, arg);
+	leave(lane);
 }
 
-/* One turn of the lane that has it. */
+/* Ends the turn: back into the ring, or out when the lane has sent all and owes nothing. */
 static void
-serve_lane(struct relay_outbox *outbox, const struct relay_queue_limits *limits, int64_t now_ms,
-	   relay_drop_fn drop, void *arg)
+end_turn(struct relay_outbox *outbox, struct relay_lane *lane)
 {
-	struct relay_lane *lane = outbox->ring->next;
+	bool was_fresh = lane->is_fresh;
 
-	lane->deficit += RELAY_QUANTUM_BYTES;
+	lane->has_turn = false;
+	ring_remove(ring_of(lane), lane);
+	if (was_fresh)
+		lane->deficit -= RELAY_ADVANCE_BYTES;
+	else if (lane->waiting.head == NULL && lane->deficit >= 0) {
+		lane->outbox = NULL;
+		return;
+	}
+	if (lane->waiting.head == NULL && lane->deficit > 0)
+		lane->deficit = 0; /* turns not used are not saved up */
+	lane->is_fresh = false;
+	ring_add(&outbox->ring, lane);
+}
+
+/* What of this lane may go now. False: what may be promised at once is. */
+static bool
+commit_lane(struct relay_outbox *outbox, struct relay_lane *lane, uint32_t most,
+	    const struct relay_queue_limits *limits, int64_t now_ms, relay_drop_fn drop, void *arg)
+{
 	while (lane->waiting.head != NULL) {
-		struct relay_item *item = lane->waiting.head;
+		const struct relay_item *item = lane->waiting.head;
+		int64_t age_ms = now_ms - item->queued_at_ms;
 
-		if (now_ms - item->queued_at_ms > limits->age_ms) {
-			drop_head(outbox, lane, RELAY_DROPPED_AGE, drop, arg);
+		if (age_ms > limits->age_ms) {
+			drop_head(lane, RELAY_DROPPED_AGE, drop, arg);
 			continue;
 		}
-		if (item->n > lane->deficit || outbox->committed.bytes >= RELAY_COMMIT_BYTES)
+		if ((int64_t)item->n > lane->deficit)
 			break;
-		lane->deficit -= item->n;
-		outbox->lane_bytes -= item->n;
-		relay_list_push(&outbox->committed, relay_list_pop(&lane->waiting));
+		if (outbox->committed.bytes >= most)
+			return false;
+		lane->deficit -= (int32_t)item->n;
+		if (limits->ages != NULL)
+			relay_histogram_add(limits->ages, (uint64_t)age_ms * 1000);
+		relay_list_push(&outbox->committed, take_head(lane));
+		ledger_place(outbox->ledger, lane);
 	}
-	if (lane->waiting.head == NULL)
-		ring_remove_after(outbox, outbox->ring);
-	else
-		outbox->ring = lane; /* its turn is over */
+	return true;
 }
 
 void
 relay_outbox_commit(struct relay_outbox *outbox, const struct relay_queue_limits *limits,
 		    int64_t now_ms, relay_drop_fn drop, void *arg)
 {
+	uint32_t most = outbox->commit_bytes != 0 ? outbox->commit_bytes : RELAY_COMMIT_BYTES;
 	struct relay_item *item;
+	struct relay_lane *lane;
 
-	while (outbox->committed.bytes < RELAY_COMMIT_BYTES &&
-	       (item = relay_list_pop(&outbox->control)) != NULL)
+	while (outbox->committed.bytes < most && (item = relay_list_pop(&outbox->control)) != NULL)
 		relay_list_push(&outbox->committed, item);
-	while (outbox->committed.bytes < RELAY_COMMIT_BYTES && outbox->ring != NULL)
-		serve_lane(outbox, limits, now_ms, drop, arg);
+	while (outbox->committed.bytes < most &&
+	       (lane = outbox->fresh != NULL ? outbox->fresh : outbox->ring) != NULL) {
+		if (!lane->has_turn)
+			lane->deficit += RELAY_QUANTUM_BYTES;
+		lane->has_turn = true;
+		if (!commit_lane(outbox, lane, most, limits, now_ms, drop, arg))
+			return; /* its turn goes on */
+		end_turn(outbox, lane);
+	}
+}
+
+void
+relay_outbox_pace(struct relay_outbox *outbox, size_t n)
+{
+	outbox->commit_bytes = n < RELAY_COMMIT_LEAST_BYTES ? RELAY_COMMIT_LEAST_BYTES
+			       : n < RELAY_COMMIT_BYTES	    ? (uint32_t)n
+							    : RELAY_COMMIT_BYTES;
 }
 
 void
@@ -188,8 +282,23 @@ relay_outbox_sent(struct relay_outbox *outbox, size_t n)
 void
 relay_outbox_fini(struct relay_outbox *outbox)
 {
-	assert(outbox->ring == NULL);
+	assert(outbox->lane_items == 0);
 	relay_list_clear(&outbox->committed);
 	relay_list_clear(&outbox->control);
 	outbox->sent = 0;
+}
+
+struct relay_outbox *
+relay_ledger_evict(struct relay_ledger *ledger, relay_drop_fn drop, void *arg)
+{
+	for (unsigned bin = RELAY_LEDGER_CLASSES - 1; bin > 0; bin--) {
+		struct relay_lane *lane = ledger->bins[bin];
+
+		if (lane == NULL)
+			continue;
+		struct relay_outbox *outbox = lane->outbox;
+		drop_head(lane, RELAY_DROPPED_MEMORY, drop, arg);
+		return outbox;
+	}
+	return NULL;
 }

@@ -5,6 +5,7 @@
 #include "loop/clock.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_data.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_link.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
@@ -160,6 +161,30 @@ join_tail(struct relay_leg *leg, uint8_t *at, size_t n)
 	return true;
 }
 
+/* What is kept of messages and requests that are not whole counts against the relay's memory, and
+ * who needs more of it than there is goes. */
+static void
+hold(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint32_t held = leg->reader.message_bytes, before = leg->held;
+
+	if (leg->tail != NULL)
+		held += leg->tail_capacity;
+	if (leg->upgrade != NULL)
+		held += (uint32_t)leg->upgrade->capacity;
+	if (held == before)
+		return;
+	leg->held = held;
+	shard->held_bytes += (uint64_t)held - before;
+	relay_count(&shard->counters, RELAY_HELD_BYTES, (uint64_t)held - before);
+	if (held < before || relay_drops_make_room(shard, 0))
+		return;
+	if (leg->state == RELAY_LEG_UPGRADING)
+		relay_upgrade_refuse(shard, leg, 503, "memory is spent");
+	else if (relay_leg_is_open(leg))
+		relay_leg_doom(shard, leg, WS_CLOSE_OVERLOADED, "overloaded: memory is spent");
+}
+
 static void
 read_open(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -172,6 +197,7 @@ read_open(struct relay_shard *shard, struct relay_leg *leg)
 	size_t n = receive(shard, leg, begin + have, &ended);
 	if (n > 0 && (leg->tail == NULL || join_tail(leg, begin + have, n)))
 		read_frames(shard, leg, begin, begin + have + n);
+	hold(shard, leg);
 	if (ended == NULL || !relay_leg_is_open(leg))
 		return;
 	relay_count(&shard->counters, RELAY_CLOSED_PEER, 1);
@@ -190,8 +216,11 @@ read_upgrade(struct relay_shard *shard, struct relay_leg *leg)
 	if (n > 0 &&
 	    (relay_upgrade_on_bytes(shard, leg, begin, n) || leg->state != RELAY_LEG_UPGRADING))
 		return;
-	if (ended != NULL)
+	hold(shard, leg);
+	if (ended != NULL && leg->state == RELAY_LEG_UPGRADING) {
+		relay_count(&shard->counters, RELAY_UPGRADE_LOST, 1);
 		relay_leg_doom(shard, leg, 0, ended);
+	}
 }
 
 static void

@@ -176,6 +176,12 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_CARRIED:
 		on_carried(report);
 		break;
+	case RELAY_NODE_SOUGHT:
+		relay_seek_node(control, report->node_id);
+		break;
+	case RELAY_NODE_SETTLED:
+		relay_seek_end(control, report->node_id);
+		break;
 	case RELAY_FLOWS_REPORTED:
 		on_flows(control, report);
 		break;
@@ -191,8 +197,14 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_SESSION_OPEN:
 	case RELAY_SESSION_CLOSE:
 	case RELAY_CARRY:
+	case RELAY_TIE:
+	case RELAY_MESH_SECTIONS:
+	case RELAY_MESH_DOWN:
+	case RELAY_MESH_SEND:
 	case RELAY_NODE_GONE:
 	case RELAY_NODE_BACK:
+	case RELAY_UDP_BIND:
+	case RELAY_UDP_UNBIND:
 	case RELAY_DRAIN:
 	case RELAY_STOP:
 		break; /* commands are for shards */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,10 @@ const struct config_key relay_keys[] = {
 	  "allow plain ws on other than loopback addresses: a TLS proxy stands in front" },
 	{ SECTION, "public_url", CONFIG_URL, "", 0, 0, NULL,
 	  "wss://host[:port] that nodes and clients are told; empty: the listening address" },
+	{ SECTION, "udp_listen", CONFIG_ADDRESS, "", 0, 0, NULL,
+	  "where stock WireGuard apps are heard, such as 0.0.0.0:51820; empty: nowhere" },
+	{ SECTION, "udp_public", CONFIG_STRING, "", 0, 0, NULL,
+	  "host:port that they are told; empty: udp_listen" },
 	{ SECTION, "region", CONFIG_STRING, "default", 0, 0, NULL, "where this relay stands" },
 	{ SECTION, "group", CONFIG_STRING, "default", 0, 0, NULL,
 	  "tickets name a group of relays; at most 15 characters" },
@@ -47,9 +52,11 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "rate", CONFIG_BYTES, "0", 0, INT64_C(4) * 1000 * 1000 * 1000, NULL,
 	  "bytes a second and direction of a session whose ticket names no rate; 0: no limit" },
 	{ SECTION, "accept_rate", CONFIG_INT, "50", 0, 1000 * 1000, NULL,
-	  "new connections a second from one address; 0: no limit" },
+	  "new connections a second from one address; 0: no limits by address" },
 	{ SECTION, "accept_burst", CONFIG_INT, "200", 1, 1000 * 1000, NULL,
 	  "how many may come at once from one address" },
+	{ SECTION, "accept_pending", CONFIG_INT, "128", 1, 1000 * 1000, NULL,
+	  "how many from one address may be not admitted yet" },
 	{ SECTION, "stall", CONFIG_DURATION, "2s", 100, 60 * 1000, NULL,
 	  "a leg that takes nothing for so long is closed" },
 	{ SECTION, "grace", CONFIG_DURATION, "60s", 100, 3600 * 1000, NULL,
@@ -83,6 +90,7 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 		.id = STRING("id"),
 		.announce_bus = STRING("announce_bus"),
 		.congestion = STRING("congestion_control"),
+		.udp_public = STRING("udp_public"),
 		.behind_proxy = config_bool(config, SECTION, "behind_proxy"),
 		.shards = UINT32("shards"),
 		.legs_max = UINT32("max_legs"),
@@ -93,6 +101,7 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 		.rate_kbytes = (uint32_t)(config_int(config, SECTION, "rate") / 1000),
 		.accept_rate = UINT32("accept_rate"),
 		.accept_burst = UINT32("accept_burst"),
+		.pending_max = UINT32("accept_pending"),
 		.queue_age_ms = DURATION("queue_age"),
 		.stall_ms = DURATION("stall"),
 		.grace_ms = DURATION("grace"),
@@ -104,6 +113,7 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 	};
 
 	config_address(config, SECTION, "listen", s.host, sizeof(s.host), &s.port);
+	config_address(config, SECTION, "udp_listen", s.udp_host, sizeof(s.udp_host), &s.udp_port);
 	*ret = s;
 }
 
@@ -129,6 +139,29 @@ is_bus_endpoint_unsaid(const struct config *config)
 		if (strncmp(bound, wildcards[i], strlen(wildcards[i])) == 0)
 			return true;
 	return false;
+}
+
+static bool
+is_wildcard(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* As wg-quick takes it: printable, one host, a port that is one. */
+static bool
+is_udp_endpoint(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t n =
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-[]:");
+	char *end;
+
+	if (colon == NULL || colon == text || text[n] != '\0' || n >= RELAY_HOST_BYTES)
+		return false;
+	if (*text == '[' ? colon[-1] != ']' : memchr(text, ':', (size_t)(colon - text)) != NULL)
+		return false;
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	return *end == '\0' && port >= 1 && port <= UINT16_MAX;
 }
 
 static int
@@ -158,6 +191,11 @@ relay_settings_check(const struct config *config, char *ret_error, size_t error_
 		wrong = "group must have 1 to 15 characters";
 	else if (strlen(s.id) > 64 || strspn(s.id, id_letters) != strlen(s.id))
 		wrong = "id must have at most 64 characters of [A-Za-z0-9._-]";
+	else if (*s.udp_public != '\0' && !is_udp_endpoint(s.udp_public))
+		wrong = "udp_public must be host:port or [v6]:port";
+	else if (*s.udp_public == '\0' && is_wildcard(s.udp_host))
+		wrong = "udp_public: udp_listen is bound to all addresses; say which one stock "
+			"WireGuard apps are told";
 	else if (is_bus_endpoint_unsaid(config))
 		wrong = "announce_bus: [bus] relay is bound to all addresses; say which one "
 			"others reach";

@@ -16,7 +16,10 @@ struct relay_settings {
 	uint16_t port;			       /* 0: any */
 	const char *certificate, *private_key; /* "" both: plain ws */
 	const char *public_url, *region, *group, *id, *announce_bus;
-	const char *congestion; /* "": the system's */
+	const char *congestion;		 /* "": the system's */
+	char udp_host[RELAY_HOST_BYTES]; /* "": no UDP ingress */
+	uint16_t udp_port;		 /* 0: any */
+	const char *udp_public;		 /* "": as it is bound */
 	bool behind_proxy;
 	uint32_t shards;
 	uint32_t legs_max, channels_max;
@@ -25,6 +28,7 @@ struct relay_settings {
 	uint64_t queue_budget_bytes;	    /* of all shards together */
 	uint32_t rate_kbytes;		    /* of a session whose ticket names none; 0: no limit */
 	uint32_t accept_rate, accept_burst; /* a second and address; 0: no limit */
+	uint32_t pending_max;		    /* of an address, not admitted yet */
 	int64_t queue_age_ms, stall_ms, grace_ms, drain_ms;
 	int64_t handshake_ms, half_frame_ms, ping_ms, silence_ms;
 };

@@ -7,7 +7,9 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_attach.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_mail.h"
+#include "relay/relay_udp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,6 +57,8 @@ on_timer(struct relay_timer *timer, void *arg)
 	if (timer->kind == RELAY_TIMER_LEG)
 		relay_leg_on_timer(shard, (struct relay_leg *)((uintptr_t)timer -
 							       offsetof(struct relay_leg, timer)));
+	else if (timer->kind == RELAY_TIMER_UDP)
+		relay_udp_on_timer(shard);
 	else
 		relay_attach_on_grace_end(
 			shard, (struct relay_node *)((uintptr_t)timer -
@@ -139,6 +143,8 @@ dispatch(struct relay_shard *shard, const struct epoll_event *event, bool *ret_h
 		*ret_has_mail = true;
 	else if (event->data.ptr == &shard->accept)
 		relay_accept_on_event(shard);
+	else if (event->data.ptr == shard->udp)
+		relay_udp_on_event(shard);
 	else
 		relay_leg_on_event(shard, event->data.ptr, event->events);
 }
@@ -152,18 +158,22 @@ relay_shard_turn(struct relay_shard *shard)
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
-	shard->now_ms = clock_monotonic_ms();
+	int64_t start_us = clock_monotonic_us();
+	shard->now_ms = start_us / 1000;
 	for (int i = 0; i < n; i++)
 		dispatch(shard, &events[i], &has_mail);
 	relay_round_flush(shard);
 	if (has_mail)
 		relay_mail_obey(shard);
 	on_time(shard);
+	relay_drops_tell(shard);
 	/* What is sent may fail, what is closed may be announced: until both are quiet. */
 	do {
 		relay_round_flush(shard);
 	} while (relay_leg_reap(shard) || shard->round.dirty != NULL);
+	relay_mesh_flush(shard);
 	relay_mail_send_unsent(shard);
+	relay_histogram_add(&shard->turns, (uint64_t)(clock_monotonic_us() - start_us));
 	return 0;
 }
 
@@ -310,10 +320,13 @@ relay_shard_free(struct relay_shard **shard)
 	if (s == NULL)
 		return;
 	assert(!s->has_thread);
+	relay_udp_free(s);
 	while (s->legs != NULL) {
 		relay_leg_doom(s, s->legs, 0, "relay stops");
 		relay_leg_reap(s);
 	}
+	relay_attach_end_carried(s);
+	relay_mesh_ports_fini(s);
 	while (s->unsent != NULL) {
 		struct relay_message *next = s->unsent->next;
 

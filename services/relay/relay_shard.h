@@ -10,6 +10,7 @@
 #include "relay/relay_gone.h"
 #include "relay/relay_leg.h"
 #include "relay/relay_mailbox.h"
+#include "relay/relay_mesh_leg.h"
 #include "relay/relay_round.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_wheel.h"
@@ -37,15 +38,24 @@ struct relay_shard {
 	struct relay_directory directory;
 	struct relay_gone gone;
 	struct relay_round round;
+	struct relay_udp *udp;	      /* NULL: this relay has no UDP ingress */
+	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
+	struct relay_ports ports;
+	_Atomic int64_t mesh_bytes; /* of the mesh, waiting in our mailbox */
 	struct relay_leg *legs, *doomed;
 	uint32_t leg_count;
 	uint32_t paused_count;
-	int64_t resume_ms; /* the earliest of the paused legs */
-	uint64_t queued_bytes;
-	uint64_t dice; /* for jitter only */
+	int64_t resume_ms;		   /* the earliest of the paused legs */
+	uint64_t queued_bytes, held_bytes; /* for slow legs; of messages and requests not whole */
+	struct relay_ledger ledger;
+	struct relay_channel *limited; /* whose senders are to be told */
+	struct relay_histogram queue_ages, turns;
+	struct relay_histogram queue_ages_folded, turns_folded; /* the control actor's */
+	uint64_t dice;						/* for jitter only */
 	int64_t usage_ms;
 	int64_t drain_until_ms; /* 0: not draining */
 	bool is_drained, is_stopping;
+	_Atomic uint32_t lag_us; /* the longest turn since it was last asked for */
 	struct relay_counters counters;
 	_Atomic uint64_t busy_us; /* processor time, as of the last quarter second */
 };

@@ -34,6 +34,7 @@ relay_upgrade_free(struct relay_upgrade **upgrade)
 	*upgrade = NULL;
 	if (u == NULL)
 		return;
+	relay_pending_put(&u->address);
 	free(u->bytes);
 	free(u);
 }
@@ -66,6 +67,24 @@ gather(struct relay_upgrade *upgrade, const uint8_t *bytes, size_t n, size_t *re
 	return 0;
 }
 
+static enum relay_counter
+counter_of(int status)
+{
+	static const struct {
+		int status;
+		enum relay_counter counter;
+	} results[] = {
+		{ 400, RELAY_UPGRADE_400 }, { 401, RELAY_UPGRADE_401 }, { 403, RELAY_UPGRADE_403 },
+		{ 404, RELAY_UPGRADE_404 }, { 405, RELAY_UPGRADE_405 }, { 426, RELAY_UPGRADE_426 },
+		{ 429, RELAY_UPGRADE_429 }, { 431, RELAY_UPGRADE_431 },
+	};
+
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		if (results[i].status == status)
+			return results[i].counter;
+	return RELAY_UPGRADE_503;
+}
+
 void
 relay_upgrade_refuse(struct relay_shard *shard, struct relay_leg *leg, int status,
 		     const char *reason)
@@ -75,6 +94,7 @@ relay_upgrade_refuse(struct relay_shard *shard, struct relay_leg *leg, int statu
 
 	log_debug("upgrade_refused", "status=%d reason=\"%s\"", status, reason);
 	relay_count(&shard->counters, RELAY_REFUSED, 1);
+	relay_count(&shard->counters, counter_of(status), 1);
 	relay_output_say(shard, leg, (const uint8_t *)answer, n);
 	leg->has_answered = true;
 	relay_leg_doom(shard, leg, 0, reason);
@@ -93,8 +113,8 @@ check_ticket(struct relay_shard *shard, struct relay_upgrade *upgrade, const cha
 		*ret_reason = r == -ETIME ? "ticket is not of now" : "ticket is not good";
 		return 401;
 	}
-	if (request->is_raw) {
-		*ret_reason = "subprotocol is missing";
+	if (ticket->role == TICKET_ROLE_NODE && request->is_raw) {
+		*ret_reason = "a node leg needs the subprotocol";
 		return 400;
 	}
 	*ret_reason = "ticket is for another leg";
@@ -151,6 +171,8 @@ relay_upgrade_on_bytes(struct relay_shard *shard, struct relay_leg *leg, const u
 		relay_upgrade_refuse(shard, leg, status, reason);
 		return false;
 	}
+	leg->is_raw = upgrade->request.is_raw;
+	leg->expires_ms = shard->now_ms + upgrade->ticket.expires_at_ms - clock_wall_ms();
 	upgrade->has_early_bytes = upgrade->request.consumed < upgrade->n || part < n;
 	move(shard, leg);
 	return true;

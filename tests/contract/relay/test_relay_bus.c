@@ -48,6 +48,18 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 	closure(&empty, closure_data);
 }
 
+static void
+on_list_relays(Boson__Discovery__Discovery_Service *service,
+	       const Boson__Discovery__ListRelaysRequest *input,
+	       Boson__Discovery__ListRelaysReply_Closure closure, void *closure_data)
+{
+	Boson__Discovery__ListRelaysReply reply = BOSON__DISCOVERY__LIST_RELAYS_REPLY__INIT;
+
+	(void)service;
+	(void)input;
+	closure(&reply, closure_data);
+}
+
 static int
 set_up(void **state)
 {
@@ -58,6 +70,7 @@ set_up(void **state)
 		.base = { &boson__discovery__discovery__descriptor,
 			  protobuf_c_service_invoke_internal, NULL },
 		.announce_relay = on_announce_relay,
+		.list_relays = on_list_relays,
 	};
 	assert_int_equal(bus_publisher_new(relay.bus,
 					   service_bus_event_endpoint(relay.endpoints, "discovery"),

@@ -242,15 +242,20 @@ exchange_beside(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
 
 	assert_true(raw_leg_send(client, 0x82, message, n));
 	assert_true(raw_leg_receive(node, &frame));
-	if (frame.payload[0] == LEG_KIND_CONTROL) {
+	while (frame.payload[0] == LEG_KIND_CONTROL) {
 		Boson__Link__Control *control =
 			boson__link__control__unpack(NULL, frame.n - 1, frame.payload + 1);
 
 		assert_non_null(control);
-		assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
-		assert_int_equal(control->channel_close->channel, slow_channel);
+		if (control->body_case == BOSON__LINK__CONTROL__BODY_LIMITED) {
+			assert_int_equal(control->limited->channel, slow_channel);
+		} else {
+			assert_int_equal(control->body_case,
+					 BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
+			assert_int_equal(control->channel_close->channel, slow_channel);
+			*is_slow_closed = true;
+		}
 		boson__link__control__free_unpacked(control, NULL);
-		*is_slow_closed = true;
 		assert_true(raw_leg_receive(node, &frame));
 	}
 	assert_int_equal(frame.n, n + 4);

@@ -20,15 +20,18 @@
 static const struct relay_queue_limits limits = { .lane_bytes = 10000, .age_ms = 50 };
 
 struct tally {
-	unsigned full, age, gone;
+	unsigned full, age, gone, memory;
 	uint8_t last;
 };
 
 static void
-note_drop(const struct relay_item *item, enum relay_drop_reason reason, void *arg)
+note_drop(struct relay_lane *lane, const struct relay_item *item, enum relay_drop_reason reason,
+	  void *arg)
 {
 	struct tally *tally = arg;
 
+	assert_non_null(lane->outbox);
+	tally->memory += reason == RELAY_DROPPED_MEMORY;
 	tally->full += reason == RELAY_DROPPED_FULL;
 	tally->age += reason == RELAY_DROPPED_AGE;
 	tally->gone += reason == RELAY_DROPPED_GONE;
@@ -81,7 +84,7 @@ test_the_oldest_is_dropped_for_the_newest(void **state)
 	push(&outbox, &lane, 99, 20000, 0, &tally);
 	assert_int_equal(tally.full, 15);
 	assert_int_equal(lane.waiting.bytes, 20000);
-	relay_lane_clear(&outbox, &lane, note_drop, &tally);
+	relay_lane_clear(&lane, note_drop, &tally);
 	assert_int_equal(tally.gone, 1);
 	assert_int_equal(relay_outbox_bytes(&outbox), 0);
 	assert_true(relay_outbox_is_empty(&outbox));
@@ -180,8 +183,137 @@ test_lanes_share_by_bytes_not_by_frames(void **state)
 	assert_int_equal(counts[4], 200 * 200);
 	assert_int_equal(tally.full, 0);
 	for (int i = 0; i < 5; i++)
-		relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+		relay_lane_clear(&lanes[i], note_drop, &tally);
 	relay_outbox_fini(&outbox);
+}
+
+/* A session that sends far more than its share beside nine that send theirs, through a socket that
+ * takes what the ten together should have: Jain's index of what arrives, and nothing is lost of
+ * the nine. */
+static void
+test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
+{
+	enum { LANES = 10, TICKS = 5000, FRAME = 1400, TAKEN = LANES * FRAME };
+	struct relay_lane lanes[LANES] = { 0 };
+	struct relay_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+	double sum = 0, squares = 0;
+
+	(void)state;
+	for (int64_t tick = 0; tick < TICKS; tick++) {
+		for (uint8_t i = 1; i < LANES; i++)
+			push(&outbox, &lanes[i], i, FRAME, tick, &tally);
+		for (unsigned more = 0; more < LANES; more++)
+			push(&outbox, &lanes[0], 0, FRAME, tick, &tally);
+		for (size_t left = TAKEN; left > 0;) {
+			const struct relay_item *item;
+
+			relay_outbox_pace(&outbox, TAKEN);
+			relay_outbox_commit(&outbox, &limits, tick, note_drop, &tally);
+			assert_non_null(item = outbox.committed.head);
+			size_t rest = item->n - outbox.sent, n = rest < left ? rest : left;
+			counts[item->bytes[0]] += n;
+			relay_outbox_sent(&outbox, n);
+			left -= n;
+		}
+	}
+	for (unsigned i = 0; i < LANES; i++) {
+		sum += (double)counts[i];
+		squares += (double)counts[i] * (double)counts[i];
+		if (i > 0)
+			assert_true(counts[i] > (size_t)(TICKS - 20) * FRAME);
+	}
+	assert_true(sum * sum / (LANES * squares) >= 0.99);
+	assert_int_equal(tally.last, 0);
+	for (unsigned i = 0; i < LANES; i++)
+		relay_lane_clear(&lanes[i], note_drop, &tally);
+	relay_outbox_fini(&outbox);
+}
+
+/* One that begins to wait goes before nine that wait already, but only with so much, and what it
+ * got early it gets less of later. */
+static void
+test_one_that_begins_to_wait_goes_first_once(void **state)
+{
+	struct relay_lane lanes[10] = { 0 };
+	struct relay_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 }, early;
+	const struct relay_queue_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+
+	(void)state;
+	for (uint8_t i = 0; i < 9; i++)
+		for (int k = 0; k < 200; k++) {
+			uint8_t bytes[1000];
+
+			memset(bytes, i, sizeof(bytes));
+			relay_lane_push(&outbox, &lanes[i], relay_item_new(bytes, 1000, 0), &wide,
+					note_drop, &tally);
+		}
+	while (outbox.fresh != NULL) { /* the nine are no longer new */
+		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		take_committed(&outbox, NULL);
+	}
+	for (int k = 0; k < 200; k++) {
+		uint8_t bytes[1000];
+
+		memset(bytes, 9, sizeof(bytes));
+		relay_lane_push(&outbox, &lanes[9], relay_item_new(bytes, 1000, 0), &wide,
+				note_drop, &tally);
+	}
+	relay_outbox_pace(&outbox, 0); /* the least at a time */
+	relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+	assert_int_equal(outbox.committed.head->bytes[0], 9);
+	take_committed(&outbox, counts);
+	early = counts[9];
+	assert_in_range(early, 10 * 1000, RELAY_QUANTUM_BYTES + RELAY_ADVANCE_BYTES);
+	for (int k = 0; k < 40; k++) {
+		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		take_committed(&outbox, counts);
+	}
+	for (int i = 0; i < 9; i++)
+		assert_in_range(counts[9], counts[i] - 2 * RELAY_QUANTUM_BYTES,
+				counts[i] + 2 * RELAY_QUANTUM_BYTES);
+	for (unsigned i = 0; i < 10; i++)
+		relay_lane_clear(&lanes[i], note_drop, &tally);
+	relay_outbox_fini(&outbox);
+}
+
+/* T13: when the relay's memory is spent, who holds the most pays, whichever leg it waits for. */
+static void
+test_t13_memory_is_taken_from_the_largest_lane(void **state)
+{
+	struct relay_ledger ledger = { 0 };
+	struct relay_outbox outboxes[2] = { { .ledger = &ledger }, { .ledger = &ledger } };
+	struct relay_lane lanes[4] = { 0 };
+	struct tally tally = { 0 };
+	const struct relay_queue_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+	static const unsigned held[] = { 3, 60, 7, 1 };
+	uint8_t bytes[1000];
+
+	(void)state;
+	for (uint8_t i = 0; i < 4; i++)
+		for (unsigned k = 0; k < held[i]; k++) {
+			memset(bytes, i, sizeof(bytes));
+			relay_lane_push(&outboxes[i / 2], &lanes[i], relay_item_new(bytes, 1000, 0),
+					&wide, note_drop, &tally);
+		}
+	/* Down to the next power of two of the others, always from the first outbox. */
+	for (unsigned k = 0; k < 52; k++) {
+		assert_ptr_equal(relay_ledger_evict(&ledger, note_drop, &tally), &outboxes[0]);
+		assert_int_equal(tally.last, 1);
+	}
+	for (unsigned k = 0; k < 3 + 8 + 7 + 1; k++)
+		assert_non_null(relay_ledger_evict(&ledger, note_drop, &tally));
+	assert_null(relay_ledger_evict(&ledger, note_drop, &tally));
+	assert_int_equal(tally.memory, 71);
+	for (unsigned i = 0; i < 4; i++)
+		relay_lane_clear(&lanes[i], note_drop, &tally);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(relay_outbox_is_empty(&outboxes[i]));
+		relay_outbox_fini(&outboxes[i]);
+	}
 }
 
 /* Any order of pushes, commits, sends and clears keeps the sums and the ring whole. */
@@ -189,14 +321,15 @@ static void
 test_random_operations_keep_the_books(void **state)
 {
 	struct relay_lane lanes[8] = { 0 };
-	struct relay_outbox outbox = { 0 };
+	struct relay_ledger ledger = { 0 };
+	struct relay_outbox outbox = { .ledger = &ledger };
 	struct tally tally = { 0 };
 
 	(void)state;
 	srand(7);
 	for (int64_t step = 0; step < 50000; step++) {
 		unsigned i = (unsigned)rand() % 8;
-		uint32_t sum = 0, in_ring = 0;
+		uint32_t sum = 0, items = 0, active = 0, in_rings = 0, in_bins = 0;
 
 		switch (rand() % 6) {
 		case 0:
@@ -216,21 +349,40 @@ test_random_operations_keep_the_books(void **state)
 			break;
 		default:
 			if (rand() % 20 == 0)
-				relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+				relay_lane_clear(&lanes[i], note_drop, &tally);
+			else if (rand() % 20 == 0)
+				relay_ledger_evict(&ledger, note_drop, &tally);
 		}
 		for (i = 0; i < 8; i++) {
 			sum += lanes[i].waiting.bytes;
-			in_ring += lanes[i].is_active;
-			assert_true(lanes[i].is_active == (lanes[i].waiting.head != NULL));
+			items += lanes[i].waiting.count;
+			active += lanes[i].outbox != NULL;
+			assert_true(lanes[i].waiting.head == NULL || lanes[i].outbox == &outbox);
 		}
 		assert_int_equal(outbox.lane_bytes, sum);
-		const struct relay_lane *lane = outbox.ring;
-		for (; in_ring > 0; in_ring--)
-			lane = lane->next;
-		assert_ptr_equal(lane, outbox.ring);
+		assert_int_equal(outbox.lane_items, items);
+		const struct relay_lane *rings[] = { outbox.fresh, outbox.ring };
+		for (unsigned k = 0; k < 2; k++) {
+			const struct relay_lane *lane = rings[k];
+			while (lane != NULL) {
+				assert_true(lane->is_fresh == (k == 0));
+				assert_ptr_equal(lane->next->previous, lane);
+				in_rings++;
+				lane = lane->next != rings[k] ? lane->next : NULL;
+			}
+		}
+		assert_int_equal(in_rings, active);
+		for (unsigned bin = 0; bin < RELAY_LEDGER_CLASSES; bin++)
+			for (const struct relay_lane *lane = ledger.bins[bin]; lane != NULL;
+			     lane = lane->larger) {
+				assert_in_range(lane->waiting.bytes, 1U << (bin - 1),
+						(1U << bin) - 1);
+				in_bins += lane->waiting.bytes;
+			}
+		assert_int_equal(in_bins, sum);
 	}
 	for (int i = 0; i < 8; i++)
-		relay_lane_clear(&outbox, &lanes[i], note_drop, &tally);
+		relay_lane_clear(&lanes[i], note_drop, &tally);
 	relay_outbox_fini(&outbox);
 }
 
@@ -527,6 +679,9 @@ main(void)
 		cmocka_unit_test(test_control_goes_before_data),
 		cmocka_unit_test(test_a_cut_frame_is_finished_first),
 		cmocka_unit_test(test_lanes_share_by_bytes_not_by_frames),
+		cmocka_unit_test(test_a_greedy_lane_takes_nothing_from_nine_modest_ones),
+		cmocka_unit_test(test_one_that_begins_to_wait_goes_first_once),
+		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
 		cmocka_unit_test(test_random_operations_keep_the_books),
 		cmocka_unit_test(test_deadlines_fire_once_and_never_early),
 		cmocka_unit_test(test_a_deadline_moves_and_stops),

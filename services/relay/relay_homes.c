@@ -1,0 +1,153 @@
+/*
+ * relay_homes: two tables; that of homes with a list in order of news.
+ */
+#include "relay/relay_homes.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+relay_homes_init(struct relay_homes *homes)
+{
+	memset(homes, 0, sizeof(*homes));
+	int r = idtable_init(&homes->homes, offsetof(struct relay_home, by_node),
+			     offsetof(struct relay_home, node_id), UUID_BYTES);
+	if (r == 0)
+		r = idtable_init(&homes->sought, offsetof(struct relay_sought, by_node),
+				 offsetof(struct relay_sought, node_id), UUID_BYTES);
+	return r;
+}
+
+static void
+unlink_home(struct relay_homes *homes, struct relay_home *home)
+{
+	if (home->older != NULL)
+		home->older->newer = home->newer;
+	else
+		homes->oldest = home->newer;
+	if (home->newer != NULL)
+		home->newer->older = home->older;
+	else
+		homes->newest = home->older;
+}
+
+static void
+link_newest(struct relay_homes *homes, struct relay_home *home)
+{
+	home->newer = NULL;
+	home->older = homes->newest;
+	if (homes->newest != NULL)
+		homes->newest->newer = home;
+	else
+		homes->oldest = home;
+	homes->newest = home;
+}
+
+static void
+forget(struct relay_homes *homes, struct relay_home *home)
+{
+	unlink_home(homes, home);
+	idtable_remove(&homes->homes, home);
+	free(home);
+}
+
+void
+relay_homes_fini(struct relay_homes *homes)
+{
+	struct relay_sought *sought;
+
+	while (homes->oldest != NULL)
+		forget(homes, homes->oldest);
+	while (homes->sought.count > 0 && (sought = idtable_next(&homes->sought, NULL)) != NULL) {
+		idtable_remove(&homes->sought, sought);
+		free(sought);
+	}
+	idtable_fini(&homes->homes);
+	idtable_fini(&homes->sought);
+}
+
+bool
+relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
+		struct relay_other *at, uint64_t generation)
+{
+	struct relay_home *home = idtable_find(&homes->homes, node_id);
+
+	if (home != NULL && home->generation > generation && home->at != at)
+		return false;
+	if (home == NULL) {
+		if (homes->homes.count >= RELAY_HOMES_MAX)
+			forget(homes, homes->oldest);
+		home = calloc(1, sizeof(*home));
+		if (home == NULL)
+			return false;
+		memcpy(home->node_id, node_id, UUID_BYTES);
+		idtable_add(&homes->homes, home);
+	} else {
+		unlink_home(homes, home);
+	}
+	link_newest(homes, home);
+	home->at = at;
+	home->generation = generation;
+	return true;
+}
+
+void
+relay_homes_unset(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
+		  const struct relay_other *at, uint64_t generation)
+{
+	struct relay_home *home = idtable_find(&homes->homes, node_id);
+
+	if (home != NULL && home->at == at && home->generation <= generation)
+		forget(homes, home);
+}
+
+const struct relay_home *
+relay_homes_find(const struct relay_homes *homes, const uint8_t node_id[UUID_BYTES])
+{
+	return idtable_find(&homes->homes, node_id);
+}
+
+void
+relay_homes_forget(struct relay_homes *homes, const struct relay_other *at)
+{
+	struct relay_home *home = homes->oldest, *next;
+
+	for (; home != NULL; home = next) {
+		next = home->newer;
+		if (home->at == at)
+			forget(homes, home);
+	}
+}
+
+struct relay_sought *
+relay_homes_sought(const struct relay_homes *homes, const uint8_t node_id[UUID_BYTES])
+{
+	return idtable_find(&homes->sought, node_id);
+}
+
+struct relay_sought *
+relay_homes_seek(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES])
+{
+	struct relay_sought *sought = relay_homes_sought(homes, node_id);
+
+	if (sought != NULL)
+		return sought;
+	sought = homes->sought.count < RELAY_SOUGHT_MAX ? calloc(1, sizeof(*sought)) : NULL;
+	if (sought == NULL)
+		return NULL;
+	memcpy(sought->node_id, node_id, UUID_BYTES);
+	idtable_add(&homes->sought, sought);
+	return sought;
+}
+
+void
+relay_homes_settle(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES])
+{
+	struct relay_sought *sought = relay_homes_sought(homes, node_id);
+
+	if (sought == NULL)
+		return;
+	idtable_remove(&homes->sought, sought);
+	free(sought);
+}

@@ -1,0 +1,394 @@
+/*
+ * relay_mesh_leg: two carriers, one for each end of a link, and what is heard from the other end.
+ * Numbers of channels are those that the relay of the clients gave: that one is to the home relay
+ * what a relay is to a node.
+ */
+#include "relay/relay_mesh_leg.h"
+
+#include "bus/bus.h"
+#include "relay/relay_attach.h"
+#include "relay/relay_data.h"
+#include "relay/relay_link.h"
+#include "relay/relay_mesh.h"
+#include "relay/relay_port.h"
+#include "relay/relay_shard.h"
+#include "ws/ws_frame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTROL_MAX_BYTES = 512 };
+
+/* ---- to the other end ---- */
+
+static size_t
+header_bytes(const uint8_t *frame)
+{
+	return frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
+}
+
+static void
+place_copy(struct relay_shard *shard, struct relay_end *end, bool is_control, const uint8_t *bytes,
+	   size_t n)
+{
+	uint8_t *to = relay_port_place(shard, end->port, is_control, end->key, n);
+
+	if (to != NULL)
+		memcpy(to, bytes, n);
+	else
+		relay_count(&shard->counters, RELAY_MESH_DROPPED, 1);
+}
+
+/* What a node is told goes as it is. */
+static void
+flush_node(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_item *item;
+
+	while ((item = relay_list_pop(&leg->outbox.control)) != NULL) {
+		size_t header = header_bytes(item->bytes);
+
+		if (item->bytes[header] == LEG_KIND_CONTROL)
+			place_copy(shard, leg->carried, true, item->bytes + header,
+				   item->n - header);
+		free(item);
+	}
+	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
+		const struct relay_piece *piece = &shard->round.pieces[i];
+
+		for (size_t at = 0, n; at < piece->n; at += n) {
+			const uint8_t *frame = piece->bytes + at;
+
+			n = ws_frame_bytes(frame);
+			place_copy(shard, leg->carried, false, frame + header_bytes(frame),
+				   n - header_bytes(frame));
+		}
+	}
+}
+
+/* A client's message gets its channel back. */
+static void
+place_client(struct relay_shard *shard, struct relay_end *end, const uint8_t *message, size_t n)
+{
+	uint8_t *to = relay_port_place(shard, end->port, false, end->key, n + sizeof(uint32_t));
+
+	if (to == NULL) {
+		relay_count(&shard->counters, RELAY_MESH_DROPPED, 1);
+		return;
+	}
+	to[0] = LEG_KIND_DATA;
+	memcpy(to + 1, end->key + UUID_BYTES, sizeof(uint32_t));
+	memcpy(to + LEG_DATA_HEADER_NODE_BYTES, message + 1, n - 1);
+}
+
+/* Clients are told nothing by another relay than their own. */
+static void
+flush_client(struct relay_shard *shard, struct relay_leg *leg)
+{
+	relay_list_clear(&leg->outbox.control);
+	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
+		const struct relay_piece *piece = &shard->round.pieces[i];
+
+		for (size_t at = 0, n; at < piece->n; at += n) {
+			const uint8_t *frame = piece->bytes + at;
+
+			n = ws_frame_bytes(frame);
+			place_client(shard, leg->carried, frame + header_bytes(frame),
+				     n - header_bytes(frame));
+		}
+	}
+}
+
+/* channel 0: the node as a whole: from its home, that it is not there; to it, that all of its
+ * channels are given up. */
+static void
+say_close(struct relay_shard *shard, struct relay_port *port, const uint8_t *node_id,
+	  uint32_t channel, uint16_t code, const char *reason)
+{
+	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
+	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
+	char text[WS_CLOSE_REASON_MAX_BYTES + 1];
+
+	strncpy(text, reason, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	close.has_channel = 1;
+	close.channel = channel;
+	close.has_code = code != 0;
+	close.code = code;
+	close.reason = text;
+	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
+	control.channel_close = &close;
+	size_t n = boson__link__control__get_packed_size(&control);
+	uint8_t *to = relay_port_place(shard, port, true, node_id, 1 + n);
+	if (to == NULL)
+		return;
+	to[0] = LEG_KIND_CONTROL;
+	boson__link__control__pack(&control, to + 1);
+}
+
+static void
+end_node(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_end *end = leg->carried;
+
+	relay_list_clear(&leg->outbox.control);
+	say_close(shard, end->port, end->key, 0, 0, "no longer this way");
+	relay_end_free(&end);
+}
+
+static void
+end_client(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_end *end = leg->carried;
+
+	relay_list_clear(&leg->outbox.control);
+	say_close(shard, end->port, end->key, relay_mesh_get32(end->key + UUID_BYTES),
+		  leg->close_code, leg->close_reason);
+	relay_end_free(&end);
+}
+
+static const struct relay_carrier node_carrier = { .gauge = RELAY_MESH_NODES,
+						   .flush = flush_node,
+						   .end = end_node };
+static const struct relay_carrier client_carrier = { .gauge = RELAY_MESH_CLIENTS,
+						     .flush = flush_client,
+						     .end = end_client };
+
+bool
+relay_mesh_is_client(const struct relay_leg *leg)
+{
+	return leg->carrier == &client_carrier;
+}
+
+/* ---- from the home relay of a node ---- */
+
+static void
+on_home_close(struct relay_shard *shard, struct relay_leg *leg,
+	      const Boson__Link__ChannelClose *close)
+{
+	struct relay_channel *channel = relay_node_channel(leg->node, close->channel);
+
+	if (close->channel == 0) {
+		relay_leg_doom(shard, leg, 0, "node is elsewhere");
+	} else if (channel != NULL && close->code == 0) {
+		/* The channel alone went, not what it was for: it is sought again. */
+		relay_leg_doom(shard, leg, 0, "home relay gave a channel up");
+	} else if (channel != NULL) {
+		relay_leg_doom(shard, channel->client,
+			       close->code <= UINT16_MAX ? (uint16_t)close->code : WS_CLOSE_GONE,
+			       close->code == WS_CLOSE_REPLACED ? "replaced by a newer leg"
+			       : close->code == WS_CLOSE_GONE	? "session is closed"
+								: "overloaded: node is away");
+	}
+}
+
+static void
+on_home_message(struct relay_shard *shard, struct relay_port *port,
+		const struct relay_mesh_section *section)
+{
+	struct relay_end *end = relay_end_find(port, section->node_id, 0);
+	ProtobufCMessage *control = NULL;
+
+	if (end == NULL || end->leg->node == NULL || !relay_leg_is_open(end->leg))
+		return; /* the two crossed */
+	if (section->message[0] == LEG_KIND_DATA) {
+		relay_data_on_message(shard, end->leg, section->message, section->n, 0);
+		return;
+	}
+	if (bus_message_unpack(&boson__link__control__descriptor, section->message + 1,
+			       section->n - 1, &control) < 0)
+		return relay_leg_doom(shard, end->leg, 0, "home relay is not understood");
+	const Boson__Link__Control *said = (const Boson__Link__Control *)control;
+	if (said->body_case == BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE)
+		on_home_close(shard, end->leg, said->channel_close);
+	protobuf_c_message_free_unpacked(control, NULL);
+}
+
+/* ---- from the relay of a client ---- */
+
+/* What a refusal means to the client's own relay. */
+static void
+refuse_client(struct relay_shard *shard, struct relay_port *port, const uint8_t *node_id,
+	      uint32_t channel, int error)
+{
+	if (error == -ESTALE)
+		say_close(shard, port, node_id, channel, WS_CLOSE_REPLACED, "a newer leg is here");
+	else if (error == -ESHUTDOWN)
+		say_close(shard, port, node_id, channel, WS_CLOSE_GONE, "closed or deleted");
+	else
+		say_close(shard, port, node_id, channel, WS_CLOSE_OVERLOADED, "no room");
+}
+
+/* Opened again, it says of which session the channel turned out to be. */
+static void
+bind_session(struct relay_shard *shard, struct relay_leg *leg, const char *session)
+{
+	struct relay_channel *channel = leg->channel;
+	uint8_t session_id[UUID_BYTES];
+
+	if (channel == NULL || session == NULL || uuid_parse(session, session_id) < 0 ||
+	    relay_channel_has_session(channel))
+		return;
+	memcpy(channel->session_id, session_id, UUID_BYTES);
+	if (channel->node->leg != NULL)
+		relay_link_channel_open(shard, channel);
+}
+
+/* Joins only what has its leg here: two relays are one hop, and there are never more. */
+static void
+on_client_open(struct relay_shard *shard, struct relay_port *port, const uint8_t *node_id,
+	       const Boson__Link__ChannelOpen *open)
+{
+	const struct relay_node *node = relay_node_find(&shard->directory, node_id);
+	struct relay_carried_client client = { .generation = open->generation };
+	uint8_t session_id[UUID_BYTES];
+
+	if (open->channel == 0)
+		return;
+	struct relay_end *known = relay_end_find(port, node_id, open->channel);
+	if (known != NULL)
+		return bind_session(shard, known->leg, open->session_id);
+	if (node == NULL || node->leg == NULL || node->leg->carrier != NULL)
+		return say_close(shard, port, node_id, 0, 0, "node is not here");
+	if (open->session_id != NULL && uuid_parse(open->session_id, session_id) == 0)
+		client.session_id = session_id;
+	memcpy(client.node_id, node_id, UUID_BYTES);
+	struct relay_end *end = relay_end_new(port, node_id, open->channel);
+	struct relay_leg *leg = end != NULL ? relay_leg_new_carried(&client_carrier, end) : NULL;
+	int r = leg != NULL ? relay_attach_carried_client(shard, leg, &client) : -ENOMEM;
+	if (r == 0) {
+		end->leg = leg;
+		return;
+	}
+	if (leg != NULL)
+		relay_leg_free(&leg);
+	if (end != NULL)
+		relay_end_free(&end);
+	refuse_client(shard, port, node_id, open->channel, r);
+}
+
+static void
+on_client_close(struct relay_shard *shard, const struct relay_port *port, const uint8_t *node_id,
+		uint32_t channel)
+{
+	const struct relay_end *end = relay_end_find(port, node_id, channel);
+
+	if (end != NULL)
+		relay_leg_doom(shard, end->leg, 0, "client left");
+	if (channel != 0)
+		return;
+	for (end = port->ends; end != NULL; end = end->next)
+		if (memcmp(end->key, node_id, UUID_BYTES) == 0)
+			relay_leg_doom(shard, end->leg, 0, "clients go another way");
+}
+
+static void
+on_client_control(struct relay_shard *shard, struct relay_port *port,
+		  const struct relay_mesh_section *section)
+{
+	ProtobufCMessage *control = NULL;
+
+	if (bus_message_unpack(&boson__link__control__descriptor, section->message + 1,
+			       section->n - 1, &control) < 0) {
+		relay_count(&shard->counters, RELAY_BAD_MESSAGES, 1);
+		return;
+	}
+	const Boson__Link__Control *said = (const Boson__Link__Control *)control;
+	if (said->body_case == BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN) {
+		on_client_open(shard, port, section->node_id, said->channel_open);
+	} else if (said->body_case == BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE) {
+		on_client_close(shard, port, section->node_id, said->channel_close->channel);
+	}
+	protobuf_c_message_free_unpacked(control, NULL);
+}
+
+static void
+on_client_message(struct relay_shard *shard, struct relay_port *port,
+		  const struct relay_mesh_section *section)
+{
+	if (section->message[0] == LEG_KIND_CONTROL)
+		return on_client_control(shard, port, section);
+	struct relay_end *end = section->n > LEG_DATA_HEADER_NODE_BYTES
+					? relay_end_find(port, section->node_id,
+							 relay_mesh_get32(section->message + 1))
+					: NULL;
+	if (end == NULL || end->leg->channel == NULL || !relay_leg_is_open(end->leg)) {
+		relay_count(&shard->counters, RELAY_DROP_NO_CHANNEL, 1);
+		return;
+	}
+	/* The channel goes: [kind][channel][batch] becomes [kind][batch]. */
+	uint8_t *message = section->message + sizeof(uint32_t);
+	message[0] = LEG_KIND_DATA;
+	relay_data_on_message(shard, end->leg, message, section->n - sizeof(uint32_t), 0);
+}
+
+/* ---- from the mesh thread ---- */
+
+void
+relay_mesh_on_sections(struct relay_shard *shard, struct relay_message *message)
+{
+	struct relay_port *port = relay_port_get(shard, message->link, true);
+	struct relay_mesh_section section;
+	uint8_t *at = message->bytes, *end = at + message->n;
+
+	if (port == NULL)
+		return;
+	while (relay_mesh_section_next(&at, end, &section) == 1) {
+		if (relay_shard_of(section.node_id, shard->count) != shard->index)
+			continue;
+		if (message->is_dialled)
+			on_home_message(shard, port, &section);
+		else
+			on_client_message(shard, port, &section);
+	}
+}
+
+void
+relay_mesh_on_link_down(struct relay_shard *shard, uint64_t link)
+{
+	const struct relay_port *port = relay_port_get(shard, link, false);
+
+	for (const struct relay_end *end = port != NULL ? port->ends : NULL; end != NULL;
+	     end = end->next)
+		relay_leg_doom(shard, end->leg, 0, "link to the other relay is down");
+}
+
+void
+relay_mesh_on_tie(struct relay_shard *shard, const struct relay_message *message)
+{
+	struct relay_port *port = relay_port_get(shard, message->link, true);
+	struct relay_end *end;
+
+	if (port == NULL || relay_end_find(port, message->node_id, 0) != NULL)
+		return; /* it goes that way already */
+	end = relay_end_new(port, message->node_id, 0);
+	struct relay_leg *leg = end != NULL ? relay_leg_new_carried(&node_carrier, end) : NULL;
+	if (leg == NULL) {
+		if (end != NULL)
+			relay_end_free(&end);
+		return;
+	}
+	end->leg = leg;
+	if (!relay_attach_carried_node(shard, leg, message->node_id, message->generation))
+		relay_end_free(&end);
+}
+
+void
+relay_mesh_flush(struct relay_shard *shard)
+{
+	struct relay_port *next;
+
+	for (struct relay_port *port = shard->ports.first; port != NULL; port = next) {
+		next = port->next;
+		relay_port_flush(shard, port);
+		relay_port_put(shard, port);
+	}
+}
+
+void
+relay_mesh_ports_fini(struct relay_shard *shard)
+{
+	while (shard->ports.first != NULL)
+		relay_port_put(shard, shard->ports.first);
+}
