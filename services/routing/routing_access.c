@@ -48,3 +48,26 @@ routing_is_node(const Boson__Common__Caller *caller, const char *node_id)
 {
 	return is_subject(caller, BOSON__COMMON__CALLER__ROLE__NODE, node_id);
 }
+
+void
+routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *caller)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->role = routing_role(caller);
+	if (caller != NULL && caller->subject != NULL)
+		strncpy(ret->subject, caller->subject, sizeof(ret->subject) - 1);
+}
+
+bool
+routing_may_use(const struct session *session, const struct routing_caller *caller)
+{
+	char client_id[UUID_TEXT_BYTES];
+
+	if (caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN)
+		return true;
+	if (caller->role != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject[0] == '\0')
+		return false;
+	uuid_format(session->record.client_id, client_id);
+	return strcmp(caller->subject, client_id) == 0 ||
+	       strcmp(caller->subject, session->record.owner) == 0;
+}

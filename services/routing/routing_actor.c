@@ -15,11 +15,8 @@
 
 enum {
 	TICK_MS = 1000,
-	CLOSE_AGAIN_TICKS = 5,
-	CLOSE_AGAIN_MAX = 256, /* in one tick */
-	EXPIRE_MAX = 1000,     /* in one transaction */
+	FOLLOW_MS = 250,
 	PATH_BYTES = 512,
-	URL_BYTES = PATH_BYTES + 32,
 };
 
 static const struct config_key keys[] = {
@@ -27,6 +24,14 @@ static const struct config_key keys[] = {
 	  "URL of the sessions' table; empty: sqlite in the state folder" },
 	{ "routing", "relay_group", CONFIG_STRING, "default", 0, 0, NULL,
 	  "relay group that session tickets are for, 1 to 15 characters" },
+	{ "routing", "ticket_seed", CONFIG_STRING, "", 0, 0, NULL,
+	  "file of the key that signs session tickets, the same for all replicas; empty: one in "
+	  "the "
+	  "state folder" },
+	{ "routing", "sessions_per_key", CONFIG_INT, "10000", 0, SESSIONS_MAX, NULL,
+	  "sessions that one access key may have at a time; 0: any number" },
+	{ "routing", "sessions_per_client", CONFIG_INT, "16", 0, SESSIONS_MAX, NULL,
+	  "sessions that a client may open with its own token at a time; 0: any number" },
 	{ "routing", "session_lifetime", CONFIG_DURATION, "24h", 1000, 7 * 24 * 3600 * 1000LL, NULL,
 	  "how long a session and its ticket last" },
 	{ "routing", "answer_timeout", CONFIG_DURATION, "1s", 50, 10 * 1000, NULL,
@@ -55,47 +60,6 @@ kernel_random(void *arg)
 	return number;
 }
 
-/* Rows go with their sessions: nothing is kept of who used what (T46). */
-static void
-expire_sessions(struct routing *routing, int64_t now_ms)
-{
-	struct session *session;
-	size_t n = 0;
-	int error = 0;
-
-	while (error == 0 && n < EXPIRE_MAX &&
-	       (session = sessions_expire(&routing->sessions, now_ms)) != NULL) {
-		if (n++ == 0)
-			error = store_begin(routing->store);
-		if (session->record.status == SESSION_OPEN)
-			(void)table_sessions_add(&routing->table, session->record.node_id, -1);
-		if (error == 0)
-			error = routing_store_remove(routing->store, session->record.id);
-		free(session);
-	}
-	if (n > 0 && error == 0)
-		error = store_commit(routing->store);
-	else if (n > 0)
-		store_rollback(routing->store);
-	if (error != 0)
-		log_warn("sessions_not_removed", "error=%d", error); /* the next start does */
-}
-
-static void
-close_again(struct routing *routing)
-{
-	const struct session *first = NULL, *session;
-
-	for (size_t n = 0; n < CLOSE_AGAIN_MAX; n++) {
-		session = sessions_next_closing(&routing->sessions);
-		if (session == NULL || session == first)
-			return;
-		if (first == NULL)
-			first = session;
-		routing_close_session(routing, session);
-	}
-}
-
 static void
 tick(struct loop *loop, void *arg)
 {
@@ -104,54 +68,19 @@ tick(struct loop *loop, void *arg)
 
 	routing_watch_tick(routing);
 	routing_links_tick(routing, now_ms);
-	expire_sessions(routing, now_ms);
-	if (now_ms / TICK_MS % CLOSE_AGAIN_TICKS == 0)
-		close_again(routing);
+	routing_close_write(routing);
+	routing_sweep_tick(routing, now_ms);
 	metric_set(routing->known_nodes, (double)routing->table.known);
 	metric_set(routing->free_nodes, (double)routing->table.all.count);
 	metric_set(routing->open_sessions, (double)routing->sessions.open);
 }
 
-/* Ends are kept on the monotonic clock: a step of the wall clock ends no session (T48). */
-static int
-load_session(const struct session_record *record, void *arg)
+/* What another replica wrote is known here within this time. */
+static void
+follow_tick(struct loop *loop, void *arg)
 {
-	struct routing *routing = arg;
-	int64_t left_ms = record->expires_wall_ms - clock_wall_ms();
-	struct session *session;
-	int error;
-
-	if (left_ms > routing->session_lifetime_ms)
-		left_ms = routing->session_lifetime_ms;
-	if (left_ms < 0)
-		left_ms = 0;
-	error = sessions_put(&routing->sessions, record, clock_monotonic_ms() + left_ms, &session);
-	if (error == 0 && record->status == SESSION_OPEN)
-		error = table_sessions_add(&routing->table, record->node_id, 1);
-	return error;
-}
-
-static int
-open_store(struct routing *routing)
-{
-	const struct actor_context *context = routing->context;
-	const char *configured = config_string(context->config, "routing", "store");
-	char url[URL_BYTES], reason[256];
-	int error;
-
-	if (configured[0] != '\0')
-		(void)snprintf(url, sizeof(url), "%s", configured);
-	else
-		(void)snprintf(url, sizeof(url), "sqlite:%s/routing.db", context->state_dir);
-	error = routing_store_open(url, &routing->store, reason, sizeof(reason));
-	if (error != 0) {
-		log_error("store_not_opened", "reason=%s", reason);
-		return store_exit_code(error);
-	}
-	error = routing_store_each(routing->store, load_session, routing);
-	if (error != 0)
-		log_error("sessions_not_loaded", "error=%d", error);
-	return error;
+	(void)loop;
+	routing_follow_tick(arg);
 }
 
 static int
@@ -161,7 +90,12 @@ open_signer(struct routing *routing)
 	char seed[PATH_BYTES], public_half[PATH_BYTES];
 	int error;
 
-	(void)snprintf(seed, sizeof(seed), "%s/ticket.seed", context->state_dir);
+	const char *configured = config_string(context->config, "routing", "ticket_seed");
+
+	if (configured[0] != '\0')
+		(void)snprintf(seed, sizeof(seed), "%s", configured);
+	else
+		(void)snprintf(seed, sizeof(seed), "%s/ticket.seed", context->state_dir);
 	(void)snprintf(public_half, sizeof(public_half), "%s/ticket-session.pub",
 		       context->keys_dir);
 	error = ticket_signer_open(seed, public_half, TICKET_ROLE_SESSION, &routing->signer);
@@ -192,6 +126,8 @@ read_config(struct routing *routing)
 	routing->relay_group = config_string(config, "routing", "relay_group");
 	routing->session_lifetime_ms = config_int(config, "routing", "session_lifetime");
 	routing->answer_timeout_ms = config_int(config, "routing", "answer_timeout");
+	routing->sessions_per_key = (size_t)config_int(config, "routing", "sessions_per_key");
+	routing->sessions_per_client = (size_t)config_int(config, "routing", "sessions_per_client");
 	routing->candidates = (size_t)config_int(config, "routing", "candidates");
 	routing->mtu = (uint32_t)config_int(config, "routing", "mtu");
 	routing->keepalive_sec = (uint32_t)(config_int(config, "routing", "keepalive") / 1000);
@@ -222,7 +158,7 @@ open_mailbox(struct routing *routing)
 {
 	const struct actor_context *context = routing->context;
 	const char *endpoint = actor_endpoint(context, "routing");
-	struct bus_batch batch = { store_batch_begin, store_batch_commit, routing->store };
+	struct bus_batch batch = { routing_batch_begin, routing_batch_commit, routing };
 	int error = bus_serve(context->bus, endpoint, &routing->service.base, &batch);
 
 	if (error != 0)
@@ -235,8 +171,8 @@ is_ready(const void *state, const char **ret_reason)
 {
 	const struct routing *routing = state;
 
-	*ret_reason = "no snapshot of discovery yet";
-	return routing->has_snapshot;
+	*ret_reason = routing->store == NULL ? "no store yet" : "no snapshot of discovery yet";
+	return routing->store != NULL && routing->has_snapshot;
 }
 
 static void
@@ -247,8 +183,9 @@ stop(void *state)
 
 	routing->stopping = true;
 	loop_timer_stop(&routing->timer);
-	while ((request = routing->opened) != NULL) {
-		routing->opened = request->next;
+	loop_timer_stop(&routing->follow_timer);
+	while ((request = routing->due) != NULL) {
+		routing->due = request->next;
 		bus_call_fail(request->call, BUS_UNAVAILABLE, "stopping", NULL);
 		routing_request_free(request);
 	}
@@ -257,6 +194,7 @@ stop(void *state)
 	sessions_fini(&routing->sessions);
 	table_fini(&routing->table);
 	ticket_signer_free(&routing->signer);
+	routing_sweep_stop(routing);
 	store_close(&routing->store);
 	free(routing);
 }
@@ -280,7 +218,7 @@ start(const struct actor_context *context, void **ret_state)
 	if (error == 0)
 		error = open_signer(routing);
 	if (error == 0)
-		error = open_store(routing);
+		error = routing_store_start(routing);
 	if (error == 0)
 		error = routing_watch_start(routing);
 	if (error == 0)
@@ -288,6 +226,9 @@ start(const struct actor_context *context, void **ret_state)
 	if (error == 0)
 		error = loop_timer_start(context->loop, TICK_MS, TICK_MS, tick, routing,
 					 &routing->timer);
+	if (error == 0)
+		error = loop_timer_start(context->loop, FOLLOW_MS, FOLLOW_MS, follow_tick, routing,
+					 &routing->follow_timer);
 	if (error != 0) {
 		stop(routing);
 		return error;

@@ -83,8 +83,8 @@ choice_note_success(struct table_node *node)
 	node->full_until_ms = 0;
 }
 
-bool
-choice_can_take(const struct table_node *node, int64_t now_ms)
+static bool
+can_take(const struct table_node *node, int64_t now_ms)
 {
 	return node->pooled && free_share(node) > 0 && node->full_until_ms <= now_ms;
 }
@@ -171,6 +171,26 @@ choice_is_possible(const struct table *table, const struct routing_wish *wish)
 	return false;
 }
 
+bool
+choice_keeps(const struct table_node *node, const struct routing_wish *wish)
+{
+	return node->pooled && is_suitable(node, wish) && is_near_enough(node, wish);
+}
+
+void
+choice_estimate(const struct table *table, const struct table_node *node,
+		const struct routing_wish *wish, struct session_record *ret)
+{
+	const struct table_leg *legs[TABLE_LEGS_MAX];
+
+	(void)table;
+	ret->bandwidth_mbits = choice_bandwidth_mbits(node);
+	if (choice_legs(node, wish, legs) == 0)
+		return;
+	ret->latency_ms = choice_latency_ms(legs[0], wish);
+	ret->cost = choice_cost(node, legs[0], wish);
+}
+
 struct draw {
 	const struct routing_wish *wish;
 	struct table_node *const *excluded;
@@ -185,7 +205,7 @@ is_eligible(const struct table_node *node, const struct draw *draw)
 	for (size_t i = 0; i < draw->excluded_count; i++)
 		if (draw->excluded[i] == node)
 			return false;
-	return choice_can_take(node, draw->now_ms) && is_suitable(node, draw->wish) &&
+	return can_take(node, draw->now_ms) && is_suitable(node, draw->wish) &&
 	       is_near_enough(node, draw->wish) &&
 	       choice_bandwidth_mbits(node) >= draw->wish->min_bandwidth_mbits &&
 	       (draw->takes_failing || choice_failures(node, draw->now_ms) < FAILURES_BAD);

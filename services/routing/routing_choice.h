@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "routing/routing_session.h"
 #include "routing/routing_table.h"
 
 enum {
@@ -35,8 +36,12 @@ size_t choice_legs(const struct table_node *node, const struct routing_wish *wis
 /* Could any node that discovery knows fit the wish, if it were alive and idle? */
 bool choice_is_possible(const struct table *table, const struct routing_wish *wish);
 
-/* Can this node take the session now? For a session that is taken up again. */
-bool choice_can_take(const struct table_node *node, int64_t now_ms);
+/* Can a session that is there already stay at this node? */
+bool choice_keeps(const struct table_node *node, const struct routing_wish *wish);
+
+/* Fills the estimates of a route to this node: latency, bandwidth, cost. */
+void choice_estimate(const struct table *table, const struct table_node *node,
+		     const struct routing_wish *wish, struct session_record *ret);
 
 /* Round trip in ms, client to relay to node, as far as it is measured; 0: nothing is. */
 double choice_latency_ms(const struct table_leg *leg, const struct routing_wish *wish);

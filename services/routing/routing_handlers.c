@@ -16,24 +16,68 @@ routing_of(Boson__Routing__Routing_Service *service)
 	return (struct routing *)service;
 }
 
-/* The session to be taken up again: open, this client's and for this key. Whatever is wrong, it
- * looks unknown. */
+/* The session to be taken up again: open, this client's and for this key, and the caller may. What
+ * is wrong with it, it looks unknown. */
 static const struct session *
 find_resumed(const struct routing *routing, const Boson__Routing__RouteRequest *input)
 {
 	uint8_t id[UUID_BYTES], client_id[UUID_BYTES];
 	const struct session *session;
+	struct routing_caller caller;
 	struct key key;
 
 	if (uuid_parse(input->session_id, id) != 0 ||
 	    uuid_parse(input->client_id, client_id) != 0 || key_parse(input->public_key, &key) != 0)
 		return NULL;
+	routing_caller_take(&caller, input->caller);
 	session = sessions_find(&routing->sessions, id);
 	if (session == NULL || session->record.status != SESSION_OPEN ||
 	    memcmp(session->record.client_id, client_id, UUID_BYTES) != 0 ||
-	    !key_is_equal(&session->record.client_key, &key))
+	    !key_is_equal(&session->record.client_key, &key) || !routing_may_use(session, &caller))
 		return NULL;
 	return session;
+}
+
+/* Who asks again gets the session that it has, so that an answer that was lost, or a replica that
+ * died, leaves nothing behind (F01). */
+static const struct session *
+find_living(const struct routing *routing, const Boson__Routing__RouteRequest *input)
+{
+	uint8_t client_id[UUID_BYTES];
+	struct key key;
+
+	if (uuid_parse(input->client_id, client_id) != 0 || key_parse(input->public_key, &key) != 0)
+		return NULL;
+	return sessions_find_client(&routing->sessions, client_id, &key);
+}
+
+static void
+start_request(struct routing *routing, const Boson__Routing__RouteRequest *input,
+	      const struct routing_wish *wish, Boson__Routing__RouteReply_Closure closure,
+	      void *call)
+{
+	const struct session *known;
+	struct routing_caller caller;
+
+	if (input->session_id != NULL) {
+		if (routing_follow(routing) != 0) {
+			bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
+			return;
+		}
+		known = find_resumed(routing, input);
+		if (known == NULL) {
+			bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
+			return;
+		}
+	} else {
+		known = find_living(routing, input);
+		routing_caller_take(&caller, input->caller);
+		if (known != NULL && !routing_may_use(known, &caller)) {
+			bus_call_fail(call, BUS_CONFLICT, "client_in_use", "clientId");
+			return;
+		}
+	}
+	routing_request_start(routing, input, wish, known, closure, call);
 }
 
 static void
@@ -42,30 +86,19 @@ on_request_route(Boson__Routing__Routing_Service *service,
 		 Boson__Routing__RouteReply_Closure closure, void *call)
 {
 	struct routing *routing = routing_of(service);
-	const struct session *resumed = NULL;
 	struct routing_problem problem;
 	struct routing_wish wish;
 
-	if (routing_check_request(input, &wish, &problem) != 0) {
+	if (routing_check_request(input, &wish, &problem) != 0)
 		bus_call_fail(call, BUS_INVALID, problem.code, problem.field);
-		return;
-	}
-	if (!routing_may_speak_for(input->caller, input->client_id)) {
+	else if (!routing_may_speak_for(input->caller, input->client_id))
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
-		return;
-	}
-	if (!routing->has_snapshot) {
+	else if (!routing->has_snapshot)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "starting", 1);
-		return;
-	}
-	if (input->session_id != NULL) {
-		resumed = find_resumed(routing, input);
-		if (resumed == NULL) {
-			bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
-			return;
-		}
-	}
-	routing_request_start(routing, input, &wish, resumed, closure, call);
+	else if (routing->store == NULL)
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
+	else
+		start_request(routing, input, &wish, closure, call);
 }
 
 /* The session of a route that this caller may see, or answers: another's looks unknown. */
@@ -73,6 +106,7 @@ static struct session *
 find_route(struct routing *routing, const char *route_id, const Boson__Common__Caller *caller,
 	   void *call)
 {
+	bool is_current = routing_follow(routing) == 0;
 	char client_id[UUID_TEXT_BYTES];
 	struct session *session;
 	uint8_t id[UUID_BYTES];
@@ -87,7 +121,11 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 		if (routing_is_admin(caller) || routing_is_client(caller, client_id))
 			return session;
 	}
-	bus_call_fail(call, BUS_NOT_FOUND, "route_unknown", NULL);
+	/* F13: a store that does not answer makes nothing unknown. */
+	if (is_current)
+		bus_call_fail(call, BUS_NOT_FOUND, "route_unknown", NULL);
+	else
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	return NULL;
 }
 
@@ -108,7 +146,7 @@ on_get_route(Boson__Routing__Routing_Service *service, const Boson__Routing__Get
 
 struct deletion {
 	struct routing *routing;
-	uint8_t session_id[UUID_BYTES];
+	struct session_record record;
 };
 
 static void
@@ -116,20 +154,18 @@ deletion_committed(void *arg)
 {
 	struct deletion *deletion = arg;
 	struct routing *routing = deletion->routing;
-	struct session *session = sessions_find(&routing->sessions, deletion->session_id);
+	struct session *session;
 
-	if (session != NULL && session->record.status == SESSION_OPEN) {
-		sessions_close(&routing->sessions, session);
-		(void)table_sessions_add(&routing->table, session->record.node_id, -1);
+	if (routing_keep(routing, &deletion->record, &session) == 0)
 		routing_close_session(routing, session);
-	}
 	free(deletion);
 }
 
+/* One that has ended already is as good. */
 static int
 write_deletion(struct routing *routing, const struct session *session)
 {
-	struct deletion *deletion = malloc(sizeof(*deletion));
+	struct deletion *deletion = routing->store == NULL ? NULL : malloc(sizeof(*deletion));
 	int error = deletion == NULL ? -ENOMEM : store_savepoint(routing->store);
 
 	if (error != 0) {
@@ -137,14 +173,15 @@ write_deletion(struct routing *routing, const struct session *session)
 		return error;
 	}
 	deletion->routing = routing;
-	memcpy(deletion->session_id, session->record.id, UUID_BYTES);
-	error = routing_store_set_status(routing->store, session->record.id, SESSION_CLOSING);
+	deletion->record = session->record;
+	deletion->record.status = SESSION_CLOSING;
+	error = routing_store_change(routing->store, &deletion->record);
 	if (error == 0)
 		error = store_after_commit(routing->store, deletion_committed, free, deletion);
 	if (error != 0) {
 		store_savepoint_rollback(routing->store);
 		free(deletion);
-		return error;
+		return error == -ESTALE ? 0 : error;
 	}
 	return store_savepoint_release(routing->store);
 }
@@ -160,7 +197,7 @@ on_delete_route(Boson__Routing__Routing_Service *service,
 
 	if (session == NULL)
 		return;
-	if (session->record.status == SESSION_OPEN && write_deletion(routing, session) != 0)
+	if (session_lives(session->record.status) && write_deletion(routing, session) != 0)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
 		closure(&reply, call);

@@ -16,6 +16,7 @@
 
 #include "identity/ticket.h"
 #include "routing.pb-c.h"
+#include "routing/routing_access.h"
 #include "routing/routing_choice.h"
 #include "routing/routing_session.h"
 #include "routing/routing_table.h"
@@ -28,6 +29,7 @@ enum {
 	ROUTING_ENDPOINT_BYTES = 256,
 	ROUTING_KEY_BYTES = 41, /* Z85 of 32 bytes */
 	ROUTING_ADDRESS_BYTES = 46,
+	ROUTING_TOLD_MAX = 1024,
 };
 
 struct routing_link;
@@ -52,19 +54,34 @@ struct routing {
 	/* routing_links */
 	struct routing_link *links;
 
+	/* routing_follow */
+	bool is_shared;	   /* other replicas write to the store, too */
+	bool has_followed; /* since the batch began */
+	bool is_load_due;
+	int64_t change; /* the number of the latest change that was read */
+
 	/* routing_commit */
-	struct routing_request *opened; /* to be written at the end of this turn */
+	struct routing_request *due, **due_end; /* have to write at the end of this turn */
 	bool commit_deferred;
 	size_t in_flight;
 
+	/* routing_sweep */
+	bool is_sweeper;
+	int64_t leftovers_ms; /* when rows that nobody remembers were last looked for */
+	int64_t closed_again_ms;
+
+	/* routing_close */
+	uint8_t told[ROUTING_TOLD_MAX][UUID_BYTES]; /* closed at their relay, not yet written */
+	size_t told_count;
+
 	/* From the configuration. */
 	int64_t session_lifetime_ms, answer_timeout_ms;
-	size_t candidates;
+	size_t candidates, sessions_per_key, sessions_per_client;
 	uint32_t mtu, keepalive_sec;
 	const char *const *dns, *const *allowed_ips;
 	const char *relay_group;
 
-	struct loop_timer *timer;
+	struct loop_timer *timer, *follow_timer;
 	struct metric *routes, *unserved, *refusals, *silences, *known_nodes, *free_nodes,
 		*open_sessions;
 };
@@ -74,14 +91,28 @@ extern const Boson__Routing__Routing_Service routing_mailbox;
 
 /* ---- routing_request.c: a request until a node said yes ---- */
 
+/* What a request has to write next, and what follows when it is written. */
+enum routing_step {
+	ROUTING_INTENDS, /* which node is going to be asked: it is asked */
+	ROUTING_OPENED,	 /* that the node said yes: the client is answered */
+	ROUTING_GIVES_UP /* that no node did: the client is told */
+};
+
 struct routing_request {
 	struct routing *routing;
 	Boson__Routing__RouteReply_Closure closure;
 	void *call;
+	struct routing_caller caller;
+	char owner[SESSION_OWNER_BYTES]; /* of a session that it makes */
 	struct routing_wish wish;
-	struct session_record record; /* of the session in the making */
-	bool resumes;
-	uint8_t old_node_id[UUID_BYTES]; /* when it resumes */
+	struct session_record record; /* as it is going to be */
+	int64_t expires_wall_ms;      /* of the session, once it is open */
+	bool is_resume;		      /* the client said which session */
+	bool is_new;		      /* it is not open yet */
+	bool has_row;
+	bool is_restarted; /* its session had ended under it */
+	bool has_old;
+	uint8_t old_node_id[UUID_BYTES]; /* where the session is, or may be */
 	uint8_t tried[CHOICE_EXCLUDED_MAX][UUID_BYTES];
 	size_t tried_count;
 	struct bus_peer *peer; /* of the relay that is being asked */
@@ -91,19 +122,42 @@ struct routing_request {
 	char dns4[ROUTING_ADDRESS_BYTES], dns6[ROUTING_ADDRESS_BYTES];
 	uint32_t mtu;
 
+	enum bus_status failure; /* when it gives up */
+	const char *failure_code;
+	enum routing_step step;
+	int error; /* what the store said to the step */
 	struct routing_request *next;
 };
 
-/* Takes over the call. resumed: the open session that is taken up again, or NULL. */
+/* Takes over the call. known: the session that is taken up again, or NULL for a new one. */
 void routing_request_start(struct routing *routing, const Boson__Routing__RouteRequest *input,
-			   const struct routing_wish *wish, const struct session *resumed,
+			   const struct routing_wish *wish, const struct session *known,
 			   Boson__Routing__RouteReply_Closure closure, void *call);
+
+/* What is written: the node of the record is asked. */
+void routing_request_ask(struct routing_request *request);
+
+/* This client has a session that we did not know of: another replica made it. */
+void routing_request_take_over(struct routing_request *request);
+
+/* The session was ended, here or by another replica, while its node was asked. */
+void routing_request_overtaken(struct routing_request *request);
+
+/* Answers, and frees it. */
+void routing_request_fail(struct routing_request *request, enum bus_status status,
+			  const char *code);
 void routing_request_free(struct routing_request *request);
 
 /* ---- routing_commit.c ---- */
 
-/* A node has opened this request's session: it is written and answered with this turn's others. */
-void routing_commit(struct routing_request *request);
+/* To be written with this turn's others. */
+void routing_commit(struct routing_request *request, enum routing_step step);
+
+/* ---- routing_answer.c ---- */
+
+/* 0; -ENOENT when the node has no leg any more, -errno when no ticket could be signed: not
+ * answered then. */
+int routing_answer(struct routing_request *request);
 
 /* Fills a Route; what it points to is in text. */
 struct routing_route_text {
@@ -112,6 +166,28 @@ struct routing_route_text {
 };
 void routing_route_fill(const struct session_record *record, Boson__Routing__Route *route,
 			struct routing_route_text *text);
+
+/* ---- routing_follow.c ---- */
+
+/* 0, also when a PostgreSQL is not there yet: `store` is NULL until the tick has opened it; or an
+ * exit code after a log line. */
+int routing_store_start(struct routing *routing);
+void routing_follow_tick(struct routing *routing);
+
+/* All rows into memory. 0 or -errno. */
+int routing_load(struct routing *routing);
+
+/* What other replicas have committed up to now is known after. 0 or -EIO: what is known may be old.
+ */
+int routing_follow(struct routing *routing);
+
+/* What was committed is known from now on; ret may be NULL. 0, -ENOSPC, -ENOMEM, -EEXIST. */
+int routing_keep(struct routing *routing, const struct session_record *record,
+		 struct session **ret);
+
+/* The halves of the mailbox's struct bus_batch. */
+int routing_batch_begin(void *routing);
+int routing_batch_commit(void *routing);
 
 /* ---- routing_watch.c ---- */
 
@@ -140,9 +216,20 @@ bool routing_links_describe(const struct routing *routing, const char *relay_id,
 
 /* ---- routing_close.c ---- */
 
-/* Tells the node, through the relay that has its leg now, that a session is over. Nobody waits. */
+/* Tells the node, through the relay that has its leg now (else relay_id), that it need not keep a
+ * session. Once; nobody waits. reason: a short word. */
 void routing_close_unwanted(struct routing *routing, const uint8_t node_id[UUID_BYTES],
-			    const char *relay_id, const uint8_t session_id[UUID_BYTES]);
+			    const char *relay_id, const uint8_t session_id[UUID_BYTES],
+			    const char *reason);
 
-/* The same for a closed session, until it is told: repeated by the tick. */
+/* The same for a closed session, until it is told: repeated by routing_close_again. */
 void routing_close_session(struct routing *routing, const struct session *session);
+void routing_close_again(struct routing *routing);
+
+/* Writes which closed sessions their relays know of. */
+void routing_close_write(struct routing *routing);
+
+/* ---- routing_sweep.c: what one replica does for all ---- */
+
+void routing_sweep_tick(struct routing *routing, int64_t now_ms);
+void routing_sweep_stop(struct routing *routing); /* another one may do it at once */

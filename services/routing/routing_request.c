@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_AFTER_SEC = 5 };
+enum {
+	RETRY_AFTER_SEC = 5,
+	OPENING_KEPT_MS = 60 * 1000, /* a row whose request died with its replica ends then */
+};
 
 static void try_next(struct routing_request *request);
 
@@ -26,19 +29,35 @@ routing_request_free(struct routing_request *request)
 	free(request);
 }
 
+void
+routing_request_fail(struct routing_request *request, enum bus_status status, const char *code)
+{
+	if (status == BUS_UNAVAILABLE)
+		bus_call_fail_retry(request->call, status, code,
+				    strcmp(code, "no_node_available") == 0 ? RETRY_AFTER_SEC : 1);
+	else
+		bus_call_fail(request->call, status, code,
+			      strcmp(code, "session_unknown") == 0 ? "sessionId" : NULL);
+	routing_request_free(request);
+}
+
 static void
 give_up(struct routing_request *request)
 {
 	struct routing *routing = request->routing;
+	bool is_impossible = request->tried_count == 0 && !request->is_resume &&
+			     !choice_is_possible(&routing->table, &request->wish);
 
 	metric_add(routing->unserved, 1);
-	if (request->tried_count == 0 && !request->resumes &&
-	    !choice_is_possible(&routing->table, &request->wish))
-		bus_call_fail(request->call, BUS_NOT_FOUND, "no_suitable_node", NULL);
-	else
-		bus_call_fail_retry(request->call, BUS_UNAVAILABLE, "no_node_available",
-				    RETRY_AFTER_SEC);
-	routing_request_free(request);
+	request->failure = is_impossible ? BUS_NOT_FOUND : BUS_UNAVAILABLE;
+	request->failure_code = is_impossible ? "no_suitable_node" : "no_node_available";
+	if (!request->is_new || !request->has_row) {
+		routing_request_fail(request, request->failure, request->failure_code);
+		return;
+	}
+	request->record.status = SESSION_CLOSED;
+	request->record.expires_wall_ms = clock_wall_ms();
+	routing_commit(request, ROUTING_GIVES_UP);
 }
 
 static bool
@@ -50,8 +69,8 @@ was_tried(const struct routing_request *request, const uint8_t id[UUID_BYTES])
 	return false;
 }
 
-/* A session that is taken up again goes to its node while that can be reached; else, and for a new
- * one, the choice decides. */
+/* A session that is taken up again stays with its node while that can be reached and fits; else,
+ * and for a new one, the choice decides. */
 static struct table_node *
 pick(const struct routing_request *request)
 {
@@ -60,9 +79,9 @@ pick(const struct routing_request *request)
 	struct table_node *old;
 	size_t n = 0;
 
-	if (request->resumes && !was_tried(request, request->old_node_id)) {
+	if (request->has_old && !was_tried(request, request->old_node_id)) {
 		old = table_find(table, request->old_node_id);
-		if (old != NULL && old->pooled)
+		if (old != NULL && choice_keeps(old, &request->wish))
 			return old;
 	}
 	for (size_t i = 0; i < request->tried_count; i++) {
@@ -111,8 +130,8 @@ static void
 note_failure(struct routing_request *request, struct table_node *node)
 {
 	const struct session_record *record = &request->record;
-	bool is_old =
-		request->resumes && memcmp(record->node_id, request->old_node_id, UUID_BYTES) == 0;
+	bool is_old = !request->is_new && request->has_old &&
+		      memcmp(record->node_id, request->old_node_id, UUID_BYTES) == 0;
 
 	if (node != NULL)
 		choice_note_failure(node, clock_monotonic_ms());
@@ -120,7 +139,14 @@ note_failure(struct routing_request *request, struct table_node *node)
 	 * use there. */
 	if (!is_old)
 		routing_close_unwanted(request->routing, record->node_id, record->relay_id,
-				       record->id);
+				       record->id, "not_opened");
+}
+
+/* A client that has given up on its answer cannot use it. */
+static bool
+is_in_time(const struct routing_request *request)
+{
+	return clock_monotonic_ms() < bus_call_deadline_ms(request->call);
 }
 
 static void
@@ -139,10 +165,12 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 	node = table_find(&routing->table, request->record.node_id);
 	if (opened != NULL && opened->has_result &&
 	    opened->result == BOSON__LINK__SESSION_OPENED__RESULT__OK &&
-	    is_good_answer(request, node, opened)) {
+	    is_good_answer(request, node, opened) && is_in_time(request)) {
 		if (node != NULL)
 			choice_note_success(node);
-		routing_commit(request);
+		request->record.status = SESSION_OPEN;
+		request->record.expires_wall_ms = request->expires_wall_ms;
+		routing_commit(request, ROUTING_OPENED);
 		return;
 	}
 	if (opened != NULL && opened->result == BOSON__LINK__SESSION_OPENED__RESULT__FULL) {
@@ -161,8 +189,8 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 	try_next(request);
 }
 
-static void
-ask(struct routing_request *request, struct bus_peer *peer)
+void
+routing_request_ask(struct routing_request *request)
 {
 	Boson__Relay__OpenSessionRequest open = BOSON__RELAY__OPEN_SESSION_REQUEST__INIT;
 	Boson__Link__SessionOpen session = BOSON__LINK__SESSION_OPEN__INIT;
@@ -170,6 +198,11 @@ ask(struct routing_request *request, struct bus_peer *peer)
 	char node_id[UUID_TEXT_BYTES], session_id[UUID_TEXT_BYTES], client_id[UUID_TEXT_BYTES];
 	char client_key[KEY_TEXT_BYTES];
 
+	request->peer = routing_links_peer(request->routing, record->relay_id);
+	if (request->peer == NULL) { /* gone while the intent was written */
+		try_next(request);
+		return;
+	}
 	uuid_format(record->node_id, node_id);
 	uuid_format(record->id, session_id);
 	uuid_format(record->client_id, client_id);
@@ -178,43 +211,47 @@ ask(struct routing_request *request, struct bus_peer *peer)
 	session.client_id = client_id;
 	session.client_public_key = client_key;
 	session.has_expires_at = 1;
-	session.expires_at = record->expires_wall_ms;
+	session.expires_at = request->expires_wall_ms;
 	open.node_id = node_id;
 	open.session = &session;
-	request->peer = peer;
-	bus_peer_next(peer, (uint32_t)request->routing->answer_timeout_ms,
+	bus_peer_next(request->peer, (uint32_t)request->routing->answer_timeout_ms,
 		      bus_call_trace(request->call));
-	boson__relay__relay__open_session(bus_peer_service(peer), &open, on_opened, request);
+	boson__relay__relay__open_session(bus_peer_service(request->peer), &open, on_opened,
+					  request);
 }
 
+/* What a new session's node is, is written before the node is asked: whoever finds the row after
+ * our death knows where to look. */
 static void
 try_next(struct routing_request *request)
 {
-	struct routing *routing = request->routing;
-	const struct table_leg *legs[TABLE_LEGS_MAX];
+	const struct table_leg *home = NULL;
 	struct table_node *node = NULL;
-	struct bus_peer *peer = NULL;
 
-	while (peer == NULL) {
-		if (request->tried_count == routing->candidates ||
-		    clock_monotonic_ms() >= bus_call_deadline_ms(request->call))
-			node = NULL;
-		else
+	while (home == NULL) {
+		node = NULL;
+		if (request->tried_count < request->routing->candidates && is_in_time(request))
 			node = pick(request);
-		if (node == NULL || choice_legs(node, &request->wish, legs) == 0) {
+		if (node == NULL) {
 			give_up(request);
 			return;
 		}
 		memcpy(request->tried[request->tried_count++], node->id, UUID_BYTES);
-		memcpy(request->record.node_id, node->id, UUID_BYTES);
-		peer = routing_links_peer(routing, legs[0]->relay->id);
+		home = table_home_leg(node);
 	}
-	memcpy(request->record.relay_id, legs[0]->relay->id, sizeof(request->record.relay_id));
-	request->record.latency_ms = choice_latency_ms(legs[0], &request->wish);
-	request->record.bandwidth_mbits = choice_bandwidth_mbits(node);
-	request->record.cost = choice_cost(node, legs[0], &request->wish);
-	ask(request, peer);
+	memcpy(request->record.node_id, node->id, UUID_BYTES);
+	memcpy(request->record.relay_id, home->relay->id, sizeof(request->record.relay_id));
+	choice_estimate(&request->routing->table, node, &request->wish, &request->record);
+	if (!request->is_new) {
+		routing_request_ask(request);
+		return;
+	}
+	request->record.status = SESSION_OPENING;
+	request->record.expires_wall_ms = clock_wall_ms() + OPENING_KEPT_MS;
+	routing_commit(request, ROUTING_INTENDS);
 }
+
+/* ---- the session it is about ---- */
 
 /* A fresh session and route id; T47: nothing in them can be guessed. */
 static int
@@ -233,56 +270,130 @@ new_ids(struct session_record *record)
 }
 
 static int
-begin_record(struct routing_request *request, const Boson__Routing__RouteRequest *input,
-	     const struct session *resumed)
+begin_new(struct routing_request *request)
 {
 	struct session_record *record = &request->record;
-	int64_t now_ms = clock_wall_ms();
-	int error = 0;
 
-	if (resumed != NULL) {
-		*record = resumed->record;
-		request->resumes = true;
-		memcpy(request->old_node_id, record->node_id, UUID_BYTES);
-	} else {
-		error = new_ids(record);
-		record->created_wall_ms = now_ms;
+	request->is_new = true;
+	request->has_row = request->has_old = false;
+	record->created_wall_ms = clock_wall_ms();
+	memset(record->udp_relay_id, 0, sizeof(record->udp_relay_id));
+	memcpy(record->owner, request->owner, sizeof(record->owner));
+	return new_ids(record);
+}
+
+static void
+begin_known(struct routing_request *request, const struct session *session)
+{
+	request->record = session->record;
+	request->is_new = session->record.status == SESSION_OPENING;
+	request->has_row = request->has_old = true;
+	memcpy(request->old_node_id, session->record.node_id, UUID_BYTES);
+}
+
+void
+routing_request_take_over(struct routing_request *request)
+{
+	struct routing *routing = request->routing;
+	const struct session *session;
+
+	if (routing_follow(routing) != 0) {
+		routing_request_fail(request, BUS_UNAVAILABLE, "store_failed");
+		return;
 	}
-	record->status = SESSION_OPEN;
-	record->expires_wall_ms = now_ms + request->routing->session_lifetime_ms;
-	if (error == 0)
-		error = uuid_parse(input->client_id, record->client_id);
-	if (error == 0)
-		error = key_parse(input->public_key, &record->client_key);
-	return error;
+	session = sessions_find_client(&routing->sessions, request->record.client_id,
+				       &request->record.client_key);
+	if (session == NULL) { /* it ended in between */
+		routing_request_fail(request, BUS_UNAVAILABLE, "busy");
+		return;
+	}
+	if (!routing_may_use(session, &request->caller)) {
+		routing_request_fail(request, BUS_CONFLICT, "client_in_use");
+		return;
+	}
+	begin_known(request, session);
+	request->tried_count = 0;
+	try_next(request);
+}
+
+void
+routing_request_overtaken(struct routing_request *request)
+{
+	if (request->is_resume) {
+		routing_request_fail(request, BUS_NOT_FOUND, "session_unknown");
+		return;
+	}
+	if (request->is_restarted || begin_new(request) != 0) {
+		routing_request_fail(request, BUS_UNAVAILABLE, "busy");
+		return;
+	}
+	request->is_restarted = true;
+	try_next(request);
+}
+
+static void
+fill_request(struct routing_request *request, const Boson__Routing__RouteRequest *input)
+{
+	const Boson__Common__Caller *caller = input->caller;
+
+	request->is_resume = input->session_id != NULL;
+	request->expires_wall_ms = clock_wall_ms() + request->routing->session_lifetime_ms;
+	routing_caller_take(&request->caller, caller);
+	strncpy(request->owner, request->caller.subject, sizeof(request->owner) - 1);
+}
+
+static bool
+has_room(const struct routing *routing, const struct routing_request *request)
+{
+	uint8_t id[UUID_BYTES];
+	size_t max = uuid_parse(request->owner, id) == 0 ? routing->sessions_per_client
+							 : routing->sessions_per_key;
+
+	return max == 0 || sessions_of_owner(&routing->sessions, request->owner) < max;
+}
+
+static struct routing_request *
+make(struct routing *routing, const struct session *known, void *call)
+{
+	struct routing_request *request = NULL;
+
+	if (routing->in_flight < ROUTING_IN_FLIGHT_MAX &&
+	    (known != NULL || routing->sessions.living + routing->in_flight < SESSIONS_MAX))
+		request = calloc(1, sizeof(*request));
+	if (request == NULL)
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "overloaded", RETRY_AFTER_SEC);
+	return request;
 }
 
 void
 routing_request_start(struct routing *routing, const Boson__Routing__RouteRequest *input,
-		      const struct routing_wish *wish, const struct session *resumed,
+		      const struct routing_wish *wish, const struct session *known,
 		      Boson__Routing__RouteReply_Closure closure, void *call)
 {
-	struct routing_request *request;
+	struct routing_request *request = make(routing, known, call);
+	struct session_record *record;
+	int error;
 
-	if (routing->in_flight >= ROUTING_IN_FLIGHT_MAX ||
-	    routing->sessions.count + routing->in_flight >= SESSIONS_MAX) {
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "overloaded", RETRY_AFTER_SEC);
+	if (request == NULL)
 		return;
-	}
-	request = calloc(1, sizeof(*request));
-	if (request == NULL) {
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", RETRY_AFTER_SEC);
-		return;
-	}
 	routing->in_flight++;
 	request->routing = routing;
 	request->closure = closure;
 	request->call = call;
 	request->wish = *wish;
-	if (begin_record(request, input, resumed) != 0) {
-		bus_call_fail(call, BUS_INTERNAL, "ids", NULL);
-		routing_request_free(request);
-		return;
-	}
-	try_next(request);
+	record = &request->record;
+	fill_request(request, input);
+	error = uuid_parse(input->client_id, record->client_id);
+	if (error == 0)
+		error = key_parse(input->public_key, &record->client_key);
+	if (error == 0 && known != NULL)
+		begin_known(request, known);
+	else if (error == 0)
+		error = begin_new(request);
+	if (error != 0)
+		routing_request_fail(request, BUS_INTERNAL, "ids");
+	else if (known == NULL && !has_room(routing, request))
+		routing_request_fail(request, BUS_LIMITED, "sessions");
+	else
+		try_next(request);
 }

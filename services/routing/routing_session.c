@@ -1,4 +1,4 @@
-/* routing_session: two hash tables, a heap of ends, a list of those to be closed. */
+/* routing_session: hash tables, a heap of ends, a list of those to be closed. */
 #include "routing/routing_session.h"
 
 #include <errno.h>
@@ -17,9 +17,29 @@ sessions_init(struct sessions *sessions)
 	if (error == 0)
 		error = idtable_init(&sessions->by_route, offsetof(struct session, by_route),
 				     offsetof(struct session, record.route_id), UUID_BYTES);
+	if (error == 0)
+		error = idtable_init(&sessions->by_client, offsetof(struct session, by_client),
+				     offsetof(struct session, client), SESSION_CLIENT_BYTES);
+	if (error == 0)
+		error = idtable_init(&sessions->owners, offsetof(struct session_owner, by_name),
+				     offsetof(struct session_owner, name), SESSION_OWNER_BYTES);
 	if (error != 0)
 		sessions_fini(sessions);
 	return error;
+}
+
+static void
+free_owners(struct idtable *owners)
+{
+	struct session_owner *owner;
+
+	if (owners->buckets == NULL)
+		return;
+	while ((owner = idtable_next(owners, NULL)) != NULL) {
+		idtable_remove(owners, owner);
+		free(owner);
+	}
+	idtable_fini(owners);
 }
 
 void
@@ -30,6 +50,8 @@ sessions_fini(struct sessions *sessions)
 	free(sessions->heap);
 	idtable_fini(&sessions->by_id);
 	idtable_fini(&sessions->by_route);
+	idtable_fini(&sessions->by_client);
+	free_owners(&sessions->owners);
 	memset(sessions, 0, sizeof(*sessions));
 }
 
@@ -43,6 +65,32 @@ struct session *
 sessions_find_route(const struct sessions *sessions, const uint8_t route_id[UUID_BYTES])
 {
 	return idtable_find(&sessions->by_route, route_id);
+}
+
+static void
+fill_client(uint8_t ret[SESSION_CLIENT_BYTES], const uint8_t client_id[UUID_BYTES],
+	    const struct key *client_key)
+{
+	memcpy(ret, client_id, UUID_BYTES);
+	memcpy(ret + UUID_BYTES, client_key->bytes, KEY_BYTES);
+}
+
+struct session *
+sessions_find_client(const struct sessions *sessions, const uint8_t client_id[UUID_BYTES],
+		     const struct key *client_key)
+{
+	uint8_t client[SESSION_CLIENT_BYTES];
+
+	fill_client(client, client_id, client_key);
+	return idtable_find(&sessions->by_client, client);
+}
+
+size_t
+sessions_of_owner(const struct sessions *sessions, const char owner[SESSION_OWNER_BYTES])
+{
+	const struct session_owner *found = idtable_find(&sessions->owners, owner);
+
+	return found == NULL ? 0 : found->living;
 }
 
 /* ---- the heap ---- */
@@ -87,17 +135,104 @@ take_top(struct sessions *sessions)
 /* ---- the list of those to be closed ---- */
 
 static void
+list_closing(struct sessions *sessions, struct session *session)
+{
+	session->closing_previous = NULL;
+	session->closing_next = sessions->closing;
+	if (sessions->closing != NULL)
+		sessions->closing->closing_previous = session;
+	sessions->closing = session;
+}
+
+static void
 unlist_closing(struct sessions *sessions, struct session *session)
 {
-	struct session **at = &sessions->closing;
-
 	if (sessions->closing_turn == session)
 		sessions->closing_turn = session->closing_next;
-	while (*at != NULL && *at != session)
-		at = &(*at)->closing_next;
-	if (*at != NULL)
-		*at = session->closing_next;
-	session->closing_next = NULL;
+	if (session->closing_previous != NULL)
+		session->closing_previous->closing_next = session->closing_next;
+	else
+		sessions->closing = session->closing_next;
+	if (session->closing_next != NULL)
+		session->closing_next->closing_previous = session->closing_previous;
+	session->closing_next = session->closing_previous = NULL;
+}
+
+/* ---- those that live, and those of them that a stock app may use ---- */
+
+static void
+count_owner(struct sessions *sessions, struct session *session)
+{
+	struct session_owner *owner;
+
+	if (session->record.owner[0] == '\0')
+		return;
+	owner = idtable_find(&sessions->owners, session->record.owner);
+	if (owner == NULL) {
+		owner = calloc(1, sizeof(*owner));
+		if (owner == NULL)
+			return; /* not counted: nothing worse */
+		memcpy(owner->name, session->record.owner, SESSION_OWNER_BYTES);
+		(void)idtable_add(&sessions->owners, owner);
+	}
+	owner->living++;
+	session->owner = owner;
+}
+
+static void
+uncount_owner(struct sessions *sessions, struct session *session)
+{
+	struct session_owner *owner = session->owner;
+
+	session->owner = NULL;
+	if (owner == NULL || --owner->living > 0)
+		return;
+	idtable_remove(&sessions->owners, owner);
+	free(owner);
+}
+
+static void
+set_living(struct sessions *sessions, struct session *session, bool lives)
+{
+	if (lives) {
+		sessions->living++;
+		fill_client(session->client, session->record.client_id,
+			    &session->record.client_key);
+		session->is_in_clients = idtable_add(&sessions->by_client, session) == 0;
+		count_owner(sessions, session);
+		return;
+	}
+	sessions->living--;
+	if (session->is_in_clients)
+		idtable_remove(&sessions->by_client, session);
+	session->is_in_clients = false;
+	uncount_owner(sessions, session);
+}
+
+static void
+set_bound(struct sessions *sessions, struct session *session)
+{
+	bool is_bound =
+		session->record.status == SESSION_OPEN && session->record.udp_relay_id[0] != '\0';
+
+	if (is_bound == session->is_bound)
+		return;
+	session->is_bound = is_bound;
+	if (is_bound) {
+		session->bound_previous = NULL;
+		session->bound_next = sessions->bound;
+		if (sessions->bound != NULL)
+			sessions->bound->bound_previous = session;
+		sessions->bound = session;
+		return;
+	}
+	session->is_bind_due = false;
+	if (session->bound_previous != NULL)
+		session->bound_previous->bound_next = session->bound_next;
+	else
+		sessions->bound = session->bound_next;
+	if (session->bound_next != NULL)
+		session->bound_next->bound_previous = session->bound_previous;
 }
 
 static void
@@ -110,12 +245,13 @@ set_status(struct sessions *sessions, struct session *session, enum session_stat
 	if (before == SESSION_CLOSING)
 		unlist_closing(sessions, session);
 	session->record.status = status;
+	if (session_lives(before) != session_lives(status))
+		set_living(sessions, session, session_lives(status));
 	if (status == SESSION_OPEN)
 		sessions->open++;
-	if (status == SESSION_CLOSING) {
-		session->closing_next = sessions->closing;
-		sessions->closing = session;
-	}
+	if (status == SESSION_CLOSING)
+		list_closing(sessions, session);
+	set_bound(sessions, session);
 }
 
 struct session *
@@ -138,8 +274,6 @@ reserve(struct sessions *sessions)
 	size_t capacity = sessions->capacity == 0 ? 64 : sessions->capacity * 2;
 	struct session **heap;
 
-	if (sessions->count == SESSIONS_MAX)
-		return -ENOSPC;
 	if (sessions->count < sessions->capacity)
 		return 0;
 	heap = reallocarray(sessions->heap, capacity, sizeof(struct session *));
@@ -154,7 +288,9 @@ static int
 add(struct sessions *sessions, const struct session_record *record, struct session **ret)
 {
 	struct session *session;
-	int error = reserve(sessions);
+	int error = session_lives(record->status) && sessions->living == SESSIONS_MAX
+			    ? -ENOSPC
+			    : reserve(sessions);
 
 	if (error != 0)
 		return error;
@@ -176,7 +312,7 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 {
 	struct session *session = sessions_find(sessions, record->id);
 	const struct session *holder = sessions_find_route(sessions, record->route_id);
-	enum session_status before;
+	bool is_bind_due;
 
 	if (holder != NULL && holder != session)
 		return -EEXIST;
@@ -190,10 +326,13 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 		memcpy(session->record.route_id, record->route_id, UUID_BYTES);
 		(void)idtable_add(&sessions->by_route, session);
 	}
-	before = session->record.status;
+	is_bind_due = session->is_bind_due;
+	/* What it is found by and counted with changes while it is nothing. */
+	set_status(sessions, session, SESSION_CLOSED);
 	session->record = *record;
-	session->record.status = before;
+	session->record.status = SESSION_CLOSED;
 	set_status(sessions, session, record->status);
+	session->is_bind_due = is_bind_due && session->is_bound;
 	session->ends_ms = ends_ms;
 	sift(sessions, session);
 	*ret = session;

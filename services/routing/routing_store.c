@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct store_migration migrations[] = {
+const struct store_migration routing_migrations[] = {
 	{ 1, "sessions",
 	  "CREATE TABLE sessions ("
 	  " session_id TEXT NOT NULL PRIMARY KEY,"
@@ -20,28 +20,54 @@ static const struct store_migration migrations[] = {
 	  " bandwidth DOUBLE PRECISION NOT NULL,"
 	  " cost DOUBLE PRECISION NOT NULL)" },
 	{ 2, "clients", "CREATE INDEX sessions_by_client ON sessions (client_id, created_at)" },
+	{ 3, "replicas",
+	  "ALTER TABLE sessions ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+	  "ALTER TABLE sessions ADD COLUMN udp_relay TEXT NOT NULL DEFAULT '';"
+	  "ALTER TABLE sessions ADD COLUMN change BIGINT NOT NULL DEFAULT 0;"
+	  /* Of those that one client has open, the newest stays. */
+	  "UPDATE sessions SET status = 'closing' WHERE status = 'open' AND EXISTS"
+	  " (SELECT 1 FROM sessions n WHERE n.client_id = sessions.client_id"
+	  "  AND n.client_key = sessions.client_key AND n.status = 'open'"
+	  "  AND (n.created_at, n.session_id) > (sessions.created_at, sessions.session_id));"
+	  "CREATE UNIQUE INDEX sessions_living ON sessions (client_id, client_key)"
+	  " WHERE status IN ('open', 'opening');"
+	  "CREATE INDEX sessions_by_change ON sessions (change);"
+	  "CREATE INDEX sessions_by_end ON sessions (expires_at);"
+	  "CREATE TABLE changes (number BIGINT NOT NULL);"
+	  "INSERT INTO changes (number) VALUES (0)" },
 };
+const size_t routing_migrations_n = sizeof(routing_migrations) / sizeof(routing_migrations[0]);
 
 static const char *const status_names[] = {
 	[SESSION_OPEN] = "open",
 	[SESSION_CLOSING] = "closing",
 	[SESSION_CLOSED] = "closed",
+	[SESSION_OPENING] = "opening",
 };
 
 int
 routing_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes)
 {
-	return store_open(url, migrations, sizeof(migrations) / sizeof(migrations[0]), ret,
-			  ret_error, error_bytes);
+	return store_open(url, routing_migrations, routing_migrations_n, ret, ret_error,
+			  error_bytes);
+}
+
+/* The row stays locked until the transaction ends: so the numbers are in order of the commits. */
+static int
+next_change(struct store *store)
+{
+	return store_exec(store, "UPDATE changes SET number = number + 1", NULL, 0) == 1 ? 0 : -EIO;
 }
 
 int
-routing_store_put(struct store *store, const struct session_record *record)
+routing_store_add(struct store *store, const struct session_record *record)
 {
 	char id[UUID_TEXT_BYTES], route_id[UUID_TEXT_BYTES], client_id[UUID_TEXT_BYTES];
 	char node_id[UUID_TEXT_BYTES], client_key[KEY_TEXT_BYTES];
 	int changed;
 
+	if (next_change(store) != 0)
+		return -EIO;
 	uuid_format(record->id, id);
 	uuid_format(record->route_id, route_id);
 	uuid_format(record->client_id, client_id);
@@ -50,34 +76,66 @@ routing_store_put(struct store *store, const struct session_record *record)
 	changed = store_exec(
 		store,
 		"INSERT INTO sessions (session_id, route_id, client_id, client_key, node_id,"
-		" relay_id, status, created_at, expires_at, latency, bandwidth, cost)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-		" ON CONFLICT (session_id) DO UPDATE SET node_id = excluded.node_id,"
-		" relay_id = excluded.relay_id, status = excluded.status,"
-		" expires_at = excluded.expires_at, latency = excluded.latency,"
-		" bandwidth = excluded.bandwidth, cost = excluded.cost",
+		" relay_id, status, created_at, expires_at, latency, bandwidth, cost, owner,"
+		" udp_relay, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+		" $13, $14, (SELECT number FROM changes))",
 		(struct store_value[]){
 			store_text(id), store_text(route_id), store_text(client_id),
 			store_text(client_key), store_text(node_id), store_text(record->relay_id),
 			store_text(status_names[record->status]),
 			STORE_V_INT(record->created_wall_ms), STORE_V_INT(record->expires_wall_ms),
 			STORE_V_REAL(record->latency_ms), STORE_V_REAL(record->bandwidth_mbits),
-			STORE_V_REAL(record->cost) },
-		12);
-	return changed == 1 ? 0 : -EIO;
+			STORE_V_REAL(record->cost), store_text(record->owner),
+			store_text(record->udp_relay_id) },
+		14);
+	if (changed == 1)
+		return 0;
+	return changed == -EEXIST ? -EEXIST : -EIO;
 }
 
 int
-routing_store_set_status(struct store *store, const uint8_t id[UUID_BYTES],
-			 enum session_status status)
+routing_store_change(struct store *store, const struct session_record *record)
+{
+	char id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
+	int changed;
+
+	if (next_change(store) != 0)
+		return -EIO;
+	uuid_format(record->id, id);
+	uuid_format(record->node_id, node_id);
+	changed = store_exec(
+		store,
+		"UPDATE sessions SET node_id = $2, relay_id = $3, status = $4, expires_at = $5,"
+		" latency = $6, bandwidth = $7, cost = $8, udp_relay = $9,"
+		" change = (SELECT number FROM changes)"
+		" WHERE session_id = $1 AND status IN ('open', 'opening')",
+		(struct store_value[]){
+			store_text(id), store_text(node_id), store_text(record->relay_id),
+			store_text(status_names[record->status]),
+			STORE_V_INT(record->expires_wall_ms), STORE_V_REAL(record->latency_ms),
+			STORE_V_REAL(record->bandwidth_mbits), STORE_V_REAL(record->cost),
+			store_text(record->udp_relay_id) },
+		9);
+	if (changed == 1)
+		return 0;
+	return changed == 0 ? -ESTALE : -EIO;
+}
+
+int
+routing_store_told(struct store *store, const uint8_t id[UUID_BYTES], int64_t expires_wall_ms)
 {
 	char id_text[UUID_TEXT_BYTES];
 
+	if (next_change(store) != 0)
+		return -EIO;
 	uuid_format(id, id_text);
-	return store_exec(store, "UPDATE sessions SET status = $2 WHERE session_id = $1",
-			  (struct store_value[]){ store_text(id_text),
-						  store_text(status_names[status]) },
-			  2) < 0
+	return store_exec(
+		       store,
+		       "UPDATE sessions SET status = 'closed', expires_at = $2,"
+		       " change = (SELECT number FROM changes)"
+		       " WHERE session_id = $1 AND status = 'closing'",
+		       (struct store_value[]){ store_text(id_text), STORE_V_INT(expires_wall_ms) },
+		       2) < 0
 		       ? -EIO
 		       : 0;
 }
@@ -94,10 +152,7 @@ routing_store_remove(struct store *store, const uint8_t id[UUID_BYTES])
 		       : 0;
 }
 
-struct each {
-	routing_row_fn fn;
-	void *arg;
-};
+/* ---- rows ---- */
 
 /* Rows have a NUL after each text. */
 static const char *
@@ -123,10 +178,16 @@ parse_status(const char *text, enum session_status *ret)
 	return -EBADMSG;
 }
 
-#define COLUMNS                                                                       \
-	"s.session_id, s.route_id, s.client_id, s.client_key, s.node_id, s.relay_id," \
-	" s.status, s.created_at, s.expires_at, s.latency, s.bandwidth, s.cost"
-enum { COLUMN_COUNT = 12 };
+struct each {
+	routing_row_fn fn;
+	void *arg;
+};
+
+#define COLUMNS                                                                           \
+	"s.session_id, s.route_id, s.client_id, s.client_key, s.node_id, s.relay_id,"     \
+	" s.status, s.created_at, s.expires_at, s.latency, s.bandwidth, s.cost, s.owner," \
+	" s.udp_relay, s.change"
+enum { COLUMN_CHANGE = 14, COLUMN_COUNT };
 
 static int
 parse_row(const struct store_value *row, struct session_record *ret)
@@ -145,6 +206,8 @@ parse_row(const struct store_value *row, struct session_record *ret)
 	ret->latency_ms = real_of(&row[9]);
 	ret->bandwidth_mbits = real_of(&row[10]);
 	ret->cost = real_of(&row[11]);
+	strncpy(ret->owner, text_of(&row[12]), sizeof(ret->owner) - 1);
+	strncpy(ret->udp_relay_id, text_of(&row[13]), sizeof(ret->udp_relay_id) - 1);
 	return 0;
 }
 
@@ -157,7 +220,7 @@ read_row(const struct store_value *row, size_t columns, void *arg)
 	(void)columns;
 	if (parse_row(row, &record) != 0)
 		return -EBADMSG;
-	return each->fn(&record, each->arg);
+	return each->fn(&record, row[COLUMN_CHANGE].integer, each->arg);
 }
 
 int
@@ -167,6 +230,31 @@ routing_store_each(struct store *store, routing_row_fn fn, void *arg)
 	int n = store_query(store, "SELECT " COLUMNS " FROM sessions s", NULL, 0, read_row, &each);
 
 	return n < 0 ? n : 0;
+}
+
+int
+routing_store_since(struct store *store, int64_t after, size_t limit, routing_row_fn fn, void *arg)
+{
+	struct each each = { fn, arg };
+
+	return store_query(
+		store,
+		"SELECT " COLUMNS " FROM sessions s WHERE s.change > $1"
+		" ORDER BY s.change LIMIT $2",
+		(struct store_value[]){ STORE_V_INT(after), STORE_V_INT((int64_t)limit) }, 2,
+		read_row, &each);
+}
+
+int
+routing_store_ended(struct store *store, int64_t wall_ms, size_t limit, routing_row_fn fn,
+		    void *arg)
+{
+	struct each each = { fn, arg };
+
+	return store_query(
+		store, "SELECT " COLUMNS " FROM sessions s WHERE s.expires_at < $1 LIMIT $2",
+		(struct store_value[]){ STORE_V_INT(wall_ms), STORE_V_INT((int64_t)limit) }, 2,
+		read_row, &each);
 }
 
 /* ---- clients ---- */

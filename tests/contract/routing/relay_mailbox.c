@@ -260,6 +260,21 @@ relay_mailbox_attach(struct relay_mailbox *relay, const char *node_id,
 }
 
 void
+relay_mailbox_detach(struct relay_mailbox *relay, const char *node_id)
+{
+	Boson__Relay__LegDetached event = BOSON__RELAY__LEG_DETACHED__INIT;
+	struct relay_mailbox_leg *leg = relay_mailbox_find(relay, node_id);
+
+	assert_non_null(leg);
+	event.relay_id = (char *)(uintptr_t) "relay-1";
+	event.node_id = (char *)(uintptr_t)node_id;
+	event.has_generation = 1;
+	event.generation = relay->generation;
+	*leg = relay->legs[--relay->leg_count];
+	assert_int_equal(bus_publish(relay->publisher, &event.base), 0);
+}
+
+void
 relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *ret,
 		       char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES])
 {

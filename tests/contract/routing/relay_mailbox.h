@@ -48,6 +48,7 @@ void relay_mailbox_stop(struct relay_mailbox *relay); /* keeps the legs */
 /* Adds a node's leg; tells of it when started. */
 struct relay_mailbox_leg *relay_mailbox_attach(struct relay_mailbox *relay, const char *node_id,
 					       enum relay_mailbox_answer answer);
+void relay_mailbox_detach(struct relay_mailbox *relay, const char *node_id);
 struct relay_mailbox_leg *relay_mailbox_find(struct relay_mailbox *relay, const char *node_id);
 
 /* What it announces to discovery. */

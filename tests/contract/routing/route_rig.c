@@ -74,6 +74,7 @@ route_rig_client_init(struct route_rig_client *client)
 	assert_int_equal(key_generate(&private_key), 0);
 	assert_int_equal(key_public(&private_key, &public_key), 0);
 	key_format(&public_key, client->public_text);
+	client->subject = "key:first";
 }
 
 static void
@@ -94,7 +95,7 @@ route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
 	Boson__Routing__Requirements requirements = BOSON__ROUTING__REQUIREMENTS__INIT;
 	Boson__Common__Caller caller;
 
-	fill_caller(&caller, "first-key"); /* an access key's name */
+	fill_caller(&caller, client->subject);
 	requirements.preferred_country = (char *)(uintptr_t)country;
 	request.client_id = (char *)(uintptr_t)client->id_text;
 	request.public_key = (char *)(uintptr_t)client->public_text;

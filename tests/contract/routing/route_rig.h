@@ -30,6 +30,7 @@ struct relay_mailbox_leg *route_rig_add_node(struct route_rig *rig, struct enrol
 struct route_rig_client {
 	char id_text[UUID_TEXT_BYTES];
 	char public_text[KEY_TEXT_BYTES];
+	const char *subject; /* of what it asks with: the name of an access key */
 };
 void route_rig_client_init(struct route_rig_client *client);
 

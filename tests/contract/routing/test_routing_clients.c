@@ -104,8 +104,6 @@ test_clients_are_listed_a_page_at_a_time_each_once(void **state)
 	(void)state;
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
 	connect_clients(clients);
-	route_rig_request_until_served(&rig, &call, &clients[0], NULL); /* a second session */
-	rig_call_fini(&call);
 	for (bool more = true; more; pages++) {
 		const Boson__Routing__ListClientsReply *reply;
 
@@ -116,10 +114,7 @@ test_clients_are_listed_a_page_at_a_time_each_once(void **state)
 			assert_true(strcmp(reply->clients[i]->client_id, cursor) > 0);
 			assert_string_equal(reply->clients[i]->status, "connected");
 			assert_string_equal(reply->clients[i]->node_id, node.id_text);
-			assert_int_equal(
-				reply->clients[i]->sessions,
-				strcmp(reply->clients[i]->client_id, clients[0].id_text) == 0 ? 2
-											      : 1);
+			assert_int_equal(reply->clients[i]->sessions, 1);
 			strcpy(cursor, reply->clients[i]->client_id);
 		}
 		more = reply->next_cursor != NULL;

@@ -116,11 +116,11 @@ test_nodes_that_refuse_or_are_silent_are_passed_over_T04(void **state)
 	struct rig_call call;
 
 	(void)state;
-	route_rig_client_init(&client);
 	silent = route_rig_add_node(&rig, &nodes[0], RELAY_NODE_IS_SILENT);
 	refusing = route_rig_add_node(&rig, &nodes[1], RELAY_NODE_REFUSES);
 	open = route_rig_add_node(&rig, &nodes[2], RELAY_NODE_OPENS);
 	for (int i = 0; i < 10; i++) {
+		route_rig_client_init(&client);
 		route_rig_request_until_served(&rig, &call, &client, NULL);
 		assert_string_equal(selected_of(&call)->node_endpoint->node_id, nodes[2].id_text);
 		rig_call_fini(&call);

@@ -51,9 +51,10 @@ __wrap_bus_call_fail_retry(void *call, enum bus_status status, const char *code,
 }
 
 static int
-count_row(const struct session_record *record, void *arg)
+count_row(const struct session_record *record, int64_t change, void *arg)
 {
 	(void)record;
+	(void)change;
 	++*(unsigned int *)arg;
 	return 0;
 }
@@ -78,7 +79,9 @@ test_a_session_that_cannot_be_kept_leaves_no_row(void **state)
 	request->routing = &routing;
 	request->record.id[0] = 1;
 	request->record.route_id[0] = 2;
-	routing_commit(request);
+	request->is_new = true;
+	request->record.status = SESSION_OPENING;
+	routing_commit(request, ROUTING_INTENDS);
 	assert_int_equal(failed, 1);
 	assert_int_equal(routing.in_flight, 0);
 	assert_int_equal(routing_store_each(routing.store, count_row, &rows), 0);

@@ -1,0 +1,103 @@
+/*
+ * routing: what one replica does for all: it removes sessions that have ended, tells relays again
+ * what they have not heard, and looks for rows that nobody remembers. The others only forget.
+ */
+#include "routing/routing_handlers.h"
+#include "routing/routing_store.h"
+
+#include "log/log.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	EXPIRE_MAX = 1000, /* in one transaction */
+	CLOSE_AGAIN_MS = 5 * 1000,
+	LEFTOVERS_MS = 60 * 1000,
+	LEFTOVERS_MAX = 1000,
+	LEFTOVER_AGE_MS = 60 * 1000,
+};
+
+/* One session that has ended: off the node's count, and off the node. */
+static void
+end_session(struct routing *routing, const struct session *session)
+{
+	const struct session_record *record = &session->record;
+
+	if (!session_lives(record->status))
+		return;
+	(void)table_sessions_add(&routing->table, record->node_id, -1);
+	if (routing->is_sweeper)
+		routing_close_unwanted(routing, record->node_id, record->relay_id, record->id,
+				       "expired");
+}
+
+/* Rows go with their sessions: nothing is kept of who used what (T46). */
+static void
+expire(struct routing *routing, int64_t now_ms)
+{
+	bool writes = routing->is_sweeper && routing->store != NULL;
+	int error = writes ? store_begin(routing->store) : 0;
+	struct session *session;
+
+	for (size_t n = 0; error == 0 && n < EXPIRE_MAX &&
+			   (session = sessions_expire(&routing->sessions, now_ms)) != NULL;
+	     n++) {
+		end_session(routing, session);
+		if (writes)
+			error = routing_store_remove(routing->store, session->record.id);
+		free(session);
+	}
+	if (!writes)
+		return;
+	if (error == 0)
+		error = store_commit(routing->store);
+	else
+		store_rollback(routing->store);
+	if (error != 0) /* found again as leftovers */
+		log_warn("sessions_not_removed", "error=%d", error);
+}
+
+/* It ends here and now, and its row with it. */
+static int
+take_leftover(const struct session_record *record, int64_t change, void *arg)
+{
+	struct routing *routing = arg;
+
+	(void)change;
+	if (sessions_find(&routing->sessions, record->id) == NULL)
+		(void)routing_keep(routing, record, NULL);
+	return 0;
+}
+
+/* Rows whose sweeper died before it removed them, or whose removal failed. */
+static void
+find_leftovers(struct routing *routing, int64_t now_ms)
+{
+	if (routing->store == NULL || now_ms - routing->leftovers_ms < LEFTOVERS_MS)
+		return;
+	routing->leftovers_ms = now_ms;
+	(void)routing_store_ended(routing->store, clock_wall_ms() - LEFTOVER_AGE_MS, LEFTOVERS_MAX,
+				  take_leftover, routing);
+}
+
+void
+routing_sweep_tick(struct routing *routing, int64_t now_ms)
+{
+	routing->is_sweeper = !routing->is_shared || routing->store != NULL;
+	if (routing->is_sweeper)
+		find_leftovers(routing, now_ms);
+	if (sessions_next_end_ms(&routing->sessions) <= now_ms)
+		expire(routing, now_ms);
+	if (routing->is_sweeper && now_ms - routing->closed_again_ms >= CLOSE_AGAIN_MS) {
+		routing->closed_again_ms = now_ms;
+		routing_close_again(routing);
+	}
+}
+
+void
+routing_sweep_stop(struct routing *routing)
+{
+	routing->is_sweeper = false;
+}
