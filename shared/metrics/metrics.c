@@ -195,6 +195,22 @@ metric_observe_us(struct metric *histogram, uint64_t microseconds)
 	atomic_fetch_add_explicit(&histogram->value, 1, memory_order_relaxed);
 }
 
+void
+metric_observe_counts(struct metric *histogram, const uint64_t counts[METRIC_BUCKETS + 1],
+		      uint64_t sum_us)
+{
+	uint64_t all = counts[METRIC_BUCKETS];
+
+	for (size_t i = 0; i < METRIC_BUCKETS; i++) {
+		all += counts[i];
+		if (counts[i] != 0)
+			atomic_fetch_add_explicit(&histogram->buckets[i], counts[i],
+						  memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&histogram->sum_us, sum_us, memory_order_relaxed);
+	atomic_fetch_add_explicit(&histogram->value, all, memory_order_relaxed);
+}
+
 uint64_t
 metric_value(const struct metric *metric)
 {

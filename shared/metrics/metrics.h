@@ -27,10 +27,20 @@ struct metric *metrics_gauge(struct metrics *metrics, const char *name, const ch
 struct metric *metrics_histogram(struct metrics *metrics, const char *name, const char *labels,
 				 const char *help);
 
+enum { METRIC_BUCKETS = 16 };
+
+/* Their upper bounds. */
+extern const uint64_t metric_bucket_us[METRIC_BUCKETS];
+
 /* Any thread. */
 void metric_add(struct metric *metric, uint64_t n);
 void metric_set(struct metric *metric, double value);
 void metric_observe_us(struct metric *histogram, uint64_t microseconds);
+
+/* Many observations at once: how many fell into each bucket, the last of them above all bounds, and
+ * their sum. */
+void metric_observe_counts(struct metric *histogram, const uint64_t counts[METRIC_BUCKETS + 1],
+			   uint64_t sum_us);
 uint64_t metric_value(const struct metric *metric);
 
 /* Any thread. *ret_text is malloc'd; the registries are written one after the other. */

@@ -10,11 +10,6 @@
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-enum { METRIC_BUCKETS = 16 };
-
-/* Upper bounds: 0.0001 s to 10 s, three a decade. */
-extern const uint64_t metric_bucket_us[METRIC_BUCKETS];
-
 struct metric {
 	enum metric_type type;
 	char *name;
