@@ -2,8 +2,9 @@
  * gateway: what the files of this service share. One actor: it hears HTTP, asks discovery, routing,
  * metrics and turn over the bus, and answers. A request's way:
  *
- *	gateway_listener -> gateway_http -> gateway_request -> gateway_call -> bus -> the service
- *	                    gateway_http <- gateway_answer  <- gateway_call <-
+ *	gateway_listener -> gateway_connection -> gateway_http -> gateway_request -> gateway_call
+ *		-> bus -> the service
+ *	                    gateway_connection <- gateway_http <- gateway_answer <- gateway_call
  *
  * Holds no truth of its own but the token secret and the access keys. Everything here is on the
  * actor's thread.
@@ -16,6 +17,7 @@
 #include "gateway/gateway_answer.h"
 #include "gateway/gateway_endpoints.h"
 #include "gateway/gateway_limits.h"
+#include "gateway/gateway_trace.h"
 #include "metrics/metrics.h"
 #include "service/service.h"
 
@@ -40,6 +42,7 @@ struct gateway {
 	struct gateway_health *health;
 	struct gateway_http *http;
 	struct gateway_figures figures;
+	struct gateway_traces traces;
 	char *openapi;
 	const char *const *cors_origins; /* the config's */
 	int64_t node_token_ms, client_token_ms;

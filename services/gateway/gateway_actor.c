@@ -140,7 +140,9 @@ open_http(struct gateway *gateway)
 	gateway_tls_fini(&tls);
 	if (r < 0) {
 		log_error("listen_failed", "address=%s port=%u error=%s", host, options.port,
-			  r == -EINVAL ? "not an address" : strerror(-r));
+			  r == -EINVAL	 ? "not an address"
+			  : r == -EPROTO ? "the certificate cannot be used"
+					 : strerror(-r));
 		return EX_OSERR;
 	}
 	log_info("gateway_listening", "address=%s port=%u tls=%s", host,
@@ -152,8 +154,8 @@ static void
 gateway_actor_stop(void *state)
 {
 	struct gateway *gateway = state;
-	/* The store and the peers first: what waits for them is answered, so that no connection is
-	 * suspended when libmicrohttpd stops. */
+	/* The store and the peers first: what waits for them is answered, or its exchange would be
+	 * freed under the call. */
 	if (gateway->access != NULL)
 		gateway_access_stop(gateway->access);
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)

@@ -63,23 +63,25 @@ gateway_exchange_done(void *arg, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 	gateway_request_done(&exchange->request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	struct gateway_connection *connection = connection_of(mhd);
-	if (connection != NULL && !connection->is_doomed)
-		gateway_connection_enter(connection, PHASE_HEAD);
+	bool closes =
+		code != MHD_REQUEST_TERMINATED_COMPLETED_OK || exchange->request.answer.closes;
 	gateway_request_fini(&exchange->request);
 	free(exchange);
+	if (connection != NULL)
+		gateway_connection_answered(connection, closes);
 }
 
 static enum MHD_Result
 queue_answer(struct exchange *exchange)
 {
 	struct gateway_connection *connection = connection_of(exchange->mhd);
-	/* What was not peeked at is not to be served: see gateway_listener. */
-	bool close = exchange->request.answer.closes || !exchange->http->is_tls;
-	if (connection != NULL && !connection->is_doomed)
+	if (connection != NULL)
 		gateway_connection_enter(connection, PHASE_ANSWER);
 	exchange->state = EXCHANGE_QUEUED;
-	return gateway_response_queue(exchange->mhd, &exchange->request, close) == 0 ? MHD_YES
-										     : MHD_NO;
+	return gateway_response_queue(exchange->mhd, &exchange->request,
+				      exchange->request.answer.closes) == 0
+		       ? MHD_YES
+		       : MHD_NO;
 }
 
 /* The bus answered: libmicrohttpd calls gateway_exchange_step again. */
@@ -140,10 +142,8 @@ begin(struct exchange *exchange, const char *method)
 	if (connection == NULL)
 		return MHD_NO;
 	exchange->state = EXCHANGE_BODY;
-	if (exchange->http->is_tls)
-		gateway_connection_enter(connection, PHASE_BODY);
 	request->head.method = method;
-	request->head.peer = connection->address;
+	request->head.peer = *gateway_connection_peer(connection);
 	request->on_answer = on_answer;
 	request->on_answer_arg = exchange;
 	MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, on_header, exchange);

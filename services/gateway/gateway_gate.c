@@ -16,12 +16,14 @@ word_is(const char *word, size_t n, const char *expected)
 	return n == strlen(expected) && strncasecmp(word, expected, n) == 0;
 }
 
-/* RFC 9110, 5.6.2 */
+/* RFC 9110, 5.6.2; a bit a character. */
+static const uint32_t token_chars[8] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
+
 static bool
 is_token_char(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	unsigned int u = (unsigned char)c;
+	return (token_chars[u / 32] >> (u % 32) & 1) != 0;
 }
 
 static void
@@ -39,6 +41,27 @@ count_length(struct gate_tally *tally, const char *value, size_t n)
 	}
 	if (!tally->length_is_bad)
 		tally->content_length = length;
+}
+
+/* A list of words between commas. */
+static bool
+list_has(const char *list, size_t n, const char *word)
+{
+	size_t at = 0;
+	while (at < n) {
+		size_t end = at;
+		while (end < n && list[end] != ',')
+			end++;
+		size_t from = at, to = end;
+		while (from < to && (list[from] == ' ' || list[from] == '\t'))
+			from++;
+		while (to > from && (list[to - 1] == ' ' || list[to - 1] == '\t'))
+			to--;
+		if (word_is(list + from, to - from, word))
+			return true;
+		at = end + 1;
+	}
+	return false;
 }
 
 void
@@ -59,6 +82,10 @@ gateway_gate_count(struct gate_tally *tally, const char *name, size_t name_bytes
 		tally->authorizations++;
 	} else if (word_is(name, name_bytes, "upgrade")) {
 		tally->upgrades++;
+		tally->is_websocket = word_is(value, value_bytes, "websocket");
+	} else if (word_is(name, name_bytes, "connection")) {
+		if (list_has(value, value_bytes, "close"))
+			tally->closes = true;
 	} else if (word_is(name, name_bytes, "expect")) {
 		tally->expects++;
 		if (!word_is(value, value_bytes, "100-continue"))
@@ -80,7 +107,8 @@ gateway_gate_judge(const struct gate_tally *tally, const char *method, uint64_t 
 		return (struct gate_verdict){ 400, "host" };
 	if (tally->lengths > 1 || tally->length_is_bad)
 		return (struct gate_verdict){ 400, "content_length" };
-	if (tally->encodings > 0 && tally->lengths > 0)
+	/* 1.0 knows no chunks: whoever forwards them as such reads something else than we do. */
+	if (tally->encodings > 0 && (tally->lengths > 0 || tally->is_1_0))
 		return (struct gate_verdict){ 400, "framing" };
 	if (tally->encodings > 1)
 		return (struct gate_verdict){ 400, "transfer_encoding" };
@@ -88,7 +116,7 @@ gateway_gate_judge(const struct gate_tally *tally, const char *method, uint64_t 
 		return (struct gate_verdict){ 501, "transfer_encoding" };
 	if (tally->authorizations > 1)
 		return (struct gate_verdict){ 400, "authorization" };
-	if (tally->upgrades > 0)
+	if (tally->upgrades > 1 || (tally->upgrades == 1 && !tally->is_websocket))
 		return (struct gate_verdict){ 400, "upgrade" };
 	if (tally->expect_is_unknown || tally->expects > 1)
 		return (struct gate_verdict){ 417, "expect" };
@@ -107,15 +135,15 @@ malformed(void)
 
 /* METHOD SP target SP HTTP/1.x, nothing else. */
 static struct gate_verdict
-judge_request_line(const char *line, size_t n, char ret_method[GATE_METHOD_BYTES])
+judge_request_line(const char *line, size_t n, struct gate_head *ret)
 {
 	size_t method = 0;
 	while (method < n && is_token_char(line[method]))
 		method++;
 	if (method == 0 || method >= GATE_METHOD_BYTES || method == n || line[method] != ' ')
 		return malformed();
-	memcpy(ret_method, line, method);
-	ret_method[method] = '\0';
+	memcpy(ret->method, line, method);
+	ret->method[method] = '\0';
 
 	const char *target = line + method + 1;
 	size_t rest = n - method - 1, target_bytes = 0;
@@ -129,7 +157,10 @@ judge_request_line(const char *line, size_t n, char ret_method[GATE_METHOD_BYTES
 		return malformed();
 	if (memcmp(version + 6, "1.1", 3) != 0 && memcmp(version + 6, "1.0", 3) != 0)
 		return (struct gate_verdict){ 505, "version" };
-	if (strcmp(ret_method, "CONNECT") == 0 || target[0] == '/')
+	ret->tally.is_1_0 = ret->tally.closes = version[8] == '0';
+	ret->target = target;
+	ret->target_bytes = target_bytes;
+	if (strcmp(ret->method, "CONNECT") == 0 || target[0] == '/')
 		return (struct gate_verdict){ 0, NULL };
 	return (struct gate_verdict){ 400, "target" };
 }
@@ -142,7 +173,7 @@ is_blank(char c)
 
 /* name ":" value, no folding, no control bytes, nothing beyond ASCII. */
 static bool
-count_header_line(struct gate_tally *tally, const char *line, size_t n)
+take_header_line(struct gate_head *head, const char *line, size_t n)
 {
 	size_t name = 0;
 	while (name < n && is_token_char(line[name]))
@@ -162,7 +193,8 @@ count_header_line(struct gate_tally *tally, const char *line, size_t n)
 	}
 	while (value_bytes > 0 && is_blank(value[value_bytes - 1]))
 		value_bytes--;
-	gateway_gate_count(tally, line, name, value, value_bytes);
+	gateway_gate_count(&head->tally, line, name, value, value_bytes);
+	head->headers[head->headers_n++] = (struct gate_header){ line, value, name, value_bytes };
 	return true;
 }
 
@@ -197,11 +229,13 @@ wait_for_more(const char *bytes, size_t n, bool in_request_line, struct gate_ver
 }
 
 long
-gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes, struct gate_verdict *ret)
+gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes, struct gate_head *ret_head,
+		  struct gate_verdict *ret)
 {
-	char method[GATE_METHOD_BYTES] = "";
-	struct gate_tally tally = { 0 };
 	size_t at = 0;
+	ret_head->method[0] = '\0';
+	ret_head->tally = (struct gate_tally){ 0 };
+	ret_head->headers_n = 0;
 	*ret = malformed();
 	for (bool first = true;; first = false) {
 		long line = line_length(bytes + at, n - at);
@@ -213,19 +247,35 @@ gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes, struct g
 			break;
 		if (first) {
 			struct gate_verdict verdict =
-				judge_request_line(bytes, (size_t)line, method);
+				judge_request_line(bytes, (size_t)line, ret_head);
 			if (verdict.status != 0) {
 				*ret = verdict;
 				return -1;
 			}
-		} else if (!count_header_line(&tally, bytes + at, (size_t)line)) {
+		} else if (ret_head->headers_n == GATE_HEADERS_MAX) {
+			*ret = (struct gate_verdict){ 431, "head_too_large" };
+			return -1;
+		} else if (!take_header_line(ret_head, bytes + at, (size_t)line)) {
 			return -1;
 		}
 		at += (size_t)line + 2;
 	}
 	at += 2;
-	*ret = gateway_gate_judge(&tally, method, body_max_bytes);
+	*ret = gateway_gate_judge(&ret_head->tally, ret_head->method, body_max_bytes);
 	if (ret->status == 0 && at > GATE_HEAD_MAX_BYTES)
 		*ret = (struct gate_verdict){ 431, "head_too_large" };
 	return ret->status != 0 ? -1 : (long)at;
+}
+
+const struct gate_header *
+gateway_gate_find(const struct gate_head *head, const char *name)
+{
+	const struct gate_header *found = NULL;
+	size_t n = strlen(name);
+	for (size_t i = 0; i < head->headers_n; i++) {
+		const struct gate_header *header = &head->headers[i];
+		if (header->name_bytes == n && strncasecmp(header->name, name, n) == 0)
+			found = header;
+	}
+	return found;
 }

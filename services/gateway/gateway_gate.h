@@ -1,8 +1,7 @@
 /*
- * gateway_gate: what a request's head must be like before anything is made of it. libmicrohttpd
- * takes bare line feeds, folded headers, doubled Content-Length and more (that is how requests are
- * smuggled past proxies), so this is checked first: over the raw bytes where they can be seen
- * (plain TCP), and over the headers as libmicrohttpd shows them in any case. No I/O, no state.
+ * gateway_gate: a request's head, read strictly (RFC 9112). What two readers could read differently
+ * (bare line feeds, folded headers, doubled Content-Length and more: that is how requests are
+ * smuggled past proxies) is refused, and nobody else here reads heads. No I/O, no state.
  */
 #pragma once
 
@@ -21,7 +20,25 @@ struct gate_tally {
 	unsigned int headers, hosts, lengths, encodings, authorizations, upgrades, expects;
 	size_t bytes;
 	bool length_is_bad, encoding_is_unknown, expect_is_unknown, body_is_encoded;
+	bool is_websocket; /* the upgrade is to that, which one endpoint takes */
+	bool closes;	   /* Connection: close, or HTTP/1.0 */
+	bool is_1_0;
 	uint64_t content_length; /* of the last one that is a number */
+};
+
+/* Points into the bytes; not terminated. */
+struct gate_header {
+	const char *name, *value;
+	size_t name_bytes, value_bytes;
+};
+
+struct gate_head {
+	char method[GATE_METHOD_BYTES];
+	const char *target; /* into the bytes */
+	size_t target_bytes;
+	struct gate_tally tally;
+	struct gate_header headers[GATE_HEADERS_MAX];
+	size_t headers_n;
 };
 
 void gateway_gate_count(struct gate_tally *tally, const char *name, size_t name_bytes,
@@ -36,7 +53,11 @@ struct gate_verdict {
 struct gate_verdict gateway_gate_judge(const struct gate_tally *tally, const char *method,
 				       uint64_t body_max_bytes);
 
-/* Raw bytes from the start of a request. The length of the head with its blank line, 0: it is not
- * whole yet, or -1: refused, and *ret says why; that may be known before it is whole. */
+/* Raw bytes from the start of a request. The length of the head with its blank line, and *ret_head;
+ * 0: it is not whole yet; or -1: refused, and *ret says why; that may be known before it is whole.
+ */
 long gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes,
-		       struct gate_verdict *ret);
+		       struct gate_head *ret_head, struct gate_verdict *ret);
+
+/* The value of the last header of that name, or NULL. */
+const struct gate_header *gateway_gate_find(const struct gate_head *head, const char *name);

@@ -4,6 +4,7 @@
 #include "gateway/gateway_http_inside.h"
 
 #include "gateway/gateway_listener.h"
+#include "gateway/gateway_stream.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum {
 	/* A head of 16 KiB, and libmicrohttpd's own needs. */
@@ -18,6 +20,16 @@ enum {
 };
 
 static void http_run(struct gateway_http *http);
+
+static void
+http_on_deferred(struct loop *loop, void *arg)
+{
+	(void)loop;
+	struct gateway_http *http = arg;
+	http->is_running = false;
+	if (!http->is_closing)
+		http_run(http);
+}
 
 static void
 http_on_timer(struct loop *loop, void *arg)
@@ -52,10 +64,15 @@ http_run(struct gateway_http *http)
 void
 gateway_http_run_soon(struct gateway_http *http)
 {
-	if (http->is_closing)
-		return;
-	loop_timer_stop(&http->timer);
-	loop_timer_start(http->loop, 0, 0, http_on_timer, http, &http->timer);
+	/* One turn for all that was fed in one turn of the loop. */
+	if (!http->is_running && loop_defer(http->loop, http_on_deferred, http) == 0)
+		http->is_running = true;
+}
+
+static void
+http_on_fed(void *arg)
+{
+	gateway_http_run_soon(arg);
 }
 
 static void
@@ -68,29 +85,24 @@ on_connection(void *arg, struct MHD_Connection *mhd, void **socket_context,
 		*socket_context = http->adding;
 		http->adding = NULL;
 	} else if (*socket_context != NULL) {
-		gateway_connection_closed(*socket_context);
+		gateway_connection_released(*socket_context);
 		*socket_context = NULL;
 	}
 }
 
-/* From the listener: libmicrohttpd closes the descriptor, in case of failure as well. */
-static void
-http_take(struct gateway_connection *connection, void *arg)
+/* libmicrohttpd closes the socket, in case of failure as well. It is told the peer's address for
+ * its own sake only: the connection has it. */
+static bool
+http_serve(struct gateway_connection *connection, int socket, void *arg)
 {
 	struct gateway_http *http = arg;
-	struct sockaddr_in6 from = { .sin6_family = AF_INET6,
-				     .sin6_addr = connection->address,
-				     .sin6_port = connection->port };
-	/* What was peeked at was a whole head. */
-	gateway_connection_enter(connection, http->is_tls ? PHASE_HEAD : PHASE_BODY);
+	struct sockaddr_un from = { .sun_family = AF_UNIX };
 	http->adding = connection;
-	MHD_add_connection(http->daemon, connection->fd, (const struct sockaddr *)&from,
-			   sizeof(from));
-	if (http->adding != NULL) {
-		http->adding = NULL;
-		gateway_connection_closed(connection);
-	}
-	gateway_http_run_soon(http);
+	enum MHD_Result r = MHD_add_connection(http->daemon, socket, (const struct sockaddr *)&from,
+					       sizeof(from));
+	bool added = http->adding == NULL && r == MHD_YES;
+	http->adding = NULL;
+	return added;
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -110,25 +122,13 @@ daemon_start(struct gateway_http *http, const struct gateway_http_options *optio
 {
 	unsigned int flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
 			     MHD_USE_ERROR_LOG;
-	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_END, 0, NULL },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, NULL },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-	if (options->tls != NULL) {
-		flags |= MHD_USE_TLS;
-		tls[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
-						  options->tls->certificate };
-		tls[1].ptr_value = options->tls->private_key;
-	}
 	http->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, gateway_exchange_step, http, MHD_OPTION_EXTERNAL_LOGGER,
-		on_log, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_CONNECTION_LIMIT,
-		options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, gateway_exchange_new,
-		http, MHD_OPTION_NOTIFY_COMPLETED, gateway_exchange_done, http,
+		on_log, NULL, MHD_OPTION_CONNECTION_LIMIT, options->connections_max,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+		MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+		MHD_OPTION_URI_LOG_CALLBACK, gateway_exchange_new, http,
+		MHD_OPTION_NOTIFY_COMPLETED, gateway_exchange_done, http,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 	if (http->daemon == NULL)
 		return -EPROTO;
@@ -145,7 +145,6 @@ listener_start(struct gateway_http *http, const struct gateway_http_options *opt
 	struct gateway_listener_options of = {
 		.host = options->host,
 		.port = options->port,
-		.peeks = options->tls == NULL,
 		.body_max_bytes = GATEWAY_BODY_MAX_BYTES,
 		.connections_max = options->connections_max,
 		.connections_per_address = options->connections_per_address,
@@ -153,11 +152,26 @@ listener_start(struct gateway_http *http, const struct gateway_http_options *opt
 		.body_ms = options->body_ms,
 		.answer_ms = options->answer_ms,
 		.limits = &http->gateway->limits,
+		.traces = &http->gateway->traces,
 		.metrics = http->gateway->context->metrics,
-		.take = http_take,
+		.serve = http_serve,
+		.fed = http_on_fed,
 		.arg = http,
 	};
 	return gateway_listener_open(http->loop, &of, &http->listener);
+}
+
+int
+gateway_http_set_tls(struct gateway_http *http, const struct gateway_tls *tls)
+{
+	SSL_CTX *context = NULL;
+	if (!http->is_tls)
+		return -EINVAL;
+	int r = gateway_stream_context_new(tls, &context);
+	if (r < 0)
+		return r == -EINVAL ? -EPROTO : r;
+	gateway_listener_set_tls(http->listener, &context);
+	return 0;
 }
 
 int
@@ -173,6 +187,8 @@ gateway_http_open(struct gateway *gateway, const struct gateway_http_options *op
 	int r = daemon_start(http, options);
 	if (r == 0)
 		r = listener_start(http, options);
+	if (r == 0 && http->is_tls)
+		r = gateway_http_set_tls(http, options->tls);
 	if (r < 0)
 		gateway_http_close(&http);
 	*ret = http;

@@ -1,7 +1,8 @@
 /*
  * gateway_http: HTTP/1.1 by libmicrohttpd (external epoll, on our loop): heads and bodies become
  * gateway_requests, gateway_answers become responses. A connection whose request waits for the bus
- * is suspended. Only this, gateway_exchange and gateway_response know libmicrohttpd.
+ * is suspended. It hears the peers through gateway_connection alone, which owns sockets and TLS.
+ * Only this, gateway_exchange and gateway_response know libmicrohttpd.
  */
 #pragma once
 
@@ -18,7 +19,7 @@ struct gateway_http_options {
 	uint32_t head_ms, body_ms, answer_ms;
 };
 
-/* 0 or -errno; -EPROTO: libmicrohttpd did not start. */
+/* 0 or -errno; -EPROTO: libmicrohttpd did not start, or the certificate cannot be used. */
 int gateway_http_open(struct gateway *gateway, const struct gateway_http_options *options,
 		      struct gateway_http **ret);
 
@@ -26,6 +27,10 @@ int gateway_http_open(struct gateway *gateway, const struct gateway_http_options
 void gateway_http_close(struct gateway_http **http);
 
 uint16_t gateway_http_port(const struct gateway_http *http);
+
+/* Connections from now on get this certificate. 0, or -errno, and nothing has changed. Not for a
+ * gateway that was opened without TLS: -EINVAL. */
+int gateway_http_set_tls(struct gateway_http *http, const struct gateway_tls *tls);
 
 /* Takes no more connections; fn once the last is gone. */
 void gateway_http_drain(struct gateway_http *http, loop_fn fn, void *arg);

@@ -17,6 +17,7 @@ struct gateway_http {
 	struct gateway_listener *listener;
 	struct gateway_connection *adding;
 	bool is_tls, is_closing;
+	bool is_running; /* or about to, in this turn */
 };
 
 /* libmicrohttpd gets a turn before long. */

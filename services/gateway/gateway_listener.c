@@ -4,9 +4,12 @@
 #include "gateway/gateway_listener_inside.h"
 
 #include "gateway/gateway_limits.h"
+#include "identity/mac.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,8 +31,8 @@ listener_pause(struct gateway_listener *listener, bool pause)
 	loop_fd_set(listener->watch, pause ? 0 : EPOLLIN);
 }
 
-void
-gateway_listener_tell_if_drained(struct gateway_listener *listener)
+static void
+tell_if_drained(struct gateway_listener *listener)
 {
 	loop_fn fn = listener->drained;
 	if (fn == NULL || listener->connections_n > 0)
@@ -38,33 +41,76 @@ gateway_listener_tell_if_drained(struct gateway_listener *listener)
 	fn(listener->loop, listener->drained_arg);
 }
 
-void
-gateway_listener_address(const struct sockaddr_storage *from, struct in6_addr *ret,
-			 uint16_t *ret_port)
+/* Mapped to IPv6. */
+static void
+address_read(const struct sockaddr_storage *from, struct in6_addr *ret, uint16_t *ret_port)
 {
 	*ret = in6addr_any;
 	*ret_port = 0;
 	if (from->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
 		*ret = in6->sin6_addr;
-		*ret_port = in6->sin6_port;
+		*ret_port = ntohs(in6->sin6_port);
 	} else if (from->ss_family == AF_INET) {
 		const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)from;
 		ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
 		memcpy(ret->s6_addr + 12, &in4->sin_addr, sizeof(in4->sin_addr));
-		*ret_port = in4->sin_port;
+		*ret_port = ntohs(in4->sin_port);
 	}
 }
 
-static bool
-address_has_room(const struct gateway_listener *listener, const struct in6_addr *address)
+/* Seeded, so that nobody can choose networks that meet in one. */
+static struct gateway_connection **
+bucket_of(struct gateway_listener *listener, const struct in6_addr *network)
 {
-	struct in6_addr ours = gateway_limits_network(address);
+	uint64_t high, low;
+	memcpy(&high, network->s6_addr, sizeof(high));
+	memcpy(&low, network->s6_addr + 8, sizeof(low));
+	uint64_t hash = (high ^ listener->bucket_seed) * 0x9e3779b97f4a7c15u;
+	hash = (hash ^ (hash >> 29) ^ low) * 0xbf58476d1ce4e5b9u;
+	return &listener->buckets[(hash >> 32) % GATEWAY_ADDRESS_BUCKETS];
+}
+
+void
+gateway_listener_add(struct gateway_listener *listener, struct gateway_connection *connection)
+{
+	struct gateway_connection **bucket = bucket_of(listener, &connection->network);
+	connection->bucket_next = *bucket;
+	*bucket = connection;
+	connection->next = listener->connections;
+	if (connection->next != NULL)
+		connection->next->previous = connection;
+	listener->connections = connection;
+	listener->connections_n++;
+	metric_set(listener->open, (double)listener->connections_n);
+}
+
+void
+gateway_listener_remove(struct gateway_listener *listener, struct gateway_connection *connection)
+{
+	struct gateway_connection **at = bucket_of(listener, &connection->network);
+	while (*at != connection)
+		at = &(*at)->bucket_next;
+	*at = connection->bucket_next;
+	if (connection->previous != NULL)
+		connection->previous->next = connection->next;
+	else
+		listener->connections = connection->next;
+	if (connection->next != NULL)
+		connection->next->previous = connection->previous;
+	listener->connections_n--;
+	metric_set(listener->open, (double)listener->connections_n);
+	tell_if_drained(listener);
+}
+
+static bool
+network_has_room(struct gateway_listener *listener, const struct in6_addr *network,
+		 const struct in6_addr *address)
+{
 	size_t n = 0;
-	for (const struct gateway_connection *c = listener->connections; c != NULL; c = c->next) {
-		struct in6_addr its = gateway_limits_network(&c->address);
-		n += IN6_ARE_ADDR_EQUAL(&its, &ours) ? 1 : 0;
-	}
+	const struct gateway_connection *c = *bucket_of(listener, network);
+	for (; c != NULL; c = c->bucket_next)
+		n += IN6_ARE_ADDR_EQUAL(&c->network, network) ? 1 : 0;
 	return n < listener->options.connections_per_address ||
 	       gateway_limits_is_proxy(listener->options.limits, address);
 }
@@ -74,18 +120,18 @@ listener_admit(struct gateway_listener *listener, int fd, const struct sockaddr_
 {
 	struct in6_addr address;
 	uint16_t port;
-	gateway_listener_address(from, &address, &port);
+	int on = 1;
+	address_read(from, &address, &port);
+	struct in6_addr network = gateway_limits_network(&address);
 	metric_add(listener->accepted, 1);
-	if (!address_has_room(listener, &address)) {
+	if (!network_has_room(listener, &network, &address)) {
 		metric_add(listener->refused_address, 1);
 		close(fd);
 		return;
 	}
-	struct gateway_connection *connection = gateway_connection_new(listener, fd, from);
-	if (connection != NULL)
-		gateway_connection_start(connection);
-	else
-		close(fd);
+	/* An answer is one write: it need not wait for another. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	gateway_connection_new(listener, fd, &address, &network);
 }
 
 static void
@@ -123,7 +169,7 @@ listener_reap(struct loop *loop, void *arg)
 	struct gateway_connection *next;
 	for (struct gateway_connection *c = listener->connections; c != NULL; c = next) {
 		next = c->next; /* only c itself goes */
-		if (now_ms >= c->deadline_ms && !c->is_doomed)
+		if (now_ms >= c->deadline_ms)
 			gateway_connection_expire(c);
 	}
 	if (listener->connections_n < listener->options.connections_max)
@@ -168,9 +214,7 @@ listener_bind(struct gateway_listener *listener)
 	    getsockname(listener->fd, (struct sockaddr *)&to, &to_bytes) < 0)
 		return -errno;
 	struct in6_addr address;
-	uint16_t port;
-	gateway_listener_address(&to, &address, &port);
-	listener->port = ntohs(port);
+	address_read(&to, &address, &listener->port);
 	return 0;
 }
 
@@ -184,6 +228,7 @@ gateway_listener_open(struct loop *loop, const struct gateway_listener_options *
 	listener->loop = loop;
 	listener->options = *options;
 	listener->fd = -1;
+	(void)!mac_random((uint8_t *)&listener->bucket_seed, sizeof(listener->bucket_seed));
 	listener->accepted = metrics_counter(options->metrics, "connections_total", NULL,
 					     "Connections accepted");
 	listener->refused_address =
@@ -226,8 +271,17 @@ gateway_listener_close(struct gateway_listener **listener)
 	while (l->connections != NULL)
 		gateway_connection_close(l->connections);
 	loop_timer_stop(&l->reaper);
+	SSL_CTX_free(l->tls);
 	free(l);
 	*listener = NULL;
+}
+
+void
+gateway_listener_set_tls(struct gateway_listener *listener, SSL_CTX **context)
+{
+	SSL_CTX_free(listener->tls); /* connections hold it as long as they need it */
+	listener->tls = *context;
+	*context = NULL;
 }
 
 uint16_t
@@ -240,16 +294,16 @@ void
 gateway_listener_drain(struct gateway_listener *listener, loop_fn fn, void *arg)
 {
 	int64_t soon_ms = loop_now_ms(listener->loop) + DRAIN_MS;
+	struct gateway_connection *next;
+	listener->is_draining = true;
+	listener_stop_accepting(listener);
+	for (struct gateway_connection *c = listener->connections; c != NULL; c = next) {
+		next = c->next; /* only c itself goes */
+		if (c->deadline_ms > soon_ms && c->peer.fd >= 0)
+			c->deadline_ms = soon_ms;
+		gateway_connection_drain(c);
+	}
 	listener->drained = fn;
 	listener->drained_arg = arg;
-	listener_stop_accepting(listener);
-	for (struct gateway_connection *c = listener->connections; c != NULL; c = c->next) {
-		if (c->phase == PHASE_PEEK || c->phase == PHASE_HEAD) {
-			c->is_doomed = c->phase == PHASE_HEAD;
-			shutdown(c->fd, SHUT_RDWR);
-		}
-		if (c->deadline_ms > soon_ms)
-			c->deadline_ms = soon_ms;
-	}
-	gateway_listener_tell_if_drained(listener);
+	tell_if_drained(listener);
 }

@@ -19,7 +19,7 @@ gateway_request_init(struct gateway_request *request, struct gateway *gateway, c
 {
 	*request = (struct gateway_request){ .gateway = gateway };
 	request->started_us = clock_monotonic_us();
-	gateway_trace_make(request->trace);
+	gateway_trace_make(&gateway->traces, request->trace);
 	request->path_result = gateway_path_parse(target, &request->path);
 }
 
@@ -37,22 +37,27 @@ refuse(struct gateway_request *request, int status, const char *code, const char
 	return -1;
 }
 
-/* What does not parse as HTTP should; the connection is not to be trusted after it. */
+/* What the gate lets through and nobody should; the connection is not to be trusted after it. */
 static int
-check_framing(struct gateway_request *request)
+check_target(struct gateway_request *request)
 {
-	struct gate_verdict verdict = gateway_gate_judge(&request->head.tally, request->head.method,
-							 GATEWAY_BODY_MAX_BYTES);
-	if (verdict.status == 0 && request->path_result == -ENAMETOOLONG)
-		verdict = (struct gate_verdict){ 414, "uri_too_long" };
-	if (verdict.status == 0 && request->path_result == -EINVAL)
-		verdict = (struct gate_verdict){ 400, "target" };
-	if (verdict.status == 0)
+	request->answer.closes = true;
+	if (request->path_result == -ENAMETOOLONG)
+		return refuse(request, 414, "uri_too_long", NULL);
+	if (request->path_result == -EINVAL)
+		return refuse(request, 400, "target", NULL);
+	request->answer.closes = false;
+	return 0;
+}
+
+/* The gate lets only an upgrade to WebSocket through. */
+static int
+check_upgrade(struct gateway_request *request)
+{
+	if (request->head.tally.upgrades == 0)
 		return 0;
 	request->answer.closes = true;
-	if (verdict.status == 405)
-		strcpy(request->answer.allow, "GET, HEAD, POST, DELETE, OPTIONS");
-	return refuse(request, verdict.status, verdict.code, NULL);
+	return refuse(request, 400, "upgrade", NULL);
 }
 
 static int
@@ -177,7 +182,7 @@ check_body_head(struct gateway_request *request)
 void
 gateway_request_begin(struct gateway_request *request)
 {
-	if (check_framing(request) < 0)
+	if (check_target(request) < 0)
 		return;
 	if (gateway_limits_origin(&request->gateway->limits, &request->head.peer,
 				  request->head.forwarded_for, &request->origin) < 0) {
@@ -191,7 +196,8 @@ gateway_request_begin(struct gateway_request *request)
 		refuse_unmatched(request, found);
 		return;
 	}
-	if (check_access(request) == 0 && check_subject_rate(request) == 0)
+	if (check_upgrade(request) == 0 && check_access(request) == 0 &&
+	    check_subject_rate(request) == 0)
 		check_body_head(request);
 }
 
@@ -316,6 +322,8 @@ gateway_request_done(struct gateway_request *request, bool sent)
 	if (request->caller.role == WHO_ADMIN && is_write(request->head.method))
 		log_info("admin_write", "endpoint=%s subject=%s status=%d trace=%s", path,
 			 request->caller.subject, status, request->trace);
+	if (log_get_level() < LOG_LEVEL_DEBUG)
+		return;
 	gateway_limits_address_text(&request->origin, address);
 	log_debug(
 		"request_done",

@@ -1,6 +1,6 @@
 /*
  * gateway_request: the life of one request between its head and its answer: who may, how often,
- * what its body says, and the bus call that answers. Knows no socket and no libmicrohttpd.
+ * what its body says, and the bus call that answers. Knows no socket.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
  * gateway_tls: certificate and private key, read and checked against each other before anything
- * listens. libmicrohttpd (GnuTLS) serves them.
+ * listens. gateway_stream serves them.
  */
 #pragma once
 

@@ -68,7 +68,7 @@ test_P11_neither_query_nor_headers_get_around_the_rate(void **state)
 		ask("POST", "/api/v1/nodes/register", "X-Forwarded-For: 192.0.2.7\r\n", "{}"), 429);
 	assert_int_equal(ask("POST", "/api/v1/nodes/register",
 			     "Connection: Upgrade\r\nUpgrade: websocket\r\n", "{}"),
-			 400);
+			 429);
 }
 
 static void
@@ -131,10 +131,33 @@ test_R25_a_head_that_trickles_is_cut_off(void **state)
 	assert_true(rig_is_closed(client));
 	rig_disconnect(&client);
 
+	/* Who has said nothing at all is told nothing, at first and after an answer. */
 	client = rig_connect(&rig);
 	assert_non_null(client);
+	assert_true(rig_is_closed(client));
+	rig_disconnect(&client);
+	client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "GET /health/live HTTP/1.1\r\n" H "\r\n");
 	rig_receive(client, &answer);
-	assert_int_equal(answer.status, 408);
+	assert_int_equal(answer.status, 200);
+	assert_true(rig_is_closed(client));
+	rig_disconnect(&client);
+}
+
+/* The deadline of a later head is as absolute as that of the first. */
+static void
+test_R25_a_later_head_that_trickles_is_cut_off(void **state)
+{
+	(void)state;
+	static struct rig_answer answer;
+	start("head_deadline = 300ms", RIG_ALONE);
+	struct rig_client *client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "GET /health/live HTTP/1.1\r\n" H "\r\nGET /health HTTP/1.1\r\nX-");
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 200);
+	assert_true(is_cut_off(client, "a"));
 	rig_disconnect(&client);
 }
 
@@ -148,6 +171,17 @@ test_a_body_that_trickles_is_cut_off(void **state)
 	rig_send_text(client, "POST /api/v1/nodes/register HTTP/1.1\r\n" H
 			      "Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{");
 	assert_true(is_cut_off(client, " "));
+	rig_disconnect(&client);
+
+	static struct rig_answer answer;
+	client = rig_connect(&rig);
+	assert_non_null(client);
+	rig_send_text(client, "POST /api/v1/nodes/challenge HTTP/1.1\r\n" H
+			      "Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{");
+	rig_receive(client, &answer);
+	assert_int_equal(answer.status, 408);
+	assert_string_equal(rig_member(&answer, "error.code"), "timeout");
+	assert_true(rig_is_closed(client));
 	rig_disconnect(&client);
 	assert_int_equal(ask("GET", "/health/live", NULL, NULL), 200);
 }
@@ -189,13 +223,13 @@ test_one_address_cannot_take_all_connections(void **state)
 	rig_send_text(idle[0], "GET /health/live HTTP/1.1\r\n" H "\r\n");
 	rig_receive(idle[0], &answer);
 	assert_int_equal(answer.status, 200);
-	assert_true(rig_is_closed(idle[0]));
+	rig_disconnect(&idle[0]);
 	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
 	int status = 0;
 	while (status != 200 && rig_now_ms() < deadline_ms)
 		status = ask("GET", "/health/live", NULL, NULL);
 	assert_int_equal(status, 200);
-	for (int i = 0; i < LIMIT; i++)
+	for (int i = 1; i < LIMIT; i++)
 		rig_disconnect(&idle[i]);
 }
 
@@ -295,6 +329,7 @@ main(void)
 					  stop),
 		cmocka_unit_test_teardown(test_P10_a_trusted_proxy_speaks_for_others, stop),
 		cmocka_unit_test_teardown(test_R25_a_head_that_trickles_is_cut_off, stop),
+		cmocka_unit_test_teardown(test_R25_a_later_head_that_trickles_is_cut_off, stop),
 		cmocka_unit_test_teardown(test_a_body_that_trickles_is_cut_off, stop),
 		cmocka_unit_test_teardown(test_answers_that_nobody_reads_hold_nobody_up, stop),
 		cmocka_unit_test_teardown(test_one_address_cannot_take_all_connections, stop),

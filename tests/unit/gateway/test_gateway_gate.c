@@ -17,11 +17,12 @@ enum { BODY_MAX = 65536 };
 #define H "Host: gateway\r\n"
 
 static struct gate_verdict verdict;
+static struct gate_head parts;
 
 static long
 head(const char *text)
 {
-	return gateway_gate_head(text, strlen(text), BODY_MAX, &verdict);
+	return gateway_gate_head(text, strlen(text), BODY_MAX, &parts, &verdict);
 }
 
 static void
@@ -43,7 +44,7 @@ test_a_head_byte_by_byte_is_waited_for(void **state)
 	(void)state;
 	const char *get = "GET /health HTTP/1.1\r\n" H "Accept: */*\r\n\r\n";
 	for (size_t n = 0; n < strlen(get); n++)
-		assert_int_equal(gateway_gate_head(get, n, BODY_MAX, &verdict), 0);
+		assert_int_equal(gateway_gate_head(get, n, BODY_MAX, &parts, &verdict), 0);
 }
 
 static void
@@ -115,6 +116,8 @@ test_each_bad_head_gets_its_status(void **state)
 		       "Authorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n" },
 		{ 417, "POST / HTTP/1.1\r\n" H "Expect: the-unexpected\r\n\r\n" },
 		{ 415, "POST / HTTP/1.1\r\n" H "Content-Encoding: gzip\r\n\r\n" },
+		/* 1.0 knows no chunks */
+		{ 400, "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n" },
 		/* TLS to a port that speaks none */
 		{ 400, "\x16\x03\x01\x02" },
 	};
@@ -128,13 +131,63 @@ test_each_bad_head_gets_its_status(void **state)
 	}
 }
 
+static void
+assert_header(const char *name, const char *value)
+{
+	const struct gate_header *header = gateway_gate_find(&parts, name);
+	assert_non_null(header);
+	assert_int_equal(header->value_bytes, strlen(value));
+	assert_memory_equal(header->value, value, strlen(value));
+}
+
+static void
+test_what_a_good_head_says_is_found(void **state)
+{
+	(void)state;
+	assert_true(head("PUT /a?b HTTP/1.1\r\n" H "X-A:  one \r\nx-a:two\r\nX-B:\r\n\r\n") > 0);
+	assert_string_equal(parts.method, "PUT");
+	assert_int_equal(parts.target_bytes, 4);
+	assert_memory_equal(parts.target, "/a?b", 4);
+	assert_header("X-a", "two"); /* the last one */
+	assert_header("X-B", "");
+	assert_null(gateway_gate_find(&parts, "X-"));
+	assert_false(parts.tally.closes);
+}
+
+static void
+test_when_a_connection_ends_with_its_request_is_known(void **state)
+{
+	(void)state;
+	const char *const ending[] = { "GET / HTTP/1.0\r\n" H "\r\n",
+				       "GET / HTTP/1.0\r\n" H "Connection: keep-alive\r\n\r\n",
+				       "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+				       "GET / HTTP/1.1\r\n" H "Connection: x ,\tClose\r\n\r\n" };
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		assert_true(head(ending[i]) > 0);
+		assert_true(parts.tally.closes);
+	}
+	assert_true(head("GET / HTTP/1.1\r\n" H "Connection: enclose, closed\r\n\r\n") > 0);
+	assert_false(parts.tally.closes);
+}
+
+/* Whether an endpoint takes it is another question; h2c and lists of protocols never pass. */
+static void
+test_an_upgrade_to_websocket_alone_passes(void **state)
+{
+	(void)state;
+	assert_true(head("GET / HTTP/1.1\r\n" H "Upgrade: WebSocket\r\n\r\n") > 0);
+	assert_int_equal(head("GET / HTTP/1.1\r\n" H "Upgrade: websocket, h2c\r\n\r\n"), -1);
+	assert_int_equal(head("GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\nUpgrade: h2c\r\n\r\n"),
+			 -1);
+}
+
 /* R13 */
 static void
 test_a_nul_in_a_header_value_is_refused(void **state)
 {
 	(void)state;
 	static const char text[] = "GET / HTTP/1.1\r\n" H "X: a\0b\r\n\r\n";
-	assert_int_equal(gateway_gate_head(text, sizeof(text) - 1, BODY_MAX, &verdict), -1);
+	assert_int_equal(gateway_gate_head(text, sizeof(text) - 1, BODY_MAX, &parts, &verdict), -1);
 	assert_int_equal(verdict.status, 400);
 }
 
@@ -159,9 +212,11 @@ test_a_head_over_16_kib_is_too_large(void **state)
 	assert_int_equal(head(text), -1);
 	assert_int_equal(verdict.status, 431);
 	/* Known before its end has come, too. */
-	assert_int_equal(gateway_gate_head(text, GATE_HEAD_MAX_BYTES + 1, BODY_MAX, &verdict), -1);
+	assert_int_equal(
+		gateway_gate_head(text, GATE_HEAD_MAX_BYTES + 1, BODY_MAX, &parts, &verdict), -1);
 	assert_int_equal(verdict.status, 431);
-	assert_int_equal(gateway_gate_head(text, GATE_HEAD_MAX_BYTES, BODY_MAX, &verdict), 0);
+	assert_int_equal(gateway_gate_head(text, GATE_HEAD_MAX_BYTES, BODY_MAX, &parts, &verdict),
+			 0);
 	free(text);
 }
 
@@ -205,6 +260,9 @@ main(void)
 		cmocka_unit_test(test_an_ordinary_head_is_taken_with_its_length),
 		cmocka_unit_test(test_a_head_byte_by_byte_is_waited_for),
 		cmocka_unit_test(test_each_bad_head_gets_its_status),
+		cmocka_unit_test(test_what_a_good_head_says_is_found),
+		cmocka_unit_test(test_when_a_connection_ends_with_its_request_is_known),
+		cmocka_unit_test(test_an_upgrade_to_websocket_alone_passes),
 		cmocka_unit_test(test_a_nul_in_a_header_value_is_refused),
 		cmocka_unit_test(test_a_head_over_16_kib_is_too_large),
 		cmocka_unit_test(test_the_65th_header_is_one_too_many),

@@ -26,12 +26,14 @@ static struct metrics *metrics;
 static struct gateway_limits limits;
 static struct gateway_listener *listener;
 
-static void
-take(struct gateway_connection *connection, void *arg)
+static bool
+serve(struct gateway_connection *connection, int socket, void *arg)
 {
 	(void)connection;
+	(void)socket;
 	(void)arg;
 	fail_msg("nobody has sent a head");
+	return false;
 }
 
 static int
@@ -49,13 +51,12 @@ setup(void **state)
 	assert_int_equal(metrics_new("gateway", &metrics), 0);
 	struct gateway_listener_options options = {
 		.host = "::",
-		.peeks = true,
 		.connections_max = 100,
 		.connections_per_address = LIMIT,
 		.head_ms = 2 * DEADLINE_MS,
 		.limits = &limits,
 		.metrics = metrics,
-		.take = take,
+		.serve = serve,
 	};
 	assert_int_equal(gateway_listener_open(loop, &options, &listener), 0);
 	return 0;
