@@ -184,6 +184,7 @@ on_control(struct forwarder_legs *legs, const Boson__Link__Control *control)
 	case BOSON__LINK__CONTROL__BODY__NOT_SET: /* of a newer relay */
 	case BOSON__LINK__CONTROL__BODY_SESSION_OPENED:
 	case BOSON__LINK__CONTROL__BODY_FLOW_REPORT:
+	case BOSON__LINK__CONTROL__BODY_LIMITED: /* WireGuard's traffic sees the loss itself */
 	case _BOSON__LINK__CONTROL__BODY__CASE_IS_INT_SIZE:
 		metric_add(legs->drop_frame, 1);
 		break;
