@@ -231,10 +231,38 @@ test_client_legs_go_when_the_grace_is_over(void **state)
 	raw_leg_close(&client);
 }
 
-/* As leg_talk_exchange, but the node may hear of the slow one's end in between. */
+/* What the node hears of the slow one: that too much is sent, and its end. */
+struct slow_one {
+	uint32_t channel;
+	unsigned warnings;
+	uint64_t dropped;
+	bool is_closed;
+};
+
+static void
+note_control(const struct raw_frame *frame, struct slow_one *slow)
+{
+	Boson__Link__Control *control =
+		boson__link__control__unpack(NULL, frame->n - 1, frame->payload + 1);
+
+	assert_non_null(control);
+	if (control->body_case == BOSON__LINK__CONTROL__BODY_LIMITED) {
+		assert_int_equal(control->limited->channel, slow->channel);
+		assert_int_equal(control->limited->reason, BOSON__LINK__LIMITED__REASON__QUEUE);
+		slow->warnings++;
+		slow->dropped += control->limited->dropped;
+	} else {
+		assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
+		assert_int_equal(control->channel_close->channel, slow->channel);
+		slow->is_closed = true;
+	}
+	boson__link__control__free_unpacked(control, NULL);
+}
+
+/* As leg_talk_exchange, but the node may hear of the slow one in between. */
 static void
 exchange_beside(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
-		uint32_t slow_channel, bool *is_slow_closed)
+		struct slow_one *slow)
 {
 	uint8_t message[256];
 	struct raw_frame frame;
@@ -242,22 +270,8 @@ exchange_beside(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
 
 	assert_true(raw_leg_send(client, 0x82, message, n));
 	assert_true(raw_leg_receive(node, &frame));
-	while (frame.payload[0] == LEG_KIND_CONTROL) {
-		Boson__Link__Control *control =
-			boson__link__control__unpack(NULL, frame.n - 1, frame.payload + 1);
-
-		assert_non_null(control);
-		if (control->body_case == BOSON__LINK__CONTROL__BODY_LIMITED) {
-			assert_int_equal(control->limited->channel, slow_channel);
-		} else {
-			assert_int_equal(control->body_case,
-					 BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
-			assert_int_equal(control->channel_close->channel, slow_channel);
-			*is_slow_closed = true;
-		}
-		boson__link__control__free_unpacked(control, NULL);
-		assert_true(raw_leg_receive(node, &frame));
-	}
+	for (; frame.payload[0] == LEG_KIND_CONTROL; assert_true(raw_leg_receive(node, &frame)))
+		note_control(&frame, slow);
 	assert_int_equal(frame.n, n + 4);
 	assert_memory_equal(frame.payload + 5, message + 1, n - 1);
 	n = leg_talk_message(message, channel, 1, 112);
@@ -266,15 +280,15 @@ exchange_beside(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
 	assert_memory_equal(frame.payload + 1, message + 5, n - 5);
 }
 
-/* W49: the slow one loses its oldest, then its leg; its neighbour on the same node does not notice,
- * and the node's leg is never held up. */
+/* W49, T13: the slow one loses its oldest, then its leg; its neighbour on the same node does not
+ * notice, and the node's leg is never held up. */
 static void
 test_w49_a_reader_that_stops_harms_only_itself(void **state)
 {
 	static uint8_t message[16 * 1024];
 	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
 	struct raw_leg *slow = raw_leg_open(&relay, node_id, session_a);
-	uint32_t slow_channel = leg_talk_channel(node, session_a);
+	struct slow_one heard = { .channel = leg_talk_channel(node, session_a) };
 	struct raw_leg *fast = raw_leg_open(&relay, node_id, session_b);
 	uint32_t fast_channel = leg_talk_channel(node, session_b);
 	int small = 4096;
@@ -282,19 +296,20 @@ test_w49_a_reader_that_stops_harms_only_itself(void **state)
 	(void)state;
 	setsockopt(slow->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	int64_t end_ms = clock_monotonic_ms() + 20 * 1000;
-	bool is_slow_closed = false;
-	while (!is_slow_closed) {
+	while (!heard.is_closed) {
 		assert_true(clock_monotonic_ms() < end_ms);
 		for (int i = 0; i < 100; i++) {
-			size_t n = leg_talk_message(message, slow_channel, 10, 1296);
+			size_t n = leg_talk_message(message, heard.channel, 10, 1296);
 			assert_true(raw_leg_send(node, 0x82, message, n));
 		}
-		exchange_beside(node, fast, fast_channel, slow_channel, &is_slow_closed);
+		exchange_beside(node, fast, fast_channel, &heard);
 		/* Never more than a queue, what is committed, and a frame. */
 		assert_in_range(relay_fixture_counter(&relay, "queued_bytes"), 0,
 				(256 + 64 + 64 + 64) * 1024);
 	}
-	assert_true(relay_fixture_counter(&relay, "drops_total{reason=\"queue_full\"}") > 0);
+	uint64_t dropped = relay_fixture_counter(&relay, "drops_total{reason=\"queue_full\"}");
+	assert_true(dropped > 0 && heard.dropped > 0 && heard.dropped <= dropped);
+	assert_in_range(heard.warnings, 1, 20); /* one a second */
 	assert_int_equal(relay_fixture_counter(&relay, "legs_closed_total{reason=\"stalled\"}"), 1);
 	leg_talk_exchange(node, fast, fast_channel);
 	assert_int_equal(relay_fixture_counter(&relay, "queued_bytes"), 0);
@@ -330,6 +345,13 @@ test_w65_a_client_over_its_rate_is_paced(void **state)
 		assert_true(raw_leg_receive(node, &frame));
 		assert_memory_equal(frame.payload + 5, messages[i] + 1, BATCH_BYTES);
 	}
+	/* It is told why it waits, and that nothing is lost. */
+	Boson__Link__Control *control = leg_talk_control(client);
+	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_LIMITED);
+	assert_int_equal(control->limited->reason, BOSON__LINK__LIMITED__REASON__RATE);
+	assert_true(control->limited->retry_in_ms > 0);
+	assert_int_equal(control->limited->dropped, 0);
+	boson__link__control__free_unpacked(control, NULL);
 	/* A megabyte at 400 kB/s, less the burst and what one read may run ahead. */
 	assert_true(clock_monotonic_ms() - start_ms > 800);
 	raw_leg_close(&client);
