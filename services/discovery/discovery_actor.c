@@ -24,7 +24,9 @@ enum {
 	URL_BYTES = PATH_BYTES + 32,
 };
 
-static const char *const policies[] = { "open", "token", NULL };
+static const char *const policies[] = {
+	[POLICY_OPEN] = "open", [POLICY_TOKEN] = "token", [POLICY_APPROVAL] = "approval", NULL
+};
 
 static const struct config_key keys[] = {
 	{ "discovery", "store", CONFIG_STRING, "", 0, 0, NULL,
@@ -32,7 +34,14 @@ static const struct config_key keys[] = {
 	{ "discovery", "cache", CONFIG_STRING, "", 0, 0, NULL,
 	  "URL of a cache that replicas share for used proofs, redis:...; empty: there are none" },
 	{ "discovery", "enrolment", CONFIG_ENUM, "token", 0, 0, policies,
-	  "open: any key may enrol; token: a new node needs the node access key" },
+	  "open: any key may enrol; token: a new node needs a node access key; approval: it needs "
+	  "one, or waits until `bosonctl nodes approve`" },
+	{ "discovery", "fleet_secret", CONFIG_PATH, "", 0, 0, NULL,
+	  "file with the secret of proofs, the same for all replicas; empty: fleet.secret in the "
+	  "state folder, made at first start" },
+	{ "discovery", "ticket_seed", CONFIG_PATH, "", 0, 0, NULL,
+	  "file with the key that signs node tickets, the same for all replicas; empty: "
+	  "ticket.seed in the state folder, made at first start" },
 	{ "discovery", "relay_group", CONFIG_STRING, "default", 0, 0, NULL,
 	  "relay group that node tickets are for, 1 to 15 characters" },
 	{ "discovery", "ticket_lifetime", CONFIG_DURATION, "24h", 60 * 1000, 7 * 24 * 3600 * 1000LL,
@@ -126,6 +135,7 @@ load_row(const struct discovery_row *row, void *arg)
 	if (error != 0)
 		return error;
 	discovery->next_number = row->number + 1;
+	node->tokens_since_ms = row->tokens_since_ms;
 	node->last_seen_wall_ms = row->last_seen_wall_ms;
 	/* Who was alive when we went down gets a full lease: our own absence is nobody's fault. */
 	if (row->deleted)
@@ -162,6 +172,30 @@ open_store(struct discovery *discovery)
 	return error;
 }
 
+/* As configured, or in the state folder. */
+static void
+secret_path(const struct actor_context *context, const char *key, const char *file,
+	    char ret_path[PATH_BYTES])
+{
+	const char *configured = config_string(context->config, "discovery", key);
+
+	if (configured[0] != '\0')
+		(void)snprintf(ret_path, PATH_BYTES, "%s", configured);
+	else
+		(void)snprintf(ret_path, PATH_BYTES, "%s/%s", context->state_dir, file);
+}
+
+/* A secret that others may read is no secret: 77, and 78 when it is none at all. */
+static int
+secret_exit_code(const char *path, int error)
+{
+	log_error("secret_not_loaded", "path=%s reason=%s", path,
+		  error == -EPERM    ? "others may read it"
+		  : error == -EINVAL ? "it holds no secret"
+				     : strerror(-error));
+	return error == -EPERM ? EX_NOPERM : error == -EINVAL ? EX_CONFIG : error;
+}
+
 static int
 open_secrets(struct discovery *discovery)
 {
@@ -169,19 +203,15 @@ open_secrets(struct discovery *discovery)
 	char secret[PATH_BYTES], seed[PATH_BYTES], public_half[PATH_BYTES];
 	int error;
 
-	(void)snprintf(secret, sizeof(secret), "%s/fleet.secret", context->state_dir);
-	(void)snprintf(seed, sizeof(seed), "%s/ticket.seed", context->state_dir);
+	secret_path(context, "fleet_secret", "fleet.secret", secret);
+	secret_path(context, "ticket_seed", "ticket.seed", seed);
 	(void)snprintf(public_half, sizeof(public_half), "%s/ticket-node.pub", context->keys_dir);
 	error = secret_file_load_or_create(secret, discovery->fleet_secret,
 					   sizeof(discovery->fleet_secret));
-	if (error != 0) {
-		log_error("secret_not_loaded", "path=%s error=%d", secret, error);
-		return error;
-	}
-	error = ticket_signer_open(seed, public_half, TICKET_ROLE_NODE, &discovery->signer);
 	if (error != 0)
-		log_error("ticket_key_not_loaded", "path=%s error=%d", seed, error);
-	return error;
+		return secret_exit_code(secret, error);
+	error = ticket_signer_open(seed, public_half, TICKET_ROLE_NODE, &discovery->signer);
+	return error == 0 ? 0 : secret_exit_code(seed, error);
 }
 
 static int
@@ -222,8 +252,9 @@ read_config(struct discovery *discovery)
 	const struct config *config = discovery->context->config;
 	const char *const *stun = config_list(config, "discovery", "stun_servers");
 
-	discovery->enrolment_needs_key =
-		strcmp(config_string(config, "discovery", "enrolment"), "token") == 0;
+	while (strcmp(policies[discovery->policy],
+		      config_string(config, "discovery", "enrolment")) != 0)
+		discovery->policy++; /* config_load saw to it that it is one of them */
 	discovery->relay_group = config_string(config, "discovery", "relay_group");
 	discovery->ticket_lifetime_ms = config_int(config, "discovery", "ticket_lifetime");
 	discovery->token_renewal_ms = config_int(config, "discovery", "token_renewal");

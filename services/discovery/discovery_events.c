@@ -1,4 +1,5 @@
-/* discovery's events: NodeChanged and RelayChanged, heard by routing and metrics. */
+/* discovery's events: NodeChanged and RelayChanged, heard by routing and metrics; TokensRevoked,
+ * heard by the gateways. */
 #include "discovery/discovery_handlers.h"
 #include "discovery/discovery_view.h"
 
@@ -23,6 +24,21 @@ discovery_tell_node(struct discovery *discovery, const struct registry_node *nod
 	event.node = &view.node;
 	event.has_deleted = 1;
 	event.deleted = node->deleted;
+	tell(discovery, &event.base);
+}
+
+void
+discovery_tell_revoked(struct discovery *discovery, const struct registry_node *node)
+{
+	Boson__Discovery__TokensRevoked event = BOSON__DISCOVERY__TOKENS_REVOKED__INIT;
+	Boson__Discovery__Revocation revocation = BOSON__DISCOVERY__REVOCATION__INIT;
+	char id[UUID_TEXT_BYTES];
+
+	uuid_format(node->id, id);
+	revocation.node_id = id;
+	revocation.has_tokens_since = 1;
+	revocation.tokens_since = node->tokens_since_ms;
+	event.revocation = &revocation;
 	tell(discovery, &event.base);
 }
 

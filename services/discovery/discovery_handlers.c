@@ -151,6 +151,8 @@ renew(struct discovery *discovery, struct registry_node *node, char *node_id,
 	}
 	if (is_due(node->token_issued_ms, discovery->token_renewal_ms, now_ms)) {
 		reply->mint_subject = node_id;
+		reply->has_tokens_since = node->tokens_since_ms != 0;
+		reply->tokens_since = node->tokens_since_ms;
 		node->token_issued_ms = now_ms;
 	}
 }
@@ -246,6 +248,7 @@ on_list_nodes(Boson__Discovery__Discovery_Service *service,
 struct deletion {
 	struct discovery *discovery;
 	struct registry_node *node;
+	int64_t tokens_since_ms;
 };
 
 static void
@@ -254,7 +257,9 @@ deletion_committed(void *arg)
 	struct deletion *deletion = arg;
 
 	registry_delete(&deletion->discovery->registry, deletion->node);
+	deletion->node->tokens_since_ms = deletion->tokens_since_ms;
 	discovery_tell_node(deletion->discovery, deletion->node);
+	discovery_tell_revoked(deletion->discovery, deletion->node);
 	free(deletion);
 }
 
@@ -262,14 +267,16 @@ static int
 write_deletion(struct discovery *discovery, struct registry_node *node)
 {
 	struct deletion *deletion = malloc(sizeof(*deletion));
+	int64_t now_ms = clock_wall_ms();
 	int error = deletion == NULL ? -ENOMEM : store_savepoint(discovery->store);
 
 	if (error != 0) {
 		free(deletion);
 		return error;
 	}
-	*deletion = (struct deletion){ discovery, node };
-	error = discovery_store_delete(discovery->store, node->id, clock_wall_ms());
+	*deletion = (struct deletion){ discovery, node, discovery_revocation_time(now_ms) };
+	error = discovery_store_delete(discovery->store, node->id, now_ms,
+				       deletion->tokens_since_ms);
 	if (error == 0)
 		error = store_after_commit(discovery->store, deletion_committed, free, deletion);
 	if (error != 0) {
@@ -302,6 +309,44 @@ on_delete_node(Boson__Discovery__Discovery_Service *service,
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
 		closure(&reply, call);
+}
+
+/* Over tcp a peer has a name; what only the operator may is not for another service. */
+static bool
+refuse_stranger(void *call)
+{
+	const char *peer = bus_call_peer(call);
+
+	if (strcmp(peer, "local") == 0 || strncmp(peer, "bosonctl", strlen("bosonctl")) == 0)
+		return false;
+	bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
+	return true;
+}
+
+static void
+on_list_enrolments(Boson__Discovery__Discovery_Service *service,
+		   const Boson__Discovery__ListEnrolmentsRequest *input,
+		   Boson__Discovery__ListEnrolmentsReply_Closure closure, void *call)
+{
+	if (!refuse_stranger(call))
+		discovery_list_enrolments(discovery_of(service), input, closure, call);
+}
+
+static void
+on_decide_enrolment(Boson__Discovery__Discovery_Service *service,
+		    const Boson__Discovery__DecideEnrolmentRequest *input,
+		    Boson__Discovery__Enrolment_Closure closure, void *call)
+{
+	if (!refuse_stranger(call))
+		discovery_decide_enrolment(discovery_of(service), input, closure, call);
+}
+
+static void
+on_list_revocations(Boson__Discovery__Discovery_Service *service,
+		    const Boson__Discovery__ListRevocationsRequest *input,
+		    Boson__Discovery__ListRevocationsReply_Closure closure, void *call)
+{
+	discovery_list_revocations(discovery_of(service), input, closure, call);
 }
 
 /* Over tcp a peer has a name, and only relays may announce one. */

@@ -1,11 +1,12 @@
 /*
  * discovery's mailbox and what stands behind it. One thread: the actor's.
  *
- *	gateway  -> Challenge RegisterNode Heartbeat GetNode ListNodes DeleteNode
+ *	gateway  -> Challenge RegisterNode Heartbeat GetNode ListNodes DeleteNode ListRevocations
+ *	bosonctl -> ListEnrolments DecideEnrolment, and all that the gateway may
  *	            ListRelays
  *	relay    -> AnnounceRelay
  *	routing, metrics -> Snapshot
- *	discovery -> NodeChanged, RelayChanged (events)
+ *	discovery -> NodeChanged, RelayChanged, TokensRevoked (events)
  *
  * Registrations and deletions run in the mailbox's transaction: the model changes, the answer and
  * the event go out after the commit. Liveness changes at once and is written behind.
@@ -34,6 +35,10 @@ struct discovery_stun {
 	unsigned int port;
 };
 
+/* Who may become a node: anybody; who shows a node access key; the latter, and whom the operator
+ * approved. */
+enum discovery_policy { POLICY_OPEN, POLICY_TOKEN, POLICY_APPROVAL };
+
 struct discovery {
 	Boson__Discovery__Discovery_Service service; /* first: handlers find us by it */
 	const struct actor_context *context;
@@ -48,7 +53,7 @@ struct discovery {
 	int64_t next_number; /* of the next new row, at least */
 
 	/* From the configuration. */
-	bool enrolment_needs_key;
+	enum discovery_policy policy;
 	int64_t ticket_lifetime_ms, token_renewal_ms, offline_after_ms;
 	const char *relay_group;
 	struct discovery_stun stun[DISCOVERY_STUN_SERVERS_MAX];
@@ -66,6 +71,35 @@ void discovery_register(struct discovery *discovery,
 			const Boson__Discovery__RegisterRequest *request,
 			Boson__Discovery__RegisterReply_Closure closure, void *call);
 
+/* discovery_proof.c: 0 when the proof of this id and key holds and was never seen; else answers and
+ * returns -EACCES. *ret_by_old: the header also has a proof by the key that the id is bound to. */
+int discovery_proof_check(struct discovery *discovery,
+			  const Boson__Discovery__RegisterRequest *request,
+			  const uint8_t id[UUID_BYTES], const struct key *key, bool *ret_by_old,
+			  void *call);
+
+/* Counted, and answered. */
+void discovery_refuse(struct discovery *discovery, void *call, enum bus_status status,
+		      const char *code, const char *field);
+
+/* discovery_enrolment.c: 0 when a node that is not known may enrol; else answers, having noted that
+ * it waits where the policy is so. */
+int discovery_enrolment_admit(struct discovery *discovery,
+			      const Boson__Discovery__RegisterRequest *request, void *call);
+void discovery_list_enrolments(struct discovery *discovery,
+			       const Boson__Discovery__ListEnrolmentsRequest *request,
+			       Boson__Discovery__ListEnrolmentsReply_Closure closure, void *call);
+void discovery_decide_enrolment(struct discovery *discovery,
+				const Boson__Discovery__DecideEnrolmentRequest *request,
+				Boson__Discovery__Enrolment_Closure closure, void *call);
+
+/* discovery_revocation.c: from when tokens of a node count that is deleted or gets another key now:
+ * the next full second, for a token's time has no finer grain. */
+int64_t discovery_revocation_time(int64_t wall_now_ms);
+void discovery_list_revocations(struct discovery *discovery,
+				const Boson__Discovery__ListRevocationsRequest *request,
+				Boson__Discovery__ListRevocationsReply_Closure closure, void *call);
+
 /* discovery_answer.c: what answers have in common. */
 struct discovery_relay_servers {
 	Boson__Discovery__RegisterReply__RelayServer servers[DISCOVERY_RELAY_SERVERS_MAX];
@@ -80,5 +114,6 @@ int discovery_ticket_issue(const struct discovery *discovery, const uint8_t node
 
 /* discovery_events.c */
 void discovery_tell_node(struct discovery *discovery, const struct registry_node *node);
+void discovery_tell_revoked(struct discovery *discovery, const struct registry_node *node);
 void discovery_tell_relay(struct discovery *discovery, const Boson__Common__Relay *relay,
 			  bool gone);

@@ -1,13 +1,12 @@
 /*
- * discovery: one registration. The proof comes before anything that depends on what we know, so
- * that a stranger learns nothing from the answer: wrong key, unknown node and stale cookie look
- * alike (T01, P01).
+ * discovery: one registration, proven already or about to be (discovery_proof): may this id and
+ * this key go together, and if so, write it, tell it, answer it.
  */
+#include "discovery/discovery_enrolment_store.h"
 #include "discovery/discovery_handlers.h"
 #include "discovery/discovery_store.h"
 #include "discovery/discovery_view.h"
 
-#include "identity/proof.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -17,31 +16,31 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum {
-	BODY_HASH_BYTES = 32,
-	NONCE_KEY_BYTES = 2 * PROOF_NONCE_BYTES + 1,
-	NUMBER_CHANCE_BITS = 20,
+enum { NUMBER_CHANCE_BITS = 20 };
+
+/* What a proven registration would do. */
+struct intent {
+	bool created;	  /* the node is not known, or was deleted */
+	bool is_rotation; /* from old_key */
+	struct key old_key;
+	int64_t tokens_since_ms; /* 0: none are void */
 };
 
 /* A registration between its write and its commit. */
 struct pending {
 	struct discovery *discovery;
 	uint8_t id[UUID_BYTES];
-	struct key key;
+	char id_text[UUID_TEXT_BYTES];
+	struct key key, old_key;
+	bool is_rotation; /* from old_key to key */
+	int64_t tokens_since_ms;
+	bool waited; /* it has a row among the enrolments */
 	Boson__Discovery__Node *facts;
 	bool has_vitals;
 	Boson__Discovery__NodeMetrics vitals;
 	Boson__Common__Bandwidth vitals_bandwidth;
 	int64_t wall_ms;
 };
-
-static void
-refuse(struct discovery *discovery, void *call, enum bus_status status, const char *code,
-       const char *field)
-{
-	metric_add(discovery->refused, 1);
-	bus_call_fail(call, status, code, field);
-}
 
 static void
 pending_free(struct pending *pending)
@@ -57,6 +56,22 @@ registration_dropped(void *arg)
 	pending_free(arg);
 }
 
+/* The old key is no longer this node's. */
+static int
+take_rotation(struct discovery *discovery, const struct pending *pending)
+{
+	struct registry_node *node = registry_find(&discovery->registry, pending->id);
+	int error =
+		node != NULL ? registry_rekey(&discovery->registry, node, &pending->key) : -ENOENT;
+
+	if (error != 0)
+		return error;
+	node->tokens_since_ms = pending->tokens_since_ms;
+	log_info("key_rotated", "node=%s", pending->id_text);
+	discovery_tell_revoked(discovery, node);
+	return 0;
+}
+
 static void
 registration_committed(void *arg)
 {
@@ -64,10 +79,13 @@ registration_committed(void *arg)
 	struct discovery *discovery = pending->discovery;
 	int64_t now_ms = clock_monotonic_ms();
 	struct registry_node *node;
-	int error = registry_put(&discovery->registry, pending->id, &pending->key, pending->facts,
-				 pending->wall_ms, &node);
+	int error = pending->is_rotation ? take_rotation(discovery, pending) : 0;
 
-	pending->facts = NULL;
+	if (error == 0) {
+		error = registry_put(&discovery->registry, pending->id, &pending->key,
+				     pending->facts, pending->wall_ms, &node);
+		pending->facts = NULL;
+	}
 	if (error != 0) {
 		/* It is on disk, so the next start has it; until then its heartbeats say 404. */
 		log_error("node_not_indexed", "error=%d", error);
@@ -94,6 +112,7 @@ pending_new(struct discovery *discovery, const Boson__Discovery__RegisterRequest
 		return NULL;
 	pending->discovery = discovery;
 	memcpy(pending->id, id, UUID_BYTES);
+	uuid_format(id, pending->id_text);
 	pending->key = *key;
 	pending->wall_ms = clock_wall_ms();
 	if (request->metrics != NULL) {
@@ -140,8 +159,14 @@ write_registration(struct discovery *discovery, struct pending *pending, const u
 		pending_free(pending);
 		return -EIO;
 	}
-	error = discovery_store_put(discovery->store, next_number(discovery), pending->id,
-				    &pending->key, facts, n, pending->wall_ms);
+	if (pending->is_rotation)
+		error = discovery_store_rekey(discovery->store, pending->id, &pending->old_key,
+					      &pending->key, pending->tokens_since_ms);
+	if (error == 0)
+		error = discovery_store_put(discovery->store, next_number(discovery), pending->id,
+					    &pending->key, facts, n, pending->wall_ms);
+	if (error == 0 && pending->waited)
+		error = enrolment_remove(discovery->store, pending->id_text);
 	if (error == 0)
 		error = store_after_commit(discovery->store, registration_committed,
 					   registration_dropped, pending);
@@ -155,8 +180,8 @@ write_registration(struct discovery *discovery, struct pending *pending, const u
 
 static void
 answer(struct discovery *discovery, const Boson__Discovery__RegisterRequest *request,
-       const char *ticket, bool created, Boson__Discovery__RegisterReply_Closure closure,
-       void *call)
+       const char *ticket, const struct intent *intent,
+       Boson__Discovery__RegisterReply_Closure closure, void *call)
 {
 	Boson__Discovery__RegisterReply reply = BOSON__DISCOVERY__REGISTER_REPLY__INIT;
 	Boson__Discovery__RegisterReply__StunServer stun[DISCOVERY_STUN_SERVERS_MAX];
@@ -179,92 +204,70 @@ answer(struct discovery *discovery, const Boson__Discovery__RegisterRequest *req
 	reply.stun_servers = stun_pointers;
 	reply.relay_ticket = (char *)(uintptr_t)ticket;
 	reply.has_created = 1;
-	reply.created = created;
+	reply.created = intent->created;
+	reply.has_tokens_since = intent->tokens_since_ms != 0;
+	reply.tokens_since = intent->tokens_since_ms;
 	reply.mint_subject = request->node_id;
 	closure(&reply, call);
 }
 
-/* As cache_first. Our own memory counts too: what Redis forgets (FLUSHALL, a failover) is no second
- * chance here. A cache that cannot say lets nobody through. */
+/* An id that has another key: the node's own proof by that key makes this a change of keys. */
 static int
-nonce_first(struct discovery *discovery, const char *key)
+check_rotation(struct discovery *discovery, const struct registry_node *node, const struct key *key,
+	       bool by_old, struct intent *ret, void *call)
 {
-	int64_t now_ms = clock_monotonic_ms();
-	int first = 1;
+	const char *field = NULL;
 
-	if (discovery->shared_nonces != NULL)
-		first = cache_first(discovery->shared_nonces, key, PROOF_REMEMBER_MS, now_ms);
-	return first == 1 ? cache_first(discovery->nonces, key, PROOF_REMEMBER_MS, now_ms) : first;
-}
-
-/* 0 when the proof holds and was never seen, else answers and returns -EACCES. */
-static int
-check_proof(struct discovery *discovery, const Boson__Discovery__RegisterRequest *request,
-	    const uint8_t id[UUID_BYTES], const struct key *key, void *call)
-{
-	char nonce_key[NONCE_KEY_BYTES];
-	uint8_t nonce[PROOF_NONCE_BYTES];
-	int first;
-
-	if (request->proof == NULL || !request->has_body_sha256 ||
-	    request->body_sha256.len != BODY_HASH_BYTES ||
-	    proof_verify(discovery->fleet_secret, request->proof, id, key, "node",
-			 request->body_sha256.data, clock_wall_ms(), nonce) != 0) {
-		refuse(discovery, call, BUS_UNAUTHENTICATED, "challenge", NULL);
+	if (!by_old)
+		field = "nodeId";
+	else if (registry_find_key(&discovery->registry, key) != NULL)
+		field = "publicKey";
+	if (field != NULL) {
+		discovery_refuse(discovery, call, BUS_CONFLICT,
+				 by_old ? "key_in_use" : "identity_in_use", field);
 		return -EACCES;
 	}
-	for (size_t i = 0; i < PROOF_NONCE_BYTES; i++)
-		(void)snprintf(nonce_key + 2 * i, 3, "%02x", nonce[i]);
-	first = nonce_first(discovery, nonce_key);
-	if (first < 0)
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "cache_failed", 1);
-	else if (first == 0)
-		refuse(discovery, call, BUS_UNAUTHENTICATED, "challenge", NULL);
-	return first > 0 ? 0 : -EACCES;
-}
-
-static bool
-has_enrolment_key(const Boson__Common__Caller *caller)
-{
-	return caller != NULL && caller->has_role &&
-	       ((caller->role == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
-		 strcmp(caller->subject, "enrol") == 0) ||
-		caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN);
+	ret->is_rotation = true;
+	ret->old_key = node->public_key;
+	ret->tokens_since_ms = discovery_revocation_time(clock_wall_ms());
+	ret->created = node->deleted;
+	return 0;
 }
 
 /* 0 when this id and key may go together, else answers and returns -EACCES. */
 static int
 check_binding(struct discovery *discovery, const Boson__Discovery__RegisterRequest *request,
-	      const uint8_t id[UUID_BYTES], const struct key *key, bool *ret_created, void *call)
+	      const uint8_t id[UUID_BYTES], const struct key *key, bool by_old, struct intent *ret,
+	      void *call)
 {
+	const struct registry_node *node = registry_find(&discovery->registry, id);
+
+	*ret = (struct intent){ .tokens_since_ms = node != NULL ? node->tokens_since_ms : 0 };
 	switch (registry_binding(&discovery->registry, id, key)) {
 	case REGISTRY_BOUND:
-		*ret_created = false;
 		return 0;
 	case REGISTRY_ID_TAKEN:
-		refuse(discovery, call, BUS_CONFLICT, "identity_in_use", "nodeId");
-		return -EACCES;
+		if (check_rotation(discovery, node, key, by_old, ret, call) != 0)
+			return -EACCES;
+		break;
 	case REGISTRY_KEY_TAKEN:
-		refuse(discovery, call, BUS_CONFLICT, "key_in_use", "publicKey");
+		discovery_refuse(discovery, call, BUS_CONFLICT, "key_in_use", "publicKey");
 		return -EACCES;
 	case REGISTRY_FREE:
 	case REGISTRY_BOUND_DELETED:
+		ret->created = true;
 		break;
 	}
-	*ret_created = true;
-	if (!discovery->enrolment_needs_key || has_enrolment_key(request->caller))
-		return 0;
-	refuse(discovery, call, BUS_UNAUTHENTICATED, "enrolment", NULL);
-	return -EACCES;
+	return ret->created ? discovery_enrolment_admit(discovery, request, call) : 0;
 }
 
 static void
 answer_failure(struct discovery *discovery, int error, void *call)
 {
 	if (error == -EPERM)
-		refuse(discovery, call, BUS_CONFLICT, "identity_in_use", "nodeId");
+		discovery_refuse(discovery, call, BUS_CONFLICT, "identity_in_use", "nodeId");
 	else if (error == -EEXIST)
-		refuse(discovery, call, BUS_CONFLICT, "key_in_use", "publicKey");
+		discovery_refuse(discovery, call, BUS_CONFLICT, "key_in_use", "publicKey");
 	else
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 }
@@ -279,18 +282,25 @@ discovery_register(struct discovery *discovery, const Boson__Discovery__Register
 	struct key key;
 	uint8_t *facts = NULL;
 	size_t n = 0;
-	bool created = false;
+	struct intent intent;
+	bool by_old = false;
 	int error;
 
 	/* Checked already; parsed again for its value. */
 	if (uuid_parse(request->node_id, id) != 0 || key_parse(request->public_key, &key) != 0 ||
-	    check_proof(discovery, request, id, &key, call) != 0 ||
-	    check_binding(discovery, request, id, &key, &created, call) != 0)
+	    discovery_proof_check(discovery, request, id, &key, &by_old, call) != 0 ||
+	    check_binding(discovery, request, id, &key, by_old, &intent, call) != 0)
 		return;
 	error = discovery_facts_pack(request, &facts, &n);
 	if (error == 0) {
 		pending = pending_new(discovery, request, id, &key, facts, n);
 		error = pending == NULL ? -ENOMEM : 0;
+	}
+	if (error == 0) {
+		pending->is_rotation = intent.is_rotation;
+		pending->old_key = intent.old_key;
+		pending->tokens_since_ms = intent.tokens_since_ms;
+		pending->waited = intent.created && discovery->policy == POLICY_APPROVAL;
 	}
 	if (error == 0)
 		error = discovery_ticket_issue(discovery, id, ticket);
@@ -302,5 +312,5 @@ discovery_register(struct discovery *discovery, const Boson__Discovery__Register
 	if (error != 0)
 		answer_failure(discovery, error, call);
 	else
-		answer(discovery, request, ticket, created, closure, call);
+		answer(discovery, request, ticket, &intent, closure, call);
 }

@@ -158,6 +158,20 @@ registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const stru
 	return 0;
 }
 
+int
+registry_rekey(struct registry *registry, struct registry_node *node, const struct key *key)
+{
+	const struct registry_node *holder = registry_find_key(registry, key);
+
+	if (holder != NULL)
+		return holder == node ? 0 : -EEXIST;
+	idtable_remove(&registry->by_key, node);
+	node->public_key = *key;
+	(void)idtable_add(&registry->by_key, node); /* nobody has it, as we saw */
+	changed(registry, node);
+	return 0;
+}
+
 static void
 end_lease(struct registry *registry, struct registry_node *node)
 {

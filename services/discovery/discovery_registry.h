@@ -45,6 +45,9 @@ struct registry_node {
 	 */
 	int64_t ticket_issued_ms, token_issued_ms;
 
+	/* REST tokens that were minted before are void (epoch ms); 0: none are. */
+	int64_t tokens_since_ms;
+
 	/* Liveness that the store does not know yet. */
 	bool unsaved;
 	struct registry_node *unsaved_next;
@@ -85,6 +88,9 @@ enum registry_binding registry_binding(const struct registry *registry,
 int registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
 		 Boson__Discovery__Node *facts, int64_t registered_wall_ms,
 		 struct registry_node **ret);
+
+/* A committed change of key. -EEXIST when another node has it. */
+int registry_rekey(struct registry *registry, struct registry_node *node, const struct key *key);
 
 /* A sign of life: a new lease and, unless NULL, new vitals (copied). claimed can only lower: a node
  * that calls itself offline is offline. True when others should hear of it: its status changed, or

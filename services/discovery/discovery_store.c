@@ -37,6 +37,17 @@ const struct store_migration discovery_migrations[] = {
 	  " peer TEXT NOT NULL,"
 	  " change BIGINT NOT NULL,"
 	  " writer BIGINT NOT NULL);" STORE_LEASE_SQL },
+	{ 3, "enrolments and revocations",
+	  "ALTER TABLE nodes ADD COLUMN tokens_since BIGINT NOT NULL DEFAULT 0;" /* epoch ms */
+	  "CREATE TABLE enrolments ("
+	  " number BIGINT NOT NULL PRIMARY KEY,"
+	  " node_id TEXT NOT NULL UNIQUE,"
+	  " public_key TEXT NOT NULL,"
+	  " state TEXT NOT NULL," /* pending, approved, refused */
+	  " address TEXT NOT NULL,"
+	  " asked_at BIGINT NOT NULL," /* epoch ms, as the next two */
+	  " last_asked_at BIGINT NOT NULL,"
+	  " decided_at BIGINT NOT NULL)" /* 0: not yet */ },
 };
 const size_t discovery_migrations_n =
 	sizeof(discovery_migrations) / sizeof(discovery_migrations[0]);
@@ -79,18 +90,42 @@ discovery_store_put(struct store *store, int64_t number, const uint8_t id[UUID_B
 }
 
 int
-discovery_store_delete(struct store *store, const uint8_t id[UUID_BYTES], int64_t now_wall_ms)
+discovery_store_rekey(struct store *store, const uint8_t id[UUID_BYTES], const struct key *from,
+		      const struct key *to, int64_t tokens_since_ms)
+{
+	char id_text[UUID_TEXT_BYTES], from_text[KEY_TEXT_BYTES], to_text[KEY_TEXT_BYTES];
+	int changed;
+
+	uuid_format(id, id_text);
+	key_format(from, from_text);
+	key_format(to, to_text);
+	changed = store_exec(store,
+			     "UPDATE nodes SET public_key = $3, tokens_since = $4"
+			     " WHERE node_id = $1 AND public_key = $2",
+			     (struct store_value[]){ store_text(id_text), store_text(from_text),
+						     store_text(to_text),
+						     STORE_V_INT(tokens_since_ms) },
+			     4);
+	if (changed == 0)
+		return -EPERM;
+	return changed < 0 ? changed : 0;
+}
+
+int
+discovery_store_delete(struct store *store, const uint8_t id[UUID_BYTES], int64_t now_wall_ms,
+		       int64_t tokens_since_ms)
 {
 	char id_text[UUID_TEXT_BYTES];
 	int changed;
 
 	uuid_format(id, id_text);
 	changed = store_exec(store,
-			     "UPDATE nodes SET deleted_at = $2, facts = $3, online = 0"
-			     " WHERE node_id = $1",
+			     "UPDATE nodes SET deleted_at = $2, facts = $3, online = 0,"
+			     " tokens_since = $4 WHERE node_id = $1",
 			     (struct store_value[]){ store_text(id_text), STORE_V_INT(now_wall_ms),
-						     store_blob("", 0) },
-			     3);
+						     store_blob("", 0),
+						     STORE_V_INT(tokens_since_ms) },
+			     4);
 	return changed < 0 ? changed : 0;
 }
 
@@ -148,6 +183,7 @@ read_row(const struct store_value *row, size_t columns, void *arg)
 	made.last_seen_wall_ms = row[5].integer;
 	made.deleted = row[6].type != STORE_NULL;
 	made.online = row[7].integer != 0;
+	made.tokens_since_ms = row[8].integer;
 	return each->fn(&made, each->arg);
 }
 
@@ -157,7 +193,7 @@ discovery_store_each(struct store *store, discovery_row_fn fn, void *arg)
 	struct each each = { fn, arg };
 	int n = store_query(store,
 			    "SELECT number, node_id, public_key, facts, registered_at, last_seen,"
-			    " deleted_at, online FROM nodes ORDER BY number",
+			    " deleted_at, online, tokens_since FROM nodes ORDER BY number",
 			    NULL, 0, read_row, &each);
 
 	return n < 0 ? n : 0;

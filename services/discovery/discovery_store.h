@@ -12,6 +12,7 @@
 
 extern const struct store_migration discovery_migrations[];
 extern const size_t discovery_migrations_n;
+
 int discovery_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes);
 
 /* A registration. 0; -EEXIST when the key has another id, -EPERM when the id has another key;
@@ -20,8 +21,14 @@ int discovery_store_put(struct store *store, int64_t number, const uint8_t id[UU
 			const struct key *key, const void *facts, size_t facts_bytes,
 			int64_t now_wall_ms);
 
+/* Another key for a node. 0; -EPERM when the node has not the key `from` (any more), -EEXIST when
+ * `to` has another id; -EIO. */
+int discovery_store_rekey(struct store *store, const uint8_t id[UUID_BYTES], const struct key *from,
+			  const struct key *to, int64_t tokens_since_ms);
+
 /* Forgets a node's facts; the binding stays. 0 or -EIO. */
-int discovery_store_delete(struct store *store, const uint8_t id[UUID_BYTES], int64_t now_wall_ms);
+int discovery_store_delete(struct store *store, const uint8_t id[UUID_BYTES], int64_t now_wall_ms,
+			   int64_t tokens_since_ms);
 
 /* 0 or -EIO. */
 int discovery_store_seen(struct store *store, const uint8_t id[UUID_BYTES], bool online,
@@ -35,6 +42,7 @@ struct discovery_row {
 	size_t facts_bytes;
 	bool deleted, online;
 	int64_t registered_wall_ms, last_seen_wall_ms;
+	int64_t tokens_since_ms;
 };
 
 /* All rows in order of their numbers. fn's non-zero result ends it and is returned; -EBADMSG for a
