@@ -128,23 +128,12 @@ run(void *arg)
 	return NULL;
 }
 
-void
-relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings)
+static void
+open_signers(struct relay_fixture *fixture)
 {
 	char seed[128], public_half[128];
 
-	memset(fixture, 0, sizeof(*fixture));
-	signal(SIGPIPE, SIG_IGN); /* as service_main does */
-	log_init("test", LOG_LEVEL_ERROR);
-	strcpy(fixture->folder, "/tmp/boson-relay-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
-	snprintf(fixture->state_dir, sizeof(fixture->state_dir), "%s/relay", fixture->folder);
-	snprintf(fixture->keys_dir, sizeof(fixture->keys_dir), "%s/keys", fixture->folder);
-	assert_int_equal(mkdir(fixture->state_dir, 0700), 0);
 	assert_int_equal(mkdir(fixture->keys_dir, 0755), 0);
-	fixture->has_tls = has_tls;
-	write_certificate(fixture);
-	write_config(fixture, settings);
 	snprintf(seed, sizeof(seed), "%s/node.seed", fixture->folder);
 	snprintf(public_half, sizeof(public_half), "%s/ticket-node.pub", fixture->keys_dir);
 	assert_int_equal(
@@ -154,7 +143,26 @@ relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *set
 	assert_int_equal(ticket_signer_open(seed, public_half, TICKET_ROLE_SESSION,
 					    &fixture->session_signer),
 			 0);
+}
 
+static void
+prepare(struct relay_fixture *fixture, bool has_tls)
+{
+	memset(fixture, 0, sizeof(*fixture));
+	signal(SIGPIPE, SIG_IGN); /* as service_main does */
+	log_init("test", getenv("TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	strcpy(fixture->folder, "/tmp/boson-relay-XXXXXX");
+	assert_non_null(mkdtemp(fixture->folder));
+	snprintf(fixture->state_dir, sizeof(fixture->state_dir), "%s/relay", fixture->folder);
+	snprintf(fixture->keys_dir, sizeof(fixture->keys_dir), "%s/keys", fixture->folder);
+	assert_int_equal(mkdir(fixture->state_dir, 0700), 0);
+	fixture->has_tls = has_tls;
+	write_certificate(fixture);
+}
+
+static void
+start_actor(struct relay_fixture *fixture)
+{
 	pthread_mutex_init(&fixture->mutex, NULL);
 	pthread_cond_init(&fixture->changed, NULL);
 	assert_int_equal(loop_new(&fixture->relay_loop), 0);
@@ -164,7 +172,11 @@ relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *set
 		pthread_cond_wait(&fixture->changed, &fixture->mutex);
 	pthread_mutex_unlock(&fixture->mutex);
 	assert_int_equal(fixture->start_result, 0);
+}
 
+static void
+open_bus(struct relay_fixture *fixture)
+{
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(metrics_new("test", &fixture->metrics), 0);
 	assert_int_equal(bus_new(fixture->loop, fixture->metrics, "test", NULL, &fixture->bus), 0);
@@ -172,6 +184,30 @@ relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *set
 				      service_bus_endpoint(fixture->endpoints, "relay"), NULL,
 				      &boson__relay__relay__descriptor, &fixture->relay),
 			 0);
+}
+
+void
+relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings)
+{
+	prepare(fixture, has_tls);
+	write_config(fixture, settings);
+	open_signers(fixture);
+	start_actor(fixture);
+	open_bus(fixture);
+}
+
+void
+relay_fixture_start_beside(struct relay_fixture *fixture, const struct relay_fixture *first,
+			   bool has_tls, const char *settings)
+{
+	prepare(fixture, has_tls);
+	write_config(fixture, settings);
+	strcpy(fixture->keys_dir, first->keys_dir);
+	fixture->node_signer = first->node_signer;
+	fixture->session_signer = first->session_signer;
+	fixture->has_borrowed = true;
+	start_actor(fixture);
+	open_bus(fixture);
 }
 
 static void
@@ -202,8 +238,10 @@ relay_fixture_stop(struct relay_fixture *fixture)
 	loop_stop(fixture->relay_loop);
 	pthread_join(fixture->thread, NULL);
 	loop_free(&fixture->relay_loop);
-	ticket_signer_free(&fixture->node_signer);
-	ticket_signer_free(&fixture->session_signer);
+	if (!fixture->has_borrowed) {
+		ticket_signer_free(&fixture->node_signer);
+		ticket_signer_free(&fixture->session_signer);
+	}
 	service_bus_free(&fixture->endpoints);
 	config_free(&fixture->config);
 	free(fixture->schema);

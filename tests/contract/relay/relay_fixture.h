@@ -24,6 +24,7 @@ struct relay_fixture {
 	struct service_schema *schema;
 	struct service_bus *endpoints;
 	struct ticket_signer *node_signer, *session_signer;
+	bool has_borrowed; /* signers and keys_dir are another's */
 
 	pthread_t thread;
 	struct loop *relay_loop;
@@ -44,6 +45,9 @@ struct relay_fixture {
 
 /* settings: lines of the section [relay]. has_tls: with a certificate for 127.0.0.1. */
 void relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings);
+/* Another relay of the same group: tickets of the first's signers, which outlives it. */
+void relay_fixture_start_beside(struct relay_fixture *fixture, const struct relay_fixture *first,
+				bool has_tls, const char *settings);
 void relay_fixture_stop(struct relay_fixture *fixture);
 
 /* SIGTERM's way: drains, and returns when the actor has finished. */

@@ -1,0 +1,216 @@
+/* relay_group: see the header. */
+#include "relay_group.h"
+
+#include "relay/relay_control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct relay_group *the_group; /* one at a time */
+
+static void
+fill_relay(const struct relay_group *group, unsigned i, Boson__Common__Relay *ret)
+{
+	struct relay_control *control = group->relays[i].state;
+
+	boson__common__relay__init(ret);
+	ret->id = control->id;
+	ret->group = (char[]){ "default" };
+	ret->relay_endpoint = control->public_url;
+	ret->bus_endpoint = control->bus_endpoint;
+	ret->event_endpoint = control->event_endpoint;
+}
+
+static void
+on_announce(Boson__Discovery__Discovery_Service *service, const Boson__Common__Relay *input,
+	    Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty empty = BOSON__COMMON__EMPTY__INIT;
+
+	(void)service;
+	(void)input;
+	closure(&empty, call);
+}
+
+static void
+on_list(Boson__Discovery__Discovery_Service *service,
+	const Boson__Discovery__ListRelaysRequest *input,
+	Boson__Discovery__ListRelaysReply_Closure closure, void *call)
+{
+	Boson__Discovery__ListRelaysReply reply = BOSON__DISCOVERY__LIST_RELAYS_REPLY__INIT;
+	Boson__Common__Relay relays[RELAY_GROUP_MAX], *pointers[RELAY_GROUP_MAX];
+	static char group_name[] = "default";
+
+	(void)service;
+	(void)input;
+	pthread_mutex_lock(&the_group->mutex);
+	for (unsigned i = 0; i < the_group->count; i++) {
+		if (!the_group->is_running[i])
+			continue;
+		fill_relay(the_group, i, &relays[reply.n_relays]);
+		relays[reply.n_relays].group = group_name;
+		pointers[reply.n_relays] = &relays[reply.n_relays];
+		reply.n_relays++;
+	}
+	reply.relays = pointers;
+	closure(&reply, call);
+	pthread_mutex_unlock(&the_group->mutex);
+}
+
+static void
+on_locate(Boson__Routing__Routing_Service *service, const Boson__Routing__LocateNodeRequest *input,
+	  Boson__Routing__LocateNodeReply_Closure closure, void *call)
+{
+	Boson__Routing__LocateNodeReply reply = BOSON__ROUTING__LOCATE_NODE_REPLY__INIT;
+	static char group_name[] = "default";
+	Boson__Common__Relay relay;
+	uint8_t node_id[UUID_BYTES];
+	int at = -1;
+
+	(void)service;
+	assert_int_equal(uuid_parse(input->node_id, node_id), 0);
+	pthread_mutex_lock(&the_group->mutex);
+	the_group->asked++;
+	for (unsigned i = 0; i < the_group->node_count; i++)
+		if (memcmp(the_group->nodes[i].node_id, node_id, UUID_BYTES) == 0)
+			at = the_group->nodes[i].at;
+	if (at >= 0) {
+		fill_relay(the_group, (unsigned)at, &relay);
+		relay.group = group_name;
+		reply.relay = &relay;
+		reply.has_generation = 1;
+		reply.generation = 1;
+		closure(&reply, call);
+	} else {
+		bus_call_fail(call, BUS_NOT_FOUND, "node_not_attached", NULL);
+	}
+	pthread_mutex_unlock(&the_group->mutex);
+}
+
+static void *
+run(void *arg)
+{
+	struct relay_group *group = arg;
+
+	loop_run(group->loop);
+	bus_free(&group->bus);
+	return NULL;
+}
+
+static void
+serve(struct relay_group *group)
+{
+	char endpoint[128];
+
+	assert_int_equal(loop_new(&group->loop), 0);
+	assert_int_equal(metrics_new("stand_in", &group->metrics), 0);
+	assert_int_equal(bus_new(group->loop, group->metrics, "stand-in", NULL, &group->bus), 0);
+	group->discovery = (Boson__Discovery__Discovery_Service){
+		.base = { &boson__discovery__discovery__descriptor,
+			  protobuf_c_service_invoke_internal, NULL },
+		.announce_relay = on_announce,
+		.list_relays = on_list,
+	};
+	group->routing = (Boson__Routing__Routing_Service){
+		.base = { &boson__routing__routing__descriptor, protobuf_c_service_invoke_internal,
+			  NULL },
+		.locate_node = on_locate,
+	};
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s/discovery", group->folder);
+	assert_int_equal(bus_serve(group->bus, endpoint, &group->discovery.base, NULL), 0);
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s/discovery-events", group->folder);
+	assert_int_equal(bus_publisher_new(group->bus, endpoint, &group->discovery_events), 0);
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s/routing", group->folder);
+	assert_int_equal(bus_serve(group->bus, endpoint, &group->routing.base, NULL), 0);
+	assert_int_equal(pthread_create(&group->thread, NULL, run, group), 0);
+}
+
+void
+relay_group_start(struct relay_group *group, unsigned count, bool has_tls, const char *settings)
+{
+	memset(group, 0, sizeof(*group));
+	the_group = group;
+	group->has_tls = has_tls;
+	pthread_mutex_init(&group->mutex, NULL);
+	strcpy(group->folder, "/tmp/boson-group-XXXXXX");
+	assert_non_null(mkdtemp(group->folder));
+	serve(group);
+	snprintf(group->settings, sizeof(group->settings),
+		 "%s\n[bus]\ndiscovery = ipc://%s/discovery\nrouting = ipc://%s/routing\n",
+		 settings, group->folder, group->folder);
+	for (unsigned i = 0; i < count; i++) {
+		struct relay_fixture *relay = &group->relays[i];
+
+		if (i == 0)
+			relay_fixture_start(relay, has_tls, group->settings);
+		else
+			relay_fixture_start_beside(relay, &group->relays[0], has_tls,
+						   group->settings);
+		pthread_mutex_lock(&group->mutex);
+		group->is_running[i] = true;
+		group->count = i + 1;
+		pthread_mutex_unlock(&group->mutex);
+	}
+}
+
+void
+relay_group_kill(struct relay_group *group, unsigned i)
+{
+	assert_true(i > 0); /* the first has the keys */
+	pthread_mutex_lock(&group->mutex);
+	group->is_running[i] = false;
+	for (unsigned n = 0; n < group->node_count; n++)
+		if (group->nodes[n].at == (int)i)
+			group->nodes[n].at = -1;
+	pthread_mutex_unlock(&group->mutex);
+	relay_fixture_stop(&group->relays[i]);
+}
+
+void
+relay_group_stop(struct relay_group *group)
+{
+	char command[128];
+
+	/* The stand-ins first: they look at what the relays have. */
+	loop_stop(group->loop);
+	pthread_join(group->thread, NULL);
+	metrics_free(&group->metrics);
+	loop_free(&group->loop);
+	for (unsigned i = group->count; i-- > 0;)
+		if (group->is_running[i])
+			relay_fixture_stop(&group->relays[i]);
+	pthread_mutex_destroy(&group->mutex);
+	snprintf(command, sizeof(command), "rm -r %s", group->folder);
+	assert_int_equal(system(command), 0);
+}
+
+void
+relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES], int at)
+{
+	unsigned i = 0;
+
+	pthread_mutex_lock(&group->mutex);
+	while (i < group->node_count && memcmp(group->nodes[i].node_id, node_id, UUID_BYTES) != 0)
+		i++;
+	assert_true(i < RELAY_GROUP_NODES_MAX);
+	memcpy(group->nodes[i].node_id, node_id, UUID_BYTES);
+	group->nodes[i].at = at;
+	if (i == group->node_count)
+		group->node_count++;
+	pthread_mutex_unlock(&group->mutex);
+}
+
+unsigned
+relay_group_asked(struct relay_group *group)
+{
+	pthread_mutex_lock(&group->mutex);
+	unsigned asked = group->asked;
+	pthread_mutex_unlock(&group->mutex);
+	return asked;
+}

@@ -1,0 +1,48 @@
+/*
+ * relay_group: several whole relays of one group, and stand-ins for discovery and routing, which
+ * tell them of each other and of where nodes have their legs. The stand-ins have a thread of their
+ * own.
+ */
+#pragma once
+
+#include "discovery.pb-c.h"
+#include "relay_fixture.h"
+#include "routing.pb-c.h"
+
+enum { RELAY_GROUP_MAX = 3, RELAY_GROUP_NODES_MAX = 8 };
+
+struct relay_group {
+	struct relay_fixture relays[RELAY_GROUP_MAX];
+	bool is_running[RELAY_GROUP_MAX];
+	unsigned count;
+	bool has_tls;
+	char settings[1024];
+
+	/* the stand-ins' */
+	Boson__Discovery__Discovery_Service discovery;
+	Boson__Routing__Routing_Service routing;
+	char folder[64];
+	pthread_t thread;
+	struct loop *loop;
+	struct metrics *metrics;
+	struct bus *bus;
+	struct bus_publisher *discovery_events, *routing_events;
+	pthread_mutex_t mutex;
+	struct {
+		uint8_t node_id[UUID_BYTES];
+		int at; /* -1: nowhere */
+	} nodes[RELAY_GROUP_NODES_MAX];
+	unsigned node_count;
+	unsigned asked; /* LocateNode */
+};
+
+void relay_group_start(struct relay_group *group, unsigned count, bool has_tls,
+		       const char *settings);
+void relay_group_stop(struct relay_group *group);
+
+/* One relay goes, without a word to its legs; comes again. */
+void relay_group_kill(struct relay_group *group, unsigned i);
+
+/* What routing says from now on; -1: nowhere. */
+void relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES], int at);
+unsigned relay_group_asked(struct relay_group *group);
