@@ -9,6 +9,7 @@
 #include "log/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int
@@ -188,4 +189,46 @@ routing_commit(struct routing_request *request, enum routing_step step)
 		routing->commit_deferred = true;
 	else
 		commit_turn(routing->context->loop, routing);
+}
+
+/* ---- changes that a handler makes: part of its batch ---- */
+
+struct change {
+	struct routing *routing;
+	struct session_record before, after;
+	routing_changed_fn then;
+};
+
+static void
+change_committed(void *arg)
+{
+	struct change *change = arg;
+	struct session *session;
+
+	if (routing_keep(change->routing, &change->after, &session) == 0)
+		change->then(change->routing, &change->before, session);
+	free(change);
+}
+
+int
+routing_change(struct routing *routing, const struct session *session,
+	       const struct session_record *after, routing_changed_fn then)
+{
+	struct change *change = routing->store == NULL ? NULL : malloc(sizeof(*change));
+	int error = change == NULL ? -EIO : store_savepoint(routing->store);
+
+	if (error != 0) {
+		free(change);
+		return error;
+	}
+	*change = (struct change){ routing, session->record, *after, then };
+	error = routing_store_change(routing->store, after);
+	if (error == 0)
+		error = store_after_commit(routing->store, change_committed, free, change);
+	if (error != 0) {
+		store_savepoint_rollback(routing->store);
+		free(change);
+		return error;
+	}
+	return store_savepoint_release(routing->store);
 }

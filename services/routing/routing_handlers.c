@@ -5,6 +5,7 @@
 #include "routing/routing_clients.h"
 #include "routing/routing_packets.h"
 #include "routing/routing_store.h"
+#include "routing/routing_wireguard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -144,46 +145,26 @@ on_get_route(Boson__Routing__Routing_Service *service, const Boson__Routing__Get
 	closure(&route, call);
 }
 
-struct deletion {
-	struct routing *routing;
-	struct session_record record;
-};
-
 static void
-deletion_committed(void *arg)
+close_deleted(struct routing *routing, const struct session_record *before,
+	      const struct session *session)
 {
-	struct deletion *deletion = arg;
-	struct routing *routing = deletion->routing;
-	struct session *session;
-
-	if (routing_keep(routing, &deletion->record, &session) == 0)
-		routing_close_session(routing, session);
-	free(deletion);
+	(void)before;
+	routing_close_session(routing, session);
 }
 
 /* One that has ended already is as good. */
 static int
-write_deletion(struct routing *routing, const struct session *session)
+delete_session(struct routing *routing, const struct session *session)
 {
-	struct deletion *deletion = routing->store == NULL ? NULL : malloc(sizeof(*deletion));
-	int error = deletion == NULL ? -ENOMEM : store_savepoint(routing->store);
+	struct session_record record = session->record;
+	int error;
 
-	if (error != 0) {
-		free(deletion);
-		return error;
-	}
-	deletion->routing = routing;
-	deletion->record = session->record;
-	deletion->record.status = SESSION_CLOSING;
-	error = routing_store_change(routing->store, &deletion->record);
-	if (error == 0)
-		error = store_after_commit(routing->store, deletion_committed, free, deletion);
-	if (error != 0) {
-		store_savepoint_rollback(routing->store);
-		free(deletion);
-		return error == -ESTALE ? 0 : error;
-	}
-	return store_savepoint_release(routing->store);
+	if (!session_lives(record.status))
+		return 0;
+	record.status = SESSION_CLOSING;
+	error = routing_change(routing, session, &record, close_deleted);
+	return error == -ESTALE ? 0 : error;
 }
 
 static void
@@ -197,7 +178,7 @@ on_delete_route(Boson__Routing__Routing_Service *service,
 
 	if (session == NULL)
 		return;
-	if (session_lives(session->record.status) && write_deletion(routing, session) != 0)
+	if (delete_session(routing, session) != 0)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
 		closure(&reply, call);
@@ -259,6 +240,22 @@ on_packet_from_client(Boson__Routing__Routing_Service *service,
 		      Boson__Routing__PacketReply_Closure closure, void *call)
 {
 	routing_packet_from_client(routing_of(service), input, closure, call);
+}
+
+static void
+on_register_wireguard(Boson__Routing__Routing_Service *service,
+		      const Boson__Routing__RegisterWireguardRequest *input,
+		      Boson__Routing__WireguardReply_Closure closure, void *call)
+{
+	routing_wireguard_register(routing_of(service), input, closure, call);
+}
+
+static void
+on_unregister_wireguard(Boson__Routing__Routing_Service *service,
+			const Boson__Routing__UnregisterWireguardRequest *input,
+			Boson__Routing__WireguardReply_Closure closure, void *call)
+{
+	routing_wireguard_unregister(routing_of(service), input, closure, call);
 }
 
 const Boson__Routing__Routing_Service routing_mailbox = BOSON__ROUTING__ROUTING__INIT(on_);

@@ -2,11 +2,12 @@
  * routing's mailbox and what stands behind it. One thread: the actor's.
  *
  *	gateway   -> RequestRoute GetRoute DeleteRoute ListClients GetClient
- *		     PacketFromNode PacketFromClient
+ *		     RegisterWireguard UnregisterWireguard PacketFromNode PacketFromClient
  *	relay     -> LocateNode
  *	discovery -> NodeChanged, RelayChanged (events)		routing -> discovery.Snapshot
  *	relay     -> LegAttached, LegDetached, RelayLoad (events)
- *	routing   -> relay.OpenSession, CloseSession, ListLegs, ListFlows, CarryPacket
+ *	routing   -> relay.OpenSession, CloseSession, ListLegs, ListFlows, CarryPacket,
+ *		     BindUdp, UnbindUdp
  *
  * A request is asked of one node after another (routing_request), written and answered with others
  * of the same turn (routing_commit). What discovery (routing_watch) and the relays (routing_links)
@@ -69,6 +70,7 @@ struct routing {
 	bool is_sweeper;
 	int64_t leftovers_ms; /* when rows that nobody remembers were last looked for */
 	int64_t closed_again_ms;
+	uint64_t bound_told; /* of the table, when all bound sessions were looked at */
 
 	/* routing_close */
 	uint8_t told[ROUTING_TOLD_MAX][UUID_BYTES]; /* closed at their relay, not yet written */
@@ -152,6 +154,13 @@ void routing_request_free(struct routing_request *request);
 
 /* To be written with this turn's others. */
 void routing_commit(struct routing_request *request, enum routing_step step);
+
+/* From a handler: writes a change of a session that lives, with its batch; then(...) runs when that
+ * is committed. 0, -ESTALE (it has ended), -EIO, -ENOMEM. */
+typedef void (*routing_changed_fn)(struct routing *routing, const struct session_record *before,
+				   const struct session *session);
+int routing_change(struct routing *routing, const struct session *session,
+		   const struct session_record *after, routing_changed_fn then);
 
 /* ---- routing_answer.c ---- */
 

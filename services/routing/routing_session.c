@@ -226,7 +226,6 @@ set_bound(struct sessions *sessions, struct session *session)
 		sessions->bound = session;
 		return;
 	}
-	session->is_bind_due = false;
 	if (session->bound_previous != NULL)
 		session->bound_previous->bound_next = session->bound_next;
 	else
@@ -312,7 +311,6 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 {
 	struct session *session = sessions_find(sessions, record->id);
 	const struct session *holder = sessions_find_route(sessions, record->route_id);
-	bool is_bind_due;
 
 	if (holder != NULL && holder != session)
 		return -EEXIST;
@@ -326,13 +324,11 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 		memcpy(session->record.route_id, record->route_id, UUID_BYTES);
 		(void)idtable_add(&sessions->by_route, session);
 	}
-	is_bind_due = session->is_bind_due;
 	/* What it is found by and counted with changes while it is nothing. */
 	set_status(sessions, session, SESSION_CLOSED);
 	session->record = *record;
 	session->record.status = SESSION_CLOSED;
 	set_status(sessions, session, record->status);
-	session->is_bind_due = is_bind_due && session->is_bound;
 	session->ends_ms = ends_ms;
 	sift(sessions, session);
 	*ret = session;

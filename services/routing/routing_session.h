@@ -47,7 +47,8 @@ struct session {
 	size_t at;		     /* in the heap */
 	struct session *closing_next, *closing_previous;
 	struct session *bound_next, *bound_previous; /* of those that a stock app may use */
-	bool is_bound, is_bind_due;
+	bool is_bound;
+	uint64_t bound_told; /* table_leg.told of the leg that it is bound for; 0: none */
 };
 
 /* Counts the sessions that live of one access key. */

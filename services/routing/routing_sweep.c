@@ -4,6 +4,7 @@
  */
 #include "routing/routing_handlers.h"
 #include "routing/routing_store.h"
+#include "routing/routing_wireguard.h"
 
 #include "log/log.h"
 #include "loop/clock.h"
@@ -90,6 +91,8 @@ routing_sweep_tick(struct routing *routing, int64_t now_ms)
 		find_leftovers(routing, now_ms);
 	if (sessions_next_end_ms(&routing->sessions) <= now_ms)
 		expire(routing, now_ms);
+	if (routing->is_sweeper)
+		routing_wireguard_tick(routing);
 	if (routing->is_sweeper && now_ms - routing->closed_again_ms >= CLOSE_AGAIN_MS) {
 		routing->closed_again_ms = now_ms;
 		routing_close_again(routing);

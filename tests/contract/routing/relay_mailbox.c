@@ -117,9 +117,12 @@ on_bind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__BindUdpReq
 	    Boson__Common__Empty_Closure closure, void *call)
 {
 	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+	struct relay_mailbox *relay = relay_of(service);
 
-	(void)service;
-	(void)input;
+	relay->bound++;
+	(void)snprintf(relay->last_bound, sizeof(relay->last_bound), "%s", input->session_id);
+	(void)snprintf(relay->last_client_key, sizeof(relay->last_client_key), "%s",
+		       input->client_public_key);
 	closure(&reply, call);
 }
 
@@ -129,8 +132,8 @@ on_unbind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__UnbindUd
 {
 	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
 
-	(void)service;
 	(void)input;
+	relay_of(service)->unbound++;
 	closure(&reply, call);
 }
 
@@ -284,6 +287,7 @@ relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *
 	ret->id = "relay-1";
 	ret->group = "default";
 	ret->relay_endpoint = "wss://relay.example:8443";
+	ret->udp_endpoint = (char *)(uintptr_t)relay->udp_endpoint;
 	ret->bus_endpoint = ret_bus;
 	ret->event_endpoint = ret_events;
 }

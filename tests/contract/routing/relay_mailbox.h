@@ -33,7 +33,10 @@ struct relay_mailbox {
 	struct relay_mailbox_leg legs[RELAY_MAILBOX_LEGS_MAX];
 	size_t leg_count;
 	uint64_t generation;
-	unsigned int listed; /* how often ListLegs was asked */
+	unsigned int listed;	     /* how often ListLegs was asked */
+	const char *udp_endpoint;    /* as it announces; NULL: none */
+	unsigned int bound, unbound; /* how often BindUdp, UnbindUdp were asked */
+	char last_bound[UUID_TEXT_BYTES];
 	unsigned int carried_to_node, carried_to_client;
 	uint64_t bytes_up; /* of every session; 0: it knows none */
 	char last_session[UUID_TEXT_BYTES], last_client_key[KEY_TEXT_BYTES];

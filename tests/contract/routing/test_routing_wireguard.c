@@ -1,0 +1,237 @@
+/* routing: a stock WireGuard app is bound at the relay that has its node's leg, and stays so. */
+#include "route_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct route_rig rig;
+static struct route_rig_client client;
+static struct enrolment_node node;
+static char session_id[UUID_TEXT_BYTES], route_id[UUID_TEXT_BYTES];
+
+RIG_CLOSURE(on_wireguard, Boson__Routing__WireguardReply)
+
+static void
+start(const char *udp_endpoint)
+{
+	const Boson__Routing__RouteReply *reply;
+	struct rig_call call;
+
+	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
+	rig.relay.udp_endpoint = udp_endpoint;
+	route_rig_announce(&rig);
+	route_rig_client_init(&client);
+	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	route_rig_request_until_served(&rig, &call, &client, NULL);
+	reply = (const Boson__Routing__RouteReply *)call.reply;
+	memcpy(session_id, reply->selected_route->session_id, sizeof(session_id));
+	memcpy(route_id, reply->selected_route->id, sizeof(route_id));
+	rig_call_fini(&call);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	start("relay.example:51820");
+	return 0;
+}
+
+static int
+setup_without_udp(void **state)
+{
+	(void)state;
+	start(NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	route_rig_stop(&rig);
+	return 0;
+}
+
+static void
+fill_caller(Boson__Common__Caller *caller, const char *subject)
+{
+	boson__common__caller__init(caller);
+	caller->has_role = 1;
+	caller->role = BOSON__COMMON__CALLER__ROLE__CLIENT;
+	caller->subject = (char *)(uintptr_t)subject;
+}
+
+static void
+register_app(struct rig_call *call, const char *session, const char *subject)
+{
+	Boson__Routing__RegisterWireguardRequest request =
+		BOSON__ROUTING__REGISTER_WIREGUARD_REQUEST__INIT;
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, subject);
+	request.client_id = client.id_text;
+	request.public_key = client.public_text;
+	request.session_id = (char *)(uintptr_t)session;
+	request.caller = &caller;
+	rig_call_init(call, &rig.rig, rig.routing);
+	boson__routing__routing__register_wireguard(bus_peer_service(rig.routing), &request,
+						    on_wireguard, call);
+	rig_call_wait(call);
+}
+
+static void
+unregister_app(struct rig_call *call, const char *session)
+{
+	Boson__Routing__UnregisterWireguardRequest request =
+		BOSON__ROUTING__UNREGISTER_WIREGUARD_REQUEST__INIT;
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, client.id_text);
+	request.client_id = client.id_text;
+	request.session_id = (char *)(uintptr_t)session;
+	request.caller = &caller;
+	rig_call_init(call, &rig.rig, rig.routing);
+	boson__routing__routing__unregister_wireguard(bus_peer_service(rig.routing), &request,
+						      on_wireguard, call);
+	rig_call_wait(call);
+}
+
+static void
+test_an_app_is_bound_at_its_nodes_relay_and_freed(void **state)
+{
+	const Boson__Routing__WireguardReply *reply;
+	struct rig_call call;
+
+	(void)state;
+	register_app(&call, session_id, client.id_text);
+	reply = (const Boson__Routing__WireguardReply *)call.reply;
+	assert_non_null(reply);
+	assert_string_equal(reply->status, "registered");
+	assert_string_equal(reply->client_id, client.id_text);
+	assert_string_equal(reply->node_id, node.id_text);
+	assert_string_equal(reply->session_id, session_id);
+	assert_string_equal(reply->udp_endpoint, "relay.example:51820");
+	rig_call_fini(&call);
+	assert_string_equal(rig.relay.last_bound, session_id);
+	assert_string_equal(rig.relay.last_client_key, client.public_text);
+	unregister_app(&call, NULL);
+	reply = (const Boson__Routing__WireguardReply *)call.reply;
+	assert_non_null(reply);
+	assert_string_equal(reply->status, "unregistered");
+	rig_call_fini(&call);
+	assert_int_equal(rig.relay.unbound, 1);
+	unregister_app(&call, session_id); /* once more does no harm */
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	unregister_app(&call, NULL); /* none is left */
+	assert_int_equal(call.result.status, BUS_NOT_FOUND);
+	rig_call_fini(&call);
+}
+
+static void
+test_the_session_is_found_by_the_clients_key(void **state)
+{
+	struct rig_call call;
+
+	(void)state;
+	register_app(&call, NULL, client.subject);
+	assert_non_null(call.reply);
+	assert_string_equal(((Boson__Routing__WireguardReply *)call.reply)->session_id, session_id);
+	rig_call_fini(&call);
+}
+
+static void
+test_another_ones_session_looks_unknown_T05(void **state)
+{
+	struct rig_call call;
+
+	(void)state;
+	register_app(&call, session_id, "key:second");
+	assert_int_equal(call.result.status, BUS_NOT_FOUND);
+	assert_string_equal(call.result.code, "session_unknown");
+	rig_call_fini(&call);
+	register_app(&call, node.id_text, client.id_text);
+	assert_string_equal(call.result.code, "session_unknown");
+	rig_call_fini(&call);
+	register_app(&call, session_id, node.id_text);
+	assert_int_equal(call.result.status, BUS_FORBIDDEN);
+	rig_call_fini(&call);
+	assert_int_equal(rig.relay.bound, 0);
+}
+
+static bool
+is_bound_again(void *arg)
+{
+	return rig.relay.bound > *(const unsigned int *)arg;
+}
+
+static void
+test_an_app_is_bound_again_when_its_relay_started_anew_F04(void **state)
+{
+	struct rig_call call;
+	unsigned int bound;
+
+	(void)state;
+	register_app(&call, session_id, client.id_text);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	relay_mailbox_stop(&rig.relay);
+	bound = rig.relay.bound;
+	rig.relay.last_bound[0] = '\0';
+	relay_mailbox_start(&rig.relay, &rig.rig);
+	rig_wait(&rig.rig, is_bound_again, &bound, "BindUdp at the new relay");
+	assert_string_equal(rig.relay.last_bound, session_id);
+}
+
+/* Also: routing itself may start anew in between. */
+static void
+test_an_app_is_bound_again_after_kill_9_of_routing_F03(void **state)
+{
+	struct rig_call call;
+	unsigned int bound;
+
+	(void)state;
+	register_app(&call, session_id, client.id_text);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	rig_kill(&rig.rig, rig.routing_process);
+	bound = rig.relay.bound;
+	rig.routing_process = rig_spawn(&rig.rig, PROGRAM_ROUTING, 0);
+	rig_wait(&rig.rig, is_bound_again, &bound, "BindUdp by the new routing");
+	assert_string_equal(rig.relay.last_bound, session_id);
+}
+
+static void
+test_a_relay_without_udp_is_not_asked(void **state)
+{
+	struct rig_call call;
+
+	(void)state;
+	register_app(&call, session_id, client.id_text);
+	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+	assert_string_equal(call.result.code, "no_udp");
+	rig_call_fini(&call);
+	assert_int_equal(rig.relay.bound, 0);
+}
+
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_A_RIG(test_an_app_is_bound_at_its_nodes_relay_and_freed),
+		IN_A_RIG(test_the_session_is_found_by_the_clients_key),
+		IN_A_RIG(test_another_ones_session_looks_unknown_T05),
+		IN_A_RIG(test_an_app_is_bound_again_when_its_relay_started_anew_F04),
+		IN_A_RIG(test_an_app_is_bound_again_after_kill_9_of_routing_F03),
+		cmocka_unit_test_setup_teardown(test_a_relay_without_udp_is_not_asked,
+						setup_without_udp, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
