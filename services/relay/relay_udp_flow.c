@@ -195,7 +195,7 @@ relay_udp_session_surplus(const struct relay_udp_session *session)
 		return NULL;
 	for (struct relay_udp_flow *flow = session->flows; flow != NULL; flow = flow->session_next)
 		if (flow->state != RELAY_UDP_HALF_OPEN &&
-		    (oldest == NULL || flow->answered_ms < oldest->answered_ms))
+		    (oldest == NULL || flow->answered_ms <= oldest->answered_ms))
 			oldest = flow;
 	return oldest;
 }

@@ -1,7 +1,7 @@
 /*
- * udp_talk: both ends of a UDP leg without WireGuard between them: a stock app's socket, and a node's
- * raw leg that answers as WireGuard there would. Messages have the right shape, mac1 and indexes, and
- * nothing inside. Fails the test when nothing comes.
+ * udp_talk: both ends of a UDP leg without WireGuard between them: a stock app's socket, and a
+ * node's raw leg that answers as WireGuard there would. Messages have the right shape, mac1 and
+ * indexes, and nothing inside. Fails the test when nothing comes.
  */
 #pragma once
 
