@@ -218,6 +218,8 @@ start(const struct actor_context *context, void **ret_state)
 	if (error == 0)
 		error = open_signer(routing);
 	if (error == 0)
+		error = routing_sweep_start(routing);
+	if (error == 0)
 		error = routing_store_start(routing);
 	if (error == 0)
 		error = routing_watch_start(routing);

@@ -23,6 +23,7 @@
 #include "routing/routing_table.h"
 #include "service/service.h"
 #include "store/store.h"
+#include "store/store_lease.h"
 
 enum {
 	ROUTING_IN_FLIGHT_MAX = 4096,
@@ -67,7 +68,9 @@ struct routing {
 	size_t in_flight;
 
 	/* routing_sweep */
+	struct store_lease lease;
 	bool is_sweeper;
+	int64_t renewed_ms;
 	int64_t leftovers_ms; /* when rows that nobody remembers were last looked for */
 	int64_t closed_again_ms;
 	uint64_t bound_told; /* of the table, when all bound sessions were looked at */
@@ -240,5 +243,6 @@ void routing_close_write(struct routing *routing);
 
 /* ---- routing_sweep.c: what one replica does for all ---- */
 
+int routing_sweep_start(struct routing *routing);
 void routing_sweep_tick(struct routing *routing, int64_t now_ms);
 void routing_sweep_stop(struct routing *routing); /* another one may do it at once */

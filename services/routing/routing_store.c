@@ -1,6 +1,8 @@
 /* routing_store: table sessions. */
 #include "routing/routing_store.h"
 
+#include "store/store_lease.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -35,6 +37,7 @@ const struct store_migration routing_migrations[] = {
 	  "CREATE INDEX sessions_by_end ON sessions (expires_at);"
 	  "CREATE TABLE changes (number BIGINT NOT NULL);"
 	  "INSERT INTO changes (number) VALUES (0)" },
+	{ 4, "lease", STORE_LEASE_SQL },
 };
 const size_t routing_migrations_n = sizeof(routing_migrations) / sizeof(routing_migrations[0]);
 

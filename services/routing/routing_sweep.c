@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 enum {
+	LEASE_MS = 6 * 1000,
+	RENEW_MS = 2 * 1000,
 	EXPIRE_MAX = 1000, /* in one transaction */
 	CLOSE_AGAIN_MS = 5 * 1000,
 	LEFTOVERS_MS = 60 * 1000,
@@ -34,13 +36,32 @@ end_session(struct routing *routing, const struct session *session)
 				       "expired");
 }
 
+/* Opens the transaction in which the sweeper writes; false when it is not us any more: who was
+ * thought dead and woke up writes nothing (F09). */
+static bool
+begin_sweep(struct routing *routing)
+{
+	int held;
+
+	if (!routing->is_sweeper || routing->store == NULL || store_begin(routing->store) != 0)
+		return false;
+	held = routing->is_shared
+		       ? store_lease_hold(&routing->lease, routing->store, clock_monotonic_ms())
+		       : 1;
+	if (held == 1)
+		return true;
+	store_rollback(routing->store);
+	routing->is_sweeper = false;
+	return false;
+}
+
 /* Rows go with their sessions: nothing is kept of who used what (T46). */
 static void
 expire(struct routing *routing, int64_t now_ms)
 {
-	bool writes = routing->is_sweeper && routing->store != NULL;
-	int error = writes ? store_begin(routing->store) : 0;
+	bool writes = begin_sweep(routing);
 	struct session *session;
+	int error = 0;
 
 	for (size_t n = 0; error == 0 && n < EXPIRE_MAX &&
 			   (session = sessions_expire(&routing->sessions, now_ms)) != NULL;
@@ -83,24 +104,56 @@ find_leftovers(struct routing *routing, int64_t now_ms)
 				  take_leftover, routing);
 }
 
+static void
+renew(struct routing *routing, int64_t now_ms)
+{
+	bool was_sweeper = routing->is_sweeper;
+
+	if (!routing->is_shared) {
+		routing->is_sweeper = true;
+		return;
+	}
+	if (now_ms - routing->renewed_ms < RENEW_MS)
+		return;
+	routing->renewed_ms = now_ms;
+	routing->is_sweeper =
+		routing->store != NULL &&
+		store_lease_hold(&routing->lease, routing->store, clock_monotonic_ms()) == 1;
+	if (routing->is_sweeper == was_sweeper)
+		return;
+	log_info(routing->is_sweeper ? "sweeper" : "sweeper_no_more", "store=%d",
+		 routing->store != NULL);
+	routing->leftovers_ms = now_ms - LEFTOVERS_MS; /* what the one before us left */
+}
+
+int
+routing_sweep_start(struct routing *routing)
+{
+	routing->leftovers_ms = routing->closed_again_ms = routing->renewed_ms = -LEFTOVERS_MS;
+	return store_lease_init(&routing->lease, "sweep", LEASE_MS);
+}
+
 void
 routing_sweep_tick(struct routing *routing, int64_t now_ms)
 {
-	routing->is_sweeper = !routing->is_shared || routing->store != NULL;
+	renew(routing, now_ms);
 	if (routing->is_sweeper)
 		find_leftovers(routing, now_ms);
 	if (sessions_next_end_ms(&routing->sessions) <= now_ms)
 		expire(routing, now_ms);
-	if (routing->is_sweeper)
-		routing_wireguard_tick(routing);
-	if (routing->is_sweeper && now_ms - routing->closed_again_ms >= CLOSE_AGAIN_MS) {
-		routing->closed_again_ms = now_ms;
-		routing_close_again(routing);
-	}
+	if (!routing->is_sweeper)
+		return;
+	routing_wireguard_tick(routing);
+	if (now_ms - routing->closed_again_ms < CLOSE_AGAIN_MS)
+		return;
+	routing->closed_again_ms = now_ms;
+	routing_close_again(routing);
 }
 
 void
 routing_sweep_stop(struct routing *routing)
 {
+	if (routing->is_shared && routing->is_sweeper && routing->store != NULL)
+		(void)store_lease_release(&routing->lease, routing->store);
 	routing->is_sweeper = false;
 }
