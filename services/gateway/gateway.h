@@ -38,6 +38,7 @@ struct gateway {
 	struct gateway_access *access;
 	struct access_mailbox mailbox;
 	struct gateway_limits limits;
+	struct gateway_networks scrapers; /* who may read GET /metrics without a key */
 	struct bus_peer *peers[PEER_COUNT];
 	struct gateway_health *health;
 	struct gateway_http *http;

@@ -52,7 +52,11 @@ open_limits(struct gateway *gateway)
 	limits->per_address[RATE_CHALLENGE] = limits->per_address[RATE_ENROLMENT] = enrolment;
 	limits->per_subject[RATE_HEARTBEAT] = config_u32(config, "rate_heartbeat");
 	limits->per_subject[RATE_ADMIN] = config_u32(config, "rate_admin");
-	int r = gateway_limits_trust(limits, config_list(config, "gateway", "trusted_proxies"));
+	int r = gateway_networks_add(&limits->proxies,
+				     config_list(config, "gateway", "trusted_proxies"));
+	if (r == 0)
+		r = gateway_networks_add(&gateway->scrapers,
+					 config_list(config, "gateway", "scrape_addresses"));
 	if (r == 0)
 		r = cache_open("memory:", CACHE_ENTRIES_MAX, &limits->cache);
 	const char *shared = config_string(config, "gateway", "cache");

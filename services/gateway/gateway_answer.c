@@ -16,6 +16,7 @@ static const struct {
 	const char *reason;
 	const char *message;
 } statuses[] = {
+	{ 101, "", "Switching Protocols", "" },
 	{ 200, "", "OK", "" },
 	{ 400, "invalid", "Bad Request", "The request is not valid." },
 	{ 401, "token", "Unauthorized", "A valid credential is needed." },
@@ -45,6 +46,13 @@ status_find(int status)
 			return i;
 	}
 	return status_find(500);
+}
+
+int
+gateway_answer_status(size_t i)
+{
+	size_t first = 2; /* after 101 and 200 */
+	return first + i < sizeof(statuses) / sizeof(statuses[0]) ? statuses[first + i].status : 0;
 }
 
 const char *

@@ -36,5 +36,8 @@ void gateway_answer_result(struct gateway_answer *answer, const struct bus_resul
 void gateway_answer_json(struct gateway_answer *answer, int status, struct json_text *text,
 			 const char *trace);
 
+/* The statuses of errors, one after the other; 0 at the end. */
+int gateway_answer_status(size_t i);
+
 /* "Bad Request" */
 const char *gateway_answer_reason(int status);

@@ -217,9 +217,30 @@ success_status(const struct gateway_endpoint *endpoint, const ProtobufCMessage *
 }
 
 static void
+answer_with_text(struct gateway_request *request, const ProtobufCMessage *reply)
+{
+	const ProtobufCFieldDescriptor *field = field_of(reply, "text", PROTOBUF_C_TYPE_STRING);
+	const char *text =
+		field != NULL ? *(const char *const *)((const char *)reply + field->offset) : NULL;
+	char *copy = strdup(text != NULL ? text : "");
+	if (copy == NULL) {
+		gateway_answer_error(&request->answer, 503, "memory", NULL, request->trace);
+		return;
+	}
+	request->answer.status = request->match.endpoint->status;
+	request->answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+	request->answer.body = copy;
+	request->answer.body_bytes = strlen(copy);
+}
+
+static void
 answer_with(struct gateway_request *request, const ProtobufCMessage *reply)
 {
 	const struct gateway_endpoint *endpoint = request->match.endpoint;
+	if ((endpoint->flags & ENDPOINT_TEXT) != 0) {
+		answer_with_text(request, reply);
+		return;
+	}
 	if (endpoint->status == 204) {
 		request->answer.status = 204;
 		return;

@@ -21,6 +21,8 @@ const struct config_key gateway_config_keys[] = {
 	  "A proxy in front speaks TLS: allow plain HTTP beyond loopback" },
 	{ "gateway", "trusted_proxies", CONFIG_CIDRS, "", 1, 128, NULL,
 	  "Networks whose X-Forwarded-For counts" },
+	{ "gateway", "scrape_addresses", CONFIG_CIDRS, "", 1, 128, NULL,
+	  "Networks that may read GET /metrics without a scraper's key" },
 	{ "gateway", "cors_origins", CONFIG_LIST, "", 0, 0, NULL,
 	  "Origins whose scripts may read answers, e.g. https://dashboard.example" },
 	{ "gateway", "rate_general", CONFIG_INT, "600", 1, 1000000, NULL,

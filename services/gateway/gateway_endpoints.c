@@ -41,6 +41,9 @@ const struct gateway_endpoint gateway_endpoints[] = {
 	{ "DELETE", "/nodes/{nodeId}", WHO_NODE | WHO_ADMIN, RATE_GENERAL, 0, PEER_DISCOVERY,
 	  "DeleteNode", ENDPOINT_OWN_NODE, 204, LOCAL_NONE, "Take a node out" },
 
+	{ "GET", "/relays", WHO_ANY, RATE_GENERAL, 0, PEER_DISCOVERY, "ListRelays", 0, 200,
+	  LOCAL_NONE, "Relays that take new legs: to measure the way to them" },
+
 	{ "POST", "/routing/request", WHO_CLIENT | WHO_ADMIN, RATE_GENERAL, BODY, PEER_ROUTING,
 	  "RequestRoute", ENDPOINT_MINTS_CLIENT, 200, LOCAL_NONE,
 	  "Ask for a node, and a session on it" },
@@ -50,10 +53,28 @@ const struct gateway_endpoint gateway_endpoints[] = {
 	  PEER_ROUTING, "DeleteRoute", 0, 204, LOCAL_NONE,
 	  "Give a route back; its session is closed" },
 
+	{ "POST", "/packets", WHO_NODE, RATE_GENERAL, BODY, PEER_ROUTING, "PacketFromNode", 0, 200,
+	  LOCAL_NONE, "A datagram from a node to the client of a session" },
+	{ "POST", "/packets/from-client", WHO_CLIENT, RATE_GENERAL, BODY, PEER_ROUTING,
+	  "PacketFromClient", 0, 200, LOCAL_NONE, "A datagram from a client to its node" },
+	{ "GET", "/clients", WHO_ADMIN, RATE_GENERAL, 0, PEER_ROUTING, "ListClients", 0, 200,
+	  LOCAL_NONE, "Clients, a page at a time" },
+	{ "GET", "/clients/{clientId}", WHO_ADMIN, RATE_GENERAL, 0, PEER_ROUTING, "GetClient", 0,
+	  200, LOCAL_NONE, "One client" },
+
 	{ "POST", "/metrics", WHO_NODE, RATE_HEARTBEAT, BODY, PEER_METRICS, "Submit",
 	  ENDPOINT_OWN_NODE, 202, LOCAL_NONE, "What a node measured" },
 	{ "GET", "/metrics/{nodeId}/latest", WHO_NODE | WHO_ADMIN, RATE_GENERAL, 0, PEER_METRICS,
 	  "Latest", ENDPOINT_OWN_NODE, 200, LOCAL_NONE, "A node's newest measurement" },
+
+	{ "GET", "/metrics/{nodeId}/history", WHO_NODE | WHO_ADMIN, RATE_GENERAL, 0, PEER_METRICS,
+	  "History", ENDPOINT_OWN_NODE, 200, LOCAL_NONE, "A node's measurements over time" },
+	{ "GET", "/metrics/{nodeId}/aggregated", WHO_NODE | WHO_ADMIN, RATE_GENERAL, 0,
+	  PEER_METRICS, "Aggregated", ENDPOINT_OWN_NODE, 200, LOCAL_NONE,
+	  "Least, mean, greatest and 95th percentile of a node's measurements" },
+	{ "GET", "/metrics", WHO_SCRAPER | WHO_ADMIN, RATE_PROBE, 0, PEER_METRICS, "Exposition",
+	  ENDPOINT_ROOT_ONLY | ENDPOINT_TEXT | ENDPOINT_SCRAPE, 200, LOCAL_NONE,
+	  "The fleet's figures for Prometheus" },
 
 	{ "GET", "/turn/servers", WHO_ANY, RATE_GENERAL, 0, PEER_TURN, "Servers", 0, 200,
 	  LOCAL_NONE, "TURN servers with short-lived credentials" },
@@ -132,8 +153,9 @@ endpoint_fits(const struct gateway_endpoint *endpoint, const struct gateway_path
 	bool based = path->segments_n >= 2 && strcmp(path->segments[0], "api") == 0 &&
 		     strcmp(path->segments[1], "v1") == 0;
 	if (based)
-		return template_fits(endpoint->path, path, 2, match);
-	return (endpoint->flags & ENDPOINT_ROOT) != 0 &&
+		return (endpoint->flags & ENDPOINT_ROOT_ONLY) == 0 &&
+		       template_fits(endpoint->path, path, 2, match);
+	return (endpoint->flags & (ENDPOINT_ROOT | ENDPOINT_ROOT_ONLY)) != 0 &&
 	       template_fits(endpoint->path, path, 0, match);
 }
 

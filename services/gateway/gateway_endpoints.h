@@ -53,10 +53,19 @@ enum gateway_flags {
 	/* A reply with mint_subject gets a token of this role. */
 	ENDPOINT_MINTS_NODE = 1 << 5,
 	ENDPOINT_MINTS_CLIENT = 1 << 6,
+	ENDPOINT_ROOT_ONLY = 1 << 7, /* without the base path, and not with it */
+	ENDPOINT_TEXT = 1 << 8,	     /* answers with the reply's `text`, in Prometheus' format */
+	ENDPOINT_SCRAPE = 1 << 9,    /* configured addresses need no credential */
 };
 
 /* What answers when no service does. */
-enum gateway_local { LOCAL_NONE, LOCAL_HEALTH, LOCAL_READY, LOCAL_LIVE, LOCAL_OPENAPI };
+enum gateway_local {
+	LOCAL_NONE,
+	LOCAL_HEALTH,
+	LOCAL_READY,
+	LOCAL_LIVE,
+	LOCAL_OPENAPI,
+};
 
 struct gateway_endpoint {
 	const char *method;

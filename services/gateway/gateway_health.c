@@ -27,7 +27,8 @@ struct gateway_health {
 };
 
 const char gateway_health_schema[] =
-	"{\"type\":\"object\",\"properties\":{"
+	"{\"type\":\"object\",\"required\":[\"status\",\"timestamp\",\"uptime\",\"version\","
+	"\"services\"],\"properties\":{"
 	"\"status\":{\"type\":\"string\",\"enum\":[\"healthy\",\"degraded\",\"unhealthy\"]},"
 	"\"timestamp\":{\"type\":\"integer\",\"format\":\"int64\"},"
 	"\"uptime\":{\"type\":\"integer\",\"description\":\"seconds\"},"

@@ -24,24 +24,24 @@ const char *gateway_rate_name(enum gateway_rate class)
 }
 
 int
-gateway_limits_trust(struct gateway_limits *limits, const char *const *cidrs)
+gateway_networks_add(struct gateway_networks *networks, const char *const *cidrs)
 {
 	for (; cidrs != NULL && *cidrs != NULL; cidrs++) {
 		char text[INET6_ADDRSTRLEN + 4];
-		if (limits->proxies_n == GATEWAY_NETWORKS_MAX)
+		if (networks->n == GATEWAY_NETWORKS_MAX)
 			return -E2BIG;
 		snprintf(text, sizeof(text), "%s", *cidrs);
 		char *slash = strchr(text, '/');
 		if (slash == NULL)
 			return -EINVAL;
 		*slash = '\0';
-		struct in6_addr *address = &limits->proxies[limits->proxies_n].address;
+		struct in6_addr *address = &networks->of[networks->n].address;
 		unsigned int bits = (unsigned int)strtoul(slash + 1, NULL, 10);
 		if (strchr(text, ':') == NULL)
 			bits += V4_MAPPED_BITS;
 		if (bits > 128 || address_parse(text, address) < 0)
 			return -EINVAL;
-		limits->proxies[limits->proxies_n++].bits = bits;
+		networks->of[networks->n++].bits = bits;
 	}
 	return 0;
 }
@@ -59,13 +59,19 @@ address_is_in(const struct in6_addr *address, const struct in6_addr *network, un
 }
 
 bool
-gateway_limits_is_proxy(const struct gateway_limits *limits, const struct in6_addr *address)
+gateway_networks_have(const struct gateway_networks *networks, const struct in6_addr *address)
 {
-	for (size_t i = 0; i < limits->proxies_n; i++) {
-		if (address_is_in(address, &limits->proxies[i].address, limits->proxies[i].bits))
+	for (size_t i = 0; i < networks->n; i++) {
+		if (address_is_in(address, &networks->of[i].address, networks->of[i].bits))
 			return true;
 	}
 	return false;
+}
+
+bool
+gateway_limits_is_proxy(const struct gateway_limits *limits, const struct in6_addr *address)
+{
+	return gateway_networks_have(&limits->proxies, address);
 }
 
 /* One entry of the list: an address, perhaps with blanks around, brackets or a port. */

@@ -14,20 +14,26 @@
 
 enum { GATEWAY_NETWORKS_MAX = 64 };
 
+struct gateway_networks {
+	struct {
+		struct in6_addr address;
+		unsigned int bits;
+	} of[GATEWAY_NETWORKS_MAX];
+	size_t n;
+};
+
+/* cidrs: "10.0.0.0/8", NULL-terminated; they are added. -EINVAL, -E2BIG. */
+int gateway_networks_add(struct gateway_networks *networks, const char *const *cidrs);
+bool gateway_networks_have(const struct gateway_networks *networks, const struct in6_addr *address);
+
 struct gateway_limits {
 	struct cache *cache;		    /* of this process */
 	struct cache *shared;		    /* or NULL */
 	uint32_t per_address[RATE_CLASSES]; /* a minute */
 	uint32_t per_subject[RATE_CLASSES];
-	struct {
-		struct in6_addr address;
-		unsigned int bits;
-	} proxies[GATEWAY_NETWORKS_MAX];
-	size_t proxies_n;
+	struct gateway_networks proxies; /* whose X-Forwarded-For counts */
 };
 
-/* cidrs: "10.0.0.0/8", NULL-terminated. -EINVAL, -E2BIG. */
-int gateway_limits_trust(struct gateway_limits *limits, const char *const *cidrs);
 bool gateway_limits_is_proxy(const struct gateway_limits *limits, const struct in6_addr *address);
 
 /* Where a request comes from: peer itself, or, when peer is a trusted proxy, the last address of

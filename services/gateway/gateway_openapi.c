@@ -3,7 +3,7 @@
  */
 #include "gateway/gateway_openapi.h"
 
-#include "gateway/gateway_endpoints.h"
+#include "gateway/gateway_openapi_answers.h"
 #include "gateway/gateway_schema.h"
 
 #include <ctype.h>
@@ -61,55 +61,6 @@ write_parameters(struct json_text *text, const struct gateway_endpoint *endpoint
 }
 
 static void
-write_content(struct json_text *text, const char *schema)
-{
-	json_text_key(text, "content");
-	json_text_open(text, '{');
-	json_text_key(text, "application/json");
-	json_text_open(text, '{');
-	json_text_key(text, "schema");
-	gateway_schema_write_ref(text, schema);
-	json_text_close(text, '}');
-	json_text_close(text, '}');
-}
-
-static void
-write_response(struct json_text *text, const char *key, const char *description, const char *schema)
-{
-	json_text_key(text, key);
-	json_text_open(text, '{');
-	json_text_member(text, "description", description);
-	if (schema != NULL)
-		write_content(text, schema);
-	json_text_close(text, '}');
-}
-
-static const char *
-answer_schema(const struct gateway_endpoint *endpoint, const ProtobufCMethodDescriptor *rpc)
-{
-	if (endpoint->local == LOCAL_HEALTH)
-		return "Health";
-	if (endpoint->local == LOCAL_READY || endpoint->local == LOCAL_LIVE)
-		return "Status";
-	return rpc != NULL && endpoint->status != 204 ? gateway_schema_name(rpc->output) : NULL;
-}
-
-static void
-write_responses(struct json_text *text, const struct gateway_endpoint *endpoint,
-		const ProtobufCMethodDescriptor *rpc)
-{
-	char status[8];
-	snprintf(status, sizeof(status), "%d", endpoint->status);
-	json_text_key(text, "responses");
-	json_text_open(text, '{');
-	write_response(text, status, "done", answer_schema(endpoint, rpc));
-	if ((endpoint->flags & ENDPOINT_CREATES) != 0)
-		write_response(text, "200", "known already", answer_schema(endpoint, rpc));
-	write_response(text, "default", "an error", "Error");
-	json_text_close(text, '}');
-}
-
-static void
 write_operation(struct json_text *text, const struct gateway_endpoint *endpoint)
 {
 	unsigned int index;
@@ -125,16 +76,18 @@ write_operation(struct json_text *text, const struct gateway_endpoint *endpoint)
 		json_text_member(text, "operationId", rpc->name);
 	if (endpoint->who != WHO_ANYONE)
 		json_text_key(text, "security"), json_text_raw(text, "[{\"bearer\":[]}]");
+	if ((endpoint->flags & ENDPOINT_ROOT_ONLY) != 0)
+		json_text_key(text, "servers"), json_text_raw(text, "[{\"url\":\"/\"}]");
 	write_parameters(text, endpoint, rpc != NULL ? rpc->input : NULL);
 	if (endpoint->body_max_bytes > 0) {
 		json_text_key(text, "requestBody");
 		json_text_open(text, '{');
 		json_text_key(text, "required");
 		json_text_bool(text, true);
-		write_content(text, gateway_schema_name(rpc->input));
+		gateway_openapi_write_content(text, gateway_schema_name(rpc->input));
 		json_text_close(text, '}');
 	}
-	write_responses(text, endpoint, rpc);
+	gateway_openapi_write_responses(text, endpoint, rpc);
 	json_text_close(text, '}');
 }
 
@@ -174,7 +127,11 @@ gateway_openapi_make(char **ret)
 	for (size_t i = 0; i < gateway_endpoints_n; i++)
 		write_path(&text, i);
 	json_text_close(&text, '}');
+	json_text_key(&text, "components");
+	json_text_open(&text, '{');
+	gateway_openapi_write_errors(&text);
 	gateway_schema_write_components(&text);
+	json_text_close(&text, '}');
 	json_text_close(&text, '}');
 	if (json_text_failed(&text)) {
 		json_text_fini(&text);

@@ -135,6 +135,9 @@ check_access(struct gateway_request *request)
 	struct gateway_caller *caller = &request->caller;
 	if (endpoint->who == WHO_ANYONE)
 		return check_anyone(request);
+	if ((endpoint->flags & ENDPOINT_SCRAPE) != 0 && request->head.authorization == NULL &&
+	    gateway_networks_have(&request->gateway->scrapers, &request->origin))
+		return 0;
 	int r = gateway_access_check(request->gateway->access, request->head.authorization,
 				     clock_wall_ms(), clock_boottime_ms(), caller);
 	if (r < 0)

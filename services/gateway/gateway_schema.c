@@ -18,7 +18,8 @@ static const char error_schema[] =
 	"\"requestId\":{\"type\":\"string\"}}}}}";
 
 static const char status_schema[] =
-	"{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"}}}";
+	"{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"type\":"
+	"\"string\"}}}";
 
 struct schemas {
 	const ProtobufCMessageDescriptor *types[SCHEMAS_MAX];
@@ -166,11 +167,10 @@ gateway_schema_write_components(struct json_text *text)
 		const ProtobufCMethodDescriptor *rpc = gateway_endpoint_rpc(endpoint, &index);
 		if (rpc != NULL && endpoint->body_max_bytes > 0)
 			schemas_add(&schemas, rpc->input);
-		if (rpc != NULL && endpoint->status != 204)
+		if (rpc != NULL && endpoint->status != 204 &&
+		    (endpoint->flags & ENDPOINT_TEXT) == 0)
 			schemas_add(&schemas, rpc->output);
 	}
-	json_text_key(text, "components");
-	json_text_open(text, '{');
 	json_text_key(text, "securitySchemes");
 	json_text_raw(text, "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}");
 	json_text_key(text, "schemas");
@@ -181,10 +181,11 @@ gateway_schema_write_components(struct json_text *text)
 	json_text_raw(text, gateway_health_schema);
 	json_text_key(text, "Status");
 	json_text_raw(text, status_schema);
+	json_text_key(text, "Description");
+	json_text_raw(text, "{\"type\":\"object\",\"required\":[\"openapi\",\"paths\"]}");
 	for (size_t i = 0; i < schemas.n; i++) {
 		json_text_key(text, gateway_schema_name(schemas.types[i]));
 		write_message_schema(text, schemas.types[i]);
 	}
-	json_text_close(text, '}');
 	json_text_close(text, '}');
 }

@@ -1,6 +1,6 @@
 /*
- * gateway_schema: messages as OpenAPI schemas, from their descriptors, and the components section
- * that holds all that the endpoint table needs.
+ * gateway_schema: messages as OpenAPI schemas, from their descriptors, and the members of the
+ * components section that hold all that the endpoint table needs.
  */
 #pragma once
 

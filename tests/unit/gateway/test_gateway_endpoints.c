@@ -61,8 +61,13 @@ test_rows_that_need_fields_of_the_bus_have_them(void **state)
 		const ProtobufCMethodDescriptor *rpc = gateway_endpoint_rpc(row, &index);
 		if (rpc == NULL)
 			continue;
-		/* Who may is checked again by the service, so each must be told who asks. */
-		assert_non_null(json_field_find(rpc->input, "caller", JSON_MESSAGE_INTERNAL));
+		/* Who may is checked again by the service, so each must be told who asks; but a
+		 * scraper is nobody to it. */
+		if ((row->flags & ENDPOINT_SCRAPE) == 0)
+			assert_non_null(
+				json_field_find(rpc->input, "caller", JSON_MESSAGE_INTERNAL));
+		else
+			assert_non_null(json_field_find(rpc->output, "text", 0));
 		if ((row->flags & ENDPOINT_OWN_NODE) != 0)
 			assert_non_null(json_field_find(rpc->input, "nodeId", 0));
 		if ((row->flags & ENDPOINT_PROOF) != 0) {
@@ -119,6 +124,11 @@ test_probes_are_there_without_the_base_path_and_nothing_else_is(void **state)
 	assert_int_equal(find("GET", "/api/v2/health"), -ENOENT);
 	assert_int_equal(find("GET", "/api"), -ENOENT);
 	assert_int_equal(find("GET", "/api/v1/nodes/a/b"), -ENOENT);
+	/* Prometheus's page stands alone there; below the base path nodes post their own. */
+	assert_int_equal(find("GET", "/metrics"), 0);
+	assert_string_equal(match.endpoint->rpc, "Exposition");
+	assert_int_equal(find("POST", "/metrics"), -EPERM);
+	assert_int_equal(find("POST", "/api/v1/metrics"), 0);
 }
 
 static void

@@ -39,7 +39,7 @@ test_forwarded_for_of_a_stranger_is_not_believed(void **state)
 	struct gateway_limits limits = { 0 };
 	assert_origin(&limits, "192.0.2.1", "198.51.100.7", "192.0.2.1");
 	const char *const cidrs[] = { "10.0.0.0/8", NULL };
-	assert_int_equal(gateway_limits_trust(&limits, cidrs), 0);
+	assert_int_equal(gateway_networks_add(&limits.proxies, cidrs), 0);
 	assert_origin(&limits, "192.0.2.1", "198.51.100.7", "192.0.2.1");
 	assert_origin(&limits, "11.0.0.1", "198.51.100.7", "11.0.0.1");
 }
@@ -50,7 +50,7 @@ test_a_trusted_proxy_tells_the_last_address_it_saw(void **state)
 	(void)state;
 	struct gateway_limits limits = { 0 };
 	const char *const cidrs[] = { "10.0.0.0/9", "2001:db8:1::/48", NULL };
-	assert_int_equal(gateway_limits_trust(&limits, cidrs), 0);
+	assert_int_equal(gateway_networks_add(&limits.proxies, cidrs), 0);
 	assert_origin(&limits, "10.1.2.3", NULL, "10.1.2.3");
 	assert_origin(&limits, "10.1.2.3", "1.1.1.1, 198.51.100.7", "198.51.100.7");
 	/* What stands before it was said by the client, and may be anything. */
