@@ -382,6 +382,62 @@ test_drain_tells_every_leg_goes_on_forwarding_and_closes_1012(void **state)
 	raw_leg_close(&node);
 }
 
+/* A ticket's end is its leg's, however lively that is; who comes with a new one in time stays. */
+static void
+test_a_leg_is_closed_when_its_ticket_expires(void **state)
+{
+	char ticket[TICKET_TEXT_MAX_BYTES], request[1024];
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *client = raw_leg_connect(&relay);
+
+	(void)state;
+	relay_fixture_ticket(&relay, node_id, session_a, 1200, 0, ticket);
+	raw_leg_request(request, sizeof(request), session_a, ticket);
+	assert_true(raw_leg_write(client, request, strlen(request)));
+	assert_int_equal(raw_leg_status(client, NULL, 0), 101);
+	uint32_t channel = leg_talk_channel(node, session_a);
+	leg_talk_exchange(node, client, channel);
+	assert_int_equal(raw_leg_close_code(client), 1008);
+	expect_channel_close(node, channel);
+	assert_int_equal(relay_fixture_counter(&relay, "legs_closed_total{reason=\"expired\"}"), 1);
+	/* A new ticket of the same session is as good as the first was. */
+	struct raw_leg *again = raw_leg_open(&relay, node_id, session_a);
+	leg_talk_exchange(node, again, leg_talk_channel(node, session_a));
+	raw_leg_close(&again);
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+}
+
+/* T14: nothing that a leg can say names a destination: a client's bytes come out at its own node
+ * and nowhere else, a node's at its own channels, whatever numbers they put where. */
+static void
+test_t14_no_leg_reaches_beyond_its_session(void **state)
+{
+	static const uint8_t other_node[UUID_BYTES] = "node-id-00000002";
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *other = raw_leg_open(&relay, other_node, NULL);
+	struct raw_leg *a = raw_leg_open(&relay, node_id, session_a);
+	struct raw_leg *b = raw_leg_open(&relay, other_node, session_b);
+	uint32_t channel_a = leg_talk_channel(node, session_a);
+	uint32_t channel_b = leg_talk_channel(other, session_b);
+	uint8_t message[128];
+
+	(void)state;
+	/* The node tries the channel of another node, and those around its own. */
+	for (uint32_t number = channel_a - 2; number <= channel_a + 2; number++)
+		if (number != channel_a && number != 0)
+			raw_leg_send(node, 0x82, message, leg_talk_message(message, number, 1, 64));
+	if (channel_b != channel_a)
+		raw_leg_send(node, 0x82, message, leg_talk_message(message, channel_b, 1, 64));
+	leg_talk_exchange(node, a, channel_a);
+	leg_talk_exchange(other, b, channel_b);
+	assert_true(relay_fixture_counter(&relay, "drops_total{reason=\"no_channel\"}") >= 3);
+	raw_leg_close(&a);
+	raw_leg_close(&b);
+	raw_leg_close(&node);
+	raw_leg_close(&other);
+}
+
 #define EACH(test)                                                                \
 	{ #test " (one shard)", test, set_up_one, tear_down, NULL },              \
 		{ #test " (two shards)", test, set_up_two, tear_down, NULL },     \
@@ -403,6 +459,8 @@ main(void)
 		EACH(test_client_legs_go_when_the_grace_is_over),
 		EACH(test_w49_a_reader_that_stops_harms_only_itself),
 		EACH(test_w65_a_client_over_its_rate_is_paced),
+		EACH(test_a_leg_is_closed_when_its_ticket_expires),
+		EACH(test_t14_no_leg_reaches_beyond_its_session),
 		EACH(test_drain_tells_every_leg_goes_on_forwarding_and_closes_1012),
 	};
 

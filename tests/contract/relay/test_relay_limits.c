@@ -1,0 +1,213 @@
+/*
+ * What a relay spends on strangers and on slow ones is bounded: memory, descriptors, connections
+ * that are not admitted yet. One shard, so that limits which are a shard's are exact.
+ */
+#include "leg_talk.h"
+#include "raw_leg.h"
+#include "relay_fixture.h"
+
+#include "leg/leg_frame.h"
+#include "loop/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 15 * 1000, MIB = 1024 * 1024 };
+
+static const uint8_t node_id[UUID_BYTES] = "node-id-00000001";
+
+static struct relay_fixture relay;
+
+static void
+name_session(uint8_t session[UUID_BYTES], unsigned i)
+{
+	memcpy(session, "session-000000??", UUID_BYTES);
+	session[14] = (uint8_t)(i >> 8);
+	session[15] = (uint8_t)i;
+}
+
+/* F30, T13: a hundred that stop reading at once. What waits for them stays within the budget, at
+ * the cost of who holds the most; one that reads gets all of its own; the hundred are closed. */
+static void
+test_f30_a_hundred_that_stop_reading_cost_one_budget(void **state)
+{
+	enum { SLOW = 100, ROUNDS = 60 };
+	static struct raw_leg *slow[SLOW];
+	static uint32_t channels[SLOW];
+	static uint8_t message[32 * 1024];
+	uint8_t session[UUID_BYTES];
+	struct raw_frame frame;
+	int small = 4096;
+
+	(void)state;
+	relay_fixture_start(&relay, false, "queue_budget = 2MiB\nstall = 1s\nqueue_age = 5s");
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	for (unsigned i = 0; i < SLOW; i++) {
+		name_session(session, i);
+		slow[i] = raw_leg_open(&relay, node_id, session);
+		setsockopt(slow[i]->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+		channels[i] = leg_talk_channel(node, session);
+	}
+	name_session(session, SLOW);
+	struct raw_leg *fast = raw_leg_open(&relay, node_id, session);
+	uint32_t fast_channel = leg_talk_channel(node, session);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < SLOW; i++) {
+			size_t n = leg_talk_message(message, channels[i], 16, 1296);
+
+			assert_true(raw_leg_send(node, 0x82, message, n));
+		}
+		size_t n = leg_talk_message(message, fast_channel, 1, 112);
+		assert_true(raw_leg_send(node, 0x82, message, n));
+		assert_true(raw_leg_receive(fast, &frame));
+		assert_memory_equal(frame.payload + 1, message + 5, n - 5);
+		assert_in_range(relay_fixture_counter(&relay, "queued_bytes") +
+					relay_fixture_counter(&relay, "held_bytes"),
+				0, 2 * MIB + SLOW * 64 * 1024);
+	}
+	assert_true(relay_fixture_counter(&relay, "drops_total{reason=\"memory\"}") > 0);
+	relay_fixture_await(&relay, "legs_closed_total{reason=\"stalled\"}", SLOW);
+	assert_int_equal(relay_fixture_counter(&relay, "queued_bytes"), 0);
+	for (unsigned i = 0; i < SLOW; i++)
+		raw_leg_close(&slow[i]);
+	raw_leg_close(&fast);
+	raw_leg_close(&node);
+	relay_fixture_stop(&relay);
+}
+
+/* T12, W47: those who begin large messages and do not end them. */
+static void
+test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget(void **state)
+{
+	enum { LEGS = 40 };
+	static struct raw_leg *legs[LEGS];
+	static uint8_t half[30 * 1024] = { 0x82, 0x80 | 126, 0xf0, 0x00, 1, 2, 3, 4 };
+	uint8_t session[UUID_BYTES];
+	unsigned closed = 0;
+
+	(void)state;
+	relay_fixture_start(&relay, false, "queue_budget = 1MiB\nhalf_frame_deadline = 2s");
+	for (unsigned i = 0; i < LEGS; i++) {
+		name_session(session, i);
+		legs[i] = raw_leg_open(&relay, node_id, session);
+		raw_leg_write(legs[i], half, sizeof(half));
+	}
+	/* Those beyond the budget are told at once, the others at their deadline. */
+	for (unsigned i = 0; i < LEGS; i++) {
+		unsigned code = raw_leg_close_code(legs[i]);
+
+		assert_true(code == 1013 || code == 1008);
+		closed += code == 1013;
+		raw_leg_close(&legs[i]);
+	}
+	assert_in_range(closed, LEGS - MIB / 61440 - 1, LEGS - 1);
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	while (relay_fixture_counter(&relay, "held_bytes") != 0)
+		assert_true(clock_monotonic_ms() < end_ms);
+	relay_fixture_stop(&relay);
+}
+
+/* An address may have so many connections that are not admitted; those that are do not count. */
+static void
+test_connections_not_admitted_are_limited_by_address(void **state)
+{
+	enum { MOST = 8 };
+	static struct raw_leg *admitted[2 * MOST], *idle[MOST];
+	uint8_t session[UUID_BYTES];
+
+	(void)state;
+	setenv("BOSON_RELAY_ACCEPT_RATE", "1000", 1);
+	relay_fixture_start(&relay, false, "accept_pending = 8\naccept_burst = 1000");
+	unsetenv("BOSON_RELAY_ACCEPT_RATE");
+	for (unsigned i = 0; i < 2 * MOST; i++) {
+		name_session(session, i);
+		admitted[i] = raw_leg_open(&relay, node_id, session);
+	}
+	for (unsigned i = 0; i < MOST; i++)
+		idle[i] = raw_leg_connect(&relay);
+	relay_fixture_await(&relay, "accepted_total", 3 * MOST);
+	struct raw_leg *refused = raw_leg_connect(&relay);
+	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
+	assert_int_equal(relay_fixture_counter(&relay, "accept_limited_total"), 1);
+	raw_leg_close(&refused);
+	/* One that goes makes room. */
+	raw_leg_close(&idle[0]);
+	relay_fixture_await(&relay, "upgrades_total{result=\"lost\"}", 1);
+	name_session(session, 2 * MOST);
+	struct raw_leg *late = raw_leg_open(&relay, node_id, session);
+	raw_leg_close(&late);
+	for (unsigned i = 1; i < MOST; i++)
+		raw_leg_close(&idle[i]);
+	for (unsigned i = 0; i < 2 * MOST; i++)
+		raw_leg_close(&admitted[i]);
+	relay_fixture_stop(&relay);
+}
+
+/* Takes all descriptors that are left below the limit, but one. Returns how many. */
+static unsigned
+take_descriptors(int *taken, unsigned capacity)
+{
+	unsigned n = 0;
+
+	while (n < capacity && (taken[n] = dup(STDERR_FILENO)) >= 0)
+		n++;
+	assert_in_range(n, 1, capacity - 1);
+	close(taken[--n]);
+	return n;
+}
+
+/* F31: without descriptors the relay refuses, rests, and takes legs again when there are some. */
+static void
+test_f31_without_descriptors_it_rests_and_recovers(void **state)
+{
+	static const uint8_t session[UUID_BYTES] = "session-00000001";
+	enum { MOST = 256 };
+	struct rlimit before, few;
+	int taken[MOST];
+
+	(void)state;
+	relay_fixture_start(&relay, false, "");
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	uint64_t accepted = relay_fixture_counter(&relay, "accepted_total");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = MOST;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	unsigned n = take_descriptors(taken, MOST);
+	struct raw_leg *refused = raw_leg_connect(&relay); /* takes the last one */
+	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
+	assert_true(refused->is_ended);
+	assert_int_equal(relay_fixture_counter(&relay, "accepted_total"), accepted);
+	assert_true(relay_fixture_counter(&relay, "accept_limited_total") >= 1);
+	raw_leg_close(&refused);
+	while (n > 0)
+		close(taken[--n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	struct raw_leg *client = raw_leg_open(&relay, node_id, session);
+	leg_talk_exchange(node, client, leg_talk_channel(node, session));
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+	relay_fixture_stop(&relay);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_f30_a_hundred_that_stop_reading_cost_one_budget),
+		cmocka_unit_test(
+			test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget),
+		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
+		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
