@@ -4,14 +4,18 @@
 #include "bosonctl/bosonctl_call.h"
 
 #include "bus/bus.h"
+#include "identity/key.h"
 #include "loop/loop.h"
 #include "metrics/metrics.h"
 #include "json/json_message.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+
+enum { CURSOR_BYTES = 256 };
 
 struct run {
 	struct loop *loop;
@@ -20,25 +24,68 @@ struct run {
 	struct bus_peer *peer;
 	const struct bosonctl_call *call;
 	int exit_code;
+	char cursor[CURSOR_BYTES]; /* of the next page; "": there is none */
 };
 
 static int
-print_answer(const ProtobufCMessage *answer)
+print_message(const ProtobufCMessage *message)
 {
 	struct json_text text = { 0 };
-	json_message_write(&text, answer, JSON_MESSAGE_INTERNAL);
+	json_message_write(&text, message, JSON_MESSAGE_INTERNAL);
 	if (json_text_failed(&text)) {
 		json_text_fini(&text);
 		fprintf(stderr, "bosonctl: out of memory\n");
 		return EX_OSERR;
 	}
 	printf("%s\n", text.bytes);
+	key_wipe(text.bytes, text.n);
 	json_text_fini(&text);
-	if (fflush(stdout) != 0) {
+	return EX_OK;
+}
+
+static const void *
+member_of(const ProtobufCMessage *message, const char *name, const ProtobufCFieldDescriptor **ret)
+{
+	*ret = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+	return *ret != NULL ? (const char *)message + (*ret)->offset : NULL;
+}
+
+static void
+note_cursor(struct run *run, const ProtobufCMessage *answer)
+{
+	const ProtobufCFieldDescriptor *field;
+	const char *const *cursor = member_of(answer, "next_cursor", &field);
+	run->cursor[0] = '\0';
+	if (cursor != NULL && *cursor != NULL && strlen(*cursor) < CURSOR_BYTES)
+		strcpy(run->cursor, *cursor);
+}
+
+static int
+print_list(struct run *run, const ProtobufCMessage *answer)
+{
+	const ProtobufCFieldDescriptor *field;
+	ProtobufCMessage *const *const *items = member_of(answer, run->call->list, &field);
+	const size_t *n =
+		(const size_t *)(const void *)((const char *)answer + field->quantifier_offset);
+	int code = EX_OK;
+	for (size_t i = 0; i < *n && code == EX_OK; i++)
+		code = print_message((*items)[i]);
+	note_cursor(run, answer);
+	return code;
+}
+
+static int
+print_answer(struct run *run, const ProtobufCMessage *answer)
+{
+	const struct bosonctl_call *call = run->call;
+	int code = call->take != NULL ? call->take(answer, call->take_arg) : EX_OK;
+	if (code == EX_OK)
+		code = call->list != NULL ? print_list(run, answer) : print_message(answer);
+	if (code == EX_OK && (ferror(stdout) != 0 || fflush(stdout) != 0)) {
 		fprintf(stderr, "bosonctl: cannot write the answer: %s\n", strerror(errno));
 		return EX_IOERR;
 	}
-	return EX_OK;
+	return code;
 }
 
 static int
@@ -60,7 +107,8 @@ static void
 on_answer(const ProtobufCMessage *answer, void *arg)
 {
 	struct run *run = arg;
-	run->exit_code = answer ? print_answer(answer) : explain(run, bus_peer_result(run->peer));
+	run->exit_code =
+		answer ? print_answer(run, answer) : explain(run, bus_peer_result(run->peer));
 	loop_stop(run->loop);
 }
 
@@ -90,19 +138,54 @@ close_peer(struct run *run)
 	loop_free(&run->loop);
 }
 
+static int
+complain_request(const ProtobufCMessageDescriptor *input, int r, const char *field)
+{
+	fprintf(stderr, "bosonctl: the request is not a JSON object for %s: %s%s%s\n", input->name,
+		strerror(-r), field[0] ? ", field " : "", field);
+	return EX_DATAERR;
+}
+
 /* 0 and the request, or an exit code after a sentence. */
 static int
 read_request(const struct bosonctl_call *call, ProtobufCMessage **ret)
 {
 	char field[JSON_FIELD_BYTES];
 	const ProtobufCMessageDescriptor *input = call->mailbox->methods[call->method].input;
-	int r = json_message_read(input, call->json, strlen(call->json), JSON_MESSAGE_INTERNAL, ret,
-				  field);
-	if (r == 0)
-		return EX_OK;
-	fprintf(stderr, "bosonctl: the request is not a JSON object for %s: %s%s%s\n", input->name,
-		strerror(-r), field[0] ? ", field " : "", field);
-	return EX_DATAERR;
+	const char *more = call->more_json;
+	size_t n = strlen(call->json);
+	int r;
+	if (more == NULL || strcmp(more, "{}") == 0) {
+		r = json_message_read(input, call->json, n, JSON_MESSAGE_INTERNAL, ret, field);
+		return r == 0 ? EX_OK : complain_request(input, r, field);
+	}
+	/* Two objects of our own making, as one. */
+	char *joined = malloc(n + strlen(more) + 2);
+	if (joined == NULL)
+		return EX_OSERR;
+	bool is_empty = strcmp(call->json, "{}") == 0;
+	sprintf(joined, "%.*s%s%s", (int)n - 1, call->json, is_empty ? "" : ",", more + 1);
+	r = json_message_read(input, joined, strlen(joined), JSON_MESSAGE_INTERNAL, ret, field);
+	free(joined);
+	return r == 0 ? EX_OK : complain_request(input, r, field);
+}
+
+/* One request after the other, while there are further pages. */
+static void
+invoke(struct run *run, ProtobufCMessage *request)
+{
+	ProtobufCService *service = bus_peer_service(run->peer);
+	do {
+		if (run->cursor[0] != '\0' &&
+		    json_message_set(request, "cursor", run->cursor) < 0) {
+			run->exit_code = EX_SOFTWARE;
+			return;
+		}
+		run->cursor[0] = '\0';
+		bus_peer_next(run->peer, run->call->timeout_ms, NULL);
+		service->invoke(service, run->call->method, request, on_answer, run);
+		(void)loop_run(run->loop);
+	} while (run->exit_code == EX_OK && run->cursor[0] != '\0');
 }
 
 int
@@ -120,10 +203,7 @@ bosonctl_call(const struct service_bus *where, const struct bosonctl_call *call)
 			service_bus_endpoint(where, call->service), strerror(-r));
 		run.exit_code = EX_CONFIG;
 	} else {
-		ProtobufCService *service = bus_peer_service(run.peer);
-		bus_peer_next(run.peer, call->timeout_ms, NULL);
-		service->invoke(service, call->method, request, on_answer, &run);
-		(void)loop_run(run.loop);
+		invoke(&run, request);
 	}
 	protobuf_c_message_free_unpacked(request, NULL);
 	close_peer(&run);

@@ -13,6 +13,15 @@ struct bosonctl_call {
 	const ProtobufCServiceDescriptor *mailbox;
 	unsigned int method; /* index in the mailbox */
 	const char *json;    /* the request, "{}" for an empty one */
+	/* Further members, likewise an object; NULL: none. */
+	const char *more_json;
+	/* The reply's list: its items are printed, a line each, page after page. NULL: the reply.
+	 */
+	const char *list;
+	/* Before the answer is printed: 0, or an exit code after a sentence. It may take out what
+	 * is not to be shown. NULL: nothing. */
+	int (*take)(const ProtobufCMessage *answer, void *arg);
+	void *take_arg;
 	uint32_t timeout_ms;
 };
 

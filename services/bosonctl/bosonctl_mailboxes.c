@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "discovery.pb-c.h"
+#include "gateway.pb-c.h"
 #include "metrics.pb-c.h"
 #include "relay.pb-c.h"
 #include "routing.pb-c.h"
@@ -17,6 +18,7 @@ static const struct {
 	const char *name;
 	const ProtobufCServiceDescriptor *descriptor;
 } mailboxes[] = {
+	{ "gateway", &boson__gateway__gateway__descriptor },
 	{ "discovery", &boson__discovery__discovery__descriptor },
 	{ "routing", &boson__routing__routing__descriptor },
 	{ "relay", &boson__relay__relay__descriptor },

@@ -1,15 +1,17 @@
 /*
- * bosonctl: the operator's hand on the bus: any rpc of any service, its answer as JSON. Reads the
- * same configuration file as the services to find them. Also makes the keys of a bus over several
- * hosts. Start and arguments only.
+ * bosonctl: the operator's hand on the bus: nodes, clients, relays and access keys by words, and
+ * any rpc of any service; answers are JSON. Reads the same configuration file as the services to
+ * find them. Also makes the keys of a bus over several hosts. Start and arguments only.
  */
 #include "bosonctl/bosonctl_call.h"
+#include "bosonctl/bosonctl_commands.h"
 #include "bosonctl/bosonctl_keys.h"
 #include "bosonctl/bosonctl_mailboxes.h"
 #include "log/log.h"
 #include "service/service_config.h"
 
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +24,9 @@ print_help(void)
 {
 	fputs("bosonctl: calls a service of BosonServer on its bus and prints the answer as JSON\n"
 	      "\n"
-	      "usage: bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
-	      "       bosonctl keys [--force] DIR [NAME...]\n"
+	      "usage: bosonctl [-c FILE] nodes|clients|relays|keys VERB ...\n"
+	      "       bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
+	      "       bosonctl keys curve [--force] DIR [NAME...]\n"
 	      "       bosonctl -V | --help\n"
 	      "\n"
 	      "  -c FILE   the services' configuration file, which says where they are\n"
@@ -33,7 +36,8 @@ print_help(void)
 	      "not:\n"
 	      "give it an endpoint in [bus].\n"
 	      "\n"
-	      "keys makes a CURVE key pair for each NAME (else for the six services and bosonctl), "
+	      "keys curve makes a CURVE key pair for each NAME (else for the six services and "
+	      "bosonctl), "
 	      "for\n"
 	      "a bus over tcp://: DIR/NAME.secret is what [bus] curve_secret names on that host, "
 	      "DIR/allow\n"
@@ -42,8 +46,10 @@ print_help(void)
 	      "Files\n"
 	      "that are there are kept (exit 73) unless --force. Relays' names begin with relay.\n"
 	      "\n"
-	      "rpcs and the fields of their requests:\n",
+	      "words:\n",
 	      stdout);
+	bosonctl_commands_list(stdout);
+	fputs("\nrpcs and the fields of their requests:\n", stdout);
 	mailbox_list(stdout);
 	fputs("\n"
 	      "example: bosonctl -c /etc/boson/boson.conf call relay ListLegs\n",
@@ -58,6 +64,23 @@ complain(const char *what, const char *typed, const char *nearest)
 		fprintf(stderr, "; did you mean %s?", nearest);
 	fputs(" (bosonctl --help lists them)\n", stderr);
 	return EX_USAGE;
+}
+
+/* arg: the configuration's path. */
+static int
+open_bus(void *arg, struct service_bus **ret)
+{
+	char error[ERROR_BYTES];
+	struct service_schema schema;
+	struct config *config = NULL;
+	service_schema_init(&schema, "boson", NULL);
+	int code = config_load(arg, &schema.schema, &config, error, sizeof error);
+	if (code == EX_OK)
+		code = service_bus_new(config, "boson", false, ret, error, sizeof error);
+	if (code != EX_OK)
+		fprintf(stderr, "bosonctl: %s\n", error);
+	config_free(&config);
+	return code;
 }
 
 static int
@@ -78,21 +101,22 @@ call_by_name(const char *config_path, int n, char **words)
 		return complain("rpc", words[1], mailbox_nearest(call.mailbox, words[1]));
 	call.method = (unsigned int)method;
 
-	char error[ERROR_BYTES];
-	struct service_schema schema;
-	struct config *config = NULL;
 	struct service_bus *where = NULL;
-	service_schema_init(&schema, "boson", NULL);
-	int code = config_load(config_path, &schema.schema, &config, error, sizeof error);
-	if (code == EX_OK)
-		code = service_bus_new(config, "boson", false, &where, error, sizeof error);
+	int code = open_bus((void *)(uintptr_t)config_path, &where);
 	if (code == EX_OK)
 		code = bosonctl_call(where, &call);
-	else
-		fprintf(stderr, "bosonctl: %s\n", error);
 	service_bus_free(&where);
-	config_free(&config);
 	return code;
+}
+
+/* `keys DIR` is what `keys curve DIR` was called first; a verb with a slip is no folder. */
+static bool
+is_curve(int n, char **words)
+{
+	static const char *const verbs[] = { "create", "list", "revoke", "curve", NULL };
+	if (n == 0)
+		return false;
+	return strcmp(words[0], "curve") == 0 || config_nearest(words[0], verbs) == NULL;
 }
 
 static int
@@ -100,13 +124,17 @@ keys_by_name(int n, char **words)
 {
 	bool force = false;
 
+	if (n > 0 && strcmp(words[0], "curve") == 0) {
+		n--;
+		words++;
+	}
 	if (n > 0 && strcmp(words[0], "--force") == 0) {
 		force = true;
 		n--;
 		words++;
 	}
 	if (n < 1 || words[0][0] == '-' || words[0][0] == '\0') {
-		fputs("bosonctl: keys takes [--force] DIR [NAME...]; see bosonctl --help\n",
+		fputs("bosonctl: keys curve takes [--force] DIR [NAME...]; see bosonctl --help\n",
 		      stderr);
 		return EX_USAGE;
 	}
@@ -119,7 +147,9 @@ main(int argc, char **argv)
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 						 { "version", no_argument, NULL, 'V' },
 						 { NULL, 0, NULL, 0 } };
-	static const char *const commands[] = { "call", "keys", NULL };
+	static const char *const commands[] = {
+		"call", "nodes", "clients", "relays", "keys", NULL
+	};
 	const char *config_path = NULL;
 	int option;
 	log_init("bosonctl", LOG_LEVEL_ERROR);
@@ -145,7 +175,11 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[optind], "call") == 0)
 		return call_by_name(config_path, argc - optind - 1, argv + optind + 1);
-	if (strcmp(argv[optind], "keys") == 0)
+	if (strcmp(argv[optind], "keys") == 0 && is_curve(argc - optind - 1, argv + optind + 1))
 		return keys_by_name(argc - optind - 1, argv + optind + 1);
+	if (bosonctl_commands_has(argv[optind]))
+		return bosonctl_commands_run(
+			&(struct bosonctl_where){ open_bus, (void *)(uintptr_t)config_path },
+			argc - optind, argv + optind);
 	return complain("command", argv[optind], config_nearest(argv[optind], commands));
 }

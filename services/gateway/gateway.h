@@ -14,6 +14,7 @@
 #include "bus/bus.h"
 #include "gateway/gateway_access.h"
 #include "gateway/gateway_access_mailbox.h"
+#include "gateway/gateway_access_watch.h"
 #include "gateway/gateway_answer.h"
 #include "gateway/gateway_endpoints.h"
 #include "gateway/gateway_limits.h"
@@ -37,6 +38,7 @@ struct gateway {
 	const struct actor_context *context;
 	struct gateway_access *access;
 	struct access_mailbox mailbox;
+	struct access_watch *watch;
 	struct gateway_limits limits;
 	struct gateway_networks scrapers; /* who may read GET /metrics without a key */
 	struct bus_peer *peers[PEER_COUNT];

@@ -2,7 +2,7 @@
  * gateway_actor: the gateway's start and its end.
  *
  * Talks to: discovery, routing, metrics, turn (requests), relay (is it there).
- * Hears: HTTP; the operator (CreateKey, ListKeys, RevokeKey).
+ * Hears: HTTP; the operator (CreateKey, ListKeys, RevokeKey); TokensRevoked.
  */
 #include "gateway/gateway_actor.h"
 
@@ -164,6 +164,7 @@ gateway_actor_stop(void *state)
 		gateway_access_stop(gateway->access);
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
 		bus_peer_free(&gateway->peers[i]);
+	access_watch_free(&gateway->watch);
 	gateway_http_close(&gateway->http);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);
@@ -191,6 +192,9 @@ gateway_actor_start(const struct actor_context *context, void **ret_state)
 		r = gateway_openapi_make(&gateway->openapi);
 	if (r == 0)
 		r = open_peers(gateway);
+	if (r == 0)
+		r = access_watch_new(context, gateway->peers[PEER_DISCOVERY], gateway->access,
+				     &gateway->watch);
 	if (r == 0)
 		r = access_mailbox_open(&gateway->mailbox, context, gateway->access);
 	if (r == 0)
