@@ -1,5 +1,5 @@
 /*
- * client_commands: the commands that do not stay: status, disconnect, nodes; and what connect does
+ * client_commands: the commands that do not stay: status, disconnect, nodes, config; and what connect does
  * before and around its session. Each returns the exit status.
  */
 #pragma once
@@ -10,3 +10,4 @@ int client_command_connect(struct client_options *options);
 int client_command_disconnect(const struct client_options *options);
 int client_command_status(const struct client_options *options);
 int client_command_nodes(const struct client_options *options);
+int client_command_config(const struct client_options *options);

@@ -11,7 +11,8 @@ enum {
 	DISCONNECT = CLIENT_FLAG_FOR(COMMAND_DISCONNECT),
 	STATUS = CLIENT_FLAG_FOR(COMMAND_STATUS),
 	NODES = CLIENT_FLAG_FOR(COMMAND_NODES),
-	ALL = CONNECT | DISCONNECT | STATUS | NODES,
+	CONFIG = CLIENT_FLAG_FOR(COMMAND_CONFIG),
+	ALL = CONNECT | DISCONNECT | STATUS | NODES | CONFIG,
 };
 
 const struct client_command_row client_commands[] = {
@@ -20,6 +21,8 @@ const struct client_command_row client_commands[] = {
 	{ "status", COMMAND_STATUS,
 	  "say whether it is up, through which node, and how much passed" },
 	{ "nodes", COMMAND_NODES, "list the nodes there are" },
+	{ "config", COMMAND_CONFIG,
+	  "make a session for a stock WireGuard app, as its .conf or a QR code" },
 	{ "help", COMMAND_HELP, "this text, or that of one command: higgs help connect" },
 	{ 0 },
 };
@@ -27,15 +30,16 @@ const struct client_command_row client_commands[] = {
 #define AT(field) offsetof(struct client_options, field)
 
 const struct client_flag client_flags[] = {
-	{ "server", 's', "URL", CONNECT | NODES, AT(server), false,
+	{ "server", 's', "URL", CONNECT | NODES | CONFIG, AT(server), false,
 	  "BosonServer, e.g. https://boson.example" },
-	{ "key-file", 'k', "FILE", CONNECT | NODES, AT(key_file), false,
+	{ "key-file", 'k', "FILE", CONNECT | NODES | CONFIG, AT(key_file), false,
 	  "your access key, in a file that only you can read" },
-	{ "ca", 0, "FILE", CONNECT | NODES, AT(ca_file), false,
+	{ "ca", 0, "FILE", CONNECT | NODES | CONFIG, AT(ca_file), false,
 	  "trust these certificates instead of the system's" },
-	{ "country", 0, "CC", CONNECT | NODES, AT(country), false,
+	{ "country", 0, "CC", CONNECT | NODES | CONFIG, AT(country), false,
 	  "a country to come out in, two letters" },
-	{ "node", 0, "ID", CONNECT, AT(node), false, "one certain node; not with --country" },
+	{ "node", 0, "ID", CONNECT | CONFIG, AT(node), false,
+	  "one certain node; not with --country" },
 	{ "interface", 'i', "NAME", CONNECT, AT(interface), false,
 	  "name of the WireGuard interface (higgs0)" },
 	{ "state", 0, "DIR", CONNECT | DISCONNECT | STATUS, AT(state_dir), false,
@@ -45,6 +49,10 @@ const struct client_flag client_flags[] = {
 	{ "no-kill-switch", 0, NULL, CONNECT, AT(kill_switch), false,
 	  "let traffic out beside the tunnel when the tunnel is down" },
 	{ "no-dns", 0, NULL, CONNECT, AT(dns), false, "leave /etc/resolv.conf alone" },
+	{ "output", 'o', "FILE", CONFIG, AT(output), false,
+	  "write to FILE, which only you can read" },
+	{ "force", 0, NULL, CONFIG, AT(force), true, "replace a FILE that is there" },
+	{ "qr", 0, NULL, CONFIG, AT(qr), true, "print a QR code for a phone's app" },
 	{ "json", 0, NULL, STATUS | NODES, AT(json), true, "for programs" },
 	{ "config", 'c', "FILE", ALL, AT(config_file), false,
 	  "read the [client] section of FILE (~/.config/higgs/client.conf, else "
@@ -82,6 +90,10 @@ print_examples(unsigned commands)
 		printf("  sudo higgs status --json\n");
 	if (commands & NODES)
 		printf("  higgs nodes --country DE\n");
+	if (commands & CONFIG)
+		printf("  higgs config --country SE --output se.conf   # then: wg-quick up "
+		       "./se.conf\n"
+		       "  higgs config --qr                            # scan it with a phone\n");
 	if (commands & DISCONNECT)
 		printf("  sudo higgs disconnect\n");
 }

@@ -35,6 +35,9 @@ main(int argc, char **argv)
 	case COMMAND_NODES:
 		status = client_command_nodes(&options);
 		break;
+	case COMMAND_CONFIG:
+		status = client_command_config(&options);
+		break;
 	case COMMAND_VERSION:
 		printf("higgs %s\n", BOSON_VERSION);
 		break;

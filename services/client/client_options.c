@@ -269,8 +269,8 @@ check_values(struct parse *parse)
 	uint8_t id[UUID_BYTES];
 	char shown[SHOWN_BYTES];
 
-	bool needs_server =
-		options->command == COMMAND_CONNECT || options->command == COMMAND_NODES;
+	bool needs_server = options->command == COMMAND_CONNECT ||
+			    options->command == COMMAND_NODES || options->command == COMMAND_CONFIG;
 	if (needs_server && options->server == NULL)
 		return refuse(parse, EXIT_USAGE_WRONG,
 			      "which server? --server https://..., or `server` in client.conf");
@@ -287,6 +287,8 @@ check_values(struct parse *parse)
 		return refuse(parse, EXIT_USAGE_WRONG,
 			      "\"%s\" is no node id; `higgs nodes` lists them",
 			      client_escape(options->node, shown, sizeof shown));
+	if (options->force && options->output == NULL)
+		return refuse(parse, EXIT_USAGE_WRONG, "--force goes with --output");
 	if (!is_interface_name(options->interface))
 		return refuse(parse, EXIT_USAGE_WRONG,
 			      "\"%s\" is no interface name: at most 15 of a-z A-Z 0-9 _ . -",

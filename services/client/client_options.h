@@ -16,6 +16,7 @@ enum client_command {
 	COMMAND_DISCONNECT,
 	COMMAND_STATUS,
 	COMMAND_NODES,
+	COMMAND_CONFIG,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -31,7 +32,8 @@ struct client_options {
 	const char *node;    /* a UUID */
 	const char *interface;
 	const char *state_dir;
-	bool foreground, json, verbose;
+	const char *output; /* a file; NULL: stdout */
+	bool foreground, json, verbose, qr, force;
 	bool kill_switch, dns;
 	struct config *config;
 	char country_text[3];
