@@ -22,14 +22,14 @@ struct map_session;
 struct map_address {
 	struct idtable_link by_address;
 	struct in_addr address;
-	uint32_t channel; /* 0: closed */
+	uint64_t channel; /* 0: closed */
 	struct map_session *session;
 	struct map_address *older; /* of the session */
 };
 
 struct map_channel {
 	struct idtable_link by_number;
-	uint32_t number;
+	uint64_t number;
 	struct map_address *address;
 };
 
@@ -52,7 +52,7 @@ channel_map_new(uint32_t start, struct channel_map **ret)
 		return -ENOMEM;
 	map->next = ADDRESS_MIN + start % (ADDRESS_MAX - ADDRESS_MIN + 1);
 	if (idtable_init(&map->channels, offsetof(struct map_channel, by_number),
-			 offsetof(struct map_channel, number), sizeof(uint32_t)) < 0 ||
+			 offsetof(struct map_channel, number), sizeof(uint64_t)) < 0 ||
 	    idtable_init(&map->addresses, offsetof(struct map_address, by_address),
 			 offsetof(struct map_address, address), sizeof(struct in_addr)) < 0 ||
 	    idtable_init(&map->sessions, offsetof(struct map_session, by_id),
@@ -115,7 +115,7 @@ address_close(struct channel_map *map, struct map_address *address)
 }
 
 void
-channel_map_close(struct channel_map *map, uint32_t channel)
+channel_map_close(struct channel_map *map, uint64_t channel)
 {
 	struct map_channel *entry = idtable_find(&map->channels, &channel);
 	if (!entry)
@@ -123,6 +123,17 @@ channel_map_close(struct channel_map *map, uint32_t channel)
 	address_close(map, entry->address);
 	idtable_remove(&map->channels, entry);
 	free(entry);
+}
+
+void
+channel_map_close_line(struct channel_map *map, uint32_t line)
+{
+	const struct map_channel *entry = idtable_next(&map->channels, NULL), *next;
+	for (; entry; entry = next) {
+		next = idtable_next(&map->channels, entry);
+		if (entry->number >> 32 == line)
+			channel_map_close(map, entry->number);
+	}
 }
 
 void
@@ -178,7 +189,7 @@ address_allot(struct channel_map *map)
 }
 
 static int
-address_new(struct channel_map *map, uint32_t channel, const char *session_id,
+address_new(struct channel_map *map, uint64_t channel, const char *session_id,
 	    struct map_address **ret)
 {
 	struct map_address *address = calloc(1, sizeof *address);
@@ -202,7 +213,7 @@ address_new(struct channel_map *map, uint32_t channel, const char *session_id,
 }
 
 int
-channel_map_open(struct channel_map *map, uint32_t channel, const char *session_id)
+channel_map_open(struct channel_map *map, uint64_t channel, const char *session_id)
 {
 	if (channel == 0)
 		return -EINVAL;
@@ -227,7 +238,7 @@ channel_map_open(struct channel_map *map, uint32_t channel, const char *session_
 }
 
 int
-channel_map_bind(struct channel_map *map, uint32_t channel, const char *session_id)
+channel_map_bind(struct channel_map *map, uint64_t channel, const char *session_id)
 {
 	struct map_channel *entry = idtable_find(&map->channels, &channel);
 	if (!entry)
@@ -245,7 +256,7 @@ channel_map_session_end(struct channel_map *map, const char *session_id)
 	struct map_address *address = session->newest, *older;
 	for (; address; address = older) {
 		older = address->older;
-		uint32_t channel = address->channel;
+		uint64_t channel = address->channel;
 		address_leave_session(map, address); /* the last one frees the session */
 		if (channel)
 			channel_map_close(map, channel);
@@ -255,13 +266,13 @@ channel_map_session_end(struct channel_map *map, const char *session_id)
 }
 
 struct in_addr
-channel_map_address(const struct channel_map *map, uint32_t channel)
+channel_map_address(const struct channel_map *map, uint64_t channel)
 {
 	const struct map_channel *entry = idtable_find(&map->channels, &channel);
 	return entry ? entry->address->address : (struct in_addr){ 0 };
 }
 
-static uint32_t
+static uint64_t
 session_channel(const struct map_session *session)
 {
 	const struct map_address *newest = session->newest;
@@ -270,14 +281,14 @@ session_channel(const struct map_session *session)
 	return newest ? newest->channel : 0;
 }
 
-uint32_t
+uint64_t
 channel_map_session_channel(const struct channel_map *map, const char *session_id)
 {
 	const struct map_session *session = session_find(map, session_id);
 	return session ? session_channel(session) : 0;
 }
 
-uint32_t
+uint64_t
 channel_map_channel(const struct channel_map *map, struct in_addr address)
 {
 	const struct map_address *entry = idtable_find(&map->addresses, &address);

@@ -26,13 +26,14 @@ enum {
 };
 
 struct leg_batch {
-	uint32_t channel; /* 0: free */
+	uint64_t channel; /* 0: free */
 	struct leg_writer writer;
 	uint8_t bytes[BATCH_BYTES];
 };
 
 struct forwarder_legs {
 	struct leg_client *client;
+	uint32_t line; /* of the connection in use */
 	struct channel_map *channels;
 	struct tunnel_socket *tunnel;
 	struct forwarder_legs_events events;
@@ -47,7 +48,8 @@ struct forwarder_legs {
 static void
 batch_send(struct forwarder_legs *legs, struct leg_batch *batch)
 {
-	if (leg_client_send(legs->client, batch->bytes, batch->writer.n, false) < 0)
+	uint32_t line = (uint32_t)(batch->channel >> 32);
+	if (leg_client_send_on(legs->client, line, batch->bytes, batch->writer.n, false) < 0)
 		metric_add(legs->drop_leg, batch->writer.count);
 	batch->channel = 0;
 }
@@ -61,7 +63,7 @@ batches_send(struct forwarder_legs *legs)
 }
 
 static struct leg_batch *
-batch_open(struct forwarder_legs *legs, uint32_t channel)
+batch_open(struct forwarder_legs *legs, uint64_t channel)
 {
 	struct leg_batch *free_batch = NULL;
 	for (size_t i = 0; i < BATCHES_OPEN_MAX; i++) {
@@ -75,7 +77,8 @@ batch_open(struct forwarder_legs *legs, uint32_t channel)
 		free_batch = &legs->batches[0];
 	}
 	free_batch->channel = channel;
-	leg_writer_init(&free_batch->writer, true, channel, free_batch->bytes, BATCH_BYTES);
+	leg_writer_init(&free_batch->writer, true, (uint32_t)channel, free_batch->bytes,
+			BATCH_BYTES);
 	return free_batch;
 }
 
@@ -83,7 +86,7 @@ static void
 on_datagram(struct in_addr to, const uint8_t *datagram, size_t n, void *arg)
 {
 	struct forwarder_legs *legs = arg;
-	uint32_t channel = channel_map_channel(legs->channels, to);
+	uint64_t channel = channel_map_channel(legs->channels, to);
 	if (!channel) {
 		metric_add(legs->drop_channel, 1);
 		return;
@@ -112,6 +115,13 @@ on_tunnel_batch_end(void *arg)
 
 /* ---- leg to WireGuard ---- */
 
+/* A channel of the connection whose message is in hand. */
+static uint64_t
+channel_here(const struct forwarder_legs *legs, uint32_t number)
+{
+	return channel_map_key(leg_client_line(legs->client), number);
+}
+
 static void
 on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 {
@@ -127,7 +137,8 @@ on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 	while (count < LEG_BATCH_MAX && leg_reader_next(&reader, &datagram, &length) == 1)
 		datagrams[count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)datagram,
 						     .iov_len = length };
-	struct in_addr from = channel_map_address(legs->channels, reader.channel);
+	struct in_addr from =
+		channel_map_address(legs->channels, channel_here(legs, reader.channel));
 	if (!from.s_addr) {
 		metric_add(legs->drop_channel, count);
 		return;
@@ -135,15 +146,29 @@ on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 	tunnel_socket_send(legs->tunnel, from, datagrams, count);
 }
 
+static int
+send_on(struct forwarder_legs *legs, uint32_t line, const Boson__Link__Control *control)
+{
+	size_t n = boson__link__control__get_packed_size(control);
+	if (n + 1 > sizeof legs->control)
+		return -EMSGSIZE;
+	legs->control[0] = LEG_KIND_CONTROL;
+	boson__link__control__pack(control, legs->control + 1);
+	int r = leg_client_send_on(legs->client, line, legs->control, n + 1, true);
+	if (r == 0)
+		leg_client_flush(legs->client);
+	return r;
+}
+
 static void
 on_channel_open(struct forwarder_legs *legs, const Boson__Link__ChannelOpen *open)
 {
 	/* One that is open already was of nobody yet: its client has shown who it is. */
-	int r = open->session_id
-			? channel_map_bind(legs->channels, open->channel, open->session_id)
-			: -ENOENT;
+	uint64_t channel = channel_here(legs, open->channel);
+	int r = open->session_id ? channel_map_bind(legs->channels, channel, open->session_id)
+				 : -ENOENT;
 	if (r == -ENOENT)
-		r = channel_map_open(legs->channels, open->channel, open->session_id);
+		r = channel_map_open(legs->channels, channel, open->session_id);
 	if (r == 0) {
 		log_debug("channel_opened", "channel=%u session=%s", open->channel,
 			  open->session_id ? open->session_id : "");
@@ -159,7 +184,26 @@ on_channel_open(struct forwarder_legs *legs, const Boson__Link__ChannelOpen *ope
 	close.reason = (char[]){ "no room" };
 	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
 	control.channel_close = &close;
-	forwarder_legs_send(legs, &control);
+	send_on(legs, leg_client_line(legs->client), &control);
+}
+
+/* To the relay it names, else to the next of ours; without any it is the one that closes. */
+static void
+on_drain(struct forwarder_legs *legs, const Boson__Link__Drain *drain)
+{
+	const char *other = drain->other_relay && *drain->other_relay ? drain->other_relay : NULL;
+	if (leg_client_line(legs->client) != legs->line)
+		return; /* we have left already */
+	int r = leg_client_move(legs->client, other, drain->reconnect_in_ms, drain->try_for_ms);
+	log_info("relay_drains", "reconnect_in_ms=%u other=%s result=\"%s\"",
+		 drain->reconnect_in_ms, other ? other : "", r < 0 ? strerror(-r) : "moving");
+}
+
+static void
+on_left(uint32_t line, void *arg)
+{
+	struct forwarder_legs *legs = arg;
+	channel_map_close_line(legs->channels, line);
 }
 
 static void
@@ -176,10 +220,11 @@ on_control(struct forwarder_legs *legs, const Boson__Link__Control *control)
 		on_channel_open(legs, control->channel_open);
 		break;
 	case BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE:
-		channel_map_close(legs->channels, control->channel_close->channel);
+		channel_map_close(legs->channels,
+				  channel_here(legs, control->channel_close->channel));
 		break;
 	case BOSON__LINK__CONTROL__BODY_DRAIN:
-		log_info("relay_drains", "reconnect_in_ms=%u", control->drain->reconnect_in_ms);
+		on_drain(legs, control->drain);
 		break;
 	case BOSON__LINK__CONTROL__BODY__NOT_SET: /* of a newer relay */
 	case BOSON__LINK__CONTROL__BODY_SESSION_OPENED:
@@ -224,11 +269,12 @@ on_state(enum leg_state state, int close_code, const char *reason, void *arg)
 	switch (state) {
 	case LEG_UP:
 		legs->last_error[0] = 0;
+		legs->line = leg_client_line(legs->client);
 		log_info("leg_up", "relay=%s", leg_client_url(legs->client));
 		break;
 	case LEG_DOWN:
 		/* Channel numbers were the old leg's; sessions keep their addresses. */
-		channel_map_close_all(legs->channels);
+		channel_map_close_line(legs->channels, legs->line);
 		snprintf(legs->last_error, sizeof legs->last_error, "%s", reason ? reason : "");
 		log_warn("leg_down", "code=%d reason=%s", close_code, legs->last_error);
 		break;
@@ -244,7 +290,7 @@ forwarder_legs_endpoint(const struct forwarder_legs *legs, const char *session_i
 			size_t n)
 {
 	char address[INET_ADDRSTRLEN];
-	uint32_t channel = channel_map_session_channel(legs->channels, session_id);
+	uint64_t channel = channel_map_session_channel(legs->channels, session_id);
 	struct in_addr from = channel_map_address(legs->channels, channel);
 	if (!from.s_addr || !inet_ntop(AF_INET, &from, address, sizeof address))
 		return -ENOENT;
@@ -255,15 +301,7 @@ forwarder_legs_endpoint(const struct forwarder_legs *legs, const char *session_i
 int
 forwarder_legs_send(struct forwarder_legs *legs, const Boson__Link__Control *control)
 {
-	size_t n = boson__link__control__get_packed_size(control);
-	if (n + 1 > sizeof legs->control)
-		return -EMSGSIZE;
-	legs->control[0] = LEG_KIND_CONTROL;
-	boson__link__control__pack(control, legs->control + 1);
-	int r = leg_client_send(legs->client, legs->control, n + 1, true);
-	if (r == 0)
-		leg_client_flush(legs->client);
-	return r;
+	return send_on(legs, legs->line, control);
 }
 
 int
@@ -295,9 +333,11 @@ forwarder_legs_session_end(struct forwarder_legs *legs, const char *session_id)
 	close.reason = (char[]){ "session over" };
 	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
 	control.channel_close = &close;
-	while ((close.channel = channel_map_session_channel(legs->channels, session_id))) {
-		forwarder_legs_send(legs, &control);
-		channel_map_close(legs->channels, close.channel);
+	uint64_t channel;
+	while ((channel = channel_map_session_channel(legs->channels, session_id))) {
+		close.channel = (uint32_t)channel;
+		send_on(legs, (uint32_t)(channel >> 32), &control);
+		channel_map_close(legs->channels, channel);
 	}
 	channel_map_session_end(legs->channels, session_id);
 }
@@ -338,6 +378,7 @@ forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_fi
 	const struct leg_client_events leg_events = { .on_state = on_state,
 						      .on_message = on_message,
 						      .on_batch_end = on_leg_batch_end,
+						      .on_left = on_left,
 						      .arg = legs };
 	const struct tunnel_socket_events tunnel_events = { .on_datagram = on_datagram,
 							    .on_batch_end = on_tunnel_batch_end,

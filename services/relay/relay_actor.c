@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SECOND_MS = 1000, OPENS_CHECK_MS = 50 };
+enum { SECOND_MS = 1000, OPENS_CHECK_MS = 50, DRAIN_URLS_MAX = 8 };
 
 uint64_t
 relay_control_count(const struct relay_control *control, enum relay_counter which)
@@ -311,27 +311,70 @@ is_ready(const void *state, const char **ret_reason)
 	return !control->is_draining;
 }
 
+static struct relay_message *
+drain_command(uint32_t legs, char (*urls)[RELAY_SEEK_URL_BYTES], size_t n)
+{
+	struct relay_message *message;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += strlen(urls[i]) + 1;
+	message = relay_message_new(RELAY_DRAIN, NULL, bytes);
+	if (message == NULL)
+		return NULL;
+	message->channels = legs;
+	uint8_t *at = message->bytes;
+	for (size_t i = 0; i < n; i++)
+		at = (uint8_t *)stpcpy((char *)at, urls[i]) + 1;
+	return message;
+}
+
+void
+relay_control_drain(struct relay_control *control, const char *other_relay)
+{
+	char urls[DRAIN_URLS_MAX][RELAY_SEEK_URL_BYTES];
+	uint64_t legs = relay_control_count(control, RELAY_LEGS_NODE) +
+			relay_control_count(control, RELAY_LEGS_CLIENT);
+	size_t n = 1;
+
+	if (control->is_draining)
+		return;
+	control->is_draining = true;
+	if (other_relay != NULL && *other_relay != '\0')
+		snprintf(urls[0], sizeof(urls[0]), "%s", other_relay);
+	else
+		n = relay_seek_urls(control, urls, DRAIN_URLS_MAX);
+	log_info("relay_drains", "legs=%llu others=%zu", (unsigned long long)legs, n);
+	relay_announce_now(control);
+	for (unsigned i = 0; i < control->shard_count; i++) {
+		struct relay_message *message = drain_command((uint32_t)legs, urls, n);
+
+		if (message != NULL &&
+		    relay_mailbox_send(&control->shards[i]->mailbox, &message) == 0)
+			continue;
+		relay_message_free(&message);
+		relay_control_drained(control); /* it could not be told */
+	}
+}
+
+void
+relay_control_drained(struct relay_control *control)
+{
+	if (++control->drained == control->shard_count && control->is_ending)
+		actor_finished(control->context);
+}
+
 static void
 drain(void *state)
 {
 	struct relay_control *control = state;
 
-	if (control->is_draining)
+	if (control->is_ending)
 		return;
-	control->is_draining = true;
-	log_info("relay_drains", "legs=%llu",
-		 (unsigned long long)(relay_control_count(control, RELAY_LEGS_NODE) +
-				      relay_control_count(control, RELAY_LEGS_CLIENT)));
-	relay_announce_now(control);
-	for (unsigned i = 0; i < control->shard_count; i++) {
-		struct relay_message *message = relay_message_new(RELAY_DRAIN, NULL, 0);
-
-		if (message == NULL ||
-		    relay_mailbox_send(&control->shards[i]->mailbox, &message) < 0) {
-			relay_message_free(&message);
-			actor_finished(control->context); /* it could not be told: no drain */
-		}
-	}
+	control->is_ending = true;
+	if (control->is_draining && control->drained >= control->shard_count)
+		actor_finished(control->context); /* by an rpc, and it is over */
+	relay_control_drain(control, NULL);
 }
 
 const struct actor relay_actor = {

@@ -66,7 +66,8 @@ struct relay_control {
 	int64_t busy_at_us;
 	double load;
 	unsigned drained; /* shards that are */
-	bool is_draining;
+	bool is_draining; /* legs are told to leave, new ones refused */
+	bool is_ending;	  /* by SIGTERM: the actor finishes when the drain is over */
 };
 
 /* relay_name: the id, made once and kept in the state folder; after the sockets are bound, the
@@ -87,6 +88,12 @@ void relay_announce_stop(struct relay_control *control);
 
 /* Sum over the shards. */
 uint64_t relay_control_count(const struct relay_control *control, enum relay_counter which);
+
+/* Tells all legs to leave for that relay, or for the least loaded ones of the group (NULL). */
+void relay_control_drain(struct relay_control *control, const char *other_relay);
+
+/* A shard has no legs any more. */
+void relay_control_drained(struct relay_control *control);
 
 /* 0 to below n. */
 uint32_t relay_control_dice(struct relay_control *control, uint32_t n);

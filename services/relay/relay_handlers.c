@@ -138,6 +138,16 @@ on_carry_packet(Boson__Relay__Relay_Service *service, const Boson__Relay__CarryP
 		bus_call_fail_retry(closure_data, BUS_UNAVAILABLE, "relay_busy", 1);
 }
 
+static void
+on_drain(Boson__Relay__Relay_Service *service, const Boson__Relay__DrainRequest *input,
+	 Boson__Common__Empty_Closure closure, void *closure_data)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+
+	relay_control_drain(control_of(service), input->other_relay);
+	closure(&reply, closure_data);
+}
+
 static int
 by_id(const void *a, const void *b)
 {

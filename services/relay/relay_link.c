@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-	DRAIN_JITTER_MS = 1000,
 	DRAIN_TRY_FOR_MS = 60 * 1000,
 	CONTROL_SMALL_BYTES = 512,
 };
@@ -110,13 +109,15 @@ relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint3
 }
 
 void
-relay_link_drain(struct relay_shard *shard, struct relay_leg *leg)
+relay_link_drain(struct relay_shard *shard, struct relay_leg *leg, const char *other_relay,
+		 uint32_t spread_ms)
 {
 	Boson__Link__Drain drain = BOSON__LINK__DRAIN__INIT;
 	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
 
 	drain.has_reconnect_in_ms = 1;
-	drain.reconnect_in_ms = relay_shard_dice(shard, DRAIN_JITTER_MS);
+	drain.reconnect_in_ms = relay_shard_dice(shard, spread_ms + 1);
+	drain.other_relay = *other_relay != '\0' ? (char *)(uintptr_t)other_relay : NULL;
 	drain.has_try_for_ms = 1;
 	drain.try_for_ms = DRAIN_TRY_FOR_MS;
 	control.body_case = BOSON__LINK__CONTROL__BODY_DRAIN;

@@ -14,7 +14,9 @@ void relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, 
 /* To the sender of what was to go by this lane: it was too much. number: 0 on a client's leg. */
 void relay_link_limited(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
 			const struct relay_lane *lane);
-void relay_link_drain(struct relay_shard *shard, struct relay_leg *leg);
+/* Asks to go to that relay ("": to any other), at a moment within spread_ms. */
+void relay_link_drain(struct relay_shard *shard, struct relay_leg *leg, const char *other_relay,
+		      uint32_t spread_ms);
 
 /* A Control that is packed already, as the control actor hands them over. */
 void relay_link_send(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *packed,

@@ -17,6 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	DRAIN_SPREAD_MIN_MS = 100,
+	DRAIN_SPREAD_PERCENT = 60, /* of the drain: the rest is for connecting */
+};
+
 /* ---- reports ---- */
 
 static bool
@@ -157,18 +162,37 @@ on_adopt(struct relay_shard *shard, struct relay_leg *leg)
 		relay_attach(shard, leg);
 }
 
-static void
-start_drain(struct relay_shard *shard)
+/* As many as may come in a second at the relays that they go to, but all of them in time. */
+static uint32_t
+drain_spread_ms(const struct relay_shard *shard, uint32_t legs)
 {
+	const struct relay_settings *settings = shard->settings;
+	int64_t spread_ms = (int64_t)legs * 1000 / settings->drain_pace + DRAIN_SPREAD_MIN_MS;
+	int64_t most_ms = settings->drain_ms * DRAIN_SPREAD_PERCENT / 100;
+
+	return (uint32_t)(spread_ms < most_ms ? spread_ms : most_ms);
+}
+
+/* command: bytes: URLs of other relays, each with its NUL; channels: legs of the whole relay. */
+static void
+start_drain(struct relay_shard *shard, const struct relay_message *command)
+{
+	const char *urls = (const char *)command->bytes, *end = urls + command->n, *url = urls;
+
 	if (shard->drain_until_ms != 0)
 		return;
 	shard->drain_until_ms = shard->now_ms + shard->settings->drain_ms;
 	relay_accept_watch(shard, false);
+	uint32_t spread_ms = drain_spread_ms(shard, command->channels);
 	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-		if (leg->state == RELAY_LEG_UPGRADING)
+		if (leg->state == RELAY_LEG_UPGRADING) {
 			relay_leg_doom(shard, leg, 0, "draining");
-		else
-			relay_link_drain(shard, leg);
+			continue;
+		}
+		relay_link_drain(shard, leg, url < end ? url : "", spread_ms);
+		url += url < end ? strlen(url) + 1 : 0;
+		if (url >= end)
+			url = urls;
 	}
 }
 
@@ -208,13 +232,14 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		relay_gone_remove(&shard->gone, command->node_id);
 		break;
 	case RELAY_UDP_BIND:
-		relay_udp_bind(shard, (const struct relay_udp_binding *)(const void *)command->bytes);
+		relay_udp_bind(shard,
+			       (const struct relay_udp_binding *)(const void *)command->bytes);
 		break;
 	case RELAY_UDP_UNBIND:
 		relay_udp_unbind(shard, command->session_id);
 		break;
 	case RELAY_DRAIN:
-		start_drain(shard);
+		start_drain(shard, command);
 		break;
 	case RELAY_STOP:
 		shard->is_stopping = true;

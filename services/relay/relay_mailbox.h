@@ -36,7 +36,7 @@ enum relay_message_kind {
 	RELAY_MESH_SEND, /* link, queued_ms; bytes: a whole message */
 	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
 	RELAY_UDP_UNBIND,    /* session */
-	RELAY_DRAIN,
+	RELAY_DRAIN, /* channels: legs of all shards; bytes: URLs of others, each with its NUL */
 	RELAY_STOP,
 	/* shard to control actor */
 	RELAY_LEG_ATTACHED,    /* node, generation, channels */

@@ -190,8 +190,7 @@ on_report(struct relay_control *control, struct relay_message *report)
 		on_session(control, report);
 		break;
 	case RELAY_DRAINED:
-		if (++control->drained == control->shard_count)
-			actor_finished(control->context);
+		relay_control_drained(control);
 		break;
 	case RELAY_ADOPT:
 	case RELAY_SESSION_OPEN:

@@ -188,7 +188,7 @@ next_delay_ms(struct leg_thread *thread, bool was_stable)
 static void
 drop_queued(struct leg_thread *thread)
 {
-	struct leg_client *client = thread->client;
+	struct leg_line *client = thread->client;
 
 	free(thread->assembly);
 	thread->assembly = NULL;
@@ -265,7 +265,7 @@ place_in(const struct leg_order *order, const struct leg_endpoint *used)
 void
 leg_attempt_take_order(struct leg_thread *thread)
 {
-	struct leg_client *client = thread->client;
+	struct leg_line *client = thread->client;
 
 	pthread_mutex_lock(&client->lock);
 	struct leg_order *order = client->order;

@@ -1,134 +1,392 @@
 /*
- * leg_client: the owner's side of a leg: takes messages and orders, hands both to the leg's thread
- * in batches, and hands out what that thread received. Talks to leg_thread.c through leg_inside.h.
+ * leg_client: one connection to a relay, or two for a moment: who moves connects first and lets go
+ * afterwards. Talks to leg_line, which is one connection.
+ *
+ *	move	none -> waiting (until it is our turn) -> trying (a second line connects)
+ *		-> leaving (it is up and used; the first is still listened to) -> none
  */
 #include "leg/leg_client.h"
 
 #include "leg/leg_inside.h"
 #include "log/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-enum { QUEUE_DEFAULT_BYTES = 1024 * 1024 };
+enum { LEAVE_MS = 500, TRY_FOR_MS = 60 * 1000 };
+
+enum move_phase { MOVE_NONE, MOVE_WAITING, MOVE_TRYING, MOVE_LEAVING };
+
+struct leg_slot {
+	struct leg_client *client;
+	struct leg_line *line;
+	uint32_t number;
+};
+
+struct leg_client {
+	struct loop *loop;
+	struct metrics *metrics;
+	char *ca_file;
+	size_t queue_bytes;
+	struct leg_client_events events;
+	struct leg_slot slots[2];
+	unsigned active;
+	uint32_t last_number;
+	const struct leg_slot *speaking; /* whose message is being delivered */
+	unsigned busy;
+	bool is_freed;
+
+	/* what was ordered */
+	char *urls[LEG_URLS_MAX];
+	size_t url_n;
+	char ticket[LEG_TICKET_MAX_BYTES];
+
+	enum move_phase phase;
+	struct loop_timer *timer;
+	char moving_to[LEG_URL_TEXT_BYTES]; /* a target beside the ordered ones, since we were told
+					     */
+	uint32_t try_for_ms;
+	bool has_wish; /* another move, after this one */
+	char wish[LEG_URL_TEXT_BYTES];
+	uint32_t wish_in_ms, wish_try_for_ms;
+};
+
+static void
+forget_order(struct leg_client *client)
+{
+	for (size_t i = 0; i < client->url_n; i++)
+		free(client->urls[i]);
+	client->url_n = 0;
+	explicit_bzero(client->ticket, sizeof client->ticket);
+}
 
 static void
 client_destroy(struct leg_client *client)
 {
-	leg_queue_clear(&client->staged_control);
-	leg_queue_clear(&client->staged_data);
-	leg_queue_clear(&client->tx_control);
-	leg_queue_clear(&client->tx_data);
-	leg_queue_clear(&client->rx);
-	if (client->order != NULL)
-		explicit_bzero(client->order->ticket, sizeof client->order->ticket);
-	free(client->order);
-	if (client->event_fd >= 0)
-		close(client->event_fd);
-	pthread_mutex_destroy(&client->lock);
+	forget_order(client);
+	free(client->ca_file);
 	free(client);
 }
 
 static void
-hand_out_state(struct leg_client *client, const struct leg_message *message)
+enter(struct leg_client *client)
 {
-	client->state = (enum leg_state)message->state;
-	client->generation = message->generation;
-	const char *reason = (const char *)message->payload;
-	strcpy(client->url, reason + strlen(reason) + 1);
-	metric_set(client->up, client->state == LEG_UP);
-	if (client->state != LEG_UP) {
-		leg_queue_clear(&client->staged_control);
-		leg_queue_clear(&client->staged_data);
-	}
-	client->events.on_state(client->state, message->code, reason, client->events.arg);
+	client->busy++;
 }
 
 static void
-on_wake(struct loop *loop, int fd, uint32_t events, void *arg)
+leave(struct leg_client *client)
 {
-	struct leg_client *client = arg;
-	struct leg_queue batch;
-	struct leg_message *message;
-	uint64_t ignored;
-
-	(void)loop;
-	(void)events;
-	if (read(fd, &ignored, sizeof ignored) < 0)
-		return;
-	leg_queue_init(&batch);
-	pthread_mutex_lock(&client->lock);
-	leg_queue_splice(&batch, &client->rx);
-	pthread_mutex_unlock(&client->lock);
-	client->is_delivering = true;
-	while (!client->is_freed && (message = leg_queue_pop(&batch)) != NULL) {
-		if (message->kind == LEG_MESSAGE_STATE)
-			hand_out_state(client, message);
-		else
-			client->events.on_message(message->payload, message->n, client->events.arg);
-		free(message);
-	}
-	if (!client->is_freed && client->events.on_batch_end != NULL)
-		client->events.on_batch_end(client->events.arg);
-	client->is_delivering = false;
-	leg_queue_clear(&batch);
-	if (client->is_freed)
+	if (--client->busy == 0 && client->is_freed)
 		client_destroy(client);
 }
 
-static void
-make_metrics(struct leg_client *client, struct metrics *metrics)
+static struct leg_slot *
+active_slot(struct leg_client *client)
 {
-	client->sent =
-		metrics_counter(metrics, "leg_messages_total", "direction=\"out\"", "leg messages");
-	client->received =
-		metrics_counter(metrics, "leg_messages_total", "direction=\"in\"", "leg messages");
-	client->dropped_tx = metrics_counter(metrics, "leg_dropped_total", "direction=\"out\"",
-					     "oldest messages dropped because a queue was full");
-	client->dropped_rx = metrics_counter(metrics, "leg_dropped_total", "direction=\"in\"",
-					     "oldest messages dropped because a queue was full");
-	client->invalid = metrics_counter(metrics, "leg_invalid_total", NULL,
-					  "messages of a relay that were no leg messages");
-	client->attempts =
-		metrics_counter(metrics, "leg_attempts_total", NULL, "attempts to connect a leg");
-	client->up = metrics_gauge(metrics, "leg_up", NULL, "1 while the leg is up");
+	return &client->slots[client->active];
 }
+
+static struct leg_slot *
+other_slot(struct leg_client *client)
+{
+	return &client->slots[1 - client->active];
+}
+
+static void
+stop_timer(struct leg_client *client)
+{
+	if (client->timer != NULL)
+		loop_timer_stop(&client->timer);
+}
+
+/* ---- moving ---- */
+
+static void begin_wish(struct leg_client *client);
+
+static void
+move_ends(struct leg_client *client)
+{
+	stop_timer(client);
+	client->phase = MOVE_NONE;
+	if (client->has_wish)
+		begin_wish(client);
+}
+
+/* The line is not used, and not missed. */
+static void
+drop_line(struct leg_client *client, struct leg_slot *slot)
+{
+	uint32_t number = slot->number;
+
+	leg_line_free(&slot->line);
+	if (client->events.on_left != NULL)
+		client->events.on_left(number, client->events.arg);
+}
+
+static void
+on_leave_time(struct loop *loop, void *arg)
+{
+	struct leg_client *client = arg;
+
+	(void)loop;
+	client->timer = NULL;
+	/* It says goodbye on its own thread, and is freed when it is down. */
+	leg_line_disconnect(other_slot(client)->line);
+}
+
+static void
+on_try_end(struct loop *loop, void *arg)
+{
+	struct leg_client *client = arg;
+
+	(void)loop;
+	client->timer = NULL;
+	log_warn("leg_move_failed", "to=%s", client->moving_to);
+	client->moving_to[0] = '\0';
+	enter(client);
+	drop_line(client, other_slot(client));
+	if (!client->is_freed)
+		move_ends(client);
+	leave(client);
+}
+
+static void
+successor_is_up(struct leg_client *client)
+{
+	stop_timer(client);
+	client->active = 1 - client->active;
+	client->phase = MOVE_LEAVING;
+	if (loop_timer_start(client->loop, LEAVE_MS, 0, on_leave_time, client, &client->timer) < 0)
+		leg_line_disconnect(other_slot(client)->line);
+	log_info("leg_moved", "to=%s", leg_line_url(active_slot(client)->line));
+	client->events.on_state(LEG_UP, 0, "moved", client->events.arg);
+}
+
+/* The relay went before we were at the other one: what is being tried is all there is. */
+static void
+active_is_down(struct leg_client *client, int code, const char *reason)
+{
+	struct leg_slot *old = active_slot(client);
+
+	client->active = 1 - client->active;
+	client->events.on_state(LEG_DOWN, code, reason, client->events.arg);
+	if (client->is_freed)
+		return;
+	drop_line(client, old);
+	if (!client->is_freed)
+		move_ends(client);
+}
+
+static void
+on_slot_state(enum leg_state state, int code, const char *reason, void *arg)
+{
+	struct leg_slot *slot = arg;
+	struct leg_client *client = slot->client;
+	bool is_active = slot == active_slot(client);
+
+	enter(client);
+	if (is_active && client->phase == MOVE_TRYING && state == LEG_DOWN) {
+		active_is_down(client, code, reason);
+	} else if (is_active) {
+		client->events.on_state(state, code, reason, client->events.arg);
+	} else if (client->phase == MOVE_TRYING && state == LEG_UP) {
+		successor_is_up(client);
+	} else if (client->phase == MOVE_LEAVING && state == LEG_DOWN) {
+		drop_line(client, slot);
+		if (!client->is_freed)
+			move_ends(client);
+	}
+	leave(client);
+}
+
+static void
+on_slot_message(const uint8_t *message, size_t n, void *arg)
+{
+	const struct leg_slot *slot = arg;
+	struct leg_client *client = slot->client;
+
+	enter(client);
+	client->speaking = slot;
+	client->events.on_message(message, n, client->events.arg);
+	client->speaking = NULL;
+	leave(client);
+}
+
+static void
+on_slot_batch_end(void *arg)
+{
+	const struct leg_slot *slot = arg;
+	struct leg_client *client = slot->client;
+
+	enter(client);
+	if (!client->is_freed && client->events.on_batch_end != NULL)
+		client->events.on_batch_end(client->events.arg);
+	leave(client);
+}
+
+static int
+open_slot(struct leg_client *client, struct leg_slot *slot)
+{
+	const struct leg_client_options options = { .ca_file = client->ca_file,
+						    .queue_bytes = client->queue_bytes };
+	const struct leg_client_events events = { .on_state = on_slot_state,
+						  .on_message = on_slot_message,
+						  .on_batch_end = on_slot_batch_end,
+						  .arg = slot };
+
+	slot->client = client;
+	slot->number = ++client->last_number;
+	return leg_line_new(client->loop, client->metrics, &options, &events, &slot->line);
+}
+
+/* Which of the ordered targets come after the one we were told of, if any, and are not `except`. */
+static int
+aim(struct leg_client *client, struct leg_line *line, const char *except)
+{
+	const char *urls[LEG_URLS_MAX + 2];
+	size_t n = 0;
+
+	/* Until it is our turn, what is up stays. */
+	if (client->moving_to[0] != '\0' && client->phase != MOVE_WAITING)
+		urls[n++] = client->moving_to;
+	for (size_t i = 0; i < client->url_n && n < LEG_URLS_MAX; i++)
+		if ((n == 0 || strcmp(client->urls[i], client->moving_to) != 0) &&
+		    (except == NULL || strcmp(client->urls[i], except) != 0))
+			urls[n++] = client->urls[i];
+	urls[n] = NULL;
+	return n == 0 ? -ENOENT : leg_line_target(line, urls, client->ticket);
+}
+
+static void
+on_turn(struct loop *loop, void *arg)
+{
+	struct leg_client *client = arg;
+	struct leg_slot *slot = other_slot(client);
+	char current[LEG_URL_TEXT_BYTES];
+
+	client->timer = NULL;
+	client->phase = MOVE_NONE;
+	snprintf(current, sizeof current, "%s", leg_line_url(active_slot(client)->line));
+	int r = leg_client_state(client) == LEG_UP ? open_slot(client, slot) : -ENOTCONN;
+	if (r == 0) {
+		leg_line_pin_as(slot->line, active_slot(client)->line);
+		r = aim(client, slot->line, current);
+	}
+	if (r == 0)
+		r = loop_timer_start(loop, client->try_for_ms, 0, on_try_end, client,
+				     &client->timer);
+	if (r == 0) {
+		client->phase = MOVE_TRYING;
+		return;
+	}
+	log_warn("leg_move", "error=%s", strerror(-r));
+	client->moving_to[0] = '\0';
+	leg_line_free(&slot->line);
+	move_ends(client);
+}
+
+/* The same leg at another relay: its URL with the path of the one that is up. */
+static int
+url_at(const struct leg_client *client, const char *relay, char ret[LEG_URL_TEXT_BYTES])
+{
+	struct leg_url there, here;
+	int r = leg_url_parse(leg_line_url(client->slots[client->active].line), &here);
+
+	if (r == 0)
+		r = leg_url_parse(relay, &there);
+	if (r < 0)
+		return r;
+	strcpy(there.path, here.path);
+	leg_url_format(&there, ret);
+	return 0;
+}
+
+static const char *
+next_url(const struct leg_client *client)
+{
+	const char *current = leg_line_url(client->slots[client->active].line);
+	size_t at = 0;
+
+	while (at < client->url_n && strcmp(client->urls[at], current) != 0)
+		at++;
+	for (size_t i = 1; i <= client->url_n; i++) {
+		const char *url = client->urls[(at + i) % client->url_n];
+
+		if (strcmp(url, current) != 0)
+			return url;
+	}
+	return NULL;
+}
+
+static void
+begin_wish(struct leg_client *client)
+{
+	client->has_wish = false;
+	if (leg_client_state(client) != LEG_UP ||
+	    strcmp(client->wish, leg_line_url(active_slot(client)->line)) == 0)
+		return;
+	strcpy(client->moving_to, client->wish);
+	client->try_for_ms = client->wish_try_for_ms;
+	if (loop_timer_start(client->loop, client->wish_in_ms, 0, on_turn, client,
+			     &client->timer) == 0)
+		client->phase = MOVE_WAITING;
+}
+
+int
+leg_client_move(struct leg_client *client, const char *relay, uint32_t in_ms, uint32_t try_for_ms)
+{
+	char url[LEG_URL_TEXT_BYTES];
+	const char *next;
+	int r = 0;
+
+	if (leg_client_state(client) != LEG_UP)
+		return -ENOTCONN;
+	if (relay != NULL) {
+		r = url_at(client, relay, url);
+	} else {
+		next = next_url(client);
+		if (next == NULL)
+			return -ENOENT;
+		snprintf(url, sizeof url, "%s", next);
+	}
+	if (r < 0)
+		return r;
+	if (strcmp(url, leg_client_url(client)) == 0)
+		return -ENOENT;
+	strcpy(client->wish, url);
+	client->wish_in_ms = in_ms;
+	client->wish_try_for_ms = try_for_ms > 0 ? try_for_ms : TRY_FOR_MS;
+	client->has_wish = true;
+	if (client->phase == MOVE_NONE)
+		begin_wish(client);
+	return 0;
+}
+
+/* ---- for the owner ---- */
 
 int
 leg_client_new(struct loop *loop, struct metrics *metrics, const struct leg_client_options *options,
 	       const struct leg_client_events *events, struct leg_client **ret)
 {
 	struct leg_client *client = calloc(1, sizeof *client);
-	int r;
 
 	if (client == NULL)
 		return -ENOMEM;
 	client->loop = loop;
+	client->metrics = metrics;
 	client->events = *events;
-	client->queue_bytes = options->queue_bytes > 0 ? options->queue_bytes : QUEUE_DEFAULT_BYTES;
-	pthread_mutex_init(&client->lock, NULL);
-	leg_queue_init(&client->staged_control);
-	leg_queue_init(&client->staged_data);
-	leg_queue_init(&client->tx_control);
-	leg_queue_init(&client->tx_data);
-	leg_queue_init(&client->rx);
-	make_metrics(client, metrics);
-	client->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = client->event_fd < 0 ? -errno : 0;
-	if (r == 0 && options->ca_file != NULL && access(options->ca_file, R_OK) < 0)
-		r = -errno;
-	if (r == 0)
-		r = loop_fd_add(loop, client->event_fd, EPOLLIN, on_wake, client, &client->watch);
-	if (r == 0)
-		r = leg_thread_start(client, options->ca_file, &client->thread);
+	client->queue_bytes = options->queue_bytes;
+	if (options->ca_file != NULL) {
+		client->ca_file = strdup(options->ca_file);
+		if (client->ca_file == NULL) {
+			free(client);
+			return -ENOMEM;
+		}
+	}
+	int r = open_slot(client, active_slot(client));
 	if (r < 0) {
-		if (client->watch != NULL)
-			loop_fd_remove(&client->watch);
 		client_destroy(client);
 		return r;
 	}
@@ -144,183 +402,127 @@ leg_client_free(struct leg_client **client_pointer)
 	if (client == NULL)
 		return;
 	*client_pointer = NULL;
-	leg_thread_stop(&client->thread);
-	loop_fd_remove(&client->watch);
+	stop_timer(client);
 	client->is_freed = true;
-	if (!client->is_delivering)
+	for (size_t i = 0; i < 2; i++)
+		leg_line_free(&client->slots[i].line);
+	if (client->busy == 0)
 		client_destroy(client);
 }
 
 int
 leg_client_pin(struct leg_client *client, const char *host, const char *address)
 {
-	unsigned char bytes[sizeof(struct in6_addr)];
-	size_t i;
+	int r = leg_line_pin(active_slot(client)->line, host, address);
 
-	if (strlen(host) >= LEG_URL_HOST_BYTES ||
-	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1))
-		return -EINVAL;
-	for (i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
-			break;
-	if (i == LEG_PINS_MAX)
-		return -ENOSPC;
-	strcpy(client->pins[i].host, host);
-	strcpy(client->pins[i].address, address);
-	if (i == client->pin_n)
-		client->pin_n++;
-	return 0;
+	if (r == 0 && other_slot(client)->line != NULL)
+		r = leg_line_pin(other_slot(client)->line, host, address);
+	return r;
 }
 
-static const char *
-pinned(const struct leg_client *client, const char *host)
-{
-	for (size_t i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
-			return client->pins[i].address;
-	return NULL;
-}
-
-/* A proxy resolves the relay's name; what is pinned then is the proxy's own. */
+/* As leg_line_url has them, so that they can be compared. */
 static int
-endpoint_init(const struct leg_client *client, const char *text, struct leg_endpoint *endpoint)
+keep_order(struct leg_client *client, const char *const *urls, const char *ticket)
 {
-	int r = leg_url_parse(text, &endpoint->url);
-	if (r < 0)
-		return r;
-	const char *address = pinned(client, endpoint->url.host);
-	if (leg_url_proxy(&endpoint->url, endpoint->proxy)) {
-		char host[LEG_URL_HOST_BYTES];
-		uint16_t port;
-		r = leg_proxy_address(endpoint->proxy, host, &port);
+	char text[LEG_URL_TEXT_BYTES];
+	struct leg_url url;
+	int r = 0;
+
+	if (urls[0] == NULL || strlen(ticket) >= sizeof client->ticket)
+		return -EINVAL;
+	forget_order(client);
+	for (size_t i = 0; r == 0 && urls[i] != NULL; i++) {
+		r = i < LEG_URLS_MAX ? leg_url_parse(urls[i], &url) : -EINVAL;
 		if (r < 0)
-			return r;
-		address = NULL;
-		const char *proxy_address = pinned(client, host);
-		char *at = strrchr(endpoint->proxy, '@');
-		char *start = at != NULL ? at + 1 : endpoint->proxy;
-		size_t room = sizeof endpoint->proxy - (size_t)(start - endpoint->proxy);
-		if (proxy_address != NULL &&
-		    (size_t)snprintf(start, room,
-				     strchr(proxy_address, ':') != NULL ? "[%s]:%u" : "%s:%u",
-				     proxy_address, port) >= room)
-			return -EINVAL;
+			break;
+		leg_url_format(&url, text);
+		client->urls[i] = strdup(text);
+		if (client->urls[i] == NULL)
+			return -ENOMEM;
+		client->url_n++;
 	}
-	if (address != NULL)
-		strcpy(endpoint->address, address);
-	return 0;
+	strcpy(client->ticket, ticket);
+	return r;
 }
 
-static void
-give_order(struct leg_client *client, struct leg_order *order)
+static bool
+is_ordered(const struct leg_client *client, const char *url)
 {
-	pthread_mutex_lock(&client->lock);
-	struct leg_order *old = client->order;
-	client->order = order;
-	pthread_mutex_unlock(&client->lock);
-	if (old != NULL)
-		explicit_bzero(old->ticket, sizeof old->ticket);
-	free(old);
-	leg_thread_wake(client->thread);
+	for (size_t i = 0; i < client->url_n; i++)
+		if (strcmp(client->urls[i], url) == 0)
+			return true;
+	return false;
 }
 
 int
 leg_client_target(struct leg_client *client, const char *const *urls, const char *ticket)
 {
-	size_t n = 0;
+	int r = keep_order(client, urls, ticket);
 
-	while (urls[n] != NULL)
-		n++;
-	if (n == 0 || n > LEG_URLS_MAX || strlen(ticket) >= LEG_TICKET_MAX_BYTES)
-		return -EINVAL;
-	for (const char *c = ticket; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~')
-			return -EINVAL;
-	struct leg_order *order = calloc(1, sizeof *order + n * sizeof order->endpoints[0]);
-	if (order == NULL)
-		return -ENOMEM;
-	order->n = n;
-	strcpy(order->ticket, ticket);
-	for (size_t i = 0; i < n; i++) {
-		int r = endpoint_init(client, urls[i], &order->endpoints[i]);
-		if (r < 0) {
-			free(order);
-			return r;
-		}
-	}
-	give_order(client, order);
-	return 0;
+	if (r < 0)
+		return r;
+	if (client->phase == MOVE_TRYING)
+		return leg_line_target(active_slot(client)->line, urls, ticket);
+	/* A relay that we were told to go to stays a target: the list may be older than that. */
+	if (client->phase == MOVE_NONE && is_ordered(client, client->moving_to))
+		client->moving_to[0] = '\0';
+	return aim(client, active_slot(client)->line, NULL);
 }
 
 void
 leg_client_disconnect(struct leg_client *client)
 {
-	struct leg_order *order = calloc(1, sizeof *order);
-
-	if (order == NULL)
-		log_error("leg_disconnect", "error=%s", strerror(ENOMEM));
+	stop_timer(client);
+	client->has_wish = false;
+	client->moving_to[0] = '\0';
+	if (client->phase == MOVE_TRYING)
+		drop_line(client, other_slot(client));
+	if (client->phase == MOVE_LEAVING)
+		leg_line_disconnect(other_slot(client)->line);
 	else
-		give_order(client, order);
+		client->phase = MOVE_NONE;
+	leg_line_disconnect(active_slot(client)->line);
 }
 
 enum leg_state
 leg_client_state(const struct leg_client *client)
 {
-	return client->state;
+	return leg_line_state(client->slots[client->active].line);
 }
 
 const char *
 leg_client_url(const struct leg_client *client)
 {
-	return client->url;
+	return leg_line_url(client->slots[client->active].line);
 }
 
-static size_t
-control_bytes(struct leg_client *client)
+uint32_t
+leg_client_line(const struct leg_client *client)
 {
-	pthread_mutex_lock(&client->lock);
-	size_t bytes = client->staged_control.bytes + client->tx_control.bytes;
-	pthread_mutex_unlock(&client->lock);
-	return bytes;
+	return client->speaking != NULL ? client->speaking->number
+					: client->slots[client->active].number;
 }
 
 int
-leg_client_send(struct leg_client *client, const uint8_t *bytes, size_t n, bool is_control)
+leg_client_send(struct leg_client *client, const uint8_t *message, size_t n, bool is_control)
 {
-	struct leg_queue *staged = is_control ? &client->staged_control : &client->staged_data;
+	return leg_line_send(active_slot(client)->line, message, n, is_control);
+}
 
-	if (client->state != LEG_UP)
-		return -ENOTCONN;
-	if (n == 0 || n > LEG_MESSAGE_MAX_BYTES)
-		return -EMSGSIZE;
-	if (is_control && control_bytes(client) + n > client->queue_bytes)
-		return -ENOBUFS;
-	struct leg_message *message =
-		leg_message_new(is_control ? LEG_MESSAGE_CONTROL : LEG_MESSAGE_DATA, n);
-	if (message == NULL)
-		return -ENOMEM;
-	memcpy(message->payload, bytes, n);
-	message->n = n;
-	message->generation = client->generation;
-	leg_queue_push(staged, message);
-	if (!is_control)
-		metric_add(client->dropped_tx, leg_queue_trim(staged, client->queue_bytes));
-	return 0;
+int
+leg_client_send_on(struct leg_client *client, uint32_t line, const uint8_t *message, size_t n,
+		   bool is_control)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (client->slots[i].line != NULL && client->slots[i].number == line)
+			return leg_line_send(client->slots[i].line, message, n, is_control);
+	return -ENOTCONN;
 }
 
 void
 leg_client_flush(struct leg_client *client)
 {
-	if (client->staged_control.first == NULL && client->staged_data.first == NULL)
-		return;
-	pthread_mutex_lock(&client->lock);
-	leg_queue_splice(&client->tx_control, &client->staged_control);
-	leg_queue_splice(&client->tx_data, &client->staged_data);
-	unsigned dropped = leg_queue_trim(&client->tx_data, client->queue_bytes);
-	bool wake = !client->is_tx_awake;
-	client->is_tx_awake = true;
-	pthread_mutex_unlock(&client->lock);
-	metric_add(client->dropped_tx, dropped);
-	if (wake)
-		leg_thread_wake(client->thread);
+	for (size_t i = 0; i < 2; i++)
+		if (client->slots[i].line != NULL)
+			leg_line_flush(client->slots[i].line);
 }

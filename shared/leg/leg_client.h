@@ -32,6 +32,9 @@ struct leg_client_events {
 	void (*on_message)(const uint8_t *message, size_t n, void *arg);
 	/* The messages of one wake-up have all been handed over: flush what was gathered. */
 	void (*on_batch_end)(void *arg);
+	/* A connection that leg_client_move left behind is gone; its number is leg_client_line's
+	 * of what came over it. May be NULL. */
+	void (*on_left)(uint32_t line, void *arg);
 	void *arg;
 };
 
@@ -57,6 +60,23 @@ int leg_client_pin(struct leg_client *client, const char *host, const char *addr
  * the ticket goes in Authorization. A leg that is up to one of the urls stays; a new ticket is used
  * at the next connect. */
 int leg_client_target(struct leg_client *client, const char *const *urls, const char *ticket);
+
+/* The relay is about to go: connects to another one beside the leg that is up, in_ms from now, and
+ * uses that as soon as it is up: on_state says LEG_UP once more, with the reason "moved". What
+ * still comes over the older connection is delivered; it is let go half a second later. relay:
+ * "wss://host:port", or NULL for the next of the targets. Given up after try_for_ms (0: a minute).
+ * While a move is under way, the newest wish waits. -ENOTCONN when down, -ENOENT: there is no other
+ * relay, -EINVAL, -ENOMEM. */
+int leg_client_move(struct leg_client *client, const char *relay, uint32_t in_ms,
+		    uint32_t try_for_ms);
+
+/* Inside on_message: the number of the connection it came over; else, of the one that is used. It
+ * grows with each move. */
+uint32_t leg_client_line(const struct leg_client *client);
+
+/* As leg_client_send, over that connection. -ENOTCONN when it is gone. */
+int leg_client_send_on(struct leg_client *client, uint32_t line, const uint8_t *message, size_t n,
+		       bool is_control);
 
 /* Lets the leg go (1000) and stays down until the next target. on_state follows when it is down. */
 void leg_client_disconnect(struct leg_client *client);

@@ -1,17 +1,17 @@
 /*
- * leg_inside: what leg_client.c (the owner's thread) and leg_thread.c (libwebsockets' thread)
+ * leg_inside: what leg_line.c (the owner's thread) and leg_thread.c (libwebsockets' thread)
  *share.
  *
  *	owner's loop                       the leg's thread
- *	leg_client_send -> staged --flush--> tx_control, tx_data --> lws_write
+ *	leg_line_send -> staged --flush--> tx_control, tx_data --> lws_write
  *	on_message <------- eventfd -------- rx <------------------- receive
- *	leg_client_target ------ order ----> connects, retries
+ *	leg_line_target ------ order ----> connects, retries
  *
  * Everything under `lock` is held for a few list operations, never around a system call.
  */
 #pragma once
 
-#include "leg/leg_client.h"
+#include "leg/leg_line.h"
 #include "leg/leg_queue.h"
 #include "leg/leg_url.h"
 
@@ -42,7 +42,7 @@ struct leg_pin {
 
 struct leg_thread;
 
-struct leg_client {
+struct leg_line {
 	/* the owner's */
 	struct loop *loop;
 	struct leg_client_events events;
@@ -69,7 +69,7 @@ struct leg_client {
 };
 
 /* The context and its thread. -ENOMEM, -EIO. */
-int leg_thread_start(struct leg_client *client, const char *ca_file, struct leg_thread **ret);
+int leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret);
 
 /* Says 1000 to the relay when there is a leg, and joins. */
 void leg_thread_stop(struct leg_thread **thread);

@@ -1,6 +1,6 @@
 /*
  * leg_queue: messages on their way between the owner's thread and the leg's, bounded in bytes. Not
- * locked: leg_client's lock is around every call. Inside shared/leg only.
+ * locked: leg_line's lock is around every call. Inside shared/leg only.
  */
 #pragma once
 

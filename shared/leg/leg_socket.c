@@ -140,7 +140,7 @@ refuse(struct leg_thread *thread, struct lws *wsi, int code, const char *reason)
 static struct leg_message *
 next_message(struct leg_thread *thread)
 {
-	struct leg_client *client = thread->client;
+	struct leg_line *client = thread->client;
 	struct leg_message *message;
 
 	pthread_mutex_lock(&client->lock);

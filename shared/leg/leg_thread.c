@@ -109,7 +109,7 @@ thread_free(struct leg_thread *thread)
 }
 
 int
-leg_thread_start(struct leg_client *client, const char *ca_file, struct leg_thread **ret)
+leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret)
 {
 	struct leg_thread *thread = calloc(1, sizeof *thread);
 	sigset_t all, before;
@@ -157,7 +157,7 @@ leg_thread_wake(struct leg_thread *thread)
 void
 leg_thread_tell(struct leg_thread *thread, struct leg_message *message)
 {
-	struct leg_client *client = thread->client;
+	struct leg_line *client = thread->client;
 	const uint64_t one = 1;
 
 	message->generation = thread->generation;

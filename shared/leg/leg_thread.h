@@ -21,7 +21,7 @@ enum leg_phase {
 enum { LEG_SPARES = 3, LEG_REASON_BYTES = 160, LEG_MASK_KEYS = 256 };
 
 struct leg_thread {
-	struct leg_client *client;
+	struct leg_line *client;
 	pthread_t id;
 	struct lws_context *context;
 	struct lws_vhost *vhost;

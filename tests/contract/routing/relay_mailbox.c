@@ -138,6 +138,17 @@ on_unbind_udp(Boson__Relay__Relay_Service *service, const Boson__Relay__UnbindUd
 }
 
 static void
+on_drain(Boson__Relay__Relay_Service *service, const Boson__Relay__DrainRequest *input,
+	 Boson__Common__Empty_Closure closure, void *call)
+{
+	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+
+	(void)service;
+	(void)input;
+	closure(&reply, call);
+}
+
+static void
 on_list_legs(Boson__Relay__Relay_Service *service, const Boson__Relay__ListLegsRequest *input,
 	     Boson__Relay__ListLegsReply_Closure closure, void *call)
 {

@@ -1,0 +1,333 @@
+/*
+ * leg_line: the owner's side of a leg: takes messages and orders, hands both to the leg's thread
+ * in batches, and hands out what that thread received. Talks to leg_thread.c through leg_inside.h.
+ */
+#include "leg/leg_line.h"
+
+#include "leg/leg_inside.h"
+#include "log/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { QUEUE_DEFAULT_BYTES = 1024 * 1024 };
+
+static void
+client_destroy(struct leg_line *client)
+{
+	leg_queue_clear(&client->staged_control);
+	leg_queue_clear(&client->staged_data);
+	leg_queue_clear(&client->tx_control);
+	leg_queue_clear(&client->tx_data);
+	leg_queue_clear(&client->rx);
+	if (client->order != NULL)
+		explicit_bzero(client->order->ticket, sizeof client->order->ticket);
+	free(client->order);
+	if (client->event_fd >= 0)
+		close(client->event_fd);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+static void
+hand_out_state(struct leg_line *client, const struct leg_message *message)
+{
+	client->state = (enum leg_state)message->state;
+	client->generation = message->generation;
+	const char *reason = (const char *)message->payload;
+	strcpy(client->url, reason + strlen(reason) + 1);
+	metric_set(client->up, client->state == LEG_UP);
+	if (client->state != LEG_UP) {
+		leg_queue_clear(&client->staged_control);
+		leg_queue_clear(&client->staged_data);
+	}
+	client->events.on_state(client->state, message->code, reason, client->events.arg);
+}
+
+static void
+on_wake(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	struct leg_line *client = arg;
+	struct leg_queue batch;
+	struct leg_message *message;
+	uint64_t ignored;
+
+	(void)loop;
+	(void)events;
+	if (read(fd, &ignored, sizeof ignored) < 0)
+		return;
+	leg_queue_init(&batch);
+	pthread_mutex_lock(&client->lock);
+	leg_queue_splice(&batch, &client->rx);
+	pthread_mutex_unlock(&client->lock);
+	client->is_delivering = true;
+	while (!client->is_freed && (message = leg_queue_pop(&batch)) != NULL) {
+		if (message->kind == LEG_MESSAGE_STATE)
+			hand_out_state(client, message);
+		else
+			client->events.on_message(message->payload, message->n, client->events.arg);
+		free(message);
+	}
+	if (!client->is_freed && client->events.on_batch_end != NULL)
+		client->events.on_batch_end(client->events.arg);
+	client->is_delivering = false;
+	leg_queue_clear(&batch);
+	if (client->is_freed)
+		client_destroy(client);
+}
+
+static void
+make_metrics(struct leg_line *client, struct metrics *metrics)
+{
+	client->sent =
+		metrics_counter(metrics, "leg_messages_total", "direction=\"out\"", "leg messages");
+	client->received =
+		metrics_counter(metrics, "leg_messages_total", "direction=\"in\"", "leg messages");
+	client->dropped_tx = metrics_counter(metrics, "leg_dropped_total", "direction=\"out\"",
+					     "oldest messages dropped because a queue was full");
+	client->dropped_rx = metrics_counter(metrics, "leg_dropped_total", "direction=\"in\"",
+					     "oldest messages dropped because a queue was full");
+	client->invalid = metrics_counter(metrics, "leg_invalid_total", NULL,
+					  "messages of a relay that were no leg messages");
+	client->attempts =
+		metrics_counter(metrics, "leg_attempts_total", NULL, "attempts to connect a leg");
+	client->up = metrics_gauge(metrics, "leg_up", NULL, "1 while the leg is up");
+}
+
+int
+leg_line_new(struct loop *loop, struct metrics *metrics, const struct leg_client_options *options,
+	     const struct leg_client_events *events, struct leg_line **ret)
+{
+	struct leg_line *client = calloc(1, sizeof *client);
+	int r;
+
+	if (client == NULL)
+		return -ENOMEM;
+	client->loop = loop;
+	client->events = *events;
+	client->queue_bytes = options->queue_bytes > 0 ? options->queue_bytes : QUEUE_DEFAULT_BYTES;
+	pthread_mutex_init(&client->lock, NULL);
+	leg_queue_init(&client->staged_control);
+	leg_queue_init(&client->staged_data);
+	leg_queue_init(&client->tx_control);
+	leg_queue_init(&client->tx_data);
+	leg_queue_init(&client->rx);
+	make_metrics(client, metrics);
+	client->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = client->event_fd < 0 ? -errno : 0;
+	if (r == 0 && options->ca_file != NULL && access(options->ca_file, R_OK) < 0)
+		r = -errno;
+	if (r == 0)
+		r = loop_fd_add(loop, client->event_fd, EPOLLIN, on_wake, client, &client->watch);
+	if (r == 0)
+		r = leg_thread_start(client, options->ca_file, &client->thread);
+	if (r < 0) {
+		if (client->watch != NULL)
+			loop_fd_remove(&client->watch);
+		client_destroy(client);
+		return r;
+	}
+	*ret = client;
+	return 0;
+}
+
+void
+leg_line_free(struct leg_line **client_pointer)
+{
+	struct leg_line *client = *client_pointer;
+
+	if (client == NULL)
+		return;
+	*client_pointer = NULL;
+	leg_thread_stop(&client->thread);
+	loop_fd_remove(&client->watch);
+	client->is_freed = true;
+	if (!client->is_delivering)
+		client_destroy(client);
+}
+
+int
+leg_line_pin(struct leg_line *client, const char *host, const char *address)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+	size_t i;
+
+	if (strlen(host) >= LEG_URL_HOST_BYTES ||
+	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1))
+		return -EINVAL;
+	for (i = 0; i < client->pin_n; i++)
+		if (strcasecmp(client->pins[i].host, host) == 0)
+			break;
+	if (i == LEG_PINS_MAX)
+		return -ENOSPC;
+	strcpy(client->pins[i].host, host);
+	strcpy(client->pins[i].address, address);
+	if (i == client->pin_n)
+		client->pin_n++;
+	return 0;
+}
+
+void
+leg_line_pin_as(struct leg_line *client, const struct leg_line *other)
+{
+	memcpy(client->pins, other->pins, sizeof client->pins);
+	client->pin_n = other->pin_n;
+}
+
+static const char *
+pinned(const struct leg_line *client, const char *host)
+{
+	for (size_t i = 0; i < client->pin_n; i++)
+		if (strcasecmp(client->pins[i].host, host) == 0)
+			return client->pins[i].address;
+	return NULL;
+}
+
+/* A proxy resolves the relay's name; what is pinned then is the proxy's own. */
+static int
+endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoint *endpoint)
+{
+	int r = leg_url_parse(text, &endpoint->url);
+	if (r < 0)
+		return r;
+	const char *address = pinned(client, endpoint->url.host);
+	if (leg_url_proxy(&endpoint->url, endpoint->proxy)) {
+		char host[LEG_URL_HOST_BYTES];
+		uint16_t port;
+		r = leg_proxy_address(endpoint->proxy, host, &port);
+		if (r < 0)
+			return r;
+		address = NULL;
+		const char *proxy_address = pinned(client, host);
+		char *at = strrchr(endpoint->proxy, '@');
+		char *start = at != NULL ? at + 1 : endpoint->proxy;
+		size_t room = sizeof endpoint->proxy - (size_t)(start - endpoint->proxy);
+		if (proxy_address != NULL &&
+		    (size_t)snprintf(start, room,
+				     strchr(proxy_address, ':') != NULL ? "[%s]:%u" : "%s:%u",
+				     proxy_address, port) >= room)
+			return -EINVAL;
+	}
+	if (address != NULL)
+		strcpy(endpoint->address, address);
+	return 0;
+}
+
+static void
+give_order(struct leg_line *client, struct leg_order *order)
+{
+	pthread_mutex_lock(&client->lock);
+	struct leg_order *old = client->order;
+	client->order = order;
+	pthread_mutex_unlock(&client->lock);
+	if (old != NULL)
+		explicit_bzero(old->ticket, sizeof old->ticket);
+	free(old);
+	leg_thread_wake(client->thread);
+}
+
+int
+leg_line_target(struct leg_line *client, const char *const *urls, const char *ticket)
+{
+	size_t n = 0;
+
+	while (urls[n] != NULL)
+		n++;
+	if (n == 0 || n > LEG_URLS_MAX || strlen(ticket) >= LEG_TICKET_MAX_BYTES)
+		return -EINVAL;
+	for (const char *c = ticket; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~')
+			return -EINVAL;
+	struct leg_order *order = calloc(1, sizeof *order + n * sizeof order->endpoints[0]);
+	if (order == NULL)
+		return -ENOMEM;
+	order->n = n;
+	strcpy(order->ticket, ticket);
+	for (size_t i = 0; i < n; i++) {
+		int r = endpoint_init(client, urls[i], &order->endpoints[i]);
+		if (r < 0) {
+			free(order);
+			return r;
+		}
+	}
+	give_order(client, order);
+	return 0;
+}
+
+void
+leg_line_disconnect(struct leg_line *client)
+{
+	struct leg_order *order = calloc(1, sizeof *order);
+
+	if (order == NULL)
+		log_error("leg_disconnect", "error=%s", strerror(ENOMEM));
+	else
+		give_order(client, order);
+}
+
+enum leg_state
+leg_line_state(const struct leg_line *client)
+{
+	return client->state;
+}
+
+const char *
+leg_line_url(const struct leg_line *client)
+{
+	return client->url;
+}
+
+static size_t
+control_bytes(struct leg_line *client)
+{
+	pthread_mutex_lock(&client->lock);
+	size_t bytes = client->staged_control.bytes + client->tx_control.bytes;
+	pthread_mutex_unlock(&client->lock);
+	return bytes;
+}
+
+int
+leg_line_send(struct leg_line *client, const uint8_t *bytes, size_t n, bool is_control)
+{
+	struct leg_queue *staged = is_control ? &client->staged_control : &client->staged_data;
+
+	if (client->state != LEG_UP)
+		return -ENOTCONN;
+	if (n == 0 || n > LEG_MESSAGE_MAX_BYTES)
+		return -EMSGSIZE;
+	if (is_control && control_bytes(client) + n > client->queue_bytes)
+		return -ENOBUFS;
+	struct leg_message *message =
+		leg_message_new(is_control ? LEG_MESSAGE_CONTROL : LEG_MESSAGE_DATA, n);
+	if (message == NULL)
+		return -ENOMEM;
+	memcpy(message->payload, bytes, n);
+	message->n = n;
+	message->generation = client->generation;
+	leg_queue_push(staged, message);
+	if (!is_control)
+		metric_add(client->dropped_tx, leg_queue_trim(staged, client->queue_bytes));
+	return 0;
+}
+
+void
+leg_line_flush(struct leg_line *client)
+{
+	if (client->staged_control.first == NULL && client->staged_data.first == NULL)
+		return;
+	pthread_mutex_lock(&client->lock);
+	leg_queue_splice(&client->tx_control, &client->staged_control);
+	leg_queue_splice(&client->tx_data, &client->staged_data);
+	unsigned dropped = leg_queue_trim(&client->tx_data, client->queue_bytes);
+	bool wake = !client->is_tx_awake;
+	client->is_tx_awake = true;
+	pthread_mutex_unlock(&client->lock);
+	metric_add(client->dropped_tx, dropped);
+	if (wake)
+		leg_thread_wake(client->thread);
+}
