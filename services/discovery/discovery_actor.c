@@ -2,7 +2,7 @@
 #include "discovery/discovery_actor.h"
 
 #include "discovery/discovery_handlers.h"
-#include "discovery/discovery_store.h"
+#include "discovery/discovery_replicas.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -14,14 +14,8 @@
 
 enum {
 	NONCES_MAX = 65536,
-	EXPIRY_PERIOD_MAX_MS = 1000,
-	EXPIRIES_PER_LEASE = 20,
-	SAVE_PERIOD_MS = 10 * 1000,
-	SAVE_BATCH = 2000, /* rows in one transaction, so that the mailbox never waits long */
-	SAVE_AGAIN_MS = 50,
 	STUN_PORT = 3478,
 	PATH_BYTES = 512,
-	URL_BYTES = PATH_BYTES + 32,
 };
 
 static const char *const policies[] = {
@@ -54,123 +48,6 @@ static const struct config_key keys[] = {
 	  "host[:port] of the STUN servers that nodes are told, at most 8" },
 	{ 0 },
 };
-
-static void
-expire(struct loop *loop, void *arg)
-{
-	struct discovery *discovery = arg;
-	int64_t now_ms = loop_now_ms(loop);
-	struct registry_node *node;
-	Boson__Common__Relay *relay;
-
-	while ((node = registry_expire(&discovery->registry, now_ms)) != NULL) {
-		metric_add(discovery->went_offline, 1);
-		discovery_tell_node(discovery, node);
-	}
-	while ((relay = discovery_relays_expire(&discovery->relays, now_ms)) != NULL) {
-		log_warn("relay_silent", "relay=%s", relay->id);
-		discovery_tell_relay(discovery, relay, true);
-		boson__common__relay__free_unpacked(relay, NULL);
-	}
-	metric_set(discovery->nodes, (double)discovery->registry.count);
-	metric_set(discovery->online, (double)discovery->registry.online);
-	metric_set(discovery->relay_count, (double)discovery->relays.count);
-}
-
-/* Writes liveness behind, a batch at a time. *ret_more: there is more to do. What was taken and not
- * written is noted again. */
-static int
-save_batch(struct discovery *discovery, bool *ret_more)
-{
-	struct registry_node *saved[SAVE_BATCH];
-	size_t n = 0;
-	int error = store_begin(discovery->store);
-
-	while (error == 0 && n < SAVE_BATCH &&
-	       (saved[n] = registry_take_unsaved(&discovery->registry)) != NULL) {
-		const struct registry_node *node = saved[n++];
-
-		error = discovery_store_seen(discovery->store, node->id,
-					     node->status != REGISTRY_OFFLINE,
-					     node->last_seen_wall_ms);
-	}
-	if (error == 0)
-		error = store_commit(discovery->store);
-	else
-		store_rollback(discovery->store);
-	if (error != 0)
-		for (size_t i = 0; i < n; i++)
-			registry_put_unsaved(&discovery->registry, saved[i]);
-	*ret_more = n == SAVE_BATCH;
-	return error;
-}
-
-static void
-save(struct loop *loop, void *arg)
-{
-	struct discovery *discovery = arg;
-	bool more = false;
-	int error = save_batch(discovery, &more);
-
-	if (error != 0)
-		log_warn("liveness_not_saved", "error=%d", error);
-	loop_timer_stop(&discovery->save_timer);
-	(void)loop_timer_start(loop, more && error == 0 ? SAVE_AGAIN_MS : SAVE_PERIOD_MS, 0, save,
-			       discovery, &discovery->save_timer);
-}
-
-static int
-load_row(const struct discovery_row *row, void *arg)
-{
-	struct discovery *discovery = arg;
-	struct registry_node *node;
-	Boson__Discovery__Node *facts;
-	int error;
-
-	facts = boson__discovery__node__unpack(NULL, row->facts_bytes, row->facts);
-	if (facts == NULL)
-		return -EBADMSG;
-	error = registry_put(&discovery->registry, row->id, &row->key, facts,
-			     row->registered_wall_ms, &node);
-	if (error != 0)
-		return error;
-	discovery->next_number = row->number + 1;
-	node->tokens_since_ms = row->tokens_since_ms;
-	node->last_seen_wall_ms = row->last_seen_wall_ms;
-	/* Who was alive when we went down gets a full lease: our own absence is nobody's fault. */
-	if (row->deleted)
-		registry_delete(&discovery->registry, node);
-	else if (row->online)
-		(void)registry_hear(&discovery->registry, node, REGISTRY_ONLINE, NULL,
-				    loop_now_ms(discovery->context->loop), row->last_seen_wall_ms);
-	return 0;
-}
-
-static int
-open_store(struct discovery *discovery)
-{
-	const struct actor_context *context = discovery->context;
-	const char *configured = config_string(context->config, "discovery", "store");
-	char url[URL_BYTES], reason[256];
-	int error;
-
-	if (configured[0] != '\0')
-		(void)snprintf(url, sizeof(url), "%s", configured);
-	else
-		(void)snprintf(url, sizeof(url), "sqlite:%s/discovery.db", context->state_dir);
-	error = discovery_store_open(url, &discovery->store, reason, sizeof(reason));
-	if (error != 0) {
-		log_error("store_not_opened", "reason=%s", reason);
-		return store_exit_code(error);
-	}
-	error = registry_init(&discovery->registry, discovery->offline_after_ms,
-			      (uint64_t)clock_wall_ms() * 1000);
-	if (error == 0)
-		error = discovery_store_each(discovery->store, load_row, discovery);
-	if (error != 0)
-		log_error("nodes_not_loaded", "error=%d", error);
-	return error;
-}
 
 /* As configured, or in the state folder. */
 static void
@@ -282,6 +159,26 @@ make_metrics(struct discovery *discovery)
 	discovery->nodes = metrics_gauge(metrics, "nodes", NULL, "Nodes known, deleted included");
 	discovery->online = metrics_gauge(metrics, "nodes_online", NULL, "Nodes alive");
 	discovery->relay_count = metrics_gauge(metrics, "relays", NULL, "Relays alive");
+	discovery->sweeper = metrics_gauge(metrics, "sweeper", NULL,
+					   "1 in the replica that finds out who fell silent");
+}
+
+/* Nobody is answered from a registry that is not there yet. */
+static int
+begin_batch(void *arg)
+{
+	struct discovery *discovery = arg;
+
+	discovery->batch_change = 0;
+	return discovery->is_loaded ? store_batch_begin(discovery->store) : -EAGAIN;
+}
+
+static int
+commit_batch(void *arg)
+{
+	const struct discovery *discovery = arg;
+
+	return store_batch_commit(discovery->store);
 }
 
 static int
@@ -289,7 +186,7 @@ open_mailbox(struct discovery *discovery)
 {
 	const struct actor_context *context = discovery->context;
 	const char *endpoint = actor_endpoint(context, "discovery");
-	struct bus_batch batch = { store_batch_begin, store_batch_commit, discovery->store };
+	struct bus_batch batch = { begin_batch, commit_batch, discovery };
 	int error;
 
 	error = bus_publisher_new(context->bus, actor_event_endpoint(context, "discovery"),
@@ -301,33 +198,22 @@ open_mailbox(struct discovery *discovery)
 	return error;
 }
 
-static int
-start_timers(struct discovery *discovery)
+static bool
+is_ready(const void *state, const char **ret_reason)
 {
-	struct loop *loop = discovery->context->loop;
-	int64_t period_ms = discovery->offline_after_ms / EXPIRIES_PER_LEASE;
-	int error;
+	const struct discovery *discovery = state;
 
-	if (period_ms > EXPIRY_PERIOD_MAX_MS)
-		period_ms = EXPIRY_PERIOD_MAX_MS;
-	error = loop_timer_start(loop, period_ms, period_ms, expire, discovery,
-				 &discovery->expiry_timer);
-	if (error == 0)
-		error = loop_timer_start(loop, SAVE_PERIOD_MS, 0, save, discovery,
-					 &discovery->save_timer);
-	return error;
+	*ret_reason = "the database does not answer";
+	return discovery->is_loaded;
 }
 
 static void
 stop(void *state)
 {
 	struct discovery *discovery = state;
-	bool more = discovery->store != NULL;
 
-	loop_timer_stop(&discovery->save_timer);
-	loop_timer_stop(&discovery->expiry_timer);
-	while (more && save_batch(discovery, &more) == 0)
-		;
+	loop_timer_stop(&discovery->open_timer);
+	discovery_liveness_stop(discovery);
 	registry_fini(&discovery->registry);
 	discovery_relays_fini(&discovery->relays);
 	cache_close(&discovery->nonces);
@@ -356,17 +242,15 @@ start(const struct actor_context *context, void **ret_state)
 		error = cache_open("memory:", NONCES_MAX, &discovery->nonces);
 	if (error == 0 && *shared != '\0')
 		error = cache_open(shared, NONCES_MAX, &discovery->shared_nonces);
-	if (error == 0)
-		error = open_store(discovery);
+	/* The mailbox first: its publisher is told of what is loaded. */
 	if (error == 0)
 		error = open_mailbox(discovery);
 	if (error == 0)
-		error = start_timers(discovery);
+		error = discovery_store_start(discovery);
 	if (error != 0) {
 		stop(discovery);
 		return error;
 	}
-	log_info("started", "nodes=%zu", discovery->registry.count);
 	*ret_state = discovery;
 	return 0;
 }
@@ -376,6 +260,7 @@ const struct actor discovery_actor = {
 	.product = "boson",
 	.keys = keys,
 	.start = start,
+	.is_ready = is_ready,
 	.stop = stop,
 	.check = check,
 };

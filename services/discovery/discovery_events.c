@@ -25,6 +25,7 @@ discovery_tell_node(struct discovery *discovery, const struct registry_node *nod
 	event.has_deleted = 1;
 	event.deleted = node->deleted;
 	tell(discovery, &event.base);
+	discovery_view_fini(&view);
 }
 
 void

@@ -1,10 +1,11 @@
 /* discovery's mailbox: one function for each rpc. The drawing is in discovery_handlers.h. */
 #include "discovery/discovery_handlers.h"
 #include "discovery/discovery_page.h"
-#include "discovery/discovery_store.h"
+#include "discovery/discovery_replicas.h"
 #include "discovery/discovery_view.h"
 
 #include "identity/proof.h"
+#include "log/log.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -49,6 +50,8 @@ find_node(struct discovery *discovery, const char *node_id, void *call)
 		return NULL;
 	}
 	node = registry_find(&discovery->registry, id);
+	if (node == NULL && discovery_catch_up(discovery))
+		node = registry_find(&discovery->registry, id);
 	if (node == NULL || node->deleted) {
 		bus_call_fail(call, BUS_NOT_FOUND, "node_unknown", NULL);
 		return NULL;
@@ -124,8 +127,8 @@ next_heartbeat_sec(const struct discovery *discovery, const struct registry_node
 		(uint32_t)(discovery->offline_after_ms / 1000) / DISCOVERY_HEARTBEATS_PER_LEASE;
 	uint32_t asked = most;
 
-	if (node->facts != NULL && node->facts->has_heartbeat_interval)
-		asked = node->facts->heartbeat_interval;
+	if (node->heartbeat_interval_sec != 0)
+		asked = node->heartbeat_interval_sec;
 	if (asked > most)
 		asked = most;
 	return asked == 0 ? 1 : asked;
@@ -211,6 +214,7 @@ on_get_node(Boson__Discovery__Discovery_Service *service,
 		return;
 	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	closure(&view.node, call);
+	discovery_view_fini(&view);
 }
 
 static void
@@ -249,6 +253,7 @@ struct deletion {
 	struct discovery *discovery;
 	struct registry_node *node;
 	int64_t tokens_since_ms;
+	struct discovery_stamp stamp;
 };
 
 static void
@@ -257,6 +262,7 @@ deletion_committed(void *arg)
 	struct deletion *deletion = arg;
 
 	registry_delete(&deletion->discovery->registry, deletion->node);
+	deletion->node->change = deletion->stamp.change;
 	deletion->node->tokens_since_ms = deletion->tokens_since_ms;
 	discovery_tell_node(deletion->discovery, deletion->node);
 	discovery_tell_revoked(deletion->discovery, deletion->node);
@@ -268,15 +274,18 @@ write_deletion(struct discovery *discovery, struct registry_node *node)
 {
 	struct deletion *deletion = malloc(sizeof(*deletion));
 	int64_t now_ms = clock_wall_ms();
-	int error = deletion == NULL ? -ENOMEM : store_savepoint(discovery->store);
+	struct discovery_stamp stamp;
+	int error = deletion == NULL ? -ENOMEM : discovery_stamp(discovery, &stamp);
 
+	if (error == 0)
+		error = store_savepoint(discovery->store);
 	if (error != 0) {
 		free(deletion);
 		return error;
 	}
-	*deletion = (struct deletion){ discovery, node, discovery_revocation_time(now_ms) };
+	*deletion = (struct deletion){ discovery, node, discovery_revocation_time(now_ms), stamp };
 	error = discovery_store_delete(discovery->store, node->id, now_ms,
-				       deletion->tokens_since_ms);
+				       deletion->tokens_since_ms, &stamp);
 	if (error == 0)
 		error = store_after_commit(discovery->store, deletion_committed, free, deletion);
 	if (error != 0) {
@@ -374,12 +383,19 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 		fail_problem(call, &problem);
 		return;
 	}
-	error = discovery_relays_announce(&discovery->relays, input, clock_monotonic_ms(),
-					  &changed);
+	error = discovery_relays_announce(&discovery->relays, input, bus_call_peer(call),
+					  clock_monotonic_ms(), &changed);
+	if (error == -EEXIST) {
+		/* T22: under another name than the one that has this id, and lives. */
+		log_warn("relay_id_in_use", "relay=%s peer=%s", input->id, bus_call_peer(call));
+		bus_call_fail(call, BUS_CONFLICT, "relay_in_use", "id");
+		return;
+	}
 	if (error != 0) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "too_many_relays", 5);
 		return;
 	}
+	discovery_relays_unsaved(&discovery->relays, input->id);
 	metric_set(discovery->relay_count, (double)discovery->relays.count);
 	if (changed)
 		discovery_tell_relay(discovery, input, false);

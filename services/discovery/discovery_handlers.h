@@ -20,6 +20,7 @@
 #include "identity/ticket.h"
 #include "service/service.h"
 #include "store/store.h"
+#include "store/store_lease.h"
 
 enum {
 	DISCOVERY_STUN_SERVERS_MAX = 8,
@@ -52,6 +53,16 @@ struct discovery {
 	uint8_t fleet_secret[DISCOVERY_FLEET_SECRET_BYTES];
 	int64_t next_number; /* of the next new row, at least */
 
+	/* Replicas: discovery_replicas.h. */
+	bool is_shared;	      /* others may write to the store */
+	int64_t writer;	      /* our number among them */
+	int64_t batch_change; /* of the open transaction, or 0 */
+	int64_t position;     /* all changes up to this are ours too */
+	int64_t followed_ms, tick_ms, lease_ms, pruned_ms;
+	struct store_lease lease;
+	bool sweeps; /* the lease was ours when we last looked */
+	bool is_loaded;
+
 	/* From the configuration. */
 	enum discovery_policy policy;
 	int64_t ticket_lifetime_ms, token_renewal_ms, offline_after_ms;
@@ -59,8 +70,8 @@ struct discovery {
 	struct discovery_stun stun[DISCOVERY_STUN_SERVERS_MAX];
 	size_t stun_count;
 
-	struct loop_timer *expiry_timer, *save_timer;
-	struct metric *registered, *refused, *went_offline, *nodes, *online, *relay_count;
+	struct loop_timer *expiry_timer, *save_timer, *follow_timer, *open_timer;
+	struct metric *registered, *refused, *went_offline, *nodes, *online, *relay_count, *sweeper;
 };
 
 /* A copy of this, filled in by BOSON__DISCOVERY__DISCOVERY__INIT, is `service`. */

@@ -24,6 +24,8 @@ discovery_page_init(struct page *page, size_t capacity)
 void
 discovery_page_fini(struct page *page)
 {
+	for (size_t i = 0; page->views != NULL && i < page->count; i++)
+		discovery_view_fini(&page->views[i]);
 	free(page->nodes);
 	free(page->views);
 	memset(page, 0, sizeof(*page));
@@ -40,8 +42,10 @@ add(struct page *page, const struct registry_node *node, enum view_audience audi
 		return false;
 	discovery_view_fill(view, node, audience);
 	n = boson__discovery__node__get_packed_size(&view->node) + NODE_OVERHEAD_BYTES;
-	if (page->bytes + n > PAGE_BYTES_MAX)
+	if (page->bytes + n > PAGE_BYTES_MAX) {
+		discovery_view_fini(view);
 		return false;
+	}
 	page->bytes += n;
 	page->nodes[page->count++] = &view->node;
 	return true;
@@ -92,18 +96,12 @@ discovery_page_filter_init(struct page_filter *filter, const struct registry *re
 static bool
 is_wanted(const struct registry_node *node, const struct page_filter *filter)
 {
-	const Boson__Common__Location *location;
-
 	if (node->deleted)
 		return false;
 	if (filter->status != NULL &&
 	    strcmp(filter->status, registry_status_name(node->status)) != 0)
 		return false;
-	if (filter->country == NULL)
-		return true;
-	location = node->facts != NULL ? node->facts->location : NULL;
-	return location != NULL && location->country != NULL &&
-	       strcmp(location->country, filter->country) == 0;
+	return filter->country == NULL || strcmp(node->country, filter->country) == 0;
 }
 
 char *

@@ -4,7 +4,7 @@
  */
 #include "discovery/discovery_enrolment_store.h"
 #include "discovery/discovery_handlers.h"
-#include "discovery/discovery_store.h"
+#include "discovery/discovery_replicas.h"
 #include "discovery/discovery_view.h"
 
 #include "log/log.h"
@@ -40,6 +40,7 @@ struct pending {
 	Boson__Discovery__NodeMetrics vitals;
 	Boson__Common__Bandwidth vitals_bandwidth;
 	int64_t wall_ms;
+	struct discovery_stamp stamp;
 };
 
 static void
@@ -92,6 +93,7 @@ registration_committed(void *arg)
 		pending_free(pending);
 		return;
 	}
+	node->change = pending->stamp.change;
 	node->ticket_issued_ms = now_ms;
 	node->token_issued_ms = now_ms;
 	(void)registry_hear(&discovery->registry, node, REGISTRY_ONLINE,
@@ -153,8 +155,10 @@ static int
 write_registration(struct discovery *discovery, struct pending *pending, const uint8_t *facts,
 		   size_t n)
 {
-	int error = store_savepoint(discovery->store);
+	int error = discovery_stamp(discovery, &pending->stamp);
 
+	if (error == 0)
+		error = store_savepoint(discovery->store);
 	if (error != 0) {
 		pending_free(pending);
 		return -EIO;
@@ -164,7 +168,8 @@ write_registration(struct discovery *discovery, struct pending *pending, const u
 					      &pending->key, pending->tokens_since_ms);
 	if (error == 0)
 		error = discovery_store_put(discovery->store, next_number(discovery), pending->id,
-					    &pending->key, facts, n, pending->wall_ms);
+					    &pending->key, facts, n, pending->wall_ms,
+					    &pending->stamp);
 	if (error == 0 && pending->waited)
 		error = enrolment_remove(discovery->store, pending->id_text);
 	if (error == 0)
@@ -242,6 +247,8 @@ check_binding(struct discovery *discovery, const Boson__Discovery__RegisterReque
 {
 	const struct registry_node *node = registry_find(&discovery->registry, id);
 
+	if (node == NULL && discovery_catch_up(discovery))
+		node = registry_find(&discovery->registry, id);
 	*ret = (struct intent){ .tokens_since_ms = node != NULL ? node->tokens_since_ms : 0 };
 	switch (registry_binding(&discovery->registry, id, key)) {
 	case REGISTRY_BOUND:

@@ -7,6 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Places in registry_vitals.values, and the bits behind them. */
+enum {
+	REGISTRY_LATENCY,
+	REGISTRY_JITTER,
+	REGISTRY_LOSS,
+	REGISTRY_CPU,
+	REGISTRY_MEMORY,
+	REGISTRY_UP,
+	REGISTRY_DOWN,
+	HAS_CONNECTIONS = 1 << REGISTRY_VITALS,
+	HAS_BANDWIDTH = 1 << (REGISTRY_VITALS + 1),
+};
+
 /* Vitals that moved less are not told on. */
 #define VITALS_MOVED	      0.2
 #define LATENCY_MOVED_MS      5.0
@@ -30,18 +43,11 @@ registry_init(struct registry *registry, int64_t lease_ms, uint64_t first_versio
 	return error;
 }
 
-static void
-free_facts(Boson__Discovery__Node *facts)
-{
-	if (facts != NULL)
-		boson__discovery__node__free_unpacked(facts, NULL);
-}
-
 void
 registry_fini(struct registry *registry)
 {
 	for (size_t i = 0; i < registry->count; i++) {
-		free_facts(registry->nodes[i]->facts);
+		free(registry->nodes[i]->facts);
 		free(registry->nodes[i]);
 	}
 	free(registry->nodes);
@@ -74,6 +80,22 @@ registry_binding(const struct registry *registry, const uint8_t id[UUID_BYTES],
 	if (node != holder)
 		return REGISTRY_ID_TAKEN;
 	return node->deleted ? REGISTRY_BOUND_DELETED : REGISTRY_BOUND;
+}
+
+uint64_t
+registry_stamp(struct registry *registry, int64_t now_wall_ms)
+{
+	uint64_t floor = (uint64_t)now_wall_ms * 1000;
+
+	registry->version = floor > registry->version ? floor : registry->version + 1;
+	return registry->version;
+}
+
+void
+registry_witness(struct registry *registry, uint64_t version)
+{
+	if (version > registry->version)
+		registry->version = version;
 }
 
 static void
@@ -124,6 +146,26 @@ add(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *k
 	return 0;
 }
 
+/* Packs the facts anew and keeps aside what is asked for often. */
+static int
+take_facts(struct registry_node *node, const Boson__Discovery__Node *message)
+{
+	size_t n = boson__discovery__node__get_packed_size(message);
+	struct registry_facts *facts = malloc(sizeof(*facts) + n);
+
+	if (facts == NULL)
+		return -ENOMEM;
+	facts->n = (uint32_t)boson__discovery__node__pack(message, facts->bytes);
+	free(node->facts);
+	node->facts = facts;
+	node->heartbeat_interval_sec =
+		message->has_heartbeat_interval ? (uint16_t)message->heartbeat_interval : 0;
+	memset(node->country, 0, sizeof(node->country));
+	if (message->location != NULL && message->location->country != NULL)
+		strncpy(node->country, message->location->country, sizeof(node->country) - 1);
+	return 0;
+}
+
 int
 registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
 	     Boson__Discovery__Node *facts, int64_t registered_wall_ms, struct registry_node **ret)
@@ -144,12 +186,11 @@ registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const stru
 		error = -EEXIST;
 		break;
 	}
-	if (error != 0) {
-		free_facts(facts);
+	if (error == 0)
+		error = take_facts(node, facts);
+	boson__discovery__node__free_unpacked(facts, NULL);
+	if (error != 0)
 		return error;
-	}
-	free_facts(node->facts);
-	node->facts = facts;
 	if (node->deleted)
 		node->registered_wall_ms = registered_wall_ms;
 	node->deleted = false;
@@ -206,21 +247,6 @@ renew_lease(struct registry *registry, struct registry_node *node, int64_t now_m
 	registry->online++;
 }
 
-static void
-take_vitals(struct registry_node *node, const Boson__Discovery__NodeMetrics *vitals)
-{
-	node->vitals = *vitals;
-	node->vitals.base.n_unknown_fields = 0;
-	node->vitals.base.unknown_fields = NULL;
-	if (vitals->bandwidth != NULL) {
-		node->vitals_bandwidth = *vitals->bandwidth;
-		node->vitals_bandwidth.base.n_unknown_fields = 0;
-		node->vitals_bandwidth.base.unknown_fields = NULL;
-		node->vitals.bandwidth = &node->vitals_bandwidth;
-	}
-	node->has_vitals = true;
-}
-
 static bool
 has_moved(double before, double after, double at_least)
 {
@@ -228,31 +254,32 @@ has_moved(double before, double after, double at_least)
 }
 
 static bool
-is_news(const struct registry_node *node, const Boson__Discovery__NodeMetrics *vitals)
+is_news(const struct registry_node *node, const struct registry_vitals *vitals)
 {
-	static const Boson__Common__Bandwidth none = BOSON__COMMON__BANDWIDTH__INIT;
-	const Boson__Common__Bandwidth *before = &none, *after = &none;
+	const double *before = node->vitals.values, *after = vitals->values;
 
-	if (!node->has_vitals)
-		return true;
-	if (node->vitals.bandwidth != NULL)
-		before = node->vitals.bandwidth;
-	if (vitals->bandwidth != NULL)
-		after = vitals->bandwidth;
-	return node->vitals.active_connections != vitals->active_connections ||
-	       has_moved(node->vitals.latency, vitals->latency, LATENCY_MOVED_MS) ||
-	       has_moved(before->up, after->up, BANDWIDTH_MOVED_MBITS) ||
-	       has_moved(before->down, after->down, BANDWIDTH_MOVED_MBITS);
+	return !node->vitals.is_known ||
+	       node->vitals.active_connections != vitals->active_connections ||
+	       has_moved(before[REGISTRY_LATENCY], after[REGISTRY_LATENCY], LATENCY_MOVED_MS) ||
+	       has_moved(before[REGISTRY_UP], after[REGISTRY_UP], BANDWIDTH_MOVED_MBITS) ||
+	       has_moved(before[REGISTRY_DOWN], after[REGISTRY_DOWN], BANDWIDTH_MOVED_MBITS);
 }
 
 bool
 registry_hear(struct registry *registry, struct registry_node *node, enum registry_status claimed,
 	      const Boson__Discovery__NodeMetrics *vitals, int64_t now_ms, int64_t now_wall_ms)
 {
-	bool differs = node->status != claimed || (vitals != NULL && is_news(node, vitals));
+	bool differs = node->status != claimed;
+	struct registry_vitals heard;
 
-	if (vitals != NULL)
-		take_vitals(node, vitals);
+	if (vitals != NULL) {
+		registry_vitals_take(&heard, vitals);
+		if (is_news(node, &heard)) {
+			node->unsaved_vitals = true;
+			differs = true;
+		}
+		node->vitals = heard;
+	}
 	node->last_seen_wall_ms = now_wall_ms;
 	node->status = claimed;
 	if (claimed == REGISTRY_OFFLINE)
@@ -261,7 +288,33 @@ registry_hear(struct registry *registry, struct registry_node *node, enum regist
 		renew_lease(registry, node, now_ms);
 	registry_put_unsaved(registry, node);
 	if (differs)
-		changed(registry, node);
+		node->version = registry_stamp(registry, now_wall_ms);
+	return differs;
+}
+
+bool
+registry_hear_from(struct registry *registry, struct registry_node *node,
+		   enum registry_status status, const struct registry_vitals *vitals,
+		   uint64_t version, int64_t now_ms, int64_t heard_wall_ms)
+{
+	bool is_newer = version >= node->version && !node->unsaved;
+	bool differs = is_newer && node->status != status;
+
+	registry_witness(registry, version);
+	if (node->deleted)
+		return false;
+	if (heard_wall_ms > node->last_seen_wall_ms)
+		node->last_seen_wall_ms = heard_wall_ms;
+	if (is_newer) {
+		if (vitals->is_known)
+			node->vitals = *vitals;
+		node->status = status;
+		node->version = version;
+	}
+	if (node->status == REGISTRY_OFFLINE)
+		end_lease(registry, node);
+	else
+		renew_lease(registry, node, now_ms);
 	return differs;
 }
 
@@ -271,24 +324,43 @@ registry_delete(struct registry *registry, struct registry_node *node)
 	end_lease(registry, node);
 	node->status = REGISTRY_OFFLINE;
 	node->deleted = true;
-	node->has_vitals = false;
-	free_facts(node->facts);
+	node->vitals.is_known = false;
+	free(node->facts);
 	node->facts = NULL;
 	changed(registry, node);
 }
 
-struct registry_node *
-registry_expire(struct registry *registry, int64_t now_ms)
+size_t
+registry_due(const struct registry *registry, int64_t now_ms, struct registry_node **ret_nodes,
+	     size_t max)
 {
 	struct registry_node *node = registry->lease_first;
+	size_t n = 0;
 
-	if (node == NULL || node->lease_end_ms > now_ms)
-		return NULL;
+	for (; node != NULL && node->lease_end_ms <= now_ms && n < max; node = node->lease_next)
+		ret_nodes[n++] = node;
+	return n;
+}
+
+bool
+registry_end(struct registry *registry, struct registry_node *node, uint64_t version)
+{
+	bool differs = node->status != REGISTRY_OFFLINE;
+
 	end_lease(registry, node);
 	node->status = REGISTRY_OFFLINE;
-	changed(registry, node);
-	registry_put_unsaved(registry, node);
-	return node;
+	registry_witness(registry, version);
+	if (differs)
+		node->version = version;
+	return differs;
+}
+
+void
+registry_forgive(struct registry *registry, int64_t now_ms)
+{
+	for (struct registry_node *node = registry->lease_first; node != NULL;
+	     node = node->lease_next)
+		node->lease_end_ms = now_ms + registry->lease_ms;
 }
 
 struct registry_node *
@@ -312,6 +384,62 @@ registry_put_unsaved(struct registry *registry, struct registry_node *node)
 	node->unsaved = true;
 	node->unsaved_next = registry->unsaved_first;
 	registry->unsaved_first = node;
+}
+
+static void
+take(struct registry_vitals *vitals, int i, protobuf_c_boolean has, double value)
+{
+	vitals->values[i] = has ? value : 0;
+	if (has)
+		vitals->has = (uint16_t)(vitals->has | 1 << i);
+}
+
+void
+registry_vitals_take(struct registry_vitals *vitals, const Boson__Discovery__NodeMetrics *message)
+{
+	const Boson__Common__Bandwidth *bandwidth = message->bandwidth;
+
+	*vitals = (struct registry_vitals){ .is_known = true };
+	take(vitals, REGISTRY_LATENCY, message->has_latency, message->latency);
+	take(vitals, REGISTRY_JITTER, message->has_jitter, message->jitter);
+	take(vitals, REGISTRY_LOSS, message->has_packet_loss, message->packet_loss);
+	take(vitals, REGISTRY_CPU, message->has_cpu_usage, message->cpu_usage);
+	take(vitals, REGISTRY_MEMORY, message->has_memory_usage, message->memory_usage);
+	if (bandwidth != NULL) {
+		vitals->has |= HAS_BANDWIDTH;
+		take(vitals, REGISTRY_UP, bandwidth->has_up, bandwidth->up);
+		take(vitals, REGISTRY_DOWN, bandwidth->has_down, bandwidth->down);
+	}
+	if (message->has_active_connections) {
+		vitals->has |= HAS_CONNECTIONS;
+		vitals->active_connections = message->active_connections;
+	}
+}
+
+static protobuf_c_boolean
+fill(const struct registry_vitals *vitals, int i, double *ret_value)
+{
+	*ret_value = vitals->values[i];
+	return (vitals->has & 1 << i) != 0;
+}
+
+void
+registry_vitals_fill(const struct registry_vitals *vitals, Boson__Discovery__NodeMetrics *message,
+		     Boson__Common__Bandwidth *bandwidth)
+{
+	boson__discovery__node_metrics__init(message);
+	boson__common__bandwidth__init(bandwidth);
+	message->has_latency = fill(vitals, REGISTRY_LATENCY, &message->latency);
+	message->has_jitter = fill(vitals, REGISTRY_JITTER, &message->jitter);
+	message->has_packet_loss = fill(vitals, REGISTRY_LOSS, &message->packet_loss);
+	message->has_cpu_usage = fill(vitals, REGISTRY_CPU, &message->cpu_usage);
+	message->has_memory_usage = fill(vitals, REGISTRY_MEMORY, &message->memory_usage);
+	bandwidth->has_up = fill(vitals, REGISTRY_UP, &bandwidth->up);
+	bandwidth->has_down = fill(vitals, REGISTRY_DOWN, &bandwidth->down);
+	if ((vitals->has & HAS_BANDWIDTH) != 0)
+		message->bandwidth = bandwidth;
+	message->has_active_connections = (vitals->has & HAS_CONNECTIONS) != 0;
+	message->active_connections = vitals->active_connections;
 }
 
 const char *

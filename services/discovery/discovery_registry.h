@@ -20,22 +20,44 @@ enum registry_status { REGISTRY_OFFLINE = 0, REGISTRY_ONLINE = 1, REGISTRY_DEGRA
 
 #define REGISTRY_NEVER INT64_MIN
 
+/* What was registered, packed: a boson.discovery.Node of network info, capabilities, location and
+ * interval. A fleet is a million of these. */
+struct registry_facts {
+	uint32_t n;
+	uint8_t bytes[];
+};
+
+/* What heartbeats bring: a NodeMetrics without its weight. */
+enum { REGISTRY_VITALS = 7 };
+struct registry_vitals {
+	double values[REGISTRY_VITALS]; /* latency, jitter, loss, cpu, memory, up, down */
+	uint32_t active_connections;
+	uint16_t has; /* bit i: values[i]; the next: connections; the next: bandwidth at all */
+	bool is_known;
+};
+
+/* Between vitals and the message; ret_bandwidth is what the message then points to. */
+void registry_vitals_take(struct registry_vitals *vitals,
+			  const Boson__Discovery__NodeMetrics *message);
+void registry_vitals_fill(const struct registry_vitals *vitals,
+			  Boson__Discovery__NodeMetrics *ret_message,
+			  Boson__Common__Bandwidth *ret_bandwidth);
+
 struct registry_node {
 	uint8_t id[UUID_BYTES];
 	struct key public_key;
 	struct idtable_link by_id, by_key;
 	size_t position; /* in order of registration; never changes */
 	bool deleted;
-	uint64_t version;
+	uint64_t version; /* of what others are told */
+	int64_t change;	  /* of its row, as far as we know it */
 
-	/* As last registered: network info, capabilities, location, interval. Owned; NULL when
-	 * deleted. */
-	Boson__Discovery__Node *facts;
+	struct registry_facts *facts; /* as last registered; NULL when deleted */
+	char country[3];	      /* of the facts, as the next */
+	uint16_t heartbeat_interval_sec;
 
 	enum registry_status status;
-	bool has_vitals;
-	Boson__Discovery__NodeMetrics vitals; /* bandwidth, when there, points to the next */
-	Boson__Common__Bandwidth vitals_bandwidth;
+	struct registry_vitals vitals;
 	int64_t registered_wall_ms, last_seen_wall_ms;
 	int64_t lease_end_ms; /* monotonic; while it has a lease */
 	struct registry_node *lease_previous, *lease_next;
@@ -48,8 +70,8 @@ struct registry_node {
 	/* REST tokens that were minted before are void (epoch ms); 0: none are. */
 	int64_t tokens_since_ms;
 
-	/* Liveness that the store does not know yet. */
-	bool unsaved;
+	/* Liveness that the store does not know yet, and whether the vitals are news to it. */
+	bool unsaved, unsaved_vitals;
 	struct registry_node *unsaved_next;
 };
 
@@ -83,8 +105,16 @@ enum registry_binding {
 enum registry_binding registry_binding(const struct registry *registry,
 				       const uint8_t id[UUID_BYTES], const struct key *key);
 
-/* A committed registration, or a row read at start. Takes facts, also on failure. A new node has no
- * lease until registry_hear. -ENOMEM; -EEXIST when the binding forbids it. */
+/* A version that is higher than all we know of and no lower than the time: replicas whose clocks
+ * agree give out versions in the order of what happened. */
+uint64_t registry_stamp(struct registry *registry, int64_t now_wall_ms);
+
+/* Another replica gave this one out. */
+void registry_witness(struct registry *registry, uint64_t version);
+
+/* A committed registration, or a row read at start or from another replica. Takes facts, also on
+ * failure. A new node has no lease until registry_hear. -ENOMEM; -EEXIST when the binding forbids
+ * it. */
 int registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
 		 Boson__Discovery__Node *facts, int64_t registered_wall_ms,
 		 struct registry_node **ret);
@@ -99,12 +129,27 @@ bool registry_hear(struct registry *registry, struct registry_node *node,
 		   enum registry_status claimed, const Boson__Discovery__NodeMetrics *vitals,
 		   int64_t now_ms, int64_t now_wall_ms);
 
+/* The same as another replica heard it, under its version: a new lease, and what is newer than what
+ * we know. True when others should hear of it, which is when the status changed: the rest they have
+ * from that replica. */
+bool registry_hear_from(struct registry *registry, struct registry_node *node,
+			enum registry_status status, const struct registry_vitals *vitals,
+			uint64_t version, int64_t now_ms, int64_t heard_wall_ms);
+
 /* A committed deletion: what was known of the node is forgotten, but for the binding. */
 void registry_delete(struct registry *registry, struct registry_node *node);
 
-/* Takes one node whose lease has run out off the queue and marks it offline: each is returned once.
- * NULL when none is left. */
-struct registry_node *registry_expire(struct registry *registry, int64_t now_ms);
+/* Those whose lease has run out, the first to do so first; they stay as they are. Returns how many,
+ * at most max. */
+size_t registry_due(const struct registry *registry, int64_t now_ms,
+		    struct registry_node **ret_nodes, size_t max);
+
+/* Marks a node offline. False when it was. */
+bool registry_end(struct registry *registry, struct registry_node *node, uint64_t version);
+
+/* Nobody heard anything for a while, and that was not the nodes' fault: a new lease for all who
+ * have one. */
+void registry_forgive(struct registry *registry, int64_t now_ms);
 
 /* The next node whose liveness is to be saved, or NULL; off the list by this call. */
 struct registry_node *registry_take_unsaved(struct registry *registry);

@@ -2,6 +2,7 @@
 #include "discovery/discovery_relays.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,25 +58,62 @@ copy(const Boson__Common__Relay *relay)
 }
 
 int
-discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *relay, int64_t now_ms,
-			  bool *ret_changed)
+discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *relay,
+			  const char *peer, int64_t now_ms, bool *ret_changed)
 {
 	struct relays_entry *entry = find(relays, relay->id);
 	Boson__Common__Relay *fresh;
 
 	if (entry == NULL && relays->count == RELAYS_MAX)
 		return -ENOSPC;
+	if (entry != NULL && strcmp(entry->peer, peer) != 0 && entry->silent_at_ms > now_ms)
+		return -EEXIST;
 	fresh = copy(relay);
 	if (fresh == NULL)
 		return -ENOMEM;
 	*ret_changed = entry == NULL || !is_same(entry->relay, relay);
-	if (entry == NULL)
+	if (entry == NULL) {
 		entry = &relays->entries[relays->count++];
-	else
+		*entry = (struct relays_entry){ 0 };
+	} else {
 		boson__common__relay__free_unpacked(entry->relay, NULL);
+	}
+	(void)snprintf(entry->peer, sizeof(entry->peer), "%s", peer);
 	entry->relay = fresh;
 	entry->silent_at_ms = now_ms + RELAYS_SILENCE_MS;
 	return 0;
+}
+
+void
+discovery_relays_unsaved(struct relays *relays, const char *id)
+{
+	struct relays_entry *entry = find(relays, id);
+
+	if (entry != NULL)
+		entry->is_unsaved = true;
+}
+
+bool
+discovery_relays_has_unsaved(const struct relays *relays)
+{
+	for (size_t i = 0; i < relays->count; i++)
+		if (relays->entries[i].is_unsaved)
+			return true;
+	return false;
+}
+
+void
+discovery_relays_saved(struct relays *relays)
+{
+	for (size_t i = 0; i < relays->count; i++)
+		relays->entries[i].is_unsaved = false;
+}
+
+void
+discovery_relays_forgive(struct relays *relays, int64_t now_ms)
+{
+	for (size_t i = 0; i < relays->count; i++)
+		relays->entries[i].silent_at_ms = now_ms + RELAYS_SILENCE_MS;
 }
 
 Boson__Common__Relay *

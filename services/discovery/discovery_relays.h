@@ -10,11 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RELAYS_MAX = 100, RELAYS_SILENCE_MS = 15 * 1000 };
+enum {
+	RELAYS_MAX = 100,
+	RELAYS_SILENCE_MS = 15 * 1000,
+	RELAYS_PEER_BYTES = 64,
+	RELAYS_ANNOUNCEMENT_MAX_BYTES = 2048,
+};
 
 struct relays_entry {
 	Boson__Common__Relay *relay;
-	int64_t silent_at_ms; /* monotonic: forgotten then unless it says more */
+	char peer[RELAYS_PEER_BYTES]; /* its name on the bus: nobody else may use its id */
+	int64_t silent_at_ms;	      /* monotonic: forgotten then unless it says more */
+	bool is_unsaved;	      /* other replicas do not know yet */
 };
 
 struct relays {
@@ -24,10 +31,19 @@ struct relays {
 
 void discovery_relays_fini(struct relays *relays);
 
-/* Takes note of an announcement (copied). *ret_changed: something other than its load is new. 0,
- * -ENOSPC when there are RELAYS_MAX others, -ENOMEM. */
+/* Takes note of an announcement (copied) by this peer. *ret_changed: something other than its load
+ * is new. 0, -EEXIST when another peer announced this id and is not silent, -ENOSPC when there are
+ * RELAYS_MAX others, -ENOMEM. */
 int discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *relay,
-			      int64_t now_ms, bool *ret_changed);
+			      const char *peer, int64_t now_ms, bool *ret_changed);
+
+/* What is to be written for other replicas. */
+void discovery_relays_unsaved(struct relays *relays, const char *id);
+bool discovery_relays_has_unsaved(const struct relays *relays);
+void discovery_relays_saved(struct relays *relays);
+
+/* Nobody listened for a while: all count as heard now. */
+void discovery_relays_forgive(struct relays *relays, int64_t now_ms);
 
 /* One relay that fell silent, off the list and the caller's to free, or NULL. */
 Boson__Common__Relay *discovery_relays_expire(struct relays *relays, int64_t now_ms);

@@ -75,13 +75,27 @@ discovery_view_fill(struct view *view, const struct registry_node *node,
 	message->last_seen = view->last_seen;
 	message->has_version = 1;
 	message->version = node->version;
-	if (node->has_vitals)
-		message->metrics = (Boson__Discovery__NodeMetrics *)(uintptr_t)&node->vitals;
-	if (node->facts == NULL)
+	if (node->vitals.is_known) {
+		registry_vitals_fill(&node->vitals, &view->metrics, &view->bandwidth);
+		message->metrics = &view->metrics;
+	}
+	view->facts = NULL;
+	if (node->facts != NULL)
+		view->facts =
+			boson__discovery__node__unpack(NULL, node->facts->n, node->facts->bytes);
+	if (view->facts == NULL)
 		return;
-	message->capabilities = node->facts->capabilities;
-	message->location = node->facts->location;
-	show_network(view, node->facts->network_info, audience);
+	message->capabilities = view->facts->capabilities;
+	message->location = view->facts->location;
+	show_network(view, view->facts->network_info, audience);
+}
+
+void
+discovery_view_fini(struct view *view)
+{
+	if (view->facts != NULL)
+		boson__discovery__node__free_unpacked(view->facts, NULL);
+	view->facts = NULL;
 }
 
 static void

@@ -10,9 +10,12 @@
 
 enum view_audience { VIEW_PUBLIC, VIEW_INTERNAL };
 
-/* The message and what it points to; also into the node, so it must not outlive this turn. */
+/* The message and what it points to. */
 struct view {
 	Boson__Discovery__Node node;
+	Boson__Discovery__Node *facts;
+	Boson__Discovery__NodeMetrics metrics;
+	Boson__Common__Bandwidth bandwidth;
 	Boson__Discovery__NetworkInfo network;
 	char id[UUID_TEXT_BYTES];
 	char public_key[KEY_TEXT_BYTES];
@@ -22,6 +25,7 @@ struct view {
 
 void discovery_view_fill(struct view *view, const struct registry_node *node,
 			 enum view_audience audience);
+void discovery_view_fini(struct view *view);
 
 /* The facts of a checked registration, packed: what the store keeps. *ret is malloc'd. 0 or
  * -ENOMEM. */

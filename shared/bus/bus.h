@@ -87,8 +87,9 @@ void bus_set_rules(struct bus *bus, const struct bus_rule *rules);
 
 /* Group commit: the bus drains what is waiting, calls begin, runs the handlers, calls commit, and
  * only then sends the replies and events that they made. When commit fails, each of those replies
- * becomes UNAVAILABLE "store_failed" and the events are dropped. Either may be NULL. At most 256 a
- * batch. */
+ * becomes UNAVAILABLE "store_failed" and the events are dropped. When begin fails no handler runs,
+ * and all are answered so; -EAGAIN says that this is known, and is not logged. Either may be NULL.
+ * At most 256 a batch. */
 struct bus_batch {
 	int (*begin)(void *arg);
 	int (*commit)(void *arg);

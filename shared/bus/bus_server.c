@@ -197,7 +197,7 @@ begin_batch(struct bus_server *server)
 	if (!batch->begin)
 		return true;
 	int r = batch->begin(batch->arg);
-	if (r < 0)
+	if (r < 0 && r != -EAGAIN)
 		log_error("batch_begin_failed", "error=%s", strerrordesc_np(-r));
 	return r >= 0;
 }

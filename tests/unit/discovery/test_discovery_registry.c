@@ -51,6 +51,17 @@ put(uint32_t id_number, uint32_t key_number, struct registry_node **ret)
 			    ret);
 }
 
+/* The next that fell silent, marked offline. */
+static struct registry_node *
+expire_one(int64_t now_ms)
+{
+	struct registry_node *node = NULL;
+
+	if (registry_due(&registry, now_ms, &node, 1) == 1)
+		assert_true(registry_end(&registry, node, registry.version + 1));
+	return node;
+}
+
 static struct registry_node *
 put_new(uint32_t number)
 {
@@ -116,12 +127,12 @@ test_a_silent_node_goes_offline_exactly_once(void **state)
 
 	(void)state;
 	assert_true(hear(node, REGISTRY_ONLINE, 0));
-	assert_null(registry_expire(&registry, LEASE_MS - 1));
-	assert_ptr_equal(registry_expire(&registry, LEASE_MS), node);
+	assert_null(expire_one(LEASE_MS - 1));
+	assert_ptr_equal(expire_one(LEASE_MS), node);
 	assert_int_equal(node->status, REGISTRY_OFFLINE);
-	assert_null(registry_expire(&registry, LEASE_MS * 100));
+	assert_null(expire_one(LEASE_MS * 100));
 	assert_true(hear(node, REGISTRY_ONLINE, LEASE_MS * 100));
-	assert_ptr_equal(registry_expire(&registry, LEASE_MS * 101), node);
+	assert_ptr_equal(expire_one(LEASE_MS * 101), node);
 }
 
 static void
@@ -134,7 +145,7 @@ test_a_node_can_only_lower_itself_P24(void **state)
 	assert_true(hear(node, REGISTRY_OFFLINE, 1));
 	assert_int_equal(node->status, REGISTRY_OFFLINE);
 	assert_int_equal(registry.online, 0);
-	assert_null(registry_expire(&registry, LEASE_MS * 2)); /* it was told once already */
+	assert_null(expire_one(LEASE_MS * 2)); /* it was told once already */
 	assert_true(hear(node, REGISTRY_DEGRADED, 2));
 	assert_int_equal(node->status, REGISTRY_DEGRADED);
 	assert_false(hear(node, REGISTRY_DEGRADED, 3));
@@ -174,7 +185,7 @@ test_a_fleet_on_simulated_time_loses_only_who_fell_silent(void **state)
 		for (uint32_t i = (uint32_t)(now_ms / 1000 % 30); i < FLEET; i += 30)
 			if (i % 2 == 0 || now_ms < 10 * 60 * 1000)
 				(void)hear(fleet[i], REGISTRY_ONLINE, now_ms);
-		while ((node = registry_expire(&registry, now_ms)) != NULL)
+		while ((node = expire_one(now_ms)) != NULL)
 			expired[node->position]++;
 	}
 	for (uint32_t i = 0; i < FLEET; i++)
@@ -207,6 +218,7 @@ test_only_vitals_that_moved_are_news(void **state)
 	struct registry_node *node = put_new(1);
 
 	(void)state;
+	vitals.has_latency = vitals.has_active_connections = 1;
 	vitals.latency = 50;
 	assert_true(registry_hear(&registry, node, REGISTRY_ONLINE, &vitals, 1, 1));
 	vitals.latency = 52;
@@ -216,6 +228,78 @@ test_only_vitals_that_moved_are_news(void **state)
 	vitals.active_connections = 1;
 	assert_true(registry_hear(&registry, node, REGISTRY_ONLINE, &vitals, 4, 4));
 	assert_true(node->vitals.active_connections == 1);
+}
+
+static struct registry_vitals
+vitals_of(double latency)
+{
+	Boson__Discovery__NodeMetrics message = BOSON__DISCOVERY__NODE_METRICS__INIT;
+	struct registry_vitals vitals;
+
+	message.has_latency = 1;
+	message.latency = latency;
+	registry_vitals_take(&vitals, &message);
+	return vitals;
+}
+
+static void
+test_what_a_replica_heard_renews_the_lease_and_is_taken_when_it_is_newer(void **state)
+{
+	struct registry_vitals newer = vitals_of(7), older = vitals_of(8);
+	struct registry_node *node = put_new(1);
+	uint64_t version = node->version;
+
+	(void)state;
+	assert_true(
+		registry_hear_from(&registry, node, REGISTRY_ONLINE, &newer, version + 5, 0, 9000));
+	assert_int_equal(node->version, version + 5);
+	assert_true(registry.version >= version + 5);
+	assert_false(registry_hear_from(&registry, node, REGISTRY_DEGRADED, &older, version + 1,
+					LEASE_MS / 2, 9000));
+	assert_int_equal(node->status, REGISTRY_ONLINE);
+	assert_true(node->vitals.values[0] > 6.5 && node->vitals.values[0] < 7.5);
+	assert_null(expire_one(LEASE_MS));
+	assert_ptr_equal(expire_one(LEASE_MS + LEASE_MS / 2), node);
+}
+
+/* What we heard ourselves and no replica can know yet is not undone by what one says. */
+static void
+test_news_of_our_own_is_not_undone_by_a_replica(void **state)
+{
+	struct registry_vitals none = { .is_known = false };
+	struct registry_node *node = put_new(1);
+
+	(void)state;
+	(void)hear(node, REGISTRY_ONLINE, 0);
+	assert_false(registry_hear_from(&registry, node, REGISTRY_OFFLINE, &none,
+					node->version + 100, 1, 9000));
+	assert_int_equal(node->status, REGISTRY_ONLINE);
+}
+
+static void
+test_forgiven_silence_gives_everybody_a_new_lease_F02(void **state)
+{
+	struct registry_node *node = put_new(1);
+
+	(void)state;
+	(void)hear(node, REGISTRY_ONLINE, 0);
+	registry_forgive(&registry, 10 * LEASE_MS);
+	assert_null(expire_one(11 * LEASE_MS - 1));
+	assert_ptr_equal(expire_one(11 * LEASE_MS), node);
+}
+
+static void
+test_versions_follow_the_clock_and_never_go_back(void **state)
+{
+	uint64_t first = registry_stamp(&registry, 5000), second, third;
+
+	(void)state;
+	assert_int_equal(first, 5000 * 1000);
+	second = registry_stamp(&registry, 4000); /* the clock was set back */
+	assert_true(second > first);
+	registry_witness(&registry, second + 1000);
+	third = registry_stamp(&registry, 4000);
+	assert_true(third > second + 1000);
 }
 
 #define ON_A_REGISTRY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -233,6 +317,11 @@ main(void)
 		ON_A_REGISTRY(test_a_fleet_on_simulated_time_loses_only_who_fell_silent),
 		ON_A_REGISTRY(test_liveness_to_save_is_listed_once_however_often_heard),
 		ON_A_REGISTRY(test_only_vitals_that_moved_are_news),
+		ON_A_REGISTRY(
+			test_what_a_replica_heard_renews_the_lease_and_is_taken_when_it_is_newer),
+		ON_A_REGISTRY(test_news_of_our_own_is_not_undone_by_a_replica),
+		ON_A_REGISTRY(test_forgiven_silence_gives_everybody_a_new_lease_F02),
+		ON_A_REGISTRY(test_versions_follow_the_clock_and_never_go_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 static struct relays relays;
+static const char *peer = "relay-1";
 
 static int
 teardown(void **state)
@@ -34,7 +35,7 @@ announce(const char *id, const char *group, double load, bool draining, int64_t 
 	relay.load = load;
 	relay.has_draining = 1;
 	relay.draining = draining;
-	return discovery_relays_announce(&relays, &relay, now_ms, ret_changed);
+	return discovery_relays_announce(&relays, &relay, peer, now_ms, ret_changed);
 }
 
 static void
@@ -105,6 +106,25 @@ test_the_list_of_relays_has_a_limit(void **state)
 }
 
 static void
+test_relay_id_is_its_first_peers_until_that_falls_silent_T22(void **state)
+{
+	Boson__Common__Relay *gone;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(announce("a", "default", 0, false, 0, &changed), 0);
+	peer = "relay-2";
+	assert_int_equal(announce("a", "default", 0, false, RELAYS_SILENCE_MS - 1, &changed),
+			 -EEXIST);
+	assert_string_equal(relays.entries[0].peer, "relay-1");
+	gone = discovery_relays_expire(&relays, RELAYS_SILENCE_MS);
+	assert_non_null(gone);
+	boson__common__relay__free_unpacked(gone, NULL);
+	assert_int_equal(announce("a", "default", 0, false, RELAYS_SILENCE_MS, &changed), 0);
+	peer = "relay-1";
+}
+
+static void
 test_relays_are_listed_in_order_from_a_cursor_on_and_without_those_that_drain(void **state)
 {
 	const Boson__Common__Relay *found[2];
@@ -134,6 +154,8 @@ main(void)
 		cmocka_unit_test_teardown(
 			test_nodes_get_the_least_loaded_of_their_group_that_do_not_drain, teardown),
 		cmocka_unit_test_teardown(test_the_list_of_relays_has_a_limit, teardown),
+		cmocka_unit_test_teardown(
+			test_relay_id_is_its_first_peers_until_that_falls_silent_T22, teardown),
 		cmocka_unit_test_teardown(
 			test_relays_are_listed_in_order_from_a_cursor_on_and_without_those_that_drain,
 			teardown),
