@@ -51,7 +51,7 @@ static struct route_rig rig;
 static struct rig_call calls[WAVE];
 static struct route *routes;
 static struct registration *registrations;
-static size_t routes_n, registrations_n, acknowledged_n;
+static size_t routes_n, registrations_n, acknowledged_n, opened_n;
 static struct enrolment_node exits[EXITS];
 
 RIG_CLOSURE(on_empty, Boson__Common__Empty)
@@ -204,6 +204,7 @@ wave_end(struct wave *wave)
 		if (reply != NULL) {
 			(void)strcpy(wave->requested[i]->id, reply->selected_route->id);
 			acknowledged_n++;
+			opened_n++;
 		}
 		rig_call_fini(call);
 	}
@@ -330,6 +331,7 @@ test_whatever_was_acknowledged_is_found_after_any_kill_F02_F03_F13_F16_F17(void 
 {
 	const char *wanted = getenv("KILL_ROUNDS"), *seed = getenv("KILL_SEED");
 	size_t rounds = wanted != NULL ? strtoul(wanted, NULL, 10) : ROUNDS_DEFAULT;
+	size_t opened_before = 0;
 	unsigned chosen = seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : 2;
 
 	(void)state;
@@ -347,6 +349,9 @@ test_whatever_was_acknowledged_is_found_after_any_kill_F02_F03_F13_F16_F17(void 
 			assert_registrations();
 			assert_routes();
 			keep_the_exits_alive();
+			/* what nobody was told of must not fill the nodes up for good */
+			assert_true(opened_n > opened_before);
+			opened_before = opened_n;
 			print_message("%zu kills, %zu acknowledgements, none lost (seed %u)\n",
 				      round, acknowledged_n, chosen);
 		}
