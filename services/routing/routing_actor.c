@@ -42,6 +42,8 @@ static const struct config_key keys[] = {
 	  "WireGuard's MTU at the client; a node may say less" },
 	{ "routing", "keepalive", CONFIG_DURATION, "25s", 0, 3600 * 1000, NULL,
 	  "WireGuard's persistent keepalive at the client" },
+	{ "routing", "cascade", CONFIG_BOOL, "yes", 0, 0, NULL,
+	  "clients may enter at another relay than their node's" },
 	{ "routing", "dns", CONFIG_LIST, "", 0, 0, NULL,
 	  "resolvers for clients; empty: the node answers" },
 	{ "routing", "allowed_ips", CONFIG_CIDRS, "0.0.0.0/0, ::/0", 0, 0, NULL,
@@ -49,15 +51,20 @@ static const struct config_key keys[] = {
 	{ 0 },
 };
 
+/* A system call gives many numbers. */
 static uint64_t
 kernel_random(void *arg)
 {
-	uint64_t number = 0;
+	struct routing *routing = arg;
+	const size_t n = sizeof(routing->numbers) / sizeof(routing->numbers[0]);
 
-	(void)arg;
-	if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-		log_error("random_failed", "errno=%d", errno);
-	return number;
+	if (routing->numbers_left == 0) {
+		if (getrandom(routing->numbers, sizeof(routing->numbers), 0) !=
+		    (ssize_t)sizeof(routing->numbers))
+			log_error("random_failed", "errno=%d", errno);
+		routing->numbers_left = n;
+	}
+	return routing->numbers[--routing->numbers_left];
 }
 
 static void
@@ -66,6 +73,7 @@ tick(struct loop *loop, void *arg)
 	struct routing *routing = arg;
 	int64_t now_ms = loop_now_ms(loop);
 
+	routing->table.wall_ms = clock_wall_ms();
 	routing_watch_tick(routing);
 	routing_links_tick(routing, now_ms);
 	routing_close_write(routing);
@@ -131,6 +139,7 @@ read_config(struct routing *routing)
 	routing->candidates = (size_t)config_int(config, "routing", "candidates");
 	routing->mtu = (uint32_t)config_int(config, "routing", "mtu");
 	routing->keepalive_sec = (uint32_t)(config_int(config, "routing", "keepalive") / 1000);
+	routing->has_cascade = config_bool(config, "routing", "cascade");
 	routing->dns = config_list(config, "routing", "dns");
 	routing->allowed_ips = config_list(config, "routing", "allowed_ips");
 }
@@ -149,7 +158,7 @@ make_metrics(struct routing *routing)
 					    "Sessions that a node did not open in time");
 	routing->known_nodes = metrics_gauge(metrics, "nodes", NULL, "Nodes in the table");
 	routing->free_nodes = metrics_gauge(metrics, "nodes_attached", NULL,
-					    "Nodes alive and attached to a live relay");
+					    "Nodes alive, attached to a live relay and not full");
 	routing->open_sessions = metrics_gauge(metrics, "sessions", NULL, "Open sessions");
 }
 
@@ -209,10 +218,11 @@ start(const struct actor_context *context, void **ret_state)
 		return -ENOMEM;
 	routing->service = routing_mailbox;
 	routing->context = context;
-	routing->random.next = kernel_random;
+	routing->random = (struct choice_random){ kernel_random, routing };
 	make_metrics(routing);
 	read_config(routing);
 	error = table_init(&routing->table);
+	routing->table.wall_ms = clock_wall_ms();
 	if (error == 0)
 		error = sessions_init(&routing->sessions);
 	if (error == 0)

@@ -14,6 +14,15 @@ enum {
 	DNS_MAX = 4,
 };
 
+/* The client enters at another relay than the one that has the node's leg. Nothing is `direct`:
+ * nobody checks yet that a client reaches its node without a relay. */
+static bool
+is_cascade(const struct session_record *record)
+{
+	return record->entry_relay_id[0] != '\0' &&
+	       strcmp(record->entry_relay_id, record->relay_id) != 0;
+}
+
 void
 routing_route_fill(const struct session_record *record, Boson__Routing__Route *route,
 		   struct routing_route_text *text)
@@ -25,7 +34,8 @@ routing_route_fill(const struct session_record *record, Boson__Routing__Route *r
 	text->path[0] = text->node_id;
 	route->id = text->id;
 	route->has_type = 1;
-	route->type = BOSON__ROUTING__ROUTE__TYPE__relay;
+	route->type = is_cascade(record) ? BOSON__ROUTING__ROUTE__TYPE__cascade
+					 : BOSON__ROUTING__ROUTE__TYPE__relay;
 	route->n_path = 1;
 	route->path = text->path;
 	route->has_estimated_latency = record->latency_ms > 0;
@@ -69,8 +79,8 @@ struct answer {
 	struct routing_route_text route_text;
 	char client_id[UUID_TEXT_BYTES];
 	char ticket[TICKET_TEXT_MAX_BYTES];
-	char urls[TABLE_LEGS_MAX][URL_BYTES];
-	char *url_pointers[TABLE_LEGS_MAX];
+	char urls[CHOICE_ENTRIES_MAX][URL_BYTES];
+	char *url_pointers[CHOICE_ENTRIES_MAX];
 	char addresses[ADDRESSES_BYTES];
 	char *dns[DNS_MAX];
 };
@@ -120,25 +130,18 @@ fill_wireguard(struct answer *answer, struct routing_request *request,
 	wireguard->persistent_keepalive = routing->keepalive_sec;
 }
 
-/* The relay that was asked comes first; then the others where this node has a leg. */
 static void
-fill_endpoints(struct answer *answer, const struct table_leg *const *legs, size_t n,
-	       const char *first)
+fill_endpoints(struct answer *answer, const struct table_relay *const *entries, size_t n)
 {
 	Boson__Routing__SelectedRoute *selected = &answer->selected;
 
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(answer->urls[i], URL_BYTES, "%s/relay/%s",
+			       entries[i]->relay_endpoint, answer->route_text.session_id);
+		answer->url_pointers[i] = answer->urls[i];
+	}
+	selected->n_relay_endpoints = n;
 	selected->relay_endpoints = answer->url_pointers;
-	for (int others = 0; others < 2; others++)
-		for (size_t i = 0; i < n; i++) {
-			char *url = answer->urls[selected->n_relay_endpoints];
-
-			if ((strcmp(legs[i]->relay->id, first) != 0) != (others == 1))
-				continue;
-			(void)snprintf(url, URL_BYTES, "%s/relay/%s",
-				       legs[i]->relay->relay_endpoint,
-				       answer->route_text.session_id);
-			answer->url_pointers[selected->n_relay_endpoints++] = url;
-		}
 	selected->relay_endpoint = answer->url_pointers[0];
 }
 
@@ -148,8 +151,11 @@ fill_answer(struct answer *answer, struct routing_request *request)
 {
 	const struct session_record *record = &request->record;
 	const struct table_node *node = table_find(&request->routing->table, record->node_id);
-	const struct table_leg *legs[TABLE_LEGS_MAX];
-	size_t n = node == NULL ? 0 : choice_legs(node, &request->wish, legs);
+	const struct routing *routing = request->routing;
+	const struct table_relay *entries[CHOICE_ENTRIES_MAX];
+	size_t n = node == NULL ? 0
+				: choice_entries(&routing->table, node, &request->wish,
+						 routing->has_cascade, entries);
 	int error;
 
 	if (n == 0)
@@ -162,8 +168,8 @@ fill_answer(struct answer *answer, struct routing_request *request)
 	if (error != 0)
 		return error;
 	uuid_format(record->client_id, answer->client_id);
-	fill_wireguard(answer, request, node, legs[0]);
-	fill_endpoints(answer, legs, n, record->relay_id);
+	fill_wireguard(answer, request, node, table_home_leg(node));
+	fill_endpoints(answer, entries, n);
 	answer->endpoint.node_id = answer->route_text.node_id;
 	answer->endpoint.public_key = (char *)(uintptr_t)node->public_key;
 	answer->endpoint.has_direct_connection = 1;

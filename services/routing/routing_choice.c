@@ -1,72 +1,29 @@
-/* routing_choice: filter, then two random choices. */
-#include "routing/routing_choice.h"
+/* routing_choice: filter, then two random choices. Estimates are in routing_estimate.c. */
+#include "routing/routing_choice_inside.h"
 
 #include <math.h>
 #include <string.h>
 
-/* What a node that did not say is taken to bear. */
-#define CAPACITY_DEFAULT 16
 /* A node with this many recent failures is asked only when there is no other. */
 #define FAILURES_BAD 3.0
+/* So is one behind a relay with this much load. */
+#define LOAD_BAD 0.95
 /* Latency at which a node is half as good. */
 #define LATENCY_HALF_MS 100.0
-/* What an unmeasured way counts as. */
-#define LATENCY_UNKNOWN_MS 100.0
-#define COST_FULL	   100.0
-/* A draining relay comes after every other. */
-#define DRAINING_MS 1e6
-
-static double
-client_latency_ms(const struct routing_wish *wish, const struct table_relay *relay)
-{
-	for (size_t i = 0; i < wish->latency_count; i++)
-		if (strcmp(wish->latencies[i].relay_id, relay->id) == 0)
-			return wish->latencies[i].latency_ms;
-	return 0;
-}
-
-double
-choice_latency_ms(const struct table_leg *leg, const struct routing_wish *wish)
-{
-	return leg->rtt_ms + client_latency_ms(wish, leg->relay);
-}
-
-double
-choice_bandwidth_mbits(const struct table_node *node)
-{
-	double left = node->bandwidth_mbits - node->bandwidth_used_mbits;
-
-	return left > 0 ? left : 0;
-}
-
-static uint32_t
-used(const struct table_node *node)
-{
-	return node->sessions > node->active_connections ? node->sessions
-							 : node->active_connections;
-}
-
-static double
-free_share(const struct table_node *node)
-{
-	uint32_t capacity = node->max_connections > 0 ? node->max_connections : CAPACITY_DEFAULT;
-
-	return used(node) >= capacity ? 0 : 1.0 - (double)used(node) / (double)capacity;
-}
 
 double
 choice_failures(const struct table_node *node, int64_t now_ms)
 {
 	if (node->failures <= 0)
 		return 0;
-	return node->failures *
+	return (double)node->failures *
 	       exp2(-(double)(now_ms - node->failures_at_ms) / (double)CHOICE_FAILURE_HALF_LIFE_MS);
 }
 
 void
 choice_note_failure(struct table_node *node, int64_t now_ms)
 {
-	node->failures = choice_failures(node, now_ms) + 1;
+	node->failures = (float)(choice_failures(node, now_ms) + 1);
 	node->failures_at_ms = now_ms;
 }
 
@@ -83,121 +40,59 @@ choice_note_success(struct table_node *node)
 	node->full_until_ms = 0;
 }
 
-static bool
-can_take(const struct table_node *node, int64_t now_ms)
-{
-	return node->pooled && free_share(node) > 0 && node->full_until_ms <= now_ms;
-}
-
-/* Sorts before another: alive and not draining, then the shorter way, the less loaded relay. */
-static double
-leg_rank(const struct table_leg *leg, const struct routing_wish *wish)
-{
-	double latency = choice_latency_ms(leg, wish);
-
-	if (latency <= 0)
-		latency = LATENCY_UNKNOWN_MS;
-	return latency + COST_FULL * leg->relay->load + (leg->relay->draining ? DRAINING_MS : 0);
-}
-
-size_t
-choice_legs(const struct table_node *node, const struct routing_wish *wish,
-	    const struct table_leg *ret_legs[TABLE_LEGS_MAX])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < node->leg_count; i++) {
-		const struct table_leg *leg = &node->legs[i];
-		size_t at = n;
-
-		if (!leg->relay->alive)
-			continue;
-		for (; at > 0 && leg_rank(ret_legs[at - 1], wish) > leg_rank(leg, wish); at--)
-			ret_legs[at] = ret_legs[at - 1];
-		ret_legs[at] = leg;
-		n++;
-	}
-	return n;
-}
-
-double
-choice_cost(const struct table_node *node, const struct table_leg *leg,
-	    const struct routing_wish *wish)
-{
-	return choice_latency_ms(leg, wish) + COST_FULL * (1.0 - free_share(node)) +
-	       COST_FULL * leg->relay->load;
-}
-
-/* What no waiting will change. */
+/* What no waiting will change; its pool sees to country and region. */
 static bool
 is_suitable(const struct table_node *node, const struct routing_wish *wish)
 {
-	if (wish->has_target && memcmp(node->id, wish->target, UUID_BYTES) != 0)
-		return false;
-	if (wish->country[0] != '\0' && strcmp(node->country, wish->country) != 0)
-		return false;
-	if (wish->region[0] != '\0' && strcmp(node->region, wish->region) != 0)
-		return false;
 	return node->bandwidth_mbits >= wish->min_bandwidth_mbits;
 }
 
 static bool
 is_near_enough(const struct table_node *node, const struct routing_wish *wish)
 {
-	const struct table_leg *legs[TABLE_LEGS_MAX];
+	const struct table_leg *home = table_home_leg(node);
 
-	if (wish->max_latency_ms <= 0)
-		return true;
-	return choice_legs(node, wish, legs) == 0 ||
-	       choice_latency_ms(legs[0], wish) <= wish->max_latency_ms;
+	return wish->max_latency_ms <= 0 || home == NULL ||
+	       home->rtt_ms + choice_client_latency_ms(wish, home->relay) <= wish->max_latency_ms;
 }
 
-bool
-choice_is_possible(const struct table *table, const struct routing_wish *wish)
+/* The same for a node that no pool was asked for. */
+static bool
+is_in_place(const struct table_node *node, const struct routing_wish *wish)
 {
-	const struct table_node *node = NULL;
-
-	if (wish->has_target) {
-		node = table_find(table, wish->target);
-		return node != NULL && node->known && is_suitable(node, wish) &&
-		       is_near_enough(node, wish);
-	}
-	if (wish->country[0] == '\0' && wish->region[0] == '\0' && wish->min_bandwidth_mbits <= 0 &&
-	    wish->max_latency_ms <= 0)
-		return true;
-	while ((node = idtable_next(&table->nodes, node)) != NULL)
-		if (node->known && is_suitable(node, wish) && is_near_enough(node, wish))
-			return true;
-	return false;
+	if (wish->has_target && memcmp(node->id, wish->target, UUID_BYTES) != 0)
+		return false;
+	if (wish->country[0] != '\0' && strcmp(node->country, wish->country) != 0)
+		return false;
+	return wish->region[0] == '\0' || strcmp(node->region, wish->region) == 0;
 }
 
 bool
 choice_keeps(const struct table_node *node, const struct routing_wish *wish)
 {
-	return node->pooled && is_suitable(node, wish) && is_near_enough(node, wish);
+	return table_node_is_attached(node) && is_in_place(node, wish) && is_suitable(node, wish) &&
+	       is_near_enough(node, wish);
 }
 
-void
-choice_estimate(const struct table *table, const struct table_node *node,
-		const struct routing_wish *wish, struct session_record *ret)
-{
-	const struct table_leg *legs[TABLE_LEGS_MAX];
-
-	(void)table;
-	ret->bandwidth_mbits = choice_bandwidth_mbits(node);
-	if (choice_legs(node, wish, legs) == 0)
-		return;
-	ret->latency_ms = choice_latency_ms(legs[0], wish);
-	ret->cost = choice_cost(node, legs[0], wish);
-}
+/* ---- the choice ---- */
 
 struct draw {
 	const struct routing_wish *wish;
 	struct table_node *const *excluded;
 	size_t excluded_count;
 	int64_t now_ms;
-	bool takes_failing;
+	bool takes_bad; /* there is no other */
+	struct table_node *found, *second;
 };
+
+static bool
+is_bad(const struct table_node *node, const struct draw *draw)
+{
+	const struct table_relay *relay = table_home_leg(node)->relay;
+
+	return relay->draining || relay->load >= LOAD_BAD ||
+	       choice_failures(node, draw->now_ms) >= FAILURES_BAD;
+}
 
 static bool
 is_eligible(const struct table_node *node, const struct draw *draw)
@@ -205,65 +100,88 @@ is_eligible(const struct table_node *node, const struct draw *draw)
 	for (size_t i = 0; i < draw->excluded_count; i++)
 		if (draw->excluded[i] == node)
 			return false;
-	return can_take(node, draw->now_ms) && is_suitable(node, draw->wish) &&
-	       is_near_enough(node, draw->wish) &&
-	       choice_bandwidth_mbits(node) >= draw->wish->min_bandwidth_mbits &&
-	       (draw->takes_failing || choice_failures(node, draw->now_ms) < FAILURES_BAD);
+	return node->pooled && node->full_until_ms <= draw->now_ms &&
+	       is_suitable(node, draw->wish) && is_near_enough(node, draw->wish) &&
+	       (draw->wish->min_bandwidth_mbits <= 0 ||
+		node->bandwidth_mbits - node->bandwidth_used_mbits >=
+			draw->wish->min_bandwidth_mbits) &&
+	       (draw->takes_bad || !is_bad(node, draw));
 }
 
 static double
 score(const struct table_node *node, const struct draw *draw)
 {
-	const struct table_leg *legs[TABLE_LEGS_MAX];
-	double latency = LATENCY_UNKNOWN_MS;
+	const struct table_leg *home = table_home_leg(node);
+	double latency = home->rtt_ms + choice_client_latency_ms(draw->wish, home->relay);
 
-	if (choice_legs(node, draw->wish, legs) > 0 && choice_latency_ms(legs[0], draw->wish) > 0)
-		latency = choice_latency_ms(legs[0], draw->wish);
-	return free_share(node) / (1.0 + latency / LATENCY_HALF_MS) /
-	       (1.0 + choice_failures(node, draw->now_ms));
+	if (latency <= 0)
+		latency = CHOICE_LATENCY_UNKNOWN_MS;
+	return choice_free_share(node) * (1.0 - 0.5 * home->relay->load) /
+	       (1.0 + latency / LATENCY_HALF_MS) / (1.0 + choice_failures(node, draw->now_ms));
+}
+
+/* Two different ones are enough. */
+static bool
+meet(struct table_node *node, void *arg)
+{
+	struct draw *draw = arg;
+
+	if (node == draw->found || !is_eligible(node, draw))
+		return false;
+	if (draw->found == NULL) {
+		draw->found = node;
+		return false;
+	}
+	draw->second = node;
+	return true;
 }
 
 static struct table_node *
-better(struct table_node *a, struct table_node *b, const struct draw *draw)
+better(const struct draw *draw)
 {
-	if (a == NULL || b == NULL)
-		return a == NULL ? b : a;
-	return score(b, draw) > score(a, draw) ? b : a;
+	if (draw->second == NULL)
+		return draw->found;
+	return score(draw->second, draw) > score(draw->found, draw) ? draw->second : draw->found;
 }
 
-static size_t
-below(const struct choice_random *random, size_t n)
+/* Both places of a pair are fetched before either is looked at: in a large fleet the time goes into
+ * waiting for memory. */
+static bool
+draw_pair(const struct pool_draw *pool, struct draw *draw, const struct choice_random *random)
 {
-	return (size_t)(random->next(random->arg) % n);
+	const struct pool_entry *entries[2];
+	bool stays[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		entries[i] = pool_draw_place(pool, random->next(random->arg));
+		__builtin_prefetch(entries[i]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		stays[i] = pool_draw_takes(entries[i], random->next(random->arg));
+		__builtin_prefetch(entries[i]->node);
+		__builtin_prefetch((const char *)entries[i]->node + TABLE_LINE_BYTES);
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (stays[i] && meet(entries[i]->node, draw))
+			return true;
+	return false;
 }
 
 static struct table_node *
-pick_from(const struct table_pool_list *pool, const struct draw *draw,
-	  const struct choice_random *random)
+pick_from(const struct pool *pool, struct draw *draw, const struct choice_random *random)
 {
-	struct table_node *found = NULL;
-	size_t start, met = 0;
+	struct pool_draw place;
 
-	for (int i = 0; i < CHOICE_DRAWS; i++) {
-		struct table_node *node = pool->nodes[below(random, pool->count)];
-
-		if (node == found || !is_eligible(node, draw))
-			continue;
-		if (found != NULL)
-			return better(found, node, draw);
-		found = node;
-	}
-	/* Few fit, or the pool is small: look at all, from a random place, until two are met. */
-	start = below(random, pool->count);
-	for (size_t i = 0; i < pool->count && met < 2; i++) {
-		struct table_node *node = pool->nodes[(start + i) % pool->count];
-
-		if (!is_eligible(node, draw))
-			continue;
-		found = better(found, node, draw);
-		met++;
-	}
-	return found;
+	draw->found = draw->second = NULL;
+	pool_draw_init(&place, pool, draw->wish->min_bandwidth_mbits);
+	if (place.weight == 0)
+		return NULL;
+	for (int i = 0; i < CHOICE_DRAWS / 2; i++)
+		if (draw_pair(&place, draw, random))
+			return better(draw);
+	/* Few fit, or there are few: one after the other. */
+	(void)pool_look(&place, random->next(random->arg), CHOICE_LOOKED_AT_MAX, meet, draw);
+	return better(draw);
 }
 
 struct table_node *
@@ -271,20 +189,86 @@ choice_pick(const struct table *table, const struct routing_wish *wish,
 	    struct table_node *const *excluded, size_t excluded_count, int64_t now_ms,
 	    const struct choice_random *random)
 {
-	struct draw draw = { wish, excluded, excluded_count, now_ms, false };
-	const struct table_pool_list *pool = table_pool_of(table, wish);
+	struct draw draw = { .wish = wish,
+			     .excluded = excluded,
+			     .excluded_count = excluded_count,
+			     .now_ms = now_ms };
+	const struct pool *pool = table_pool_of(table, wish);
 	struct table_node *node;
 
 	if (wish->has_target) {
 		node = table_find(table, wish->target);
-		draw.takes_failing = true;
-		return node != NULL && is_eligible(node, &draw) ? node : NULL;
+		draw.takes_bad = true;
+		return node != NULL && is_in_place(node, wish) && is_eligible(node, &draw) ? node
+											   : NULL;
 	}
 	if (pool == NULL)
 		return NULL;
 	node = pick_from(pool, &draw, random);
 	if (node != NULL)
 		return node;
-	draw.takes_failing = true;
+	draw.takes_bad = true;
 	return pick_from(pool, &draw, random);
+}
+
+/* ---- what cannot be ---- */
+
+/* No node is nearer than its relay. */
+static bool
+is_latency_possible(const struct table *table, const struct routing_wish *wish)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < table->relay_count; i++) {
+		const struct table_relay *relay = table->relays[i];
+
+		if (!relay->alive || !isfinite(relay->rtt_min_ms))
+			continue;
+		any = true;
+		if (relay->rtt_min_ms + choice_client_latency_ms(wish, relay) <=
+		    wish->max_latency_ms)
+			return true;
+	}
+	return !any;
+}
+
+static bool
+is_target_possible(const struct table *table, const struct routing_wish *wish)
+{
+	const struct table_node *node = table_find(table, wish->target);
+
+	return node != NULL && node->known && is_in_place(node, wish) && is_suitable(node, wish) &&
+	       is_near_enough(node, wish);
+}
+
+static bool
+is_fit(struct table_node *node, void *arg)
+{
+	const struct routing_wish *wish = arg;
+
+	return is_suitable(node, wish) && is_near_enough(node, wish);
+}
+
+bool
+choice_is_possible(const struct table *table, const struct routing_wish *wish)
+{
+	const struct pool *pool = table_pool_of(table, wish);
+	struct pool_draw draw;
+
+	if (wish->has_target)
+		return is_target_possible(table, wish);
+	if (pool == NULL)
+		return wish->country[0] == '\0' && wish->region[0] == '\0' &&
+		       wish->min_bandwidth_mbits <= 0;
+	if (wish->min_bandwidth_mbits > 0 && !pool_knows(pool, wish->min_bandwidth_mbits))
+		return false;
+	if (wish->max_latency_ms <= 0)
+		return true;
+	if (!is_latency_possible(table, wish))
+		return false;
+	/* A small pool, all of which could take a session, can be looked through. */
+	if (pool->count < pool->known || pool->count > CHOICE_LOOKED_AT_MAX)
+		return true;
+	pool_draw_init(&draw, pool, wish->min_bandwidth_mbits);
+	return pool_look(&draw, 0, CHOICE_LOOKED_AT_MAX, is_fit, (void *)(uintptr_t)wish);
 }

@@ -32,6 +32,7 @@ enum {
 	ROUTING_KEY_BYTES = 41, /* Z85 of 32 bytes */
 	ROUTING_ADDRESS_BYTES = 46,
 	ROUTING_TOLD_MAX = 1024,
+	ROUTING_NUMBERS = 64,
 };
 
 struct routing_link;
@@ -45,6 +46,8 @@ struct routing {
 	struct table table;
 	struct sessions sessions;
 	struct choice_random random;
+	uint64_t numbers[ROUTING_NUMBERS]; /* of the kernel's randomness, to be used */
+	size_t numbers_left;
 	bool stopping;
 
 	/* routing_watch */
@@ -83,6 +86,7 @@ struct routing {
 	int64_t session_lifetime_ms, answer_timeout_ms;
 	size_t candidates, sessions_per_key, sessions_per_client;
 	uint32_t mtu, keepalive_sec;
+	bool has_cascade;
 	const char *const *dns, *const *allowed_ips;
 	const char *relay_group;
 

@@ -220,6 +220,22 @@ routing_request_ask(struct routing_request *request)
 					  request);
 }
 
+/* Where the client enters, and what that is like. */
+static void
+choose_entry(struct routing_request *request, const struct table_node *node,
+	     const struct table_relay *home)
+{
+	const struct table_relay *entries[CHOICE_ENTRIES_MAX];
+	const struct routing *routing = request->routing;
+	struct session_record *record = &request->record;
+	size_t n = choice_entries(&routing->table, node, &request->wish, routing->has_cascade,
+				  entries);
+	const struct table_relay *entry = n > 0 ? entries[0] : home;
+
+	memcpy(record->entry_relay_id, entry->id, sizeof(record->entry_relay_id));
+	choice_estimate(node, entry, &request->wish, record);
+}
+
 /* What a new session's node is, is written before the node is asked: whoever finds the row after
  * our death knows where to look. */
 static void
@@ -241,7 +257,7 @@ try_next(struct routing_request *request)
 	}
 	memcpy(request->record.node_id, node->id, UUID_BYTES);
 	memcpy(request->record.relay_id, home->relay->id, sizeof(request->record.relay_id));
-	choice_estimate(&request->routing->table, node, &request->wish, &request->record);
+	choose_entry(request, node, home->relay);
 	if (!request->is_new) {
 		routing_request_ask(request);
 		return;
@@ -339,7 +355,8 @@ fill_request(struct routing_request *request, const Boson__Routing__RouteRequest
 	request->is_resume = input->session_id != NULL;
 	request->expires_wall_ms = clock_wall_ms() + request->routing->session_lifetime_ms;
 	routing_caller_take(&request->caller, caller);
-	strncpy(request->owner, request->caller.subject, sizeof(request->owner) - 1);
+	_Static_assert(sizeof(request->owner) == sizeof(request->caller.subject), "the same");
+	memcpy(request->owner, request->caller.subject, sizeof(request->owner));
 }
 
 static bool

@@ -29,7 +29,8 @@ enum session_status { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED, SESSION_OPE
 struct session_record {
 	uint8_t id[UUID_BYTES], route_id[UUID_BYTES], client_id[UUID_BYTES], node_id[UUID_BYTES];
 	struct key client_key;
-	char relay_id[ROUTING_RELAY_ID_BYTES];
+	char relay_id[ROUTING_RELAY_ID_BYTES];	     /* that has the node's leg */
+	char entry_relay_id[ROUTING_RELAY_ID_BYTES]; /* that the client was told of first */
 	char owner[SESSION_OWNER_BYTES]; /* the access key it was opened with; NUL-padded */
 	char udp_relay_id[ROUTING_RELAY_ID_BYTES]; /* where a stock app may use it, or "" */
 	enum session_status status;

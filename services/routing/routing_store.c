@@ -38,6 +38,7 @@ const struct store_migration routing_migrations[] = {
 	  "CREATE TABLE changes (number BIGINT NOT NULL);"
 	  "INSERT INTO changes (number) VALUES (0)" },
 	{ 4, "lease", STORE_LEASE_SQL },
+	{ 5, "entry", "ALTER TABLE sessions ADD COLUMN entry_relay TEXT NOT NULL DEFAULT ''" },
 };
 const size_t routing_migrations_n = sizeof(routing_migrations) / sizeof(routing_migrations[0]);
 
@@ -80,8 +81,8 @@ routing_store_add(struct store *store, const struct session_record *record)
 		store,
 		"INSERT INTO sessions (session_id, route_id, client_id, client_key, node_id,"
 		" relay_id, status, created_at, expires_at, latency, bandwidth, cost, owner,"
-		" udp_relay, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-		" $13, $14, (SELECT number FROM changes))",
+		" udp_relay, entry_relay, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+		" $10, $11, $12, $13, $14, $15, (SELECT number FROM changes))",
 		(struct store_value[]){
 			store_text(id), store_text(route_id), store_text(client_id),
 			store_text(client_key), store_text(node_id), store_text(record->relay_id),
@@ -89,8 +90,8 @@ routing_store_add(struct store *store, const struct session_record *record)
 			STORE_V_INT(record->created_wall_ms), STORE_V_INT(record->expires_wall_ms),
 			STORE_V_REAL(record->latency_ms), STORE_V_REAL(record->bandwidth_mbits),
 			STORE_V_REAL(record->cost), store_text(record->owner),
-			store_text(record->udp_relay_id) },
-		14);
+			store_text(record->udp_relay_id), store_text(record->entry_relay_id) },
+		15);
 	if (changed == 1)
 		return 0;
 	return changed == -EEXIST ? -EEXIST : -EIO;
@@ -109,7 +110,7 @@ routing_store_change(struct store *store, const struct session_record *record)
 	changed = store_exec(
 		store,
 		"UPDATE sessions SET node_id = $2, relay_id = $3, status = $4, expires_at = $5,"
-		" latency = $6, bandwidth = $7, cost = $8, udp_relay = $9,"
+		" latency = $6, bandwidth = $7, cost = $8, udp_relay = $9, entry_relay = $10,"
 		" change = (SELECT number FROM changes)"
 		" WHERE session_id = $1 AND status IN ('open', 'opening')",
 		(struct store_value[]){
@@ -117,8 +118,8 @@ routing_store_change(struct store *store, const struct session_record *record)
 			store_text(status_names[record->status]),
 			STORE_V_INT(record->expires_wall_ms), STORE_V_REAL(record->latency_ms),
 			STORE_V_REAL(record->bandwidth_mbits), STORE_V_REAL(record->cost),
-			store_text(record->udp_relay_id) },
-		9);
+			store_text(record->udp_relay_id), store_text(record->entry_relay_id) },
+		10);
 	if (changed == 1)
 		return 0;
 	return changed == 0 ? -ESTALE : -EIO;
@@ -189,8 +190,8 @@ struct each {
 #define COLUMNS                                                                           \
 	"s.session_id, s.route_id, s.client_id, s.client_key, s.node_id, s.relay_id,"     \
 	" s.status, s.created_at, s.expires_at, s.latency, s.bandwidth, s.cost, s.owner," \
-	" s.udp_relay, s.change"
-enum { COLUMN_CHANGE = 14, COLUMN_COUNT };
+	" s.udp_relay, s.entry_relay, s.change"
+enum { COLUMN_CHANGE = 15, COLUMN_COUNT };
 
 static int
 parse_row(const struct store_value *row, struct session_record *ret)
@@ -211,6 +212,7 @@ parse_row(const struct store_value *row, struct session_record *ret)
 	ret->cost = real_of(&row[11]);
 	strncpy(ret->owner, text_of(&row[12]), sizeof(ret->owner) - 1);
 	strncpy(ret->udp_relay_id, text_of(&row[13]), sizeof(ret->udp_relay_id) - 1);
+	strncpy(ret->entry_relay_id, text_of(&row[14]), sizeof(ret->entry_relay_id) - 1);
 	return 0;
 }
 

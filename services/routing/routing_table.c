@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int
 table_init(struct table *table)
@@ -16,7 +17,7 @@ table_init(struct table *table)
 			     offsetof(struct table_node, id), UUID_BYTES);
 	if (error == 0)
 		error = idtable_init(&table->regions, offsetof(struct table_region, by_name),
-				     offsetof(struct table_region, name), ROUTING_REGION_BYTES);
+				     offsetof(struct table_region, name), TABLE_PLACE_BYTES);
 	if (error != 0)
 		table_fini(table);
 	return error;
@@ -43,14 +44,14 @@ table_fini(struct table *table)
 
 	if (table->regions.buckets != NULL)
 		while ((region = idtable_next(&table->regions, region)) != NULL)
-			free(region->pool.nodes);
+			pool_fini(&region->pool);
 	free_all(&table->regions);
 	free_all(&table->nodes);
 	for (size_t i = 0; i < table->relay_count; i++)
 		free(table->relays[i]);
 	for (size_t i = 0; i < TABLE_COUNTRIES; i++)
-		free(table->countries[i].nodes);
-	free(table->all.nodes);
+		pool_fini(&table->countries[i]);
+	pool_fini(&table->all);
 	memset(table, 0, sizeof(*table));
 }
 
@@ -60,104 +61,142 @@ table_find(const struct table *table, const uint8_t id[UUID_BYTES])
 	return idtable_find(&table->nodes, id);
 }
 
-/* ---- pools ---- */
+/* ---- who stands in which pools ---- */
 
-static struct table_pool_list *
-country_pool(struct table *table, const char *country)
+static size_t
+country_index(const char *country)
 {
-	if (country[0] == '\0')
-		return NULL;
-	return &table->countries[(country[0] - 'A') * 26 + (country[1] - 'A')];
+	return (size_t)((country[0] - 'A') * 26 + (country[1] - 'A'));
 }
 
-static struct table_region *
-region_get(struct table *table, const char name[ROUTING_REGION_BYTES])
+/* A region's name, with its country before it when there is one: regions' own names begin after a
+ * country's place, so that the two never meet. */
+static void
+place_name(char ret[TABLE_PLACE_BYTES], const char *country, const char *region)
 {
-	struct table_region *region = idtable_find(&table->regions, name);
-
-	if (region != NULL)
-		return region;
-	region = calloc(1, sizeof(*region));
-	if (region == NULL)
-		return NULL;
-	memcpy(region->name, name, ROUTING_REGION_BYTES);
-	(void)idtable_add(&table->regions, region);
-	return region;
+	memset(ret, 0, TABLE_PLACE_BYTES);
+	memcpy(ret, country, strnlen(country, ROUTING_COUNTRY_BYTES - 1));
+	memcpy(ret + ROUTING_COUNTRY_BYTES, region, strnlen(region, ROUTING_REGION_BYTES - 1));
 }
 
-static int
-pool_add(struct table_pool_list *pool, struct table_node *node, enum table_pool which)
+static struct pool *
+region_get(struct table *table, const char *country, const char *name)
 {
-	if (pool == NULL)
-		return 0;
-	if (pool->count == pool->capacity) {
-		size_t capacity = pool->capacity == 0 ? 16 : pool->capacity * 2;
-		struct table_node **nodes =
-			reallocarray(pool->nodes, capacity, sizeof(struct table_node *));
+	char place[TABLE_PLACE_BYTES];
+	struct table_region *region;
 
-		if (nodes == NULL)
-			return -ENOMEM;
-		pool->nodes = nodes;
-		pool->capacity = capacity;
+	place_name(place, country, name);
+	region = idtable_find(&table->regions, place);
+	if (region == NULL) {
+		region = calloc(1, sizeof(*region));
+		if (region == NULL)
+			return NULL;
+		memcpy(region->name, place, sizeof(place));
+		(void)idtable_add(&table->regions, region);
 	}
-	node->pool_position[which] = pool->count;
-	pool->nodes[pool->count++] = node;
-	return 0;
+	return &region->pool;
 }
 
 static void
-pool_remove(struct table_pool_list *pool, const struct table_node *node, enum table_pool which)
+region_put(struct table *table, struct pool *pool)
 {
-	size_t at = node->pool_position[which];
+	struct table_region *region;
 
-	/* A node whose adding failed for want of memory is not in it. */
-	if (pool == NULL || at >= pool->count || pool->nodes[at] != node)
+	if (pool->known > 0)
 		return;
-	pool->nodes[at] = pool->nodes[--pool->count];
-	pool->nodes[at]->pool_position[which] = at;
+	region = (struct table_region *)((char *)pool - offsetof(struct table_region, pool));
+	idtable_remove(&table->regions, region);
+	pool_fini(pool);
+	free(region);
+}
+
+/* A node is known with these facts: it is counted where it belongs. */
+static void
+join(struct table *table, struct table_node *node)
+{
+	node->pools[TABLE_POOL_ALL] = &table->all;
+	if (node->country[0] != '\0')
+		node->pools[TABLE_POOL_COUNTRY] = &table->countries[country_index(node->country)];
+	if (node->region[0] != '\0')
+		node->pools[TABLE_POOL_REGION] = region_get(table, "", node->region);
+	if (node->region[0] != '\0' && node->country[0] != '\0')
+		node->pools[TABLE_POOL_PLACE] = region_get(table, node->country, node->region);
+	for (size_t i = 0; i < TABLE_POOLS; i++)
+		if (node->pools[i] != NULL)
+			pool_know(node->pools[i], node->bandwidth_mbits);
 }
 
 static void
-unpool(struct table *table, struct table_node *node)
+leave(struct table *table, struct table_node *node)
 {
-	struct table_region *region = idtable_find(&table->regions, node->region);
+	for (size_t i = 0; i < TABLE_POOLS; i++) {
+		if (node->pools[i] == NULL)
+			continue;
+		pool_forget(node->pools[i], node->bandwidth_mbits);
+		if (i == TABLE_POOL_REGION || i == TABLE_POOL_PLACE)
+			region_put(table, node->pools[i]);
+		node->pools[i] = NULL;
+	}
+}
 
-	if (!node->pooled)
-		return;
-	pool_remove(&table->all, node, TABLE_POOL_ALL);
-	pool_remove(country_pool(table, node->country), node, TABLE_POOL_COUNTRY);
-	if (region != NULL) {
-		pool_remove(&region->pool, node, TABLE_POOL_REGION);
-		if (region->pool.count == 0) {
-			idtable_remove(&table->regions, region);
-			free(region->pool.nodes);
-			free(region);
-		}
+static void
+unpool(struct table_node *node, size_t pools)
+{
+	for (size_t i = 0; i < pools; i++) {
+		struct table_node *moved;
+
+		if (node->pools[i] == NULL)
+			continue;
+		moved = pool_remove(node->pools[i], &node->place, node->positions[i]);
+		if (moved != NULL)
+			moved->positions[i] = node->positions[i];
 	}
 	node->pooled = false;
 }
 
-static int
-pool(struct table *table, struct table_node *node)
+uint32_t
+table_node_capacity(const struct table_node *node)
 {
-	struct table_region *region = NULL;
-
-	if (node->region[0] != '\0') {
-		region = region_get(table, node->region);
-		if (region == NULL)
-			return -ENOMEM;
-	}
-	node->pooled = true;
-	if (pool_add(&table->all, node, TABLE_POOL_ALL) == 0 &&
-	    pool_add(country_pool(table, node->country), node, TABLE_POOL_COUNTRY) == 0 &&
-	    pool_add(region == NULL ? NULL : &region->pool, node, TABLE_POOL_REGION) == 0)
-		return 0;
-	unpool(table, node);
-	return -ENOMEM;
+	return node->max_connections > 0 ? node->max_connections : TABLE_CAPACITY_DEFAULT;
 }
 
-static bool
-can_be_chosen(const struct table_node *node)
+uint32_t
+table_node_used(const struct table_node *node)
+{
+	return node->sessions > node->active_connections ? node->sessions
+							 : node->active_connections;
+}
+
+/* What a node says of itself counts for little while it is new (T02). */
+static uint32_t
+weight_of(const struct table *table, const struct table_node *node)
+{
+	uint32_t weight = table_node_capacity(node);
+
+	if (node->registered_wall_ms == 0 ||
+	    table->wall_ms - node->registered_wall_ms >= TABLE_NEW_MS)
+		return weight;
+	weight /= TABLE_NEW_DIVISOR;
+	return weight < TABLE_NEW_WEIGHT_MAX ? weight : TABLE_NEW_WEIGHT_MAX;
+}
+
+static int
+pool(struct table_node *node, const struct pool_place *place)
+{
+	node->place = *place;
+	for (size_t i = 0; i < TABLE_POOLS; i++)
+		if (node->pools[i] != NULL &&
+		    pool_add(node->pools[i], node, place, node->bandwidth_mbits,
+			     &node->positions[i]) != 0) {
+			unpool(node, i);
+			return -ENOMEM;
+		}
+	node->pooled = true;
+	return 0;
+}
+
+bool
+table_node_is_attached(const struct table_node *node)
 {
 	if (!node->known || !node->online)
 		return false;
@@ -167,21 +206,35 @@ can_be_chosen(const struct table_node *node)
 	return false;
 }
 
+static bool
+can_be_chosen(const struct table_node *node)
+{
+	return table_node_is_attached(node) && table_node_used(node) < table_node_capacity(node);
+}
+
 int
 table_node_settle(struct table *table, struct table_node *node)
 {
+	struct pool_place place;
+
 	if (can_be_chosen(node)) {
-		if (!node->pooled)
-			return pool(table, node);
-		return 0;
+		place = pool_place_of(node->bandwidth_mbits, weight_of(table, node));
+		if (node->pooled && memcmp(&place, &node->place, sizeof(place)) == 0)
+			return 0;
+		if (node->pooled)
+			unpool(node, TABLE_POOLS);
+		return pool(node, &place);
 	}
-	unpool(table, node);
+	if (node->pooled)
+		unpool(node, TABLE_POOLS);
 	if (!node->known && node->leg_count == 0 && node->sessions == 0) {
 		idtable_remove(&table->nodes, node);
 		free(node);
 	}
 	return 0;
 }
+
+_Static_assert(_Alignof(struct table_node) == TABLE_LINE_BYTES, "begins with a line");
 
 struct table_node *
 table_node_get(struct table *table, const uint8_t id[UUID_BYTES])
@@ -190,29 +243,33 @@ table_node_get(struct table *table, const uint8_t id[UUID_BYTES])
 
 	if (node != NULL)
 		return node;
-	node = calloc(1, sizeof(*node));
+	node = aligned_alloc(TABLE_LINE_BYTES, sizeof(*node));
 	if (node == NULL)
 		return NULL;
+	memset(node, 0, sizeof(*node));
 	memcpy(node->id, id, UUID_BYTES);
 	(void)idtable_add(&table->nodes, node);
 	return node;
 }
 
-const struct table_pool_list *
+const struct pool *
 table_pool_of(const struct table *table, const struct routing_wish *wish)
 {
-	const struct table_pool_list *found = &table->all;
+	const struct pool *found = &table->all;
 
 	if (wish->region[0] != '\0') {
-		const struct table_region *region = idtable_find(&table->regions, wish->region);
+		char place[TABLE_PLACE_BYTES];
+		const struct table_region *region;
 
+		place_name(place, wish->country, wish->region);
+		region = idtable_find(&table->regions, place);
 		if (region == NULL)
 			return NULL;
 		found = &region->pool;
 	} else if (wish->country[0] != '\0') {
-		found = &table->countries[(wish->country[0] - 'A') * 26 + (wish->country[1] - 'A')];
+		found = &table->countries[country_index(wish->country)];
 	}
-	return found->count > 0 ? found : NULL;
+	return found->known > 0 ? found : NULL;
 }
 
 /* ---- what discovery says ---- */
@@ -242,6 +299,17 @@ higher_direction(const Boson__Common__Bandwidth *bandwidth)
 	return bandwidth->up > bandwidth->down ? bandwidth->up : bandwidth->down;
 }
 
+/* Of "2024-05-06T07:08:09.123Z" up to the second; 0 for none. */
+static int64_t
+wall_ms_of(const char *iso8601)
+{
+	struct tm tm = { 0 };
+
+	if (iso8601 == NULL || strptime(iso8601, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
+		return 0;
+	return (int64_t)timegm(&tm) * 1000;
+}
+
 static void
 take_facts(struct table_node *node, const Boson__Discovery__Node *message)
 {
@@ -265,6 +333,7 @@ take_facts(struct table_node *node, const Boson__Discovery__Node *message)
 	node->bandwidth_used_mbits = higher_direction(vitals != NULL ? vitals->bandwidth : NULL);
 	node->active_connections = vitals != NULL ? vitals->active_connections : 0;
 	node->version = message->version;
+	node->registered_wall_ms = wall_ms_of(message->registered_at);
 }
 
 int
@@ -283,8 +352,11 @@ table_node_put(struct table *table, const Boson__Discovery__Node *message, bool 
 	if (node->known && message->version < node->version &&
 	    (!from_snapshot || node->snapshot == table->snapshot))
 		return 0;
-	unpool(table, node);
+	if (node->pooled)
+		unpool(node, TABLE_POOLS);
+	leave(table, node);
 	take_facts(node, message);
+	join(table, node);
 	if (!node->known)
 		table->known++;
 	node->known = true;
@@ -297,7 +369,9 @@ forget(struct table *table, struct table_node *node)
 {
 	if (!node->known)
 		return;
-	unpool(table, node);
+	if (node->pooled)
+		unpool(node, TABLE_POOLS);
+	leave(table, node);
 	node->known = false;
 	table->known--;
 	(void)table_node_settle(table, node);

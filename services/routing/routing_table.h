@@ -3,13 +3,16 @@
  * needs, in memory. The model: no I/O, no clock. It is told what discovery and the relays say, and
  * keeps it when they fall silent. One thread.
  *
- * A node that can be chosen (alive, attached to a live relay) stands in three pools: of all, of its
- * country, of its region, so that the cost of a choice does not grow with the fleet.
+ * A node that can be chosen (alive, attached to a live relay, not full) stands in up to four pools:
+ * of all, of its country, of its region, of both, so that the cost of a choice does not grow with
+ * the fleet. Its weight there is the number of sessions that it says it can bear, within bounds; a
+ * new node's is small (T02).
  */
 #pragma once
 
 #include "discovery.pb-c.h"
 #include "idtable/idtable.h"
+#include "routing/routing_pool.h"
 #include "routing/routing_wish.h"
 
 #include <stdbool.h>
@@ -21,13 +24,21 @@ enum {
 	TABLE_COUNTRIES = 26 * 26,
 	TABLE_ENDPOINT_BYTES = 129,
 	TABLE_GROUP_BYTES = 16,
+	TABLE_PLACE_BYTES = ROUTING_COUNTRY_BYTES + ROUTING_REGION_BYTES,
+	TABLE_NEW_MS = 24 * 60 * 60 * 1000, /* a node that is known for less gets a small share */
+	TABLE_NEW_DIVISOR = 8,
+	TABLE_NEW_WEIGHT_MAX = 16,
+	TABLE_CAPACITY_DEFAULT = 16, /* sessions that a node bears that did not say */
+	TABLE_LINE_BYTES = 64,	     /* of the processor's cache */
 };
 
-enum table_pool { TABLE_POOL_ALL, TABLE_POOL_COUNTRY, TABLE_POOL_REGION, TABLE_POOLS };
-
-struct table_pool_list {
-	struct table_node **nodes;
-	size_t count, capacity;
+/* PLACE is a region within a country: two countries may have a region of the same name. */
+enum table_pool {
+	TABLE_POOL_ALL,
+	TABLE_POOL_COUNTRY,
+	TABLE_POOL_REGION,
+	TABLE_POOL_PLACE,
+	TABLE_POOLS
 };
 
 struct table_relay {
@@ -37,7 +48,10 @@ struct table_relay {
 	char group[TABLE_GROUP_BYTES];
 	double load; /* 0 to 1 */
 	bool draining;
-	bool alive;	  /* its bus answers */
+	bool alive; /* its bus answers */
+	/* The shortest round trip to a node here, not above the truth; of a listing that runs. */
+	double rtt_min_ms, listing_rtt_min_ms;
+	size_t index;	  /* in the table */
 	uint32_t listing; /* the number of the latest ListLegs */
 };
 
@@ -49,47 +63,51 @@ struct table_leg {
 	uint64_t told; /* grows with each leg that is told of: the highest is the newest */
 };
 
+/* What a choice looks at comes first, within two lines of the processor's cache. */
 struct table_node {
-	uint8_t id[UUID_BYTES];
-	struct idtable_link by_id;
 	bool known; /* to discovery; else only a leg or a session told of it */
 	bool online;
+	bool pooled;
+	uint8_t leg_count;
+	struct pool_place place;
+	uint32_t max_connections;    /* 0: it did not say */
+	uint32_t active_connections; /* as its heartbeat said */
+	uint32_t sessions;	     /* that we know of */
+	/* Failures to open a session; they fade, see routing_choice. */
+	float failures;
+	int64_t failures_at_ms;
+	int64_t full_until_ms;
+	double bandwidth_mbits; /* the lower of its two directions, 0: it did not say */
+	double bandwidth_used_mbits;
+	struct table_leg legs[TABLE_LEGS_MAX];
+
+	uint8_t id[UUID_BYTES];
+	struct idtable_link by_id;
 	char public_key[KEY_TEXT_BYTES];
 	char country[ROUTING_COUNTRY_BYTES];
 	char region[ROUTING_REGION_BYTES];
-	uint32_t max_connections;    /* 0: it did not say */
-	uint32_t active_connections; /* as its heartbeat said */
-	double bandwidth_mbits;	     /* the lower of its two directions, 0: it did not say */
-	double bandwidth_used_mbits;
+	int64_t registered_wall_ms; /* 0: not said */
 	uint64_t version;
-	uint32_t snapshot; /* the number of the latest snapshot that had it */
+	uint32_t snapshot;		 /* the number of the latest snapshot that had it */
+	struct pool *pools[TABLE_POOLS]; /* while it is known; NULL: none of this kind */
+	size_t positions[TABLE_POOLS];	 /* while it is pooled */
+} __attribute__((aligned(64)));
 
-	struct table_leg legs[TABLE_LEGS_MAX];
-	size_t leg_count;
-	uint32_t sessions; /* that we know of */
-
-	/* Failures to open a session; they fade, see routing_choice. */
-	double failures;
-	int64_t failures_at_ms;
-	int64_t full_until_ms;
-
-	size_t pool_position[TABLE_POOLS];
-	bool pooled;
-};
-
+/* A region, or a place: by its padded name. */
 struct table_region {
-	char name[ROUTING_REGION_BYTES];
+	char name[TABLE_PLACE_BYTES];
 	struct idtable_link by_name;
-	struct table_pool_list pool;
+	struct pool pool;
 };
 
 struct table {
 	struct idtable nodes;
 	struct table_relay *relays[TABLE_RELAYS_MAX];
 	size_t relay_count;
-	struct table_pool_list all;
-	struct table_pool_list countries[TABLE_COUNTRIES];
+	struct pool all;
+	struct pool countries[TABLE_COUNTRIES];
 	struct idtable regions;
+	int64_t wall_ms; /* tells new nodes from old; set by whoever has a clock */
 	size_t known;
 	uint32_t snapshot;
 	uint64_t told;
@@ -100,9 +118,16 @@ void table_fini(struct table *table);
 
 struct table_node *table_find(const struct table *table, const uint8_t id[UUID_BYTES]);
 
-/* The pool a wish draws from: its region's, else its country's, else all. NULL when it is empty. */
-const struct table_pool_list *table_pool_of(const struct table *table,
-					    const struct routing_wish *wish);
+/* The pool a wish draws from: of its place, its region, its country, or all. NULL when no node is
+ * known there. */
+const struct pool *table_pool_of(const struct table *table, const struct routing_wish *wish);
+
+/* Known, alive, and attached to a live relay: a session that is there can be used. */
+bool table_node_is_attached(const struct table_node *node);
+
+/* The sessions that a node can bear, and those that it has. */
+uint32_t table_node_capacity(const struct table_node *node);
+uint32_t table_node_used(const struct table_node *node);
 
 /* ---- what discovery says ---- */
 

@@ -2,6 +2,7 @@
 #include "routing/routing_table_inside.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,8 @@ table_relay_put(struct table *table, const Boson__Common__Relay *message, struct
 		relay = calloc(1, sizeof(*relay));
 		if (relay == NULL)
 			return -ENOMEM;
+		relay->rtt_min_ms = relay->listing_rtt_min_ms = HUGE_VAL;
+		relay->index = table->relay_count;
 		table->relays[table->relay_count++] = relay;
 		copy_text(relay->id, sizeof(relay->id), message->id);
 	}
@@ -107,6 +110,7 @@ table_relay_remove(struct table *table, struct table_relay *relay)
 	for (size_t i = 0; i < table->relay_count; i++)
 		if (table->relays[i] == relay) {
 			table->relays[i] = table->relays[--table->relay_count];
+			table->relays[i]->index = i;
 			break;
 		}
 	free(relay);
@@ -158,6 +162,10 @@ table_leg_attach(struct table *table, struct table_relay *relay, const uint8_t i
 		leg->told = ++table->told;
 	if (rtt_ms > 0)
 		leg->rtt_ms = rtt_ms;
+	if (leg->rtt_ms < relay->rtt_min_ms)
+		relay->rtt_min_ms = leg->rtt_ms;
+	if (leg->rtt_ms < relay->listing_rtt_min_ms)
+		relay->listing_rtt_min_ms = leg->rtt_ms;
 	return table_node_settle(table, node);
 }
 
@@ -198,6 +206,7 @@ void
 table_listing_begin(struct table_relay *relay)
 {
 	relay->listing++;
+	relay->listing_rtt_min_ms = HUGE_VAL;
 }
 
 static void
@@ -211,4 +220,5 @@ void
 table_listing_end(struct table *table, struct table_relay *relay)
 {
 	each_node_of(table, relay, remove_unlisted);
+	relay->rtt_min_ms = relay->listing_rtt_min_ms;
 }

@@ -21,7 +21,7 @@ sample_id(uint32_t number, uint8_t ret_id[UUID_BYTES])
 
 struct sample_node {
 	uint32_t number;
-	const char *country, *region, *status;
+	const char *country, *region, *status, *registered_at;
 	uint32_t max_connections, active;
 	double bandwidth;
 	uint64_t version;
@@ -58,6 +58,7 @@ sample_node_put(struct table *table, struct sample_node sample)
 	node.capabilities = &capabilities;
 	node.metrics = &vitals;
 	node.location = &location;
+	node.registered_at = (char *)(uintptr_t)sample.registered_at;
 	node.has_version = 1;
 	node.version = sample.version;
 	assert_int_equal(table_node_put(table, &node, sample.from_snapshot), 0);

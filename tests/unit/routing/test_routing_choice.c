@@ -184,24 +184,112 @@ test_latency_counts_the_clients_way_to_the_relay(void **state)
 }
 
 static void
-test_the_shortest_way_comes_first_and_a_draining_relay_last(void **state)
+test_a_client_enters_where_its_way_is_shortest_and_never_where_it_drains(void **state)
 {
-	const struct table_leg *legs[TABLE_LEGS_MAX];
-	const struct routing_wish wish = { 0 };
-	struct table_node *node;
+	const struct table_relay *entries[CHOICE_ENTRIES_MAX];
+	struct routing_wish wish = { 0 };
+	struct session_record record = { 0 };
+	const struct table_node *node;
 
 	(void)state;
 	put(1, NULL, 8, 0, 30);
-	sample_attach(&table, far_relay, 1, 1, 80);
 	node = sample_find(&table, 1);
-	assert_int_equal(choice_legs(node, &wish, legs), 2);
-	assert_ptr_equal(legs[0]->relay, near_relay);
+	/* Nothing is measured: the node's own relay, then the other. */
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 2);
+	assert_ptr_equal(entries[0], near_relay);
+	assert_int_equal(choice_entries(&table, node, &wish, false, entries), 1);
+	strcpy(wish.latencies[0].relay_id, "near");
+	wish.latencies[0].latency_ms = 80;
+	strcpy(wish.latencies[1].relay_id, "far");
+	wish.latencies[1].latency_ms = 10;
+	wish.latency_count = 2;
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 2);
+	assert_ptr_equal(entries[0], far_relay);
+	choice_estimate(node, far_relay, &wish, &record);
+	assert_true(record.latency_ms == 40);
+	far_relay->load = 0.9; /* a full relay is as good as 90 ms further */
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 2);
+	assert_ptr_equal(entries[0], near_relay);
 	near_relay->draining = true;
-	assert_int_equal(choice_legs(node, &wish, legs), 2);
-	assert_ptr_equal(legs[0]->relay, far_relay);
-	table_relay_set_alive(&table, far_relay, false);
-	assert_int_equal(choice_legs(node, &wish, legs), 1);
-	assert_ptr_equal(legs[0]->relay, near_relay);
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 2);
+	assert_ptr_equal(entries[0], far_relay);
+	assert_ptr_equal(entries[1], near_relay);
+	far_relay->draining = true;
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 1);
+	assert_ptr_equal(entries[0], near_relay);
+	table_relay_set_alive(&table, near_relay, false);
+	assert_int_equal(choice_entries(&table, node, &wish, true, entries), 0);
+}
+
+static void
+test_a_node_behind_a_draining_or_full_relay_is_asked_last(void **state)
+{
+	const struct routing_wish wish = { 0 };
+	struct table_node *other;
+
+	(void)state;
+	put(1, NULL, 1000, 0, 5);
+	put(2, NULL, 1000, 0, 0);
+	sample_attach(&table, far_relay, 2, 1, 200);
+	other = sample_find(&table, 2);
+	near_relay->draining = true;
+	for (int i = 0; i < 100; i++)
+		assert_ptr_equal(pick(&wish, 0), other);
+	near_relay->draining = false;
+	near_relay->load = 1;
+	for (int i = 0; i < 100; i++)
+		assert_ptr_equal(pick(&wish, 0), other);
+	choice_note_full(other, 0);
+	assert_ptr_equal(pick(&wish, 0), sample_find(&table, 1));
+}
+
+/* Twice the capacity, twice the sessions. */
+static void
+test_sessions_spread_by_capacity(void **state)
+{
+	enum { NODES = 100, SESSIONS = 100 * (10 + 40) / 2 / 2 };
+	const struct routing_wish wish = { 0 };
+	uint32_t small = 0, large = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < NODES; i++)
+		put(i, NULL, i % 2 == 0 ? 10 : 40, 0, 20);
+	for (int i = 0; i < SESSIONS; i++)
+		assert_int_equal(table_sessions_add(&table, pick(&wish, 0)->id, 1), 0);
+	for (uint32_t i = 0; i < NODES; i++)
+		*(i % 2 == 0 ? &small : &large) += sample_find(&table, i)->sessions;
+	/* All are half full: 250 and 1000. */
+	assert_in_range(small, 225, 275);
+	assert_in_range(large, 975, 1025);
+}
+
+static void
+test_a_new_node_gets_a_small_share_whatever_it_says_T02(void **state)
+{
+	enum { NODES = 20, DRAWS = 20000 };
+	const struct routing_wish wish = { 0 };
+	uint32_t of_new = 0;
+
+	(void)state;
+	table.wall_ms = INT64_C(2) * TABLE_NEW_MS;
+	for (uint32_t i = 0; i < NODES; i++)
+		sample_node_put(&table, (struct sample_node){
+						.number = i,
+						.version = 1,
+						.max_connections = i == 0 ? 100000 : 64,
+						.registered_at = i == 0 ? "1970-01-02T18:00:00Z"
+									: "1970-01-01T00:00:01Z" });
+	for (uint32_t i = 0; i < NODES; i++)
+		sample_attach(&table, near_relay, i, 1, 20);
+	for (int i = 0; i < DRAWS; i++)
+		of_new += pick(&wish, 0) == sample_find(&table, 0);
+	assert_in_range(of_new, 1, DRAWS / NODES); /* less than its equals */
+	table.wall_ms = INT64_C(3) * TABLE_NEW_MS;
+	sample_attach(&table, near_relay, 0, 1, 20); /* the next listing weighs it anew */
+	of_new = 0;
+	for (int i = 0; i < DRAWS; i++)
+		of_new += pick(&wish, 0) == sample_find(&table, 0);
+	assert_true(of_new > DRAWS / 2);
 }
 
 /* 404 is for what waiting will not change, 503 for the rest. */
@@ -256,7 +344,11 @@ main(void)
 		ON_A_TABLE(test_a_failing_node_is_asked_last_and_forgiven_T04),
 		ON_A_TABLE(test_excluded_nodes_are_not_picked_again),
 		ON_A_TABLE(test_latency_counts_the_clients_way_to_the_relay),
-		ON_A_TABLE(test_the_shortest_way_comes_first_and_a_draining_relay_last),
+		ON_A_TABLE(
+			test_a_client_enters_where_its_way_is_shortest_and_never_where_it_drains),
+		ON_A_TABLE(test_a_node_behind_a_draining_or_full_relay_is_asked_last),
+		ON_A_TABLE(test_sessions_spread_by_capacity),
+		ON_A_TABLE(test_a_new_node_gets_a_small_share_whatever_it_says_T02),
 		ON_A_TABLE(test_what_is_impossible_is_told_from_what_is_busy),
 		ON_A_TABLE(test_a_target_is_picked_or_nobody),
 	};

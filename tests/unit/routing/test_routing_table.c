@@ -187,7 +187,12 @@ test_pools_follow_country_and_region(void **state)
 	assert_int_equal(table_pool_of(&table, &de)->count, 20);
 	assert_int_equal(table_pool_of(&table, &paris)->count, 10);
 	assert_null(table_pool_of(&table, &berlin));
-	assert_int_equal(table.regions.count, 1); /* an empty region is not kept */
+	assert_int_equal(table.regions.count,
+			 2); /* Paris and Paris in France: none that is empty */
+	memcpy(paris.country, "FR", 3);
+	assert_int_equal(table_pool_of(&table, &paris)->count, 10);
+	memcpy(paris.country, "US", 3);
+	assert_null(table_pool_of(&table, &paris));
 	assert_int_equal(table.all.count, 100);
 }
 
