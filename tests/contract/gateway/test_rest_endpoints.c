@@ -122,7 +122,8 @@ test_a_node_enrols_heartbeats_and_is_found(void **state)
 	answer = on_node("DELETE", node.id_text, "", node.bearer, NULL);
 	assert_int_equal(answer->status, 204);
 	assert_string_equal(answer->body, "");
-	assert_error(on_node("GET", node.id_text, "", node.bearer, NULL), 404, "node_unknown");
+	assert_error(on_node("GET", node.id_text, "", rig_bearer(&rig, "client.key"), NULL), 404,
+		     "node_unknown");
 }
 
 static void
