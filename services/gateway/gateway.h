@@ -22,6 +22,7 @@
 #include "metrics/metrics.h"
 #include "service/service.h"
 
+struct gateway_events;
 struct gateway_http;
 struct gateway_health;
 
@@ -43,6 +44,7 @@ struct gateway {
 	struct gateway_networks scrapers; /* who may read GET /metrics without a key */
 	struct bus_peer *peers[PEER_COUNT];
 	struct gateway_health *health;
+	struct gateway_events *events;
 	struct gateway_http *http;
 	struct gateway_figures figures;
 	struct gateway_traces traces;

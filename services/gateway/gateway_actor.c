@@ -8,6 +8,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/gateway_config.h"
+#include "gateway/gateway_events.h"
 #include "gateway/gateway_health.h"
 #include "gateway/gateway_http.h"
 #include "gateway/gateway_openapi.h"
@@ -110,6 +111,9 @@ open_peers(struct gateway *gateway)
 		if (r < 0)
 			return r;
 	}
+	int r = gateway_events_new(context, gateway->peers[PEER_DISCOVERY], &gateway->events);
+	if (r < 0)
+		return r;
 	return gateway_health_new(context->loop, gateway->peers, context->metrics,
 				  &gateway->health);
 }
@@ -165,6 +169,7 @@ gateway_actor_stop(void *state)
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
 		bus_peer_free(&gateway->peers[i]);
 	access_watch_free(&gateway->watch);
+	gateway_events_free(&gateway->events);
 	gateway_http_close(&gateway->http);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);
@@ -229,6 +234,7 @@ gateway_actor_drain(void *state)
 {
 	struct gateway *gateway = state;
 	gateway_health_drain(gateway->health);
+	gateway_events_drain(gateway->events);
 	gateway_http_drain(gateway->http, on_drained, gateway);
 }
 

@@ -53,6 +53,12 @@ const struct gateway_endpoint gateway_endpoints[] = {
 	  PEER_ROUTING, "DeleteRoute", 0, 204, LOCAL_NONE,
 	  "Give a route back; its session is closed" },
 
+	{ "POST", "/wireguard/register", WHO_CLIENT, RATE_GENERAL, BODY, PEER_ROUTING,
+	  "RegisterWireguard", 0, 200, LOCAL_NONE,
+	  "Let a stock WireGuard app use a session over UDP" },
+	{ "POST", "/wireguard/unregister", WHO_CLIENT, RATE_GENERAL, BODY, PEER_ROUTING,
+	  "UnregisterWireguard", 0, 200, LOCAL_NONE, "Let it do so no longer" },
+
 	{ "POST", "/packets", WHO_NODE, RATE_GENERAL, BODY, PEER_ROUTING, "PacketFromNode", 0, 200,
 	  LOCAL_NONE, "A datagram from a node to the client of a session" },
 	{ "POST", "/packets/from-client", WHO_CLIENT, RATE_GENERAL, BODY, PEER_ROUTING,
@@ -75,6 +81,9 @@ const struct gateway_endpoint gateway_endpoints[] = {
 	{ "GET", "/metrics", WHO_SCRAPER | WHO_ADMIN, RATE_PROBE, 0, PEER_METRICS, "Exposition",
 	  ENDPOINT_ROOT_ONLY | ENDPOINT_TEXT | ENDPOINT_SCRAPE, 200, LOCAL_NONE,
 	  "The fleet's figures for Prometheus" },
+
+	{ "GET", "/events", WHO_ADMIN, RATE_GENERAL, 0, PEER_NONE, NULL, ENDPOINT_UPGRADE, 101,
+	  LOCAL_EVENTS, "What happens in the fleet, as a WebSocket" },
 
 	{ "GET", "/turn/servers", WHO_ANY, RATE_GENERAL, 0, PEER_TURN, "Servers", 0, 200,
 	  LOCAL_NONE, "TURN servers with short-lived credentials" },

@@ -56,6 +56,7 @@ enum gateway_flags {
 	ENDPOINT_ROOT_ONLY = 1 << 7, /* without the base path, and not with it */
 	ENDPOINT_TEXT = 1 << 8,	     /* answers with the reply's `text`, in Prometheus' format */
 	ENDPOINT_SCRAPE = 1 << 9,    /* configured addresses need no credential */
+	ENDPOINT_UPGRADE = 1 << 10,  /* a WebSocket, and nothing else */
 };
 
 /* What answers when no service does. */
@@ -65,6 +66,7 @@ enum gateway_local {
 	LOCAL_READY,
 	LOCAL_LIVE,
 	LOCAL_OPENAPI,
+	LOCAL_EVENTS,
 };
 
 struct gateway_endpoint {

@@ -4,9 +4,11 @@
  */
 #include "gateway/gateway_http_inside.h"
 
+#include "gateway/gateway_events.h"
 #include "gateway/gateway_listener.h"
 #include "gateway/gateway_request.h"
 #include "gateway/gateway_response.h"
+#include "gateway/gateway_upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct exchange {
 	struct MHD_Connection *mhd;
 	struct gateway_request request;
 	enum exchange_state state;
+	struct MHD_UpgradeResponseHandle *upgraded;
 	size_t wasted_bytes;
 	bool is_forwarded_bad;
 	char forwarded[FORWARDED_MAX_BYTES];
@@ -71,13 +74,61 @@ gateway_exchange_done(void *arg, struct MHD_Connection *mhd, void **context,
 		gateway_connection_answered(connection, closes);
 }
 
+/* The watcher is over: libmicrohttpd closes the socket, and the exchange is done. */
+static void
+on_watched(void *arg)
+{
+	struct exchange *exchange = arg;
+	struct gateway_http *http = exchange->http;
+	MHD_upgrade_action(exchange->upgraded, MHD_UPGRADE_ACTION_CLOSE);
+	gateway_http_run_soon(http);
+}
+
+static void
+on_upgraded(void *arg, struct MHD_Connection *mhd, void *context, const char *extra,
+	    size_t extra_bytes, MHD_socket socket, struct MHD_UpgradeResponseHandle *handle)
+{
+	(void)arg;
+	(void)mhd;
+	(void)extra;
+	struct exchange *exchange = context;
+	struct gateway *gateway = exchange->http->gateway;
+	exchange->upgraded = handle;
+	/* Nobody may speak the new protocol before it was agreed on. */
+	if (extra_bytes > 0 || gateway_events_watch(gateway->events, socket,
+						    gateway_upgrade_expiry(&exchange->request),
+						    on_watched, exchange) < 0)
+		on_watched(exchange);
+}
+
+static enum MHD_Result
+queue_upgrade(struct exchange *exchange)
+{
+	struct gateway_connection *connection = connection_of(exchange->mhd);
+	char accept[WS_ACCEPT_TEXT_BYTES];
+	struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgraded, exchange);
+	if (connection == NULL || response == NULL ||
+	    gateway_upgrade_accept(&exchange->request.head, accept) < 0) {
+		MHD_destroy_response(response);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, "Upgrade", "websocket");
+	MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
+	gateway_connection_enter(connection, PHASE_TUNNEL);
+	enum MHD_Result r = MHD_queue_response(exchange->mhd, 101, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
 static enum MHD_Result
 queue_answer(struct exchange *exchange)
 {
 	struct gateway_connection *connection = connection_of(exchange->mhd);
+	exchange->state = EXCHANGE_QUEUED;
+	if (exchange->request.answer.status == 101)
+		return queue_upgrade(exchange);
 	if (connection != NULL)
 		gateway_connection_enter(connection, PHASE_ANSWER);
-	exchange->state = EXCHANGE_QUEUED;
 	return gateway_response_queue(exchange->mhd, &exchange->request,
 				      exchange->request.answer.closes) == 0
 		       ? MHD_YES
@@ -129,6 +180,10 @@ on_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_byte
 		head->origin = value;
 	else if (strcasecmp(name, "Higgs-Proof") == 0)
 		head->proof = value;
+	else if (strcasecmp(name, "Sec-WebSocket-Key") == 0)
+		head->websocket_key = value;
+	else if (strcasecmp(name, "Sec-WebSocket-Version") == 0)
+		head->websocket_version = value;
 	else if (strcasecmp(name, "X-Forwarded-For") == 0)
 		add_forwarded(exchange, value, value_bytes);
 	return MHD_YES;

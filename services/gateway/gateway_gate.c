@@ -84,8 +84,8 @@ gateway_gate_count(struct gate_tally *tally, const char *name, size_t name_bytes
 		tally->upgrades++;
 		tally->is_websocket = word_is(value, value_bytes, "websocket");
 	} else if (word_is(name, name_bytes, "connection")) {
-		if (list_has(value, value_bytes, "close"))
-			tally->closes = true;
+		tally->closes |= list_has(value, value_bytes, "close");
+		tally->names_upgrade |= list_has(value, value_bytes, "upgrade");
 	} else if (word_is(name, name_bytes, "expect")) {
 		tally->expects++;
 		if (!word_is(value, value_bytes, "100-continue"))

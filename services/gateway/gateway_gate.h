@@ -20,8 +20,9 @@ struct gate_tally {
 	unsigned int headers, hosts, lengths, encodings, authorizations, upgrades, expects;
 	size_t bytes;
 	bool length_is_bad, encoding_is_unknown, expect_is_unknown, body_is_encoded;
-	bool is_websocket; /* the upgrade is to that, which one endpoint takes */
-	bool closes;	   /* Connection: close, or HTTP/1.0 */
+	bool is_websocket;  /* the upgrade is to that, which one endpoint takes */
+	bool names_upgrade; /* Connection does */
+	bool closes;	    /* Connection: close, or HTTP/1.0 */
 	bool is_1_0;
 	uint64_t content_length; /* of the last one that is a number */
 };

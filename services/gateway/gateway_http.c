@@ -121,7 +121,7 @@ static int
 daemon_start(struct gateway_http *http, const struct gateway_http_options *options)
 {
 	unsigned int flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			     MHD_USE_ERROR_LOG;
+			     MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
 	http->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, gateway_exchange_step, http, MHD_OPTION_EXTERNAL_LOGGER,
 		on_log, NULL, MHD_OPTION_CONNECTION_LIMIT, options->connections_max,

@@ -51,6 +51,8 @@ answer_schema(const struct gateway_endpoint *endpoint, const ProtobufCMethodDesc
 		return "Status";
 	case LOCAL_OPENAPI:
 		return "Description";
+	case LOCAL_EVENTS:
+		return NULL;
 	case LOCAL_NONE:
 		break;
 	}
@@ -92,7 +94,7 @@ can_answer(const struct gateway_endpoint *endpoint, int status)
 	case 500:
 		return asks;
 	case 503:
-		return asks;
+		return asks || endpoint->local == LOCAL_EVENTS;
 	default:
 		return true;
 	}

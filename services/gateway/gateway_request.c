@@ -4,8 +4,10 @@
 #include "gateway/gateway_request.h"
 
 #include "gateway/gateway_call.h"
+#include "gateway/gateway_events.h"
 #include "gateway/gateway_health.h"
 #include "gateway/gateway_trace.h"
+#include "gateway/gateway_upgrade.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -50,14 +52,32 @@ check_target(struct gateway_request *request)
 	return 0;
 }
 
+bool
+gateway_request_origin_is_ours(const struct gateway_request *request)
+{
+	const char *const *origin = request->gateway->cors_origins;
+	for (; request->head.origin != NULL && origin != NULL && *origin != NULL; origin++) {
+		if (strcmp(*origin, request->head.origin) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The gate lets only an upgrade to WebSocket through. */
 static int
 check_upgrade(struct gateway_request *request)
 {
-	if (request->head.tally.upgrades == 0)
+	bool upgrades = (request->match.endpoint->flags & ENDPOINT_UPGRADE) != 0;
+	if (!upgrades && request->head.tally.upgrades == 0)
 		return 0;
-	request->answer.closes = true;
-	return refuse(request, 400, "upgrade", NULL);
+	if (!upgrades || !gateway_upgrade_is_good(&request->head)) {
+		request->answer.closes = true;
+		return refuse(request, 400, "upgrade", NULL);
+	}
+	/* A page of anybody's may ask; its answer would be read before CORS is looked at. */
+	if (request->head.origin != NULL && !gateway_request_origin_is_ours(request))
+		return refuse(request, 403, "origin", NULL);
+	return 0;
 }
 
 static int
@@ -253,6 +273,12 @@ run_confirmed(struct gateway_request *request)
 		break;
 	case LOCAL_OPENAPI:
 		answer_openapi(request);
+		break;
+	case LOCAL_EVENTS:
+		if (gateway_events_have_room(request->gateway->events))
+			request->answer.status = 101;
+		else
+			refuse(request, 503, "busy", NULL);
 		break;
 	case LOCAL_NONE:
 		if (gateway_call_build(request, &message) == 0)

@@ -15,6 +15,7 @@ struct gateway_head {
 	const char *method;
 	const char *authorization, *content_type, *origin, *proof;
 	const char *forwarded_for;
+	const char *websocket_key, *websocket_version;
 	struct in6_addr peer;
 	struct gate_tally tally;
 };
@@ -32,7 +33,7 @@ struct gateway_request {
 	char *body;
 	size_t body_bytes, body_capacity;
 	const struct bus_peer *peer;  /* that was asked */
-	struct gateway_answer answer; /* status 0: not yet */
+	struct gateway_answer answer; /* status 0: not yet; 101: see gateway_upgrade */
 	/* Called once when gateway_request_run did not answer at once. */
 	void (*on_answer)(struct gateway_request *request, void *arg);
 	void *on_answer_arg;
@@ -51,6 +52,9 @@ void gateway_request_add_body(struct gateway_request *request, const char *bytes
 
 /* The whole request is there. Answers now, or later through on_answer. */
 void gateway_request_run(struct gateway_request *request);
+
+/* Do we let scripts from where it comes read answers ([gateway] cors_origins)? */
+bool gateway_request_origin_is_ours(const struct gateway_request *request);
 
 /* The answer was sent, or given up (sent false): counts, times and logs. */
 void gateway_request_done(struct gateway_request *request, bool sent);

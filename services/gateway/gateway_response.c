@@ -8,22 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *
-allowed_origin(const struct gateway_request *request)
-{
-	const char *const *origin = request->gateway->cors_origins;
-	for (; request->head.origin != NULL && origin != NULL && *origin != NULL; origin++) {
-		if (strcmp(*origin, request->head.origin) == 0)
-			return *origin;
-	}
-	return NULL;
-}
-
 static void
 add_cors(struct MHD_Response *response, const struct gateway_request *request)
 {
 	const char *const *configured = request->gateway->cors_origins;
-	const char *origin = allowed_origin(request);
+	const char *origin = gateway_request_origin_is_ours(request) ? request->head.origin : NULL;
 	if (configured != NULL && *configured != NULL)
 		MHD_add_response_header(response, "Vary", "Origin");
 	if (origin == NULL)

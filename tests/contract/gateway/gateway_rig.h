@@ -54,6 +54,9 @@ struct rig_answer {
 /* The next answer on this connection. */
 void rig_receive(struct rig_client *client, struct rig_answer *ret);
 
+/* Exactly n bytes of what comes next, whatever it is. false: there are no more, in time. */
+bool rig_read(struct rig_client *client, void *bytes, size_t n);
+
 /* Has the gateway closed, and sent nothing more? Waits RIG_DEADLINE_MS. */
 bool rig_is_closed(struct rig_client *client);
 

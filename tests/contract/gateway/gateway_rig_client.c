@@ -141,6 +141,18 @@ rig_receive(struct rig_client *client, struct rig_answer *ret)
 }
 
 bool
+rig_read(struct rig_client *client, void *bytes, size_t n)
+{
+	while (client->kept_n < n) {
+		if (!client_read_more(client))
+			return false;
+	}
+	memcpy(bytes, client->kept, n);
+	client_drop(client, n);
+	return true;
+}
+
+bool
 rig_is_closed(struct rig_client *client)
 {
 	int64_t start_ms = rig_now_ms();
