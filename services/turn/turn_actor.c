@@ -1,9 +1,9 @@
-/* turn: its section of the configuration, its start and its end. */
+/* turn: its start and its end. */
 #include "turn/turn_actor.h"
 
-#include "identity/key.h"
 #include "log/log.h"
-#include "turn/turn_credential.h"
+#include "turn/turn_config.h"
+#include "turn/turn_coturn.h"
 #include "turn/turn_handlers.h"
 
 #include <errno.h>
@@ -12,35 +12,6 @@
 #include <sysexits.h>
 
 enum { PATH_BYTES = 512 };
-
-static const struct config_key keys[] = {
-	{ "turn", "servers", CONFIG_LIST, "", 0, 0, NULL,
-	  "turn:, turns: and stun: URLs that are handed out, at most 16" },
-	{ "turn", "secret", CONFIG_PATH, "", 0, 0, NULL,
-	  "file of 64 hex digits, coturn's static-auth-secret; empty: made in the state folder" },
-	{ "turn", "lifetime", CONFIG_DURATION, "10m", 30 * 1000, TURN_TTL_MAX_MS, NULL,
-	  "how long a credential lasts" },
-	{ 0 },
-};
-
-/* C19: there is no default secret; an empty or malformed file is refused at start. */
-static int
-check(const struct config *config, char *ret_error, size_t error_bytes)
-{
-	const char *const *url = config_list(config, "turn", "servers");
-	struct turn_server server;
-
-	for (size_t n = 0; url[n] != NULL; n++) {
-		if (n < TURN_SERVERS_MAX && turn_server_parse(url[n], &server) == 0)
-			continue;
-		(void)snprintf(
-			ret_error, error_bytes,
-			"[turn] servers: %s: must be a stun:, turn: or turns: URL, at most %d",
-			url[n], TURN_SERVERS_MAX);
-		return EX_CONFIG;
-	}
-	return 0;
-}
 
 static void
 read_servers(struct turn *turn, const struct config *config)
@@ -52,29 +23,37 @@ read_servers(struct turn *turn, const struct config *config)
 			turn->server_count++;
 }
 
+/* C19. */
 static int
-read_secret(struct turn *turn, const struct actor_context *context)
+read_secrets(struct turn *turn)
 {
+	const struct actor_context *context = turn->context;
 	const char *configured = config_string(context->config, "turn", "secret");
-	uint8_t secret[TURN_SECRET_BYTES];
 	char path[PATH_BYTES];
 	int error;
 
-	if (configured[0] != '\0') {
-		error = secret_file_load(configured, secret, sizeof(secret));
-		(void)snprintf(path, sizeof(path), "%s", configured);
-	} else {
-		(void)snprintf(path, sizeof(path), "%s/turn.secret", context->state_dir);
-		error = secret_file_load_or_create(path, secret, sizeof(secret));
-	}
-	if (error != 0) {
-		log_error("secret_not_loaded", "path=%s error=%d", path, error);
-		return error == -EPERM ? EX_NOPERM : EX_CONFIG;
-	}
-	for (size_t i = 0; i < sizeof(secret); i++)
-		(void)snprintf(turn->secret + 2 * i, 3, "%02x", secret[i]);
-	key_wipe(secret, sizeof(secret));
-	return 0;
+	(void)snprintf(path, sizeof(path), "%s/turn.secret", context->state_dir);
+	error = turn_secrets_load(&turn->secrets, configured[0] != '\0' ? configured : path,
+				  configured[0] == '\0');
+	if (error == 0)
+		return 0;
+	log_error("secret_not_loaded", "path=%s error=%d", turn->secrets.path, error);
+	return error == -EPERM ? EX_NOPERM : EX_CONFIG;
+}
+
+static void
+make_metrics(struct turn *turn)
+{
+	struct metrics *metrics = turn->context->metrics;
+
+	turn->issued =
+		metrics_counter(metrics, "credentials_total", NULL, "Credentials handed out");
+	turn->healthy =
+		metrics_gauge(metrics, "servers_healthy", NULL, "Servers that are handed out");
+	turn->answered = metrics_counter(metrics, "probes_total", "result=\"answered\"",
+					 "Probes of servers");
+	turn->unanswered =
+		metrics_counter(metrics, "probes_total", "result=\"failed\"", "Probes of servers");
 }
 
 static void
@@ -82,8 +61,20 @@ stop(void *state)
 {
 	struct turn *turn = state;
 
-	key_wipe(turn->secret, sizeof(turn->secret));
+	turn_watch_stop(turn);
+	turn_secrets_wipe(&turn->secrets);
 	free(turn);
+}
+
+static int
+open_mailbox(struct turn *turn)
+{
+	int error = bus_serve(turn->context->bus, actor_endpoint(turn->context, "turn"),
+			      &turn->service.base, NULL);
+
+	if (error != 0)
+		log_error("mailbox_not_opened", "error=%d", error);
+	return error;
 }
 
 static int
@@ -95,17 +86,18 @@ start(const struct actor_context *context, void **ret_state)
 	if (turn == NULL)
 		return -ENOMEM;
 	turn->service = turn_mailbox;
+	turn->context = context;
 	turn->ttl_ms = config_int(context->config, "turn", "lifetime");
-	turn->issued = metrics_counter(context->metrics, "credentials_total", NULL,
-				       "Credentials handed out");
+	turn->probe_ms = config_int(context->config, "turn", "probe");
+	make_metrics(turn);
 	read_servers(turn, context->config);
-	error = read_secret(turn, context);
-	if (error == 0) {
-		error = bus_serve(context->bus, actor_endpoint(context, "turn"),
-				  &turn->service.base, NULL);
-		if (error != 0)
-			log_error("mailbox_not_opened", "error=%d", error);
-	}
+	error = read_secrets(turn);
+	if (error == 0 && turn_coturn_write(context->config, &turn->secrets) != 0)
+		error = EX_CANTCREAT;
+	if (error == 0)
+		error = open_mailbox(turn);
+	if (error == 0)
+		error = turn_watch_start(turn);
 	if (error != 0) {
 		stop(turn);
 		return error;
@@ -118,8 +110,8 @@ start(const struct actor_context *context, void **ret_state)
 const struct actor turn_actor = {
 	.name = "turn",
 	.product = "boson",
-	.keys = keys,
+	.keys = turn_config_keys,
 	.start = start,
 	.stop = stop,
-	.check = check,
+	.check = turn_config_check,
 };

@@ -4,6 +4,8 @@
 #include "loop/clock.h"
 #include "turn/turn_credential.h"
 
+enum { RETRY_SEC = 5 };
+
 static struct turn *
 turn_of(Boson__Turn__Turn_Service *service)
 {
@@ -23,24 +25,14 @@ role_name(const Boson__Common__Caller *caller)
 	return caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN ? "admin" : NULL;
 }
 
-static size_t
-count_relaying(const struct turn *turn)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < turn->server_count; i++)
-		n += turn->servers[i].relays ? 1 : 0;
-	return n;
-}
-
-/* True when this caller may ask and there is a server; else it is answered. */
+/* True when this caller may ask and there is a server that works; else it is answered (F44). */
 static bool
 may_ask(const Boson__Turn__ServersRequest *input, size_t servers, void *call)
 {
 	if (role_name(input->caller) == NULL)
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
 	else if (servers == 0)
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "no_turn_server", 60);
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "no_turn_server", RETRY_SEC);
 	else
 		return true;
 	return false;
@@ -51,8 +43,8 @@ static bool
 issue(struct turn *turn, const Boson__Turn__ServersRequest *input, struct turn_credential *ret,
       void *call)
 {
-	if (turn_credential_make(turn->secret, role_name(input->caller), input->caller->subject,
-				 clock_wall_ms(), turn->ttl_ms, ret) != 0) {
+	if (turn_credential_make(turn->secrets.texts[0], role_name(input->caller),
+				 input->caller->subject, clock_wall_ms(), turn->ttl_ms, ret) != 0) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return false;
 	}
@@ -68,16 +60,16 @@ on_servers(Boson__Turn__Turn_Service *service, const Boson__Turn__ServersRequest
 	Boson__Turn__ServersReply reply = BOSON__TURN__SERVERS_REPLY__INIT;
 	Boson__Turn__TurnServer servers[TURN_SERVERS_MAX], *pointers[TURN_SERVERS_MAX];
 	struct turn_credential credential;
+	size_t places[TURN_SERVERS_MAX];
+	size_t n = turn_servers_order(turn->servers, turn->server_count, true, places);
 
-	if (!may_ask(input, count_relaying(turn), call) || !issue(turn, input, &credential, call))
+	if (!may_ask(input, n, call) || !issue(turn, input, &credential, call))
 		return;
-	for (size_t i = 0; i < turn->server_count; i++) {
+	for (size_t i = 0; i < n; i++) {
 		Boson__Turn__TurnServer *server = &servers[reply.n_servers];
 
-		if (!turn->servers[i].relays)
-			continue;
 		boson__turn__turn_server__init(server);
-		server->url = (char *)(uintptr_t)turn->servers[i].url;
+		server->url = (char *)(uintptr_t)turn->servers[places[i]].url;
 		server->username = credential.username;
 		server->credential = credential.password;
 		server->has_expires_at = 1;
@@ -95,17 +87,19 @@ on_stun(Boson__Turn__Turn_Service *service, const Boson__Turn__ServersRequest *i
 	struct turn *turn = turn_of(service);
 	Boson__Turn__StunReply reply = BOSON__TURN__STUN_REPLY__INIT;
 	Boson__Turn__StunServer servers[TURN_SERVERS_MAX], *pointers[TURN_SERVERS_MAX];
+	size_t places[TURN_SERVERS_MAX];
+	size_t n = turn_servers_order(turn->servers, turn->server_count, false, places);
 
-	if (!may_ask(input, turn->server_count, call))
+	if (!may_ask(input, n, call))
 		return;
-	for (size_t i = 0; i < turn->server_count; i++) { /* a TURN server answers STUN too */
+	for (size_t i = 0; i < n; i++) { /* a TURN server answers STUN too */
 		boson__turn__stun_server__init(&servers[i]);
-		servers[i].host = turn->servers[i].host;
+		servers[i].host = turn->servers[places[i]].host;
 		servers[i].has_port = 1;
-		servers[i].port = turn->servers[i].port;
+		servers[i].port = turn->servers[places[i]].port;
 		pointers[i] = &servers[i];
 	}
-	reply.n_servers = turn->server_count;
+	reply.n_servers = n;
 	reply.servers = pointers;
 	closure(&reply, call);
 }
@@ -122,13 +116,15 @@ on_ice(Boson__Turn__Turn_Service *service, const Boson__Turn__ServersRequest *in
 	char *stun_urls[TURN_SERVERS_MAX], *relaying_urls[TURN_SERVERS_MAX];
 	Boson__Turn__IceServer *pointers[2];
 	struct turn_credential credential;
+	size_t places[TURN_SERVERS_MAX];
+	size_t n = turn_servers_order(turn->servers, turn->server_count, false, places);
 
-	if (!may_ask(input, turn->server_count, call))
+	if (!may_ask(input, n, call))
 		return;
-	for (size_t i = 0; i < turn->server_count; i++) {
-		char *url = (char *)(uintptr_t)turn->servers[i].url;
+	for (size_t i = 0; i < n; i++) {
+		char *url = (char *)(uintptr_t)turn->servers[places[i]].url;
 
-		if (turn->servers[i].relays)
+		if (turn->servers[places[i]].relays)
 			relaying_urls[relaying.n_urls++] = url;
 		else
 			stun_urls[stun.n_urls++] = url;

@@ -9,7 +9,8 @@ enum { FAMILY_V4 = 1, FAMILY_V6 = 2, V4_BYTES = 8, V6_BYTES = 20 };
 bool
 stun_is_xored(enum stun_attribute_type type)
 {
-	return type == STUN_XOR_MAPPED_ADDRESS || type == STUN_XOR_RELAYED_ADDRESS;
+	return type == STUN_XOR_MAPPED_ADDRESS || type == STUN_XOR_RELAYED_ADDRESS ||
+	       type == STUN_XOR_PEER_ADDRESS;
 }
 
 /* The header from the magic on is the mask. */
