@@ -1,0 +1,327 @@
+#!/usr/bin/env bash
+# Stock WireGuard apps through the relay's UDP port: wireguard-go with what `higgs config` prints, and
+# nothing else of ours at the client. The lab of deploy/demo/lab.sh, and beside it:
+#
+#      core --- home2 --- node2          a second HiggsNode, behind a NAT of its own
+#       | \---- clientgw --- client, phone, laptop, mobile     apps behind one NAT
+#       \------ mobile                   its other way to the internet, without NAT
+#
+#   udp_stock.sh --bin DIR [--keep]      exit status 0 held, 1 did not, 77 cannot be tried here
+set -u -o pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+bin="" keep=no body=bosond tcp=no
+while [ $# -gt 0 ]; do
+	case $1 in
+	--bin) bin=${2:?--bin needs a folder}; shift ;;
+	--keep) keep=yes ;;
+	*) echo "udp_stock: unknown argument $1" >&2; exit 64 ;;
+	esac
+	shift
+done
+
+cannot()
+{
+	echo "udp_stock: skipped: $1" >&2
+	exit 77
+}
+
+[ "$(id -u)" = 0 ] || cannot "needs root, for network namespaces and nftables"
+[ -c /dev/net/tun ] || cannot "/dev/net/tun is missing"
+for program in wireguard-go wg wg-quick nft conntrack iperf3 jq curl; do
+	[ -n "$(type -P $program)" ] || cannot "$program is missing"
+done
+ip netns add "udptry$$" 2>/dev/null || cannot "network namespaces are not allowed here"
+ip netns delete "udptry$$"
+
+. deploy/demo/lab.sh
+. deploy/demo/programs.sh
+
+lab_hosts="$lab_hosts home2 node2 phone mobile laptop"
+lab_init "hu$$" "$(mktemp -d /tmp/boson-udp-lab.XXXXXX)"
+
+finish()
+{
+	trap - EXIT
+	trap '' INT TERM
+	if [ $keep = yes ]; then
+		echo "left up: ip netns exec $lab-client bash; $lab_dir"
+	else
+		[ "${1:-0}" = 0 ] || tail -n 15 "$lab_dir"/log/*.log >&2
+		lab_down
+		rm -f /var/run/wireguard/hu?$$.sock
+	fi
+	exit "${1:-0}"
+}
+trap 'finish $?' EXIT
+trap 'finish 130' INT TERM
+
+failed=0
+check() # NAME COMMAND...
+{
+	local name=$1
+	shift
+	detail=""
+	if "$@"; then
+		echo "  ok    $name${detail:+: $detail}"
+	else
+		echo "  FAIL  $name${detail:+: $detail}"
+		failed=1
+	fi
+}
+
+# ---- the lab ----
+
+more_hosts()
+{
+	link_hosts core home2 home2 wan
+	link_hosts home2 lan node2 eth0
+	link_hosts clientgw lan2 phone eth0
+	link_hosts clientgw lan3 mobile eth0
+	link_hosts core mobile mobile eth1
+	link_hosts clientgw lan4 laptop eth0
+	address core home2 192.0.0.1/29 # not used by anybody else
+	address home2 wan 192.0.0.2/29
+	address home2 lan 192.168.2.1/24
+	address node2 eth0 192.168.2.10/24
+	address clientgw lan2 192.168.78.1/24
+	address phone eth0 192.168.78.2/24
+	address clientgw lan3 192.168.79.1/24
+	address mobile eth0 192.168.79.2/24
+	address clientgw lan4 192.168.80.1/24
+	address laptop eth0 192.168.80.2/24
+	address core mobile 198.18.3.1/24
+	address mobile eth1 198.18.3.10/24
+	default_route home2 192.0.0.1
+	default_route node2 192.168.2.1
+	default_route phone 192.168.78.1
+	default_route mobile 192.168.79.1
+	default_route laptop 192.168.80.1
+	on home2 sysctl -qw net.ipv4.ip_forward=1
+	on home2 nft -f - <<-'N'
+		table ip router {
+			chain postrouting {
+				type nat hook postrouting priority 100;
+				oifname "wan" masquerade
+			}
+		}
+	N
+	on core nft 'insert rule inet backbone forward iifname "home2" oifname "inet" accept'
+}
+
+# The second volunteer's daemons, in its own folders.
+node2_config()
+{
+	sed -e "s|$lab_dir/higgs|$lab_dir/higgs2|" -e "s/country = CH/country = SE/" \
+		-e "s/interface = .*/interface = ${node_interface}b/" \
+		-e "s|$lab_dir/etc/wireguard-that-survives|wireguard-go|" \
+		"$lab_dir/etc/higgs.conf" >"$lab_dir/etc/higgs2.conf"
+}
+
+online_nodes()
+{
+	[ "$(bus relay ListLegs | jq -r '.legs // [] | length')" = 2 ]
+}
+
+start_everything()
+{
+	write_boson_config && echo "udp_listen = 203.0.113.10:51820" >>"$lab_dir/etc/boson.conf" &&
+	write_wireguard_wrapper && write_higgs_config higgs on ca.pem && node2_config || return 1
+	start_inet
+	start_boson
+	wait_for 30 on client curl -sf --max-time 2 --cacert "$lab_dir/etc/ca.pem" \
+		https://boson.test:8443/api/v1/health/ready -o /dev/null || return 1
+	install -m 0600 "$lab_dir/boson/gateway/client.key" "$lab_dir/etc/client.key"
+	install -m 0600 "$lab_dir/boson/gateway/node.key" "$lab_dir/etc/node.key"
+	start_agent
+	start_forwarder higgs
+	start node2 agent2 "$bin/higgs-agent" -c "$lab_dir/etc/higgs2.conf"
+	start node2 forwarder2 "$bin/higgs-forwarder" -c "$lab_dir/etc/higgs2.conf"
+	wait_for 30 online_nodes
+}
+
+# ---- apps ----
+
+config() # NAME COUNTRY
+{
+	on client "$bin/higgs" config --server https://boson.test:8443 --ca "$lab_dir/etc/ca.pem" \
+		--key-file "$lab_dir/etc/client.key" --country "$2" --output "$lab_dir/etc/hu$1$$.conf" \
+		2>>"$lab_dir/log/higgs.log"
+}
+
+# What a stock app does with a .conf: an interface, addresses, and the network behind it.
+app_up() # HOST NAME
+{
+	local interface=hu$2$$ file=$lab_dir/etc/hu$2$$.conf one
+	start "$1" "wg-$2" env LOG_LEVEL=error wireguard-go -f "$interface"
+	wait_for 10 test -S "/var/run/wireguard/$interface.sock" || return 1
+	on "$1" wg setconf "$interface" <(wg-quick strip "$file") || return 1
+	for one in $(sed -n 's/^Address = //p' "$file" | tr -d ,); do
+		on "$1" ip address add "$one" dev "$interface" 2>/dev/null
+	done
+	on "$1" ip link set "$interface" mtu "$(sed -n 's/^MTU = //p' "$file")" up &&
+	on "$1" ip route add 198.51.100.0/24 dev "$interface"
+}
+
+reaches_inet() # HOST
+{
+	on "$1" curl -sf --max-time 5 http://198.51.100.80/whoami
+}
+
+shakes_hands() # HOST NAME
+{
+	[ "$(on "$1" wg show "hu$2$$" latest-handshakes | cut -f2)" -gt 0 ]
+}
+
+# Pings for a while; what is printed is the longest gap between two answers, in ms.
+pings() # HOST COUNT LOG
+{
+	on "$1" ping -D -n -i 0.05 -c "$2" -W 1 198.51.100.80 >"$3" 2>&1
+}
+
+longest_gap() # LOG
+{
+	awk -F'[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
+		END { if (!last) exit 1; printf "%d", gap * 1000 }' "$1"
+}
+
+lost() # LOG: in hundredths of a percent
+{
+	awk '/packets transmitted/ { sent = $1; got = $4 } END { printf "%d", (sent - got) * 10000 / sent }' "$1"
+}
+
+# ---- checks ----
+
+check_config()
+{
+	config a CH && config b CH && config c SE || { detail=$(tail -1 "$lab_dir/log/higgs.log"); return 1; }
+	grep -q '^Endpoint = 203.0.113.10:51820$' "$lab_dir/etc/hua$$.conf" || return 1
+	[ "$(stat -c %a "$lab_dir/etc/hua$$.conf")" = 600 ] || return 1
+	! config a CH || { detail="a file that is there was replaced"; return 1; } # L66
+	on client "$bin/higgs" config --server https://boson.test:8443 --ca "$lab_dir/etc/ca.pem" \
+		--key-file "$lab_dir/etc/client.key" --qr | grep -q . || return 1
+	detail="three files and a QR code"
+}
+
+check_three_apps()
+{
+	app_up client a && app_up phone b && app_up mobile c || return 1
+	wait_for 20 reaches_inet client || { detail="client"; return 1; }
+	wait_for 20 reaches_inet phone || { detail="phone"; return 1; }
+	wait_for 20 reaches_inet mobile || { detail="mobile"; return 1; }
+	[ "$(reaches_inet client)" = 192.0.2.10 ] && [ "$(reaches_inet phone)" = 192.0.2.10 ] &&
+	[ "$(reaches_inet mobile)" = 192.0.0.2 ] || { detail="wrong exit"; return 1; }
+	pings client 100 "$lab_dir/ping.a" & pings phone 100 "$lab_dir/ping.b" &
+	pings mobile 100 "$lab_dir/ping.c"
+	wait
+	detail="two of node 1 behind one NAT, one of node 2; lost $(lost "$lab_dir/ping.a"),"
+	detail+=" $(lost "$lab_dir/ping.b"), $(lost "$lab_dir/ping.c") of 10000"
+	[ "$(lost "$lab_dir/ping.a")" -le 100 ] && [ "$(lost "$lab_dir/ping.b")" -le 100 ] &&
+	[ "$(lost "$lab_dir/ping.c")" -le 100 ]
+}
+
+# wg-quick itself, routes and all, where it can be had: it wants resolvconf for DNS.
+check_wg_quick()
+{
+	local file=$lab_dir/etc/huq$$.conf
+	config q CH || return 1
+	mkdir -p "$lab_dir/stubs"
+	printf '#!/bin/sh\ncat >/dev/null\n' >"$lab_dir/stubs/resolvconf"
+	chmod 0755 "$lab_dir/stubs/resolvconf"
+	on laptop env PATH="$lab_dir/stubs:$PATH" WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go LOG_LEVEL=error \
+		wg-quick up "$file" >"$lab_dir/log/wg-quick.log" 2>&1 || { detail=$(tail -1 "$lab_dir/log/wg-quick.log"); return 1; }
+	wait_for 20 reaches_inet laptop || { detail="no traffic"; return 1; }
+	on laptop env PATH="$lab_dir/stubs:$PATH" wg-quick down "$file" >>"$lab_dir/log/wg-quick.log" 2>&1
+	detail="up and down with all its routes"
+}
+
+check_bulk()
+{
+	local mbit
+	mbit=$(on client iperf3 -J -t 3 -c 198.51.100.80 -R | jq '.end.sum_received.bits_per_second / 1e6 | floor')
+	detail="$mbit Mbit/s down"
+	[ "${mbit:-0}" -gt 0 ]
+}
+
+# F25, F26: the gap is measured, what fails is only a client that stays away.
+roams() # WHAT COMMAND...
+{
+	local what=$1 gap
+	shift
+	pings mobile 400 "$lab_dir/ping.roam" &
+	sleep 3
+	"$@"
+	wait $!
+	gap=$(longest_gap "$lab_dir/ping.roam") || { detail="no answers"; return 1; }
+	detail="$what, longest gap $gap ms, lost $(lost "$lab_dir/ping.roam") of 10000"
+	[ "$gap" -le 2000 ]
+}
+
+to_the_other_uplink()
+{
+	on mobile ip route replace default via 198.18.3.1
+	on mobile ip address del 192.168.79.2/24 dev eth0
+}
+
+to_another_port()
+{
+	on mobile ip address add 192.168.79.2/24 dev eth0
+	on mobile ip route replace default via 192.168.79.1
+	on mobile ip address del 198.18.3.10/24 dev eth1
+	sleep 3
+	on clientgw nft 'insert rule ip router postrouting oifname "wan" udp dport 51820 masquerade to :40000-50000 fully-random'
+	on clientgw conntrack -D -p udp --dport 51820 >/dev/null 2>&1
+}
+
+check_same_clients_after()
+{
+	wait_for 20 reaches_inet client && wait_for 20 reaches_inet phone && wait_for 20 reaches_inet mobile
+}
+
+# T16: strangers that cost no good session more than half a percent.
+check_flood()
+{
+	local key flood_pid
+	key=$(sed -n 's/^PublicKey = //p' "$lab_dir/etc/hua$$.conf")
+	on core ip route add 198.19.0.0/16 dev lo 2>/dev/null # answers to nobody
+	on core "$bin/udp_flood" 203.0.113.10:51820 "$key" 198.19.0.0 20000 12 >"$lab_dir/flood" &
+	flood_pid=$!
+	sleep 1
+	pings client 200 "$lab_dir/ping.a" & pings phone 200 "$lab_dir/ping.b"
+	wait $!
+	wait $flood_pid
+	local dropped
+	dropped=$(bus relay GetStats | jq '[.counters[] | select(.name | test("udp_drops")) | .value | tonumber] | add')
+	detail="$(cat "$lab_dir/flood") junk initiations, $dropped dropped; lost $(lost "$lab_dir/ping.a") and $(lost "$lab_dir/ping.b") of 10000"
+	[ "$(lost "$lab_dir/ping.a")" -le 50 ] && [ "$(lost "$lab_dir/ping.b")" -le 50 ] && [ "$dropped" -gt 0 ]
+}
+
+# F25: the node's own NAT forgets it; its next leg takes the sessions up again.
+check_node_leg_lost()
+{
+	local gap
+	pings client 400 "$lab_dir/ping.node" &
+	sleep 3
+	stop forwarder KILL
+	start_forwarder higgs
+	wait $!
+	wait
+	gap=$(longest_gap "$lab_dir/ping.node") || { detail="no answers"; return 1; }
+	detail="forwarder killed and started: longest gap $gap ms"
+	wait_for 30 reaches_inet client
+}
+
+echo "Making the lab ..."
+lab_up && more_hosts || { echo "udp_stock: cannot make the lab" >&2; exit 1; }
+make_certificates >"$lab_dir/log/openssl.log" 2>&1 || exit 1
+start_everything || { echo "udp_stock: BosonServer or the nodes did not get ready" >&2; exit 1; }
+check "higgs config" check_config
+check "three apps of two nodes at once" check_three_apps
+check "wg-quick" check_wg_quick
+check "bulk" check_bulk
+check "roam of address" roams "Wi-Fi to mobile" to_the_other_uplink
+check "roam of port" roams "back, and another NAT port" to_another_port
+check "everybody is still there" check_same_clients_after
+check "flood of junk" check_flood
+check "the node's leg is lost" check_node_leg_lost
+exit $failed
