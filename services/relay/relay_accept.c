@@ -113,11 +113,20 @@ relay_accept_watch(struct relay_shard *shard, bool on)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &shard->accept };
 
-	if (on == shard->accept.is_listening)
+	if (on == shard->accept.is_listening || shard->accept.fd < 0)
 		return;
 	if (epoll_ctl(shard->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, shard->accept.fd,
 		      &event) == 0)
 		shard->accept.is_listening = on;
+}
+
+void
+relay_accept_end(struct relay_shard *shard)
+{
+	relay_accept_watch(shard, false);
+	if (shard->accept.fd >= 0)
+		close(shard->accept.fd);
+	shard->accept.fd = -1;
 }
 
 /* A new source takes over its place in the table, with a full bucket: a flood of addresses gets

@@ -78,13 +78,18 @@ has_clients(const struct relay_node *node)
 	return node->count > node->foreign;
 }
 
+static bool
+has_own_leg(const struct relay_node *node)
+{
+	return node->leg != NULL && node->leg->carrier == NULL;
+}
+
 /* The control actor looks for the node while clients of ours wait for it, and as long as they reach
  * it by way of another relay. Clients of other relays do not count: one hop is all there is. */
 static void
 seek(struct relay_shard *shard, struct relay_node *node)
 {
-	bool has_own_leg = node->leg != NULL && node->leg->carrier == NULL;
-	bool is_sought = !has_own_leg && has_clients(node);
+	bool is_sought = !has_own_leg(node) && has_clients(node);
 
 	if (is_sought || node->is_sought)
 		relay_report_node(shard, is_sought ? RELAY_NODE_SOUGHT : RELAY_NODE_SETTLED, node,
@@ -118,6 +123,21 @@ open_channels(struct relay_shard *shard, struct relay_node *node)
 		relay_link_channel_open(shard, channel);
 }
 
+/* The one that is there stays; the other is told, and whoever watches the relay. */
+static void
+refuse_contested(struct relay_shard *shard, struct relay_leg *leg)
+{
+	char node[UUID_TEXT_BYTES];
+
+	uuid_format(leg->upgrade->ticket.node_id, node);
+	relay_count(&shard->counters, RELAY_CONTESTED, 1);
+	log_warn("leg_contested",
+		 "node=%s role=%s reason=\"legs take each other's place: one key "
+		 "on two hosts?\"",
+		 node, leg->upgrade->ticket.role == TICKET_ROLE_NODE ? "node" : "client");
+	relay_upgrade_refuse(shard, leg, 429, "legs take each other's place");
+}
+
 static void
 attach_node(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -125,6 +145,8 @@ attach_node(struct relay_shard *shard, struct relay_leg *leg)
 
 	if (node == NULL)
 		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
+	if (has_own_leg(node) && !relay_swaps_add(&node->swaps, shard->now_ms))
+		return refuse_contested(shard, leg);
 	take_node(shard, node, leg, now_us());
 	open_leg(shard, leg, RELAY_LEGS_NODE);
 	open_channels(shard, node);
@@ -167,6 +189,11 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 
 	if (node == NULL)
 		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
+	struct relay_swaps swaps = older != NULL ? older->swaps : (struct relay_swaps){ 0 };
+	if (older != NULL && !relay_swaps_add(&swaps, shard->now_ms)) {
+		older->swaps = swaps;
+		return refuse_contested(shard, leg);
+	}
 	int r = relay_channel_new(&shard->directory, node, ticket->session_id, leg,
 				  shard->settings->channels_max, &leg->channel);
 	if (r < 0) {
@@ -177,6 +204,7 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	relay_rate_init(&leg->channel->rate_up, rate, shard->now_ms);
 	relay_rate_init(&leg->channel->rate_down, rate, shard->now_ms);
 	leg->channel->generation = now_us();
+	leg->channel->swaps = swaps;
 	if (leg->is_raw)
 		leg->channel->to_client.form = RELAY_LANE_TO_RAW_CLIENT;
 	if (older != NULL)
@@ -254,8 +282,7 @@ relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
 {
 	struct relay_node *node = relay_node_find(&shard->directory, node_id);
 
-	if (node == NULL || !has_clients(node) ||
-	    (node->leg != NULL && node->leg->carrier == NULL)) {
+	if (node == NULL || !has_clients(node) || has_own_leg(node)) {
 		relay_leg_free(&leg);
 		return false;
 	}
@@ -265,6 +292,18 @@ relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
 	relay_count(&shard->counters, leg->carrier->gauge, 1);
 	open_channels(shard, node);
 	return true;
+}
+
+void
+relay_attach_on_node_moved(struct relay_shard *shard, const uint8_t node_id[UUID_BYTES],
+			   uint64_t generation)
+{
+	struct relay_node *node = relay_node_find(&shard->directory, node_id);
+
+	if (node == NULL || !has_own_leg(node) || node->generation >= generation)
+		return;
+	relay_count(&shard->counters, RELAY_REPLACED, 1);
+	relay_leg_doom(shard, node->leg, WS_CLOSE_REPLACED, "replaced by a newer leg elsewhere");
 }
 
 void

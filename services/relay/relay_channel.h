@@ -21,6 +21,25 @@ struct relay_leg;
 
 enum { RELAY_CHANNELS_MAX = 65535 };
 
+/* How often a leg took the place of one that was there. Two hosts with one key would go on for
+ * ever.
+ */
+struct relay_swaps {
+	int64_t since_ms;
+	uint32_t n;
+};
+
+enum { RELAY_SWAPS_MAX = 3, RELAY_SWAPS_MS = 10 * 1000 };
+
+/* Counts one more: false when it is one too many. */
+static inline bool
+relay_swaps_add(struct relay_swaps *swaps, int64_t now_ms)
+{
+	if (now_ms - swaps->since_ms >= RELAY_SWAPS_MS)
+		*swaps = (struct relay_swaps){ .since_ms = now_ms };
+	return swaps->n < RELAY_SWAPS_MAX && ++swaps->n > 0;
+}
+
 struct relay_node {
 	struct idtable_link by_id;
 	uint8_t id[UUID_BYTES];
@@ -32,6 +51,7 @@ struct relay_node {
 	uint32_t foreign; /* of these, legs at other relays */
 	uint32_t next_slot;
 	uint16_t serial;
+	struct relay_swaps swaps;
 	struct relay_timer grace; /* runs while there are channels and no leg */
 };
 
@@ -39,6 +59,7 @@ struct relay_channel {
 	struct idtable_link by_session;
 	uint8_t session_id[UUID_BYTES]; /* all zero: not known yet */
 	uint64_t generation;		/* when its client leg came: wall clock, us */
+	struct relay_swaps swaps;	/* of the session's legs */
 	struct relay_node *node;
 	struct relay_leg *client;
 	uint32_t number; /* 0 while the node has no leg */

@@ -53,6 +53,8 @@ enum relay_counter {
 	RELAY_EXPIRED,	    /* upgrades not made in time */
 	RELAY_ATTACHED,	    /* legs admitted */
 	RELAY_REPLACED,
+	RELAY_CONTESTED, /* legs refused because they take each other's place */
+	RELAY_CLOSED_CONTROL,
 	RELAY_CLOSED_STALLED,
 	RELAY_CLOSED_SILENT,
 	RELAY_CLOSED_PROTOCOL,

@@ -103,6 +103,8 @@ struct relay_leg {
 	uint64_t ping_sent_us; /* of the ping under way; 0: none */
 	uint32_t rtt_us;       /* 0: not known */
 	uint32_t thrown_bytes;
+	uint32_t control_tokens; /* of a node's control messages */
+	int64_t control_ms;
 };
 
 /* Takes the descriptor. NULL (and the descriptor closed) when out of memory. */

@@ -16,6 +16,9 @@
 enum {
 	DRAIN_TRY_FOR_MS = 60 * 1000,
 	CONTROL_SMALL_BYTES = 512,
+	CONTROL_BURST = 256,
+	CONTROL_PER_SEC = 200, /* from one node */
+	CONTROL_REFILL_MS = 100,
 };
 
 void
@@ -181,6 +184,28 @@ on_channel_close(struct relay_shard *shard, const struct relay_leg *leg,
 		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "node closed the channel");
 }
 
+/* What all of a node's channels can need at once, and a little more all the time. */
+static bool
+is_within_limit(const struct relay_shard *shard, struct relay_leg *leg)
+{
+	const uint32_t full = 2 * shard->settings->channels_max + CONTROL_BURST;
+	int64_t since_ms = shard->now_ms - leg->control_ms;
+
+	if (leg->control_ms == 0 || since_ms * CONTROL_PER_SEC / 1000 >= full) {
+		leg->control_tokens = full;
+		leg->control_ms = shard->now_ms;
+	} else if (since_ms >= CONTROL_REFILL_MS) {
+		uint32_t more = (uint32_t)(since_ms * CONTROL_PER_SEC / 1000);
+		leg->control_tokens =
+			leg->control_tokens + more < full ? leg->control_tokens + more : full;
+		leg->control_ms = shard->now_ms;
+	}
+	if (leg->control_tokens == 0)
+		return false;
+	leg->control_tokens--;
+	return true;
+}
+
 void
 relay_link_on_message(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *message,
 		      size_t n)
@@ -190,6 +215,10 @@ relay_link_on_message(struct relay_shard *shard, struct relay_leg *leg, const ui
 	relay_count(&shard->counters, RELAY_CONTROL_IN, 1);
 	if (leg->node == NULL)
 		return refuse(shard, leg, "clients send no control messages");
+	if (!is_within_limit(shard, leg)) {
+		relay_count(&shard->counters, RELAY_CLOSED_CONTROL, 1);
+		return relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "too many control messages");
+	}
 	if (bus_message_unpack(&boson__link__control__descriptor, message + 1, n - 1, &unpacked) <
 	    0)
 		return refuse(shard, leg, "control message is malformed");

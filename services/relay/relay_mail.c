@@ -182,7 +182,7 @@ start_drain(struct relay_shard *shard, const struct relay_message *command)
 	if (shard->drain_until_ms != 0)
 		return;
 	shard->drain_until_ms = shard->now_ms + shard->settings->drain_ms;
-	relay_accept_watch(shard, false);
+	relay_accept_end(shard);
 	uint32_t spread_ms = drain_spread_ms(shard, command->channels);
 	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
 		if (leg->state == RELAY_LEG_UPGRADING) {
@@ -237,6 +237,9 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		break;
 	case RELAY_UDP_UNBIND:
 		relay_udp_unbind(shard, command->session_id);
+		break;
+	case RELAY_NODE_MOVED:
+		relay_attach_on_node_moved(shard, command->node_id, command->generation);
 		break;
 	case RELAY_DRAIN:
 		start_drain(shard, command);

@@ -27,6 +27,7 @@ enum relay_message_kind {
 	RELAY_CARRY,	     /* node, session, answer, call, is_to_node; bytes: a datagram */
 	RELAY_NODE_GONE,     /* node: deleted from the fleet */
 	RELAY_NODE_BACK,     /* node: enrolled again */
+	RELAY_NODE_MOVED,    /* node, generation: of its leg at another relay */
 	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
 		      thread: bytes: that relay's id, endpoint and key, each with its NUL */
 	/* mesh thread to shard */

@@ -202,6 +202,7 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_MESH_SEND:
 	case RELAY_NODE_GONE:
 	case RELAY_NODE_BACK:
+	case RELAY_NODE_MOVED:
 	case RELAY_UDP_BIND:
 	case RELAY_UDP_UNBIND:
 	case RELAY_DRAIN:

@@ -50,6 +50,18 @@ find_other(const struct relay_control *control, const char *id)
 static void tie(struct relay_control *control, struct relay_sought *sought,
 		const struct relay_other *at, uint64_t generation);
 
+/* The newest proven leg wins, wherever it is. */
+static void
+tell_moved(struct relay_control *control, const uint8_t node_id[UUID_BYTES], uint64_t generation)
+{
+	struct relay_message *message = relay_message_new(RELAY_NODE_MOVED, node_id, 0);
+
+	if (message == NULL)
+		return;
+	message->generation = generation;
+	relay_control_command(control, &message);
+}
+
 static void
 on_leg_attached(const ProtobufCMessage *event, bool gap, void *arg)
 {
@@ -62,8 +74,13 @@ on_leg_attached(const ProtobufCMessage *event, bool gap, void *arg)
 	(void)gap; /* routing is asked for what was missed */
 	if (leg == NULL || leg->node_id == NULL || uuid_parse(leg->node_id, node_id) < 0)
 		return;
+	const struct relay_home *known = relay_homes_find(&control->homes, node_id);
+	bool is_new = known == NULL || known->generation != leg->generation;
 	if (!relay_homes_set(&control->homes, node_id, from->other, leg->generation))
 		return;
+	const struct relay_attached *here = idtable_find(&control->attached, node_id);
+	if (is_new && here != NULL && here->generation < leg->generation)
+		tell_moved(control, node_id, leg->generation);
 	struct relay_sought *sought = relay_homes_sought(&control->homes, node_id);
 	if (sought != NULL && (!sought->is_tied || leg->generation > sought->generation))
 		tie(control, sought, from->other, leg->generation);

@@ -1,6 +1,8 @@
 /* relay_group: see the header. */
 #include "relay_group.h"
 
+#include "raw_leg.h"
+
 #include "relay/relay_control.h"
 
 #include <setjmp.h>
@@ -213,4 +215,24 @@ relay_group_asked(struct relay_group *group)
 	unsigned asked = group->asked;
 	pthread_mutex_unlock(&group->mutex);
 	return asked;
+}
+
+/* Nodes that routing knows nothing of: their clients are tied by the event alone. */
+void
+relay_group_await_hearing(struct relay_group *group, unsigned a, unsigned b)
+{
+	uint8_t node_id[UUID_BYTES] = { 0x77, [6] = 0x40, [8] = 0x80 };
+	uint8_t session_id[UUID_BYTES] = { 0x78, [6] = 0x40, [8] = 0x80 };
+	bool is_heard = false;
+
+	for (uint8_t i = 1; i < 100 && !is_heard; i++) {
+		node_id[15] = session_id[15] = i;
+		struct raw_leg *client = raw_leg_open(&group->relays[a], node_id, session_id);
+		struct raw_leg *node = raw_leg_open(&group->relays[b], node_id, NULL);
+
+		is_heard = !raw_leg_is_quiet(node, 200);
+		raw_leg_close(&client);
+		raw_leg_close(&node);
+	}
+	assert_true(is_heard);
 }

@@ -45,4 +45,7 @@ void relay_group_kill(struct relay_group *group, unsigned i);
 
 /* What routing says from now on; -1: nowhere. */
 void relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES], int at);
+
+/* Until relay `a` hears the events of relay `b`: subscribing takes its time. */
+void relay_group_await_hearing(struct relay_group *group, unsigned a, unsigned b);
 unsigned relay_group_asked(struct relay_group *group);

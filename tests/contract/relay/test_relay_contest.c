@@ -1,0 +1,197 @@
+/*
+ * Legs that take each other's place, at one relay and at two (F48, W23); a node that talks too
+ * much; a relay that drains (F21).
+ */
+#include "leg_talk.h"
+#include "relay_group.h"
+
+#include "leg/leg_frame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const uint8_t node_id[UUID_BYTES] = { 0x11, [6] = 0x40, [8] = 0x80, [15] = 1 };
+static const uint8_t session_a[UUID_BYTES] = { 0x22, [6] = 0x40, [8] = 0x80, [15] = 2 };
+
+enum { SWAPS_MAX = 3, CLONES = SWAPS_MAX + 1 };
+
+static struct relay_group group;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	relay_group_start(&group, 2, false, "drain = 1s\ndrain_pace = 100000\nmax_channels = 16");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	relay_group_stop(&group);
+	return 0;
+}
+
+static int
+status_of_another(const uint8_t *id, const uint8_t *session_id)
+{
+	struct raw_leg *leg = raw_leg_connect(&group.relays[0]);
+	char ticket[TICKET_TEXT_MAX_BYTES], request[1024], head[1024];
+
+	relay_fixture_ticket(&group.relays[0], node_id, session_id, 60 * 1000, 0, ticket);
+	raw_leg_request(request, sizeof(request), id, ticket);
+	assert_true(raw_leg_write(leg, request, strlen(request)));
+	int status = raw_leg_status(leg, head, sizeof(head));
+	raw_leg_close(&leg);
+	return status;
+}
+
+/* F48: a cloned disk. The newest leg wins a few times; then the one that is there stays, the other
+ * is refused, and the relay says so. */
+static void
+test_f48_two_hosts_with_one_key_do_not_fight(void **state)
+{
+	struct raw_leg *clones[CLONES];
+
+	(void)state;
+	for (int i = 0; i < CLONES; i++) {
+		clones[i] = raw_leg_open(&group.relays[0], node_id, NULL);
+		if (i > 0)
+			assert_int_equal(raw_leg_close_code(clones[i - 1]), 4009);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(status_of_another(node_id, NULL), 429);
+	assert_int_equal(relay_fixture_counter(&group.relays[0], "contested_total"), 3);
+	assert_int_equal(relay_fixture_counter(&group.relays[0], "legs{role=\"node\"}"), 1);
+	struct raw_leg *client = raw_leg_open(&group.relays[0], node_id, session_a);
+	leg_talk_exchange(clones[CLONES - 1], client,
+			  leg_talk_channel(clones[CLONES - 1], session_a));
+	raw_leg_close(&client);
+	for (int i = 0; i < CLONES; i++)
+		raw_leg_close(&clones[i]);
+}
+
+/* F48: the clones are at two relays: the older one is told as well. */
+static void
+test_f48_the_newest_leg_wins_at_two_relays(void **state)
+{
+	struct raw_leg *older = raw_leg_open(&group.relays[0], node_id, NULL);
+
+	(void)state;
+	relay_group_await_hearing(&group, 0, 1);
+	struct raw_leg *client = raw_leg_open(&group.relays[0], node_id, session_a);
+	leg_talk_exchange(older, client, leg_talk_channel(older, session_a));
+	struct raw_leg *newer = raw_leg_open(&group.relays[1], node_id, NULL);
+	assert_int_equal(raw_leg_close_code(older), 4009);
+	leg_talk_exchange(newer, client, leg_talk_channel(newer, session_a));
+	raw_leg_close(&client);
+	raw_leg_close(&older);
+	raw_leg_close(&newer);
+}
+
+/* W23 */
+static void
+test_w23_legs_of_one_session_do_not_fight(void **state)
+{
+	struct raw_leg *legs[CLONES];
+
+	(void)state;
+	for (int i = 0; i < CLONES; i++) {
+		legs[i] = raw_leg_open(&group.relays[0], node_id, session_a);
+		if (i > 0)
+			assert_int_equal(raw_leg_close_code(legs[i - 1]), 4009);
+	}
+	assert_int_equal(status_of_another(session_a, session_a), 429);
+	for (int i = 0; i < CLONES; i++)
+		raw_leg_close(&legs[i]);
+}
+
+static void
+test_a_node_that_floods_control_messages_is_closed(void **state)
+{
+	struct raw_leg *node = raw_leg_open(&group.relays[0], node_id, NULL);
+	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
+	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
+	uint8_t message[64] = { LEG_KIND_CONTROL };
+
+	(void)state;
+	close.has_channel = 1;
+	close.channel = 77;
+	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
+	control.channel_close = &close;
+	size_t n = 1 + boson__link__control__pack(&control, message + 1);
+	for (int i = 0; i < 2000 && raw_leg_send(node, 0x82, message, n); i++)
+		;
+	assert_int_equal(raw_leg_close_code(node), 1008);
+	raw_leg_close(&node);
+}
+
+static bool
+is_refused(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int r = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	close(fd);
+	return r < 0;
+}
+
+/* F21: each leg is told when and where; packets go on meanwhile; what stays is closed. */
+static void
+test_f21_a_relay_that_drains_names_another_one(void **state)
+{
+	struct raw_leg *node = raw_leg_open(&group.relays[0], node_id, NULL);
+	struct raw_leg *client = raw_leg_open(&group.relays[0], node_id, session_a);
+	uint32_t channel = leg_talk_channel(node, session_a);
+	char want[64];
+
+	(void)state;
+	snprintf(want, sizeof(want), "ws://127.0.0.1:%u", group.relays[1].port);
+	relay_group_await_hearing(&group, 0, 1);
+	relay_fixture_drain(&group.relays[0]);
+	for (int i = 0; i < 2; i++) {
+		Boson__Link__Control *control = leg_talk_control(i == 0 ? node : client);
+
+		assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_DRAIN);
+		assert_string_equal(control->drain->other_relay, want);
+		assert_true(control->drain->reconnect_in_ms <= 600);
+		boson__link__control__free_unpacked(control, NULL);
+	}
+	assert_true(is_refused(group.relays[0].port));
+	leg_talk_exchange(node, client, channel);
+	assert_int_equal(raw_leg_close_code(node), 1012);
+	assert_int_equal(raw_leg_close_code(client), 1012);
+	raw_leg_close(&node);
+	raw_leg_close(&client);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_f48_two_hosts_with_one_key_do_not_fight,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_f48_the_newest_leg_wins_at_two_relays, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_w23_legs_of_one_session_do_not_fight, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_node_that_floods_control_messages_is_closed,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_f21_a_relay_that_drains_names_another_one,
+						set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
