@@ -52,30 +52,6 @@ relay_control_command(struct relay_control *control, struct relay_message **mess
 
 /* ---- every now and then ---- */
 
-/* The busiest measure of: processor time of the shards, legs. */
-static void
-measure_load(struct relay_control *control)
-{
-	int64_t now_us = clock_monotonic_us();
-	uint64_t busy_us = 0;
-
-	for (unsigned i = 0; i < control->shard_count; i++)
-		busy_us += atomic_load_explicit(&control->shards[i]->busy_us, memory_order_relaxed);
-	double legs = (double)(relay_control_count(control, RELAY_LEGS_NODE) +
-			       relay_control_count(control, RELAY_LEGS_CLIENT)) /
-		      control->settings.legs_max;
-	double busy =
-		control->busy_at_us == 0
-			? 0
-			: (double)(busy_us - control->busy_us) /
-				  ((double)(now_us - control->busy_at_us) * control->shard_count);
-	control->busy_us = busy_us;
-	control->busy_at_us = now_us;
-	/* Smoothed over a few seconds. */
-	double load = busy > legs ? busy : legs;
-	control->load += (load - control->load) / 4;
-}
-
 static void
 fold_histograms(struct relay_control *control)
 {
@@ -106,12 +82,12 @@ on_second(struct loop *loop, void *arg)
 		sums[i] = relay_control_count(control, i);
 	relay_counters_fold(control->context->metrics, sums, control->folded);
 	fold_histograms(control);
-	measure_load(control);
+	relay_load_measure(control);
 	event.relay_id = control->id;
 	event.has_legs = event.has_channels = event.has_load = 1;
 	event.legs = (uint32_t)(sums[RELAY_LEGS_NODE] + sums[RELAY_LEGS_CLIENT]);
 	event.channels = (uint32_t)sums[RELAY_LEGS_CLIENT];
-	event.load = control->load;
+	event.load = control->load.value;
 	bus_publish(control->publisher, &event.base);
 }
 

@@ -52,7 +52,7 @@ relay_announce_now(struct relay_control *control)
 		relay.bus_key = bus_key;
 	}
 	relay.has_load = relay.has_draining = 1;
-	relay.load = control->load;
+	relay.load = control->load.value;
 	relay.draining = control->is_draining;
 	bus_peer_next(control->discovery, ANNOUNCE_TIMEOUT_MS, NULL);
 	boson__discovery__discovery__announce_relay(bus_peer_service(control->discovery), &relay,

@@ -7,6 +7,7 @@
 #include "relay/relay_counters.h"
 #include "relay/relay_flows.h"
 #include "relay/relay_homes.h"
+#include "relay/relay_load.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_opens.h"
 #include "relay/relay_seek.h"
@@ -62,9 +63,7 @@ struct relay_control {
 	struct relay_opens opens;
 	struct relay_flows flows;
 	uint64_t folded[RELAY_COUNTER_COUNT];
-	uint64_t busy_us;
-	int64_t busy_at_us;
-	double load;
+	struct relay_load load;
 	unsigned drained; /* shards that are */
 	bool is_draining; /* legs are told to leave, new ones refused */
 	bool is_ending;	  /* by SIGTERM: the actor finishes when the drain is over */

@@ -63,6 +63,9 @@ const struct config_key relay_keys[] = {
 	  "how long client legs stay while their node has no leg" },
 	{ SECTION, "drain", CONFIG_DURATION, "5s", 0, 600 * 1000, NULL,
 	  "how long packets are still moved after SIGTERM" },
+	{ SECTION, "bandwidth", CONFIG_BYTES, "0", 0, INT64_C(1) << 40, NULL,
+	  "bytes a second that the uplink carries, in and out: for the load that is told; 0: not "
+	  "known" },
 	{ SECTION, "drain_pace", CONFIG_INT, "1000", 1, 1000 * 1000, NULL,
 	  "legs a second that are told to go to other relays then" },
 	{ SECTION, "handshake_deadline", CONFIG_DURATION, "10s", 100, 60 * 1000, NULL,
@@ -101,6 +104,7 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 		.queue_bytes = UINT32("queue_bytes"),
 		.queue_budget_bytes = (uint64_t)config_int(config, SECTION, "queue_budget"),
 		.rate_kbytes = (uint32_t)(config_int(config, SECTION, "rate") / 1000),
+		.bandwidth_bytes = (uint64_t)config_int(config, SECTION, "bandwidth"),
 		.drain_pace = UINT32("drain_pace"),
 		.accept_rate = UINT32("accept_rate"),
 		.accept_burst = UINT32("accept_burst"),

@@ -149,6 +149,14 @@ dispatch(struct relay_shard *shard, const struct epoll_event *event, bool *ret_h
 		relay_leg_on_event(shard, event->data.ptr, event->events);
 }
 
+static void
+note_turn(struct relay_shard *shard, int64_t took_us)
+{
+	relay_histogram_add(&shard->turns, (uint64_t)took_us);
+	if (took_us > atomic_load_explicit(&shard->lag_us, memory_order_relaxed))
+		atomic_store_explicit(&shard->lag_us, (uint32_t)took_us, memory_order_relaxed);
+}
+
 int
 relay_shard_turn(struct relay_shard *shard)
 {
@@ -173,7 +181,7 @@ relay_shard_turn(struct relay_shard *shard)
 	} while (relay_leg_reap(shard) || shard->round.dirty != NULL);
 	relay_mesh_flush(shard);
 	relay_mail_send_unsent(shard);
-	relay_histogram_add(&shard->turns, (uint64_t)(clock_monotonic_us() - start_us));
+	note_turn(shard, clock_monotonic_us() - start_us);
 	return 0;
 }
 
