@@ -3,6 +3,7 @@
 #include "agent/agent_config.h"
 #include "agent/agent_handlers.h"
 #include "agent/agent_identity.h"
+#include "agent/agent_rotation.h"
 #include "agent/agent_server.h"
 #include "agent/agent_sessions.h"
 #include "agent/agent_store.h"
@@ -30,6 +31,7 @@ on_tick(struct loop *loop, void *arg)
 	bool is_degraded = agent_forwarder_is_silent(agent, loop_now_ms(loop));
 
 	sessions_sweep(agent);
+	agent_rotation_look(agent);
 	agent_server_tell_forwarder(agent);
 	if (is_degraded != agent->was_degraded) {
 		log_warn("status_changed", "status=%s", is_degraded ? "degraded" : "online");
@@ -58,14 +60,13 @@ static int
 load_identity(struct agent *agent)
 {
 	const struct actor_context *context = agent->context;
-	const char *configured = config_string(context->config, "agent", "identity_key");
-	char key_path[PATH_BYTES], id_path[PATH_BYTES];
+	char key_path[PATH_BYTES], next_path[PATH_BYTES], id_path[PATH_BYTES];
 	struct key public_key;
 	int r;
 
-	snprintf(key_path, sizeof(key_path), "%s/identity.key", context->state_dir);
+	agent_rotation_paths(context->config, context->state_dir, key_path, next_path, PATH_BYTES);
 	snprintf(id_path, sizeof(id_path), "%s/node_id", context->state_dir);
-	r = agent_identity_load_key(configured[0] ? configured : key_path, &agent->private_key);
+	r = agent_identity_load_key(key_path, &agent->private_key);
 	if (r == 0)
 		r = agent_identity_load_node_id(id_path, agent->node_id);
 	if (r == 0)
@@ -177,6 +178,7 @@ start(const struct actor_context *context, void **ret_state)
 	}
 	log_info("started", "node=%s sessions=%zu", agent->node_id,
 		 admission_count(agent->admission));
+	agent_rotation_look(agent);
 	enrol_start(agent->enrol);
 	*ret_state = agent;
 	return 0;
@@ -190,7 +192,8 @@ is_ready(const void *state, const char **ret_reason)
 
 	if (agent->attachment)
 		return true;
-	*ret_reason = "not enrolled yet";
+	*ret_reason = enrol_awaits_approval(agent->enrol) ? "waits for the operator's approval"
+							  : "not enrolled yet";
 	return false;
 }
 

@@ -1,7 +1,7 @@
 /*
  * agent_enrol: proves the node's key to the server until it is registered: challenge, proof,
- * register (docs/protocol.md, "Proof"). Tries again by itself; ends only with success, refusal or
- * enrol_stop.
+ * register (docs/protocol.md, "Proof"). Tries again by itself, also while the server's operator has
+ * not approved the node; ends only with success or a conflict.
  */
 #pragma once
 
@@ -32,6 +32,8 @@ struct enrol_facts {
 struct enrol_events {
 	/* Registered. The reply is borrowed. */
 	void (*on_enrolled)(const Boson__Discovery__RegisterReply *reply, void *arg);
+	/* The server has the new key of enrol_rotate; a registration by that key comes next. */
+	void (*on_rotated)(void *arg);
 	/* The node id is bound to another key, or the key to another node: nothing that trying
 	 * again would mend. */
 	void (*on_conflict)(void *arg);
@@ -46,3 +48,11 @@ void enrol_free(struct enrol **enrol);
 
 /* Begins, unless it is under way. */
 void enrol_start(struct enrol *enrol);
+
+/* The next registration is to change the node's key to this one (copied), by proofs of both; the
+ * one after that only proves the old key again, if the server refused. -EBUSY while one is under
+ * way, or it was refused before. */
+int enrol_rotate(struct enrol *enrol, const struct key *next_private);
+
+/* Does the server let us wait for its operator? */
+bool enrol_awaits_approval(const struct enrol *enrol);

@@ -1,8 +1,10 @@
 /* higgs-agent: the half of a HiggsNode that talks to the server and holds no capability. */
 #include "agent/agent.h"
 #include "agent/agent_capabilities.h"
+#include "agent/agent_rotation.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 int
@@ -12,7 +14,9 @@ main(int argc, char **argv)
 	static const struct program program = {
 		.name = "higgs-agent",
 		.summary = "Enrols this node with a BosonServer and decides which sessions it "
-			   "admits.",
+			   "admits.\n"
+			   "--rotate-key [-c FILE] makes the node another WireGuard key, which "
+			   "the agent changes to.",
 		.actors = actors,
 	};
 
@@ -20,5 +24,8 @@ main(int argc, char **argv)
 		fputs("higgs-agent: cannot give up its capabilities\n", stderr);
 		return EX_NOPERM;
 	}
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--rotate-key") == 0)
+			return agent_rotation_prepare(argc, argv);
 	return service_main(argc, argv, &program);
 }

@@ -6,6 +6,7 @@
 #include "agent/agent_attachment.h"
 #include "agent/agent_config.h"
 #include "agent/agent_handlers.h"
+#include "agent/agent_rotation.h"
 #include "agent/agent_store.h"
 #include "log/log.h"
 #include "loop/clock.h"
@@ -36,12 +37,17 @@ on_told(const Boson__Common__Empty *reply, void *closure_data)
 void
 agent_server_tell_forwarder(struct agent *agent)
 {
+	Boson__Node__Attachment told;
+
 	if (!agent->attachment || agent->told_number == agent->attachment_number)
 		return;
 	agent->told_number = agent->attachment_number;
+	/* Borrowed, but for the key, which is not kept in it: it may have changed since. */
+	told = *agent->attachment;
+	told.public_key = agent->public_text;
 	bus_peer_next(agent->forwarder, TELL_TIMEOUT_MS, NULL);
-	boson__node__forwarder__set_relays(bus_peer_service(agent->forwarder), agent->attachment,
-					   on_told, agent);
+	boson__node__forwarder__set_relays(bus_peer_service(agent->forwarder), &told, on_told,
+					   agent);
 }
 
 /* ---- from the server ---- */
@@ -97,6 +103,12 @@ on_enrolled(const Boson__Discovery__RegisterReply *reply, void *arg)
 	attach(agent, reply->relay_servers, reply->n_relay_servers, reply->relay_ticket);
 	heartbeat_start(agent->heartbeat, reply->session_token);
 	hurry_for_relays(agent);
+}
+
+static void
+on_rotated(void *arg)
+{
+	agent_rotation_done(arg);
 }
 
 /* L56. */
@@ -159,6 +171,7 @@ agent_server_open(struct agent *agent)
 {
 	const struct actor_context *context = agent->context;
 	const struct enrol_events enrolment = { .on_enrolled = on_enrolled,
+						.on_rotated = on_rotated,
 						.on_conflict = on_conflict,
 						.arg = agent };
 	const struct heartbeat_events heartbeats = { .fill = fill_heartbeat,

@@ -69,6 +69,12 @@ agent_store_remove_session(struct store *store, const uint8_t id[UUID_BYTES])
 		store_exec(store, "DELETE FROM sessions WHERE session_id = $1", values, 1));
 }
 
+int
+agent_store_remove_all_sessions(struct store *store)
+{
+	return as_result(store_exec(store, "DELETE FROM sessions", NULL, 0));
+}
+
 enum { COLUMN_ID, COLUMN_CLIENT, COLUMN_KEY, COLUMN_NUMBER, COLUMN_4, COLUMN_6, COLUMN_EXPIRES };
 
 struct loading {

@@ -17,6 +17,7 @@ int agent_store_open(const char *url, struct store **ret, char *ret_error, size_
 int agent_store_put_session(struct store *store, const struct admission_session *session,
 			    const char *address4, const char *address6);
 int agent_store_remove_session(struct store *store, const uint8_t id[UUID_BYTES]);
+int agent_store_remove_all_sessions(struct store *store);
 
 /* Fills an empty model; sessions that no longer fit it are removed. 0 or -EIO. */
 int agent_store_load_sessions(struct store *store, struct admission *admission,

@@ -19,6 +19,7 @@
 #include "forwarder/forwarder_sessions.h"
 #include "forwarder/forwarding.h"
 #include "forwarder/uplinks.h"
+#include "identity/key.h"
 #include "node.pb-c.h"
 #include "service/service.h"
 #include "wg/device.h"
@@ -43,6 +44,7 @@ struct forwarder {
 	char address4[FORWARDER_ADDRESS_BYTES],
 		address6[FORWARDER_ADDRESS_BYTES]; /* "10.90.0.1/16" */
 	char identity_key[PATH_MAX];
+	char public_text[KEY_TEXT_BYTES]; /* of the key that the device has; "": none yet */
 	bool report_destinations;
 
 	/* The tunnel, in the order in which it comes up. */

@@ -3,11 +3,13 @@
  * operators (GetStatus).
  */
 #include "forwarder/forwarder.h"
+#include "log/log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 static struct forwarder *
 forwarder_of(Boson__Node__Forwarder_Service *service)
@@ -77,12 +79,29 @@ forwarder_attach(struct forwarder *forwarder, const Boson__Node__Attachment *att
 				     now->n_relay_endpoints, now->relay_ticket);
 }
 
+/* The agent has another key than we read: a change of keys. All that hangs on the old one goes with
+ * this process; the next reads the new one. */
+static bool
+is_outdated(struct forwarder *forwarder, const Boson__Node__Attachment *attachment)
+{
+	if (!attachment->public_key || forwarder->public_text[0] == '\0' ||
+	    strcmp(attachment->public_key, forwarder->public_text) == 0)
+		return false;
+	log_warn("key_changed", "node=%s", attachment->node_id ? attachment->node_id : "");
+	actor_failed(forwarder->context, EX_TEMPFAIL);
+	return true;
+}
+
 static void
 on_set_relays(Boson__Node__Forwarder_Service *service, const Boson__Node__Attachment *input,
 	      Boson__Common__Empty_Closure closure, void *call)
 {
 	struct forwarder *forwarder = forwarder_of(service);
 	Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
+	if (is_outdated(forwarder, input)) {
+		bus_call_fail(call, BUS_UNAVAILABLE, "starting_anew", NULL);
+		return;
+	}
 	int r = forwarder_attach(forwarder, input);
 	if (r == -EINVAL)
 		bus_call_fail(call, BUS_INVALID, "range", "relayEndpoints");

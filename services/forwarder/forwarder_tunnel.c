@@ -79,9 +79,13 @@ device_up(struct forwarder *forwarder)
 		forwarder->not_ready = "waiting for the agent's key";
 		return -errno;
 	}
+	struct key public_key;
 	int r = key_file_load_or_create(forwarder->identity_key, &private_key);
+	if (r == 0)
+		r = key_public(&private_key, &public_key);
 	if (r < 0)
 		return r;
+	key_format(&public_key, forwarder->public_text);
 	const struct device_options options = {
 		.name = forwarder->rules.interface,
 		.command = config_string(config, "forwarder", "wireguard_command"),

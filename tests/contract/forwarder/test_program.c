@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include <cmocka.h>
 
@@ -248,6 +249,39 @@ test_public_address_of_the_owners_router_is_denied(void **state)
 	assert_int_equal(world_forwarder_end(&world, SIGTERM), 0);
 }
 
+static void
+on_refused(const Boson__Common__Empty *reply, void *closure)
+{
+	(void)closure;
+	is_closed = reply == NULL;
+}
+
+/* The agent changed its key: the forwarder that has the old one ends, to be started anew. */
+static void
+test_forwarder_of_another_key_than_the_agents_starts_anew(void **state)
+{
+	Boson__Node__Attachment attachment = BOSON__NODE__ATTACHMENT__INIT;
+	char key_text[KEY_TEXT_BYTES];
+	if (!*state)
+		skip();
+	start();
+	for (int other = 0; other < 2; other++) {
+		struct key key = world.node_public;
+		if (other) {
+			struct key next;
+			assert_int_equal(key_generate(&next), 0);
+			assert_int_equal(key_public(&next, &key), 0);
+		}
+		key_format(&key, key_text);
+		attachment.public_key = key_text;
+		is_closed = false;
+		boson__node__forwarder__set_relays(bus_peer_service(world.forwarder), &attachment,
+						   other ? on_refused : on_closed, NULL);
+		assert_true(world_wait(&world, was_closed));
+	}
+	assert_int_equal(world_forwarder_end(&world, 0), EX_TEMPFAIL);
+}
+
 #define PROGRAM_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -263,6 +297,7 @@ main(void)
 		PROGRAM_TEST(test_start_after_a_kill_takes_over_and_doubles_nothing),
 		PROGRAM_TEST(test_interface_of_somebody_else_is_left_alone),
 		PROGRAM_TEST(test_public_address_of_the_owners_router_is_denied),
+		PROGRAM_TEST(test_forwarder_of_another_key_than_the_agents_starts_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
