@@ -113,8 +113,8 @@ static const struct counter_name {
 	[RELAY_UDP_ALARMS] = COUNTER("udp_alarms_total", NULL,
 				     "Half-open legs that made too many of one session"),
 	[RELAY_UDP_HASHES] = COUNTER("udp_hashes_total", NULL, "Keys tried on handshakes"),
-	[RELAY_UDP_HANDED] =
-		COUNTER("udp_handed_total", NULL, "Datagrams that another shard had heard"),
+	[RELAY_UDP_HANDED_OVER] =
+		COUNTER("udp_handed_total", NULL, "Datagrams handed to the shard of their node"),
 	[RELAY_LEGS_UDP] = GAUGE("legs", "role=\"udp\"", "Legs attached"),
 	[RELAY_LEGS_NODE] = GAUGE("legs", "role=\"node\"", "Legs attached"),
 	[RELAY_LEGS_CLIENT] = GAUGE("legs", "role=\"client\"", "Legs attached"),

@@ -93,7 +93,7 @@ enum relay_counter {
 	RELAY_UDP_EXPIRED,
 	RELAY_UDP_ALARMS, /* one session's index used from too many sources */
 	RELAY_UDP_HASHES,
-	RELAY_UDP_HANDED, /* datagrams that another shard heard */
+	RELAY_UDP_HANDED_OVER, /* datagrams, to the shard of their node */
 	/* How it stands; these go up and down. */
 	RELAY_LEGS_UDP,
 	RELAY_LEGS_NODE,

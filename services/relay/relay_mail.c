@@ -231,6 +231,12 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_NODE_BACK:
 		relay_gone_remove(&shard->gone, command->node_id);
 		break;
+	case RELAY_UDP_HANDED:
+		relay_udp_on_handed(shard, command);
+		break;
+	case RELAY_UDP_LEARNT:
+		relay_udp_on_learnt(shard, command);
+		break;
 	case RELAY_UDP_BIND:
 		relay_udp_bind(shard,
 			       (const struct relay_udp_binding *)(const void *)command->bytes);

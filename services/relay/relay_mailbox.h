@@ -21,12 +21,17 @@ enum { RELAY_MAILBOX_MAX = 16384, RELAY_CARRY_MAX_BYTES = 2048 };
 enum relay_message_kind {
 	/* any shard to the shard of the leg's node */
 	RELAY_ADOPT, /* leg */
+	/* any shard to another */
+	RELAY_UDP_HANDED, /* bytes: a tuple, then datagrams with their lengths */
+	RELAY_UDP_LEARNT, /* session; request_id: an index of it */
 	/* control actor to shard */
 	RELAY_SESSION_OPEN,  /* node, session, request_id; bytes: the packed link Control */
 	RELAY_SESSION_CLOSE, /* node, session; bytes: the packed link Control */
 	RELAY_CARRY,	     /* node, session, answer, call, is_to_node; bytes: a datagram */
 	RELAY_NODE_GONE,     /* node: deleted from the fleet */
 	RELAY_NODE_BACK,     /* node: enrolled again */
+	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
+	RELAY_UDP_UNBIND,    /* session */
 	RELAY_NODE_MOVED,    /* node, generation: of its leg at another relay */
 	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
 		      thread: bytes: that relay's id, endpoint and key, each with its NUL */
@@ -35,8 +40,6 @@ enum relay_message_kind {
 	RELAY_MESH_DOWN,     /* link */
 	/* shard to mesh thread */
 	RELAY_MESH_SEND, /* link, queued_ms; bytes: a whole message */
-	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
-	RELAY_UDP_UNBIND,    /* session */
 	RELAY_DRAIN, /* channels: legs of all shards; bytes: URLs of others, each with its NUL */
 	RELAY_STOP,
 	/* shard to control actor */

@@ -38,6 +38,7 @@ struct relay_shard {
 	struct relay_directory directory;
 	struct relay_gone gone;
 	struct relay_round round;
+	_Atomic int64_t udp_bytes; /* of datagrams that other shards heard, waiting in our mailbox */
 	struct relay_udp *udp;	      /* NULL: this relay has no UDP ingress */
 	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
 	struct relay_ports ports;

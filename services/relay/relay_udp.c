@@ -188,7 +188,9 @@ open_by_mac1(struct relay_shard *shard, const struct relay_udp_tuple *tuple, con
 					 shard->now_ms, &is_out_of_budget);
 
 	if (node != NULL)
-		return open_flow(shard, tuple, node, NULL);
+		return relay_udp_hand_new(shard, tuple, node->id, message, n)
+			       ? NULL
+			       : open_flow(shard, tuple, node, NULL);
 	drop(shard, is_out_of_budget ? RELAY_UDP_DROP_BUDGET : RELAY_UDP_DROP_MAC1);
 	return NULL;
 }
@@ -212,7 +214,9 @@ open_by_index(struct relay_shard *shard, const struct relay_udp_tuple *tuple, in
 		drop(shard, RELAY_UDP_DROP_RATE);
 		return NULL;
 	}
-	return open_flow(shard, tuple, session->node, session);
+	return relay_udp_hand_new(shard, tuple, session->node->id, message, n)
+		       ? NULL
+		       : open_flow(shard, tuple, session->node, session);
 }
 
 static void
@@ -296,6 +300,16 @@ take_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type, con
 		return;
 	}
 	enum relay_counter reason = judge_known(shard, flow, type, message, n);
+	if (reason == RELAY_UDP_DROP_MAC1 && type == DATAGRAM_INITIATION &&
+	    flow->state != RELAY_UDP_HALF_OPEN &&
+	    shard->now_ms - flow->answered_ms >= RELAY_UDP_SILENT_MS) {
+		/* The same port, long after, and another node: it has a new user. */
+		struct relay_udp_tuple tuple = flow->tuple;
+
+		relay_udp_close_flow(shard, flow, "its source is another's now");
+		take_unknown(shard, &tuple, type, message, n);
+		return;
+	}
 	if (reason != 0) {
 		drop(shard, reason);
 		return;
@@ -324,7 +338,7 @@ relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		flow = relay_udp_flows_find(&shard->udp->flows, tuple);
 	if (flow != NULL)
 		take_known(shard, flow, type, datagram, n);
-	else
+	else if (type == DATAGRAM_INITIATION || !relay_udp_hand_known(shard, tuple, datagram, n))
 		take_unknown(shard, tuple, type, datagram, n);
 }
 
@@ -357,6 +371,7 @@ relay_udp_on_event(struct relay_shard *shard)
 		int r = relay_udp_socket_read(udp->fd, udp->reads, on_bundle, shard);
 
 		relay_udp_flush_batch(shard); /* it lies in the reads */
+		relay_udp_hand_flush(shard);
 		if (r <= 0)
 			return;
 	}
@@ -453,6 +468,7 @@ relay_udp_on_timer(struct relay_shard *shard)
 	}
 	while ((session = relay_udp_sessions_ended(&udp->sessions, shard->now_ms)) != NULL)
 		unbind(shard, session);
+	relay_udp_hand_expire(shard);
 	for (flow = udp->flows.answered.oldest; flow != NULL; flow = flow->newer)
 		report_usage(shard, flow);
 	relay_count(&shard->counters, RELAY_UDP_HASHES, udp->sessions.hashes - udp->hashes);
@@ -485,6 +501,8 @@ relay_udp_new(struct relay_shard *shard, int fd)
 	if (r == 0)
 		r = relay_udp_flows_init(&udp->flows,
 					 RELAY_UDP_HALF_OPEN_MAX / shard->settings->shards);
+	if (r == 0)
+		r = relay_udp_hand_init(&udp->hand);
 	if (r == 0 && epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, fd,
 				&(struct epoll_event){ .events = EPOLLIN, .data.ptr = udp }) < 0)
 		r = -errno;
@@ -507,6 +525,7 @@ relay_udp_free(struct relay_shard *shard)
 	relay_udp_sessions_fini(&udp->sessions);
 	relay_udp_flows_fini(&udp->flows);
 	relay_udp_buckets_fini(&udp->buckets);
+	relay_udp_hand_fini(&udp->hand);
 	relay_udp_reads_free(&udp->reads);
 	close(udp->fd);
 	free(udp);

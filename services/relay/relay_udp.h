@@ -8,6 +8,7 @@
 
 #include "relay/relay_leg.h"
 #include "relay/relay_udp_flow.h"
+#include "relay/relay_udp_hand.h"
 #include "relay/relay_udp_socket.h"
 
 #include <stdbool.h>
@@ -34,6 +35,7 @@ struct relay_udp {
 	struct relay_udp_buckets buckets;
 	struct relay_udp_peers peers;
 	struct relay_udp_batch batch;
+	struct relay_udp_hand hand;
 	struct relay_timer timer;
 	uint64_t hashes; /* as counted last */
 };

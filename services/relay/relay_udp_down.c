@@ -56,6 +56,15 @@ validate(struct relay_shard *shard, struct relay_udp_flow *flow, struct relay_ud
 		relay_leg_doom(shard, surplus->leg, 0, "its client is elsewhere");
 }
 
+static void
+learn(struct relay_shard *shard, struct relay_udp_session *session, uint32_t index)
+{
+	if (relay_udp_session_has_index(session, index))
+		return;
+	relay_udp_sessions_learn(&shard->udp->sessions, session, index);
+	relay_udp_hand_learnt(shard, session, index);
+}
+
 /* A handshake message from the node. False: it is for none of its sessions. */
 static bool
 take_handshake(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
@@ -67,7 +76,7 @@ take_handshake(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 
 	if (session == NULL)
 		return false;
-	relay_udp_sessions_learn(sessions, session, relay_udp_sender(message));
+	learn(shard, session, relay_udp_sender(message));
 	if (flow->state != RELAY_UDP_HALF_OPEN) {
 		relay_udp_flow_set_session(flow, session);
 		become(shard, flow);
@@ -198,6 +207,5 @@ relay_udp_learn(struct relay_shard *shard, const struct relay_channel *channel,
 	while (session != NULL && leg_reader_next(&reader, &datagram, &datagram_n) == 1)
 		if ((datagram[0] == DATAGRAM_INITIATION || datagram[0] == DATAGRAM_RESPONSE) &&
 		    mac1_is_for(&session->mac1, datagram, datagram_n))
-			relay_udp_sessions_learn(&shard->udp->sessions, session,
-						 relay_udp_sender(datagram));
+			learn(shard, session, relay_udp_sender(datagram));
 }

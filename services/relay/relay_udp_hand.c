@@ -1,0 +1,226 @@
+/*
+ * relay_udp_hand: see the header. A message holds the tuple and then [u16 length, datagram]...
+ */
+#include "relay/relay_udp_hand.h"
+
+#include "relay/relay_mailbox.h"
+#include "relay/relay_shard.h"
+#include "relay/relay_udp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LENGTH_BYTES = 2 };
+
+int
+relay_udp_hand_init(struct relay_udp_hand *hand)
+{
+	return idtable_init(&hand->routes, offsetof(struct relay_udp_route, by_tuple),
+			    offsetof(struct relay_udp_route, tuple),
+			    sizeof(struct relay_udp_tuple));
+}
+
+/* ---- whose a source is ---- */
+
+static void
+unlink_route(struct relay_udp_hand *hand, struct relay_udp_route *route)
+{
+	*(route->older != NULL ? &route->older->newer : &hand->oldest) = route->newer;
+	*(route->newer != NULL ? &route->newer->older : &hand->newest) = route->older;
+}
+
+static void
+link_newest(struct relay_udp_hand *hand, struct relay_udp_route *route)
+{
+	route->older = hand->newest;
+	route->newer = NULL;
+	*(hand->newest != NULL ? &hand->newest->newer : &hand->oldest) = route;
+	hand->newest = route;
+}
+
+static void
+forget(struct relay_udp_hand *hand, struct relay_udp_route *route)
+{
+	unlink_route(hand, route);
+	idtable_remove(&hand->routes, route);
+	free(route);
+}
+
+void
+relay_udp_hand_fini(struct relay_udp_hand *hand)
+{
+	while (hand->oldest != NULL)
+		forget(hand, hand->oldest);
+	idtable_fini(&hand->routes);
+}
+
+void
+relay_udp_hand_expire(struct relay_shard *shard)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+
+	while (hand->oldest != NULL && shard->now_ms - hand->oldest->used_ms >= RELAY_UDP_ROUTE_MS)
+		forget(hand, hand->oldest);
+}
+
+static void
+remember(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigned owner)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+	struct relay_udp_route *route = idtable_find(&hand->routes, tuple);
+
+	if (route != NULL) {
+		route->owner = owner;
+		return;
+	}
+	if (hand->routes.count >= RELAY_UDP_ROUTES_MAX)
+		forget(hand, hand->oldest);
+	route = calloc(1, sizeof(*route));
+	if (route == NULL)
+		return; /* found anew with its next handshake */
+	route->tuple = *tuple;
+	route->owner = owner;
+	route->used_ms = shard->now_ms;
+	idtable_add(&hand->routes, route);
+	link_newest(hand, route);
+}
+
+/* ---- handing over ---- */
+
+void
+relay_udp_hand_flush(struct relay_shard *shard)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+	struct relay_message *message;
+	size_t n = sizeof(hand->tuple) + hand->bytes;
+
+	if (hand->n == 0)
+		return;
+	struct relay_shard *owner = shard->all[hand->owner];
+	bool has_room = atomic_load_explicit(&owner->udp_bytes, memory_order_relaxed) <
+			RELAY_UDP_HANDED_MAX_BYTES;
+	message = has_room ? relay_message_new(RELAY_UDP_HANDED, NULL, n) : NULL;
+	if (message != NULL) {
+		memcpy(message->bytes, &hand->tuple, sizeof(hand->tuple));
+		memcpy(message->bytes + sizeof(hand->tuple), hand->gathered, hand->bytes);
+		atomic_fetch_add_explicit(&owner->udp_bytes, (int64_t)n, memory_order_relaxed);
+		if (relay_mailbox_send(&owner->mailbox, &message) < 0)
+			atomic_fetch_sub_explicit(&owner->udp_bytes, (int64_t)n,
+						  memory_order_relaxed);
+		else
+			relay_count(&shard->counters, RELAY_UDP_HANDED_OVER, hand->n);
+	}
+	if (!has_room || message != NULL) {
+		relay_count(&shard->counters, RELAY_UDP_DROP_MEMORY, hand->n);
+		relay_message_free(&message);
+	}
+	hand->n = 0;
+	hand->bytes = 0;
+}
+
+static void
+gather(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigned owner,
+       const uint8_t *datagram, size_t n)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+
+	if (hand->n > 0 && (hand->bytes + LENGTH_BYTES + n > sizeof(hand->gathered) ||
+			    memcmp(&hand->tuple, tuple, sizeof(*tuple)) != 0))
+		relay_udp_hand_flush(shard);
+	hand->tuple = *tuple;
+	hand->owner = owner;
+	hand->gathered[hand->bytes++] = (uint8_t)(n >> 8);
+	hand->gathered[hand->bytes++] = (uint8_t)n;
+	memcpy(hand->gathered + hand->bytes, datagram, n);
+	hand->bytes += n;
+	hand->n++;
+}
+
+bool
+relay_udp_hand_known(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
+		     const uint8_t *datagram, size_t n)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+	struct relay_udp_route *route;
+
+	if (shard->count == 1 || hand->is_taking)
+		return false;
+	route = idtable_find(&hand->routes, tuple);
+	if (route == NULL)
+		return false;
+	route->used_ms = shard->now_ms;
+	unlink_route(hand, route);
+	link_newest(hand, route);
+	gather(shard, tuple, route->owner, datagram, n);
+	return true;
+}
+
+bool
+relay_udp_hand_new(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
+		   const uint8_t *node_id, const uint8_t *datagram, size_t n)
+{
+	unsigned owner = relay_shard_of(node_id, shard->count);
+
+	if (owner == shard->index)
+		return false;
+	if (shard->udp->hand.is_taking) { /* once is enough: no circles */
+		relay_count(&shard->counters, RELAY_UDP_DROP_NO_NODE, 1);
+		return true;
+	}
+	remember(shard, tuple, owner);
+	gather(shard, tuple, owner, datagram, n);
+	return true;
+}
+
+void
+relay_udp_on_handed(struct relay_shard *shard, const struct relay_message *message)
+{
+	const uint8_t *at = message->bytes + sizeof(struct relay_udp_tuple);
+	const uint8_t *end = message->bytes + message->n;
+	struct relay_udp_tuple tuple;
+
+	atomic_fetch_sub_explicit(&shard->udp_bytes, (int64_t)message->n, memory_order_relaxed);
+	memcpy(&tuple, message->bytes, sizeof(tuple));
+	shard->udp->hand.is_taking = true;
+	while (end - at > LENGTH_BYTES) {
+		size_t n = (size_t)at[0] << 8 | at[1];
+
+		relay_udp_take(shard, &tuple, at + LENGTH_BYTES, n);
+		at += LENGTH_BYTES + n;
+	}
+	relay_udp_flush_batch(shard); /* it lies in the message */
+	shard->udp->hand.is_taking = false;
+}
+
+/* ---- indexes ---- */
+
+void
+relay_udp_hand_learnt(struct relay_shard *shard, const struct relay_udp_session *session,
+		      uint32_t index)
+{
+	for (unsigned i = 0; i < shard->count; i++) {
+		struct relay_message *message;
+
+		if (i == shard->index)
+			continue;
+		message = relay_message_new(RELAY_UDP_LEARNT, NULL, 0);
+		if (message == NULL)
+			return; /* a client that moves shakes hands, then */
+		memcpy(message->session_id, session->id, UUID_BYTES);
+		message->request_id = index;
+		if (relay_mailbox_send(&shard->all[i]->mailbox, &message) < 0)
+			relay_message_free(&message);
+	}
+}
+
+void
+relay_udp_on_learnt(struct relay_shard *shard, const struct relay_message *message)
+{
+	struct relay_udp_session *session =
+		relay_udp_sessions_find(&shard->udp->sessions, message->session_id);
+
+	if (session != NULL)
+		relay_udp_sessions_learn(&shard->udp->sessions, session,
+					 (uint32_t)message->request_id);
+}
