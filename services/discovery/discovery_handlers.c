@@ -160,6 +160,18 @@ renew(struct discovery *discovery, struct registry_node *node, char *node_id,
 	}
 }
 
+/* R77: one that was heard before, or is older. Each replica goes by what it heard itself. */
+static bool
+is_replay(struct registry_node *node, const Boson__Discovery__HeartbeatRequest *input)
+{
+	if (!input->has_sequence)
+		return false;
+	if (node->sequence != 0 && input->sequence <= node->sequence)
+		return true;
+	node->sequence = input->sequence;
+	return false;
+}
+
 static void
 on_heartbeat(Boson__Discovery__Discovery_Service *service,
 	     const Boson__Discovery__HeartbeatRequest *input,
@@ -184,6 +196,10 @@ on_heartbeat(Boson__Discovery__Discovery_Service *service,
 	node = find_node(discovery, input->node_id, call);
 	if (node == NULL)
 		return;
+	if (is_replay(node, input)) {
+		bus_call_fail(call, BUS_CONFLICT, "replay", "sequence");
+		return;
+	}
 	if (registry_hear(&discovery->registry, node, claimed_status(input), input->metrics, now_ms,
 			  clock_wall_ms()))
 		discovery_tell_node(discovery, node);
@@ -402,51 +418,16 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 	closure(&reply, call);
 }
 
-/* What the public sees of a relay. */
-static void
-show_relay(Boson__Common__Relay *shown, const Boson__Common__Relay *relay)
-{
-	boson__common__relay__init(shown);
-	shown->id = relay->id;
-	shown->region = relay->region;
-	shown->relay_endpoint = relay->relay_endpoint;
-	shown->udp_endpoint = relay->udp_endpoint;
-	shown->has_load = 1;
-	shown->load = relay->has_load ? relay->load : 0;
-}
-
 static void
 on_list_relays(Boson__Discovery__Discovery_Service *service,
 	       const Boson__Discovery__ListRelaysRequest *input,
 	       Boson__Discovery__ListRelaysReply_Closure closure, void *call)
 {
-	Boson__Discovery__ListRelaysReply reply = BOSON__DISCOVERY__LIST_RELAYS_REPLY__INIT;
-	Boson__Common__Relay shown[RELAYS_MAX], *pointers[RELAYS_MAX];
-	const Boson__Common__Relay *found[RELAYS_MAX];
-	size_t limit = input->has_limit ? input->limit : PAGE_LIST_DEFAULT;
-	size_t n;
-
-	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+	/* Another service asks for nobody but itself. */
+	if (input->caller != NULL && role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE)
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
-		return;
-	}
-	if (limit == 0 || limit > PAGE_LIST_MAX) {
-		bus_call_fail(call, BUS_INVALID, "range", "limit");
-		return;
-	}
-	n = discovery_relays_after(&discovery_of(service)->relays, input->cursor, found,
-				   RELAYS_MAX);
-	for (size_t i = 0; i < n && i < limit; i++) {
-		show_relay(&shown[i], found[i]);
-		pointers[i] = &shown[i];
-		reply.n_relays++;
-	}
-	reply.relays = pointers;
-	reply.has_count = 1;
-	reply.count = (uint32_t)reply.n_relays;
-	if (n > limit)
-		reply.next_cursor = shown[limit - 1].id;
-	closure(&reply, call);
+	else
+		discovery_list_relays(discovery_of(service), input, closure, call);
 }
 
 static void
@@ -454,32 +435,7 @@ on_snapshot(Boson__Discovery__Discovery_Service *service,
 	    const Boson__Discovery__SnapshotRequest *input,
 	    Boson__Discovery__SnapshotReply_Closure closure, void *call)
 {
-	struct discovery *discovery = discovery_of(service);
-	Boson__Discovery__SnapshotReply reply = BOSON__DISCOVERY__SNAPSHOT_REPLY__INIT;
-	Boson__Common__Relay *relays[RELAYS_MAX];
-	struct page page;
-	size_t position;
-
-	if (discovery_page_position_parse(input->cursor, &position) != 0) {
-		bus_call_fail(call, BUS_INVALID, "field", "cursor");
-		return;
-	}
-	if (discovery_page_init(&page, PAGE_SNAPSHOT_NODES) != 0) {
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
-		return;
-	}
-	if (input->cursor == NULL) {
-		for (size_t i = 0; i < discovery->relays.count; i++)
-			relays[i] = discovery->relays.entries[i].relay;
-		reply.n_relays = discovery->relays.count;
-		reply.relays = relays;
-		page.bytes = boson__discovery__snapshot_reply__get_packed_size(&reply);
-	}
-	reply.next_cursor = discovery_page_snapshot(&page, &discovery->registry, position);
-	reply.n_nodes = page.count;
-	reply.nodes = page.nodes;
-	closure(&reply, call);
-	discovery_page_fini(&page);
+	discovery_snapshot(discovery_of(service), input, closure, call);
 }
 
 const Boson__Discovery__Discovery_Service discovery_mailbox =

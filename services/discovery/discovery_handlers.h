@@ -56,6 +56,7 @@ struct discovery {
 	/* Replicas: discovery_replicas.h. */
 	bool is_shared;	      /* others may write to the store */
 	int64_t writer;	      /* our number among them */
+	uint32_t epoch;	      /* of our cursors: another replica's positions are not ours */
 	int64_t batch_change; /* of the open transaction, or 0 */
 	int64_t position;     /* all changes up to this are ours too */
 	int64_t followed_ms, tick_ms, lease_ms, pruned_ms;
@@ -110,6 +111,14 @@ int64_t discovery_revocation_time(int64_t wall_now_ms);
 void discovery_list_revocations(struct discovery *discovery,
 				const Boson__Discovery__ListRevocationsRequest *request,
 				Boson__Discovery__ListRevocationsReply_Closure closure, void *call);
+
+/* discovery_snapshot.c: relays, and all that an index needs, by the page. */
+void discovery_list_relays(struct discovery *discovery,
+			   const Boson__Discovery__ListRelaysRequest *request,
+			   Boson__Discovery__ListRelaysReply_Closure closure, void *call);
+void discovery_snapshot(struct discovery *discovery,
+			const Boson__Discovery__SnapshotRequest *request,
+			Boson__Discovery__SnapshotReply_Closure closure, void *call);
 
 /* discovery_answer.c: what answers have in common. */
 struct discovery_relay_servers {

@@ -81,6 +81,7 @@ discovery_store_start(struct discovery *discovery)
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -EIO;
 	discovery->writer = (int64_t)(number >> 1);
+	discovery->epoch = (uint32_t)number;
 	error = store_lease_init(&discovery->lease, "sweep", DISCOVERY_LEASE_MS);
 	if (error == 0)
 		error = open_and_load(discovery);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODE_OVERHEAD_BYTES = 4, POSITION_DIGITS_MAX = 9 };
+enum { NODE_OVERHEAD_BYTES = 4 };
 
 int
 discovery_page_init(struct page *page, size_t capacity)
@@ -123,31 +123,37 @@ discovery_page_list(struct page *page, const struct registry *registry,
 	return page->cursor;
 }
 
-char *
-discovery_page_snapshot(struct page *page, const struct registry *registry, size_t position)
+bool
+discovery_page_snapshot(struct page *page, const struct registry *registry, size_t *position)
 {
-	size_t at = position;
-
-	for (; at < registry->count; at++)
-		if (!registry->nodes[at]->deleted && !add(page, registry->nodes[at], VIEW_INTERNAL))
-			break;
-	if (at >= registry->count)
-		return NULL;
-	(void)snprintf(page->cursor, sizeof(page->cursor), "%zu", at);
-	return page->cursor;
+	for (; *position < registry->count; (*position)++)
+		if (!registry->nodes[*position]->deleted &&
+		    !add(page, registry->nodes[*position], VIEW_INTERNAL))
+			return true;
+	return false;
 }
 
 int
-discovery_page_position_parse(const char *cursor, size_t *ret_position)
+discovery_page_position_parse(const char *cursor, uint32_t epoch, struct page_position *ret)
 {
-	size_t position = 0;
-	size_t n = cursor == NULL ? 0 : strlen(cursor);
+	char again[PAGE_CURSOR_BYTES];
+	unsigned int from;
+	char kind;
 
-	if (cursor != NULL &&
-	    (n == 0 || n > POSITION_DIGITS_MAX || strspn(cursor, "0123456789") != n))
+	*ret = (struct page_position){ .is_node = false };
+	if (cursor == NULL)
+		return 0;
+	if (sscanf(cursor, "%8x-%c%9zu", &from, &kind, &ret->at) != 3)
 		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		position = position * 10 + (size_t)(cursor[i] - '0');
-	*ret_position = position;
-	return 0;
+	ret->is_node = kind == 'n';
+	discovery_page_position_format(ret, epoch, again); /* sscanf takes more than we gave */
+	return strcmp(cursor, again) == 0 ? 0 : -EINVAL;
+}
+
+void
+discovery_page_position_format(const struct page_position *position, uint32_t epoch,
+			       char ret_cursor[PAGE_CURSOR_BYTES])
+{
+	(void)snprintf(ret_cursor, PAGE_CURSOR_BYTES, "%08x-%c%zu", epoch,
+		       position->is_node ? 'n' : 'r', position->at);
 }

@@ -39,11 +39,22 @@ int discovery_page_filter_init(struct page_filter *filter, const struct registry
 			       const Boson__Discovery__ListNodesRequest *request,
 			       struct check_problem *ret_problem);
 
-/* Fill the page; the cursor of the next one, or NULL when this is the last. ListNodes' cursor is
- * the id of the last node looked at, Snapshot's a position. */
+/* Fills the page; the cursor of the next one, which is the id of the last node looked at, or NULL
+ * when this is the last. */
 char *discovery_page_list(struct page *page, const struct registry *registry,
 			  const struct page_filter *filter);
-char *discovery_page_snapshot(struct page *page, const struct registry *registry, size_t position);
 
-/* A Snapshot's cursor; NULL is 0. */
-int discovery_page_position_parse(const char *cursor, size_t *ret_position);
+/* Fills the page from *position on, which moves. True when there are more. */
+bool discovery_page_snapshot(struct page *page, const struct registry *registry, size_t *position);
+
+/* Where a Snapshot stands: behind the relay of a number, or before the node of a position. Its
+ * cursor counts for one life of one replica (epoch): others have other positions. */
+struct page_position {
+	bool is_node;
+	size_t at;
+};
+
+/* NULL is the beginning. 0, or -EINVAL: no cursor of ours. */
+int discovery_page_position_parse(const char *cursor, uint32_t epoch, struct page_position *ret);
+void discovery_page_position_format(const struct page_position *position, uint32_t epoch,
+				    char ret_cursor[PAGE_CURSOR_BYTES]);

@@ -94,6 +94,7 @@ registration_committed(void *arg)
 		return;
 	}
 	node->change = pending->stamp.change;
+	node->sequence = 0;
 	node->ticket_issued_ms = now_ms;
 	node->token_issued_ms = now_ms;
 	(void)registry_hear(&discovery->registry, node, REGISTRY_ONLINE,

@@ -63,6 +63,8 @@ struct registry_node {
 	struct registry_node *lease_previous, *lease_next;
 	bool has_lease;
 
+	uint64_t sequence; /* of the last heartbeat that had one; 0: none since it registered */
+
 	/* When the last relay ticket and REST token were handed out (monotonic), or REGISTRY_NEVER.
 	 */
 	int64_t ticket_issued_ms, token_issued_ms;

@@ -74,7 +74,7 @@ discovery_relays_announce(struct relays *relays, const Boson__Common__Relay *rel
 	*ret_changed = entry == NULL || !is_same(entry->relay, relay);
 	if (entry == NULL) {
 		entry = &relays->entries[relays->count++];
-		*entry = (struct relays_entry){ 0 };
+		*entry = (struct relays_entry){ .number = ++relays->last_number };
 	} else {
 		boson__common__relay__free_unpacked(entry->relay, NULL);
 	}
@@ -130,6 +130,23 @@ discovery_relays_expire(struct relays *relays, int64_t now_ms)
 	return NULL;
 }
 
+const Boson__Common__Relay *
+discovery_relays_next(const struct relays *relays, uint32_t *number)
+{
+	const struct relays_entry *next = NULL;
+
+	for (size_t i = 0; i < relays->count; i++) {
+		const struct relays_entry *entry = &relays->entries[i];
+
+		if (entry->number > *number && (next == NULL || entry->number < next->number))
+			next = entry;
+	}
+	if (next == NULL)
+		return NULL;
+	*number = next->number;
+	return next->relay;
+}
+
 static bool
 takes_legs(const Boson__Common__Relay *relay)
 {
@@ -137,7 +154,7 @@ takes_legs(const Boson__Common__Relay *relay)
 }
 
 size_t
-discovery_relays_after(const struct relays *relays, const char *id,
+discovery_relays_after(const struct relays *relays, const char *id, bool draining_too,
 		       const Boson__Common__Relay **ret_relays, size_t max)
 {
 	size_t n = 0;
@@ -146,7 +163,8 @@ discovery_relays_after(const struct relays *relays, const char *id,
 		const Boson__Common__Relay *relay = relays->entries[i].relay;
 		size_t at = n;
 
-		if (!takes_legs(relay) || (id != NULL && strcmp(relay->id, id) <= 0))
+		if ((!draining_too && !takes_legs(relay)) ||
+		    (id != NULL && strcmp(relay->id, id) <= 0))
 			continue;
 		while (at > 0 && strcmp(ret_relays[at - 1]->id, relay->id) > 0)
 			at--;

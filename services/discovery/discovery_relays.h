@@ -22,11 +22,13 @@ struct relays_entry {
 	char peer[RELAYS_PEER_BYTES]; /* its name on the bus: nobody else may use its id */
 	int64_t silent_at_ms;	      /* monotonic: forgotten then unless it says more */
 	bool is_unsaved;	      /* other replicas do not know yet */
+	uint32_t number;	      /* in order of their coming */
 };
 
 struct relays {
 	struct relays_entry entries[RELAYS_MAX];
 	size_t count;
+	uint32_t last_number;
 };
 
 void discovery_relays_fini(struct relays *relays);
@@ -48,10 +50,13 @@ void discovery_relays_forgive(struct relays *relays, int64_t now_ms);
 /* One relay that fell silent, off the list and the caller's to free, or NULL. */
 Boson__Common__Relay *discovery_relays_expire(struct relays *relays, int64_t now_ms);
 
-/* Those that take new legs and whose ids come after this one (NULL: all), in order of their ids.
- * Returns how many, at most max. */
-size_t discovery_relays_after(const struct relays *relays, const char *id,
+/* Those whose ids come after this one (NULL: all), in order of their ids; those that drain as well
+ * or not. Returns how many, at most max. */
+size_t discovery_relays_after(const struct relays *relays, const char *id, bool draining_too,
 			      const Boson__Common__Relay **ret_relays, size_t max);
+
+/* The relay that came next after this number, and its own; NULL: none did. */
+const Boson__Common__Relay *discovery_relays_next(const struct relays *relays, uint32_t *number);
 
 /* Those of a group that take new legs, least loaded first. Returns how many, at most max. */
 size_t discovery_relays_pick(const struct relays *relays, const char *group,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MS_PER_SEC = 1000, STRETCH_NODES = 20000, REVOCATIONS_MAX = 500, CURSOR_BYTES = 24 };
+enum { MS_PER_SEC = 1000, STRETCH_NODES = 20000, REVOCATIONS_MAX = 500 };
 
 struct stretch {
 	Boson__Discovery__Revocation revocations[REVOCATIONS_MAX];
@@ -63,11 +63,11 @@ discovery_list_revocations(struct discovery *discovery,
 		BOSON__DISCOVERY__LIST_REVOCATIONS_REPLY__INIT;
 	const struct registry *registry = &discovery->registry;
 	int64_t since_ms = request->has_since && request->since > 0 ? request->since : 0;
-	char cursor[CURSOR_BYTES];
+	struct page_position position;
+	char cursor[PAGE_CURSOR_BYTES];
 	struct stretch *stretch;
-	size_t position;
 
-	if (discovery_page_position_parse(request->cursor, &position) != 0) {
+	if (discovery_page_position_parse(request->cursor, discovery->epoch, &position) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "cursor");
 		return;
 	}
@@ -76,9 +76,9 @@ discovery_list_revocations(struct discovery *discovery,
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
 	}
-	position = collect(registry, position, since_ms, stretch);
-	if (position < registry->count) {
-		(void)snprintf(cursor, sizeof(cursor), "%zu", position);
+	position.at = collect(registry, position.at, since_ms, stretch);
+	if (position.at < registry->count) {
+		discovery_page_position_format(&position, discovery->epoch, cursor);
 		reply.next_cursor = cursor;
 	}
 	reply.n_revocations = stretch->count;

@@ -75,11 +75,15 @@ void bus_free(struct bus **bus);
 /* Where the last bus_serve or bus_publisher_new really bound, after "tcp://127.0.0.1:*". */
 const char *bus_bound_endpoint(const struct bus *bus);
 
-/* What is known of methods beyond their types; rules ends in {0} and outlives the bus. Without a
- * rule a method is not repeated. */
+/* What is known of methods and events beyond their types; rules ends in {0} and outlives the bus.
+ * Set them before anything is bound. Over tcp only those may call, or hear, whom a rule names; what
+ * has no rule nobody may. On inproc and ipc everybody may, and without rules (tests) as well. A
+ * method without a rule is not repeated. */
 struct bus_rule {
-	const char *method; /* "boson.relay.Relay/OpenSession" */
-	bool may_repeat;    /* done twice, it has the effect of once */
+	const char *name;    /* "boson.relay.Relay/OpenSession", "boson.relay.LegAttached" */
+	const char *senders; /* "routing gateway": peers of this name, or of it and a number or
+				anything else that is no letter ("routing-2") */
+	bool may_repeat;     /* done twice, it has the effect of once */
 };
 void bus_set_rules(struct bus *bus, const struct bus_rule *rules);
 

@@ -74,9 +74,12 @@ void bus_result_set(struct bus_result *result, enum bus_status status, const cha
 /* What -errno of bus_message_check means to the one who asked. */
 void bus_result_from_check(struct bus_result *result, int error);
 
-/* The rule of a method as it stands in a head, or NULL. */
-const struct bus_rule *bus_rule_of(const struct bus *bus, const char *method);
-bool bus_rule_repeats(const struct bus *bus, const char *method);
+/* The rule of a method as it stands in a head, or of a type of event; or NULL. */
+const struct bus_rule *bus_rule_of(const struct bus *bus, const char *name);
+bool bus_rule_repeats(const struct bus *bus, const char *name);
+
+/* May this peer of a tcp socket have it? */
+bool bus_rule_admits(const struct bus *bus, const struct bus_rule *rule, const char *peer);
 
 /* Packs a head; 0 when it would not fit. */
 size_t bus_head_pack(const ProtobufCMessage *head, uint8_t ret_bytes[BUS_HEAD_MAX_BYTES]);
@@ -93,6 +96,7 @@ struct bus_server {
 	int64_t turn_us; /* when this turn began to drain it */
 	ProtobufCService *service;
 	struct bus_batch batch;
+	const struct bus_rule **rules; /* of the methods, in their order; NULL: none */
 	struct bus_tally tally;
 	struct bus_sightings sightings;
 	struct bus_call *calls; /* not yet answered, or running, or held */

@@ -30,6 +30,7 @@ struct bus_publisher {
 	void *handle;
 	struct loop_zsock *watch;
 	struct loop_timer *hello_timer;
+	bool grants; /* over tcp, by the rules: subscriptions are ours to make */
 	uint64_t epoch;
 	struct topic *topics; /* published or asked for */
 	size_t asked_topics;  /* those of them that never were published */
@@ -44,6 +45,39 @@ struct bus_held_event {
 	size_t n;
 	uint8_t bytes[];
 };
+
+/* libzmq says nothing of what it drops for a subscriber who does not read, unless it is to drop
+ * nothing at all, and then it refuses all. So it is asked so first, and then let go. */
+static void
+set_lossless(struct bus_publisher *publisher, int on)
+{
+	zmq_setsockopt(publisher->handle, ZMQ_XPUB_NODROP, &on, sizeof(on));
+}
+
+static int
+send_counted(struct bus_publisher *publisher, const struct topic *topic,
+	     const struct bus_bytes *parts, size_t n)
+{
+	bool is_full = false;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		int flags = ZMQ_DONTWAIT | (i + 1 < n ? ZMQ_SNDMORE : 0);
+		bool is_sent = zmq_send(publisher->handle, parts[i].bytes, parts[i].n, flags) >= 0;
+
+		if (!is_sent && errno == EAGAIN && !is_full) {
+			is_full = true;
+			set_lossless(publisher, 0);
+			bus_drop(publisher->bus, BUS_DROP_EVENT_FULL, topic->name);
+			is_sent =
+				zmq_send(publisher->handle, parts[i].bytes, parts[i].n, flags) >= 0;
+		}
+		r = is_sent ? 0 : -errno;
+	}
+	if (is_full)
+		set_lossless(publisher, 1);
+	return r;
+}
 
 /* body NULL: a hello. */
 static int
@@ -60,7 +94,7 @@ send_parts(struct bus_publisher *publisher, const struct topic *topic, const str
 				      { bytes, bus_head_pack(&head.base, bytes) } };
 	if (body)
 		parts[2] = *body;
-	int r = bus_frames_send(publisher->handle, parts, body ? 3 : 2);
+	int r = send_counted(publisher, topic, parts, body ? 3 : 2);
 	loop_zsock_check(publisher->watch);
 	return r;
 }
@@ -121,6 +155,40 @@ on_subscriber(struct bus_publisher *publisher, const char *name, size_t n)
 		send_parts(publisher, topic, NULL);
 }
 
+/* Over tcp a subscription counts when we repeat it, for the peer that it came from: whole names of
+ * events that its peer may hear. (T22, B20) */
+static bool
+grant(struct bus_publisher *publisher, zmq_msg_t *frame, const char *name, bool wanted)
+{
+	const char *peer = zmq_msg_gets(frame, "User-Id");
+
+	if (!publisher->grants)
+		return wanted;
+	if (wanted &&
+	    (!peer || !bus_rule_admits(publisher->bus, bus_rule_of(publisher->bus, name), peer))) {
+		bus_drop(publisher->bus, BUS_DROP_ACL, peer);
+		return false;
+	}
+	zmq_setsockopt(publisher->handle, wanted ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, name,
+		       strlen(name));
+	return wanted;
+}
+
+static void
+take_subscription(struct bus_publisher *publisher, zmq_msg_t *frame)
+{
+	const char *bytes = zmq_msg_data(frame);
+	size_t n = zmq_msg_size(frame);
+	char name[TOPIC_MAX_BYTES + 1];
+
+	if (n <= 1 || n > sizeof(name) || memchr(bytes + 1, 0, n - 1))
+		return;
+	memcpy(name, bytes + 1, n - 1);
+	name[n - 1] = '\0';
+	if (grant(publisher, frame, name, bytes[0] == 1))
+		on_subscriber(publisher, name, n - 1);
+}
+
 /* XPUB hears [1 topic] from each new subscriber, [0 topic] when the last one left. */
 static void
 on_readable(struct loop *loop, zsock_t *socket, void *arg)
@@ -131,11 +199,8 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 	(void)loop, (void)socket;
 	if (bus_frames_recv(publisher->handle, &frames) < 0)
 		return;
-	const char *bytes = zmq_msg_data(&frames.part[0]);
-	size_t n = zmq_msg_size(&frames.part[0]);
-	if (frames.n == 1 && n > 1 && n <= TOPIC_MAX_BYTES + 1 && bytes[0] == 1 &&
-	    !memchr(bytes + 1, 0, n - 1))
-		on_subscriber(publisher, bytes + 1, n - 1);
+	if (frames.n == 1)
+		take_subscription(publisher, &frames.part[0]);
 	bus_frames_close(&frames);
 }
 
@@ -218,6 +283,20 @@ bus_events_flush(struct bus *bus, bool committed)
 	}
 }
 
+static int
+grants_start(struct bus_publisher *publisher, const char *endpoint)
+{
+	enum bus_transport transport;
+	int one = 1;
+
+	if (!publisher->bus->rules || bus_transport_of(endpoint, &transport) < 0 ||
+	    transport != BUS_TCP)
+		return 0;
+	publisher->grants = true;
+	return zmq_setsockopt(publisher->handle, ZMQ_XPUB_MANUAL, &one, sizeof(one)) < 0 ? -errno
+											 : 0;
+}
+
 int
 bus_publisher_new(struct bus *bus, const char *endpoint, struct bus_publisher **ret)
 {
@@ -234,6 +313,10 @@ bus_publisher_new(struct bus *bus, const char *endpoint, struct bus_publisher **
 	if (r < 0)
 		goto fail;
 	publisher->handle = zsock_resolve(publisher->socket);
+	set_lossless(publisher, 1);
+	r = grants_start(publisher, endpoint);
+	if (r < 0)
+		goto fail;
 	r = loop_zsock_add(bus->loop, publisher->socket, on_readable, publisher, &publisher->watch);
 	if (r == 0)
 		r = loop_timer_start(bus->loop, BUS_HELLO_MS, BUS_HELLO_MS, on_hello_timer,

@@ -12,6 +12,7 @@
 #include "loop/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,15 @@ find_method(const struct bus_server *server, const char *name)
 	return method ? (int)(method - service->methods) : -1;
 }
 
+/* Over tcp the peer's name is its key's, and admit has seen that it has one. (T22, B48) */
+static bool
+may_call(const struct bus_server *server, struct bus_frames *frames, int method)
+{
+	return server->transport != BUS_TCP ||
+	       bus_rule_admits(server->bus, server->rules[method],
+			       zmq_msg_gets(&frames->part[1], "User-Id"));
+}
+
 /* The call to run, or NULL when the request has already found its end. */
 static struct bus_call *
 admit_request(struct bus_server *server, struct bus_frames *frames,
@@ -106,6 +116,11 @@ admit_request(struct bus_server *server, struct bus_frames *frames,
 	int method = find_method(server, head->method);
 	if (method < 0) {
 		reject(server, frames, head->correlation, BUS_INTERNAL, "unknown_method");
+		return NULL;
+	}
+	if (!may_call(server, frames, method)) {
+		bus_drop(server->bus, BUS_DROP_ACL, zmq_msg_gets(&frames->part[1], "User-Id"));
+		reject(server, frames, head->correlation, BUS_FORBIDDEN, "sender");
 		return NULL;
 	}
 	struct bus_call *call = NULL;
@@ -261,6 +276,22 @@ on_readable(struct loop *loop, zsock_t *socket, void *arg)
 }
 
 static int
+find_rules(struct bus_server *server)
+{
+	const ProtobufCServiceDescriptor *service = server->service->descriptor;
+	char name[BUS_HEAD_MAX_BYTES];
+
+	server->rules = calloc((size_t)service->n_methods + 1, sizeof(*server->rules));
+	if (!server->rules)
+		return -ENOMEM;
+	for (unsigned i = 0; i < service->n_methods; i++) {
+		snprintf(name, sizeof(name), "%s/%s", service->name, service->methods[i].name);
+		server->rules[i] = bus_rule_of(server->bus, name);
+	}
+	return 0;
+}
+
+static int
 server_open(struct bus_server *server, const char *endpoint)
 {
 	struct bus *bus = server->bus;
@@ -269,6 +300,8 @@ server_open(struct bus_server *server, const char *endpoint)
 	if (r == 0)
 		r = bus_tally_init(&server->tally, bus->metrics, server->service->descriptor,
 				   BUS_SIDE_SERVER);
+	if (r == 0)
+		r = find_rules(server);
 	if (r == 0)
 		r = bus_socket_bind(bus, ZMQ_ROUTER, endpoint, &server->socket);
 	if (r < 0)
@@ -318,5 +351,6 @@ bus_server_free(struct bus_server *server)
 	loop_zsock_remove(&server->watch);
 	bus_socket_close(&server->socket);
 	bus_tally_fini(&server->tally);
+	free(server->rules);
 	free(server);
 }

@@ -12,12 +12,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	OPTION_ENFORCE_DOMAIN = 93, /* ZMQ_ZAP_ENFORCE_DOMAIN: in the library, not in its header */
 	SOCKET_ANY = -1,
 	CURVE_OVERHEAD_BYTES = 64,
+	BIND_AGAIN_MS = 10,
+	BIND_TRIES = 30,
 };
 
 /* The limits of every socket of the bus. */
@@ -206,6 +209,31 @@ note_endpoint(struct bus *bus, void *handle)
 		bus->bound_endpoint[0] = '\0';
 }
 
+static int
+bind_once(void *handle, enum bus_transport transport, const char *endpoint)
+{
+	int r = transport == BUS_IPC ? prepare_ipc(endpoint + strlen("ipc://")) : 0;
+
+	if (r == 0 && zmq_bind(handle, endpoint) < 0)
+		r = -errno;
+	return r;
+}
+
+/* The kernel closes what a killed process had open one after the other, and its successor may be
+ * faster. At start only, so it may wait. */
+static int
+bind_patiently(void *handle, enum bus_transport transport, const char *endpoint)
+{
+	const struct timespec pause = { .tv_nsec = BIND_AGAIN_MS * 1000 * 1000 };
+	int r = bind_once(handle, transport, endpoint);
+
+	for (int i = 0; r == -EADDRINUSE && transport != BUS_INPROC && i < BIND_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		r = bind_once(handle, transport, endpoint);
+	}
+	return r;
+}
+
 int
 bus_socket_bind(struct bus *bus, int type, const char *endpoint, zsock_t **ret)
 {
@@ -218,10 +246,8 @@ bus_socket_bind(struct bus *bus, int type, const char *endpoint, zsock_t **ret)
 	void *handle = zsock_resolve(socket);
 	if (transport == BUS_TCP)
 		r = set_curve_server(bus, handle);
-	else if (transport == BUS_IPC)
-		r = prepare_ipc(endpoint + strlen("ipc://"));
-	if (r == 0 && zmq_bind(handle, endpoint) < 0)
-		r = -errno;
+	if (r == 0)
+		r = bind_patiently(handle, transport, endpoint);
 	if (r < 0) {
 		zsock_destroy(&socket);
 		return r;

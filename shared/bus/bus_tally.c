@@ -37,6 +37,8 @@ static const char *const DROP_WORDS[BUS_DROPS] = {
 	[BUS_DROP_PEER_FULL] = "peer_full",
 	[BUS_DROP_EVENT] = "event",
 	[BUS_DROP_UNCOMMITTED] = "uncommitted",
+	[BUS_DROP_ACL] = "acl",
+	[BUS_DROP_EVENT_FULL] = "event_full",
 };
 
 static const int64_t DROP_LOG_MS = 60 * 1000;
@@ -113,6 +115,7 @@ bus_drops_init(struct bus_drops *drops, struct metrics *metrics)
 	}
 }
 
+/* who: may be NULL. */
 void
 bus_drop(struct bus *bus, enum bus_drop reason, const char *who)
 {
@@ -122,5 +125,5 @@ bus_drop(struct bus *bus, enum bus_drop reason, const char *who)
 	if (now_ms - bus->drops.logged_ms[reason] < DROP_LOG_MS)
 		return;
 	bus->drops.logged_ms[reason] = now_ms;
-	log_warn("message_dropped", "reason=%s who=%s", DROP_WORDS[reason], who);
+	log_warn("message_dropped", "reason=%s who=%s", DROP_WORDS[reason], who ? who : "");
 }

@@ -18,9 +18,16 @@
 
 enum { KEY_BYTES = 32, KEY_TEXT_CHARS = 40, ZAP_PARTS = 7, REFUSED_LOG_MS = 60 * 1000 };
 
+/* So often may one key connect to one domain: a few connections for each of its replicas at once,
+ * then now and then. (B58) */
+enum { CONNECTS_BURST = 200, CONNECT_EVERY_MS = 50 };
+
 struct allowed {
 	uint8_t key[KEY_BYTES];
 	char name[BUS_PEER_NAME_BYTES];
+	int64_t room_ms; /* bucket: a connection takes CONNECT_EVERY_MS from it, time brings it back
+			  */
+	int64_t filled_ms;
 };
 
 struct domain {
@@ -39,28 +46,48 @@ static pthread_mutex_t thread_mutex = PTHREAD_MUTEX_INITIALIZER;
 static zactor_t *thread;
 
 static bool
+takes_connection(struct allowed *allowed)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int64_t room_ms = allowed->room_ms + now_ms - allowed->filled_ms;
+
+	if (room_ms > CONNECTS_BURST * CONNECT_EVERY_MS)
+		room_ms = CONNECTS_BURST * CONNECT_EVERY_MS;
+	allowed->filled_ms = now_ms;
+	allowed->room_ms = room_ms;
+	if (room_ms < CONNECT_EVERY_MS)
+		return false;
+	allowed->room_ms -= CONNECT_EVERY_MS;
+	return true;
+}
+
+static bool
 is_allowed(const char *domain, const uint8_t key[KEY_BYTES], char ret_name[BUS_PEER_NAME_BYTES])
 {
-	bool found = false;
+	bool found = false, admitted = false;
 
 	pthread_mutex_lock(&mutex);
 	for (const struct domain *d = domains; d && !found; d = d->next) {
 		if (strcmp(d->name, domain) != 0)
 			continue;
 		for (size_t i = 0; i < d->n && !found; i++) {
+			struct allowed *allowed = &d->allowed[i];
+
 			/* A public key: nothing to learn from how long this takes. */
-			found = memcmp(d->allowed[i].key, key, KEY_BYTES) == 0;
-			if (found)
-				memcpy(ret_name, d->allowed[i].name, BUS_PEER_NAME_BYTES);
+			if (memcmp(allowed->key, key, KEY_BYTES) != 0)
+				continue;
+			found = true;
+			admitted = takes_connection(allowed);
+			memcpy(ret_name, allowed->name, BUS_PEER_NAME_BYTES);
 		}
 	}
 	pthread_mutex_unlock(&mutex);
-	return found;
+	return admitted;
 }
 
 /* At most a line a minute, however often strangers knock. (B58) */
 static void
-note_refusal(const char *domain)
+note_refusal(const char *domain, const char *name)
 {
 	static int64_t logged_ms;
 	static uint64_t refused;
@@ -69,8 +96,8 @@ note_refusal(const char *domain)
 	if (logged_ms && clock_monotonic_ms() - logged_ms < REFUSED_LOG_MS)
 		return;
 	logged_ms = clock_monotonic_ms();
-	log_warn("bus_stranger_refused", "domain=%s refused=%llu", domain,
-		 (unsigned long long)refused);
+	log_warn(*name ? "bus_peer_too_often" : "bus_stranger_refused",
+		 "domain=%s name=%s refused=%llu", domain, name, (unsigned long long)refused);
 }
 
 /* version, request id, domain, address, routing id, mechanism, client key */
@@ -89,14 +116,14 @@ answer(zsock_t *replier, zmsg_t *request)
 		admitted = is_allowed(domain, zframe_data(part[6]), name);
 	}
 	if (!admitted)
-		note_refusal(domain);
+		note_refusal(domain, name);
 	zmsg_t *reply = zmsg_new();
 	zmsg_addstr(reply, "1.0");
 	zmsg_addmem(reply, part[1] ? zframe_data(part[1]) : (const void *)"",
 		    part[1] ? zframe_size(part[1]) : 0);
 	zmsg_addstr(reply, admitted ? "200" : "400");
 	zmsg_addstr(reply, admitted ? "OK" : "no access");
-	zmsg_addstr(reply, name);
+	zmsg_addstr(reply, admitted ? name : "");
 	zmsg_addmem(reply, "", 0);
 	zmsg_send(&reply, replier);
 }
@@ -172,6 +199,8 @@ take_allowed(struct domain *domain, const char *key, const char *name)
 	if (!name || !*name || strlen(name) >= sizeof(allowed->name))
 		return -EINVAL;
 	strcpy(allowed->name, name);
+	allowed->room_ms = CONNECTS_BURST * CONNECT_EVERY_MS;
+	allowed->filled_ms = clock_monotonic_ms();
 	domain->n++;
 	return 0;
 }

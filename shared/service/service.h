@@ -89,5 +89,5 @@ struct program {
  * -v (more log; twice: debug) -V (version) --help. Returns main's exit code: 0 after SIGTERM/SIGINT
  * and a clean stop; sysexits.h otherwise. Blocks signals in all threads, ignores SIGPIPE, raises
  * the descriptor limit. The loops of actors run with 1 MiB stacks. The state folder of each actor
- * is locked while it runs: a second start exits 75. */
+ * is locked while it runs: a second start waits 2 s for it, then exits 75. */
 int service_main(int argc, char **argv, const struct program *program);

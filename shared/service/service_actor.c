@@ -3,6 +3,7 @@
 
 #include "log/log.h"
 #include "service/service_folders.h"
+#include "service/service_rules.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -118,6 +119,7 @@ set_up(struct service_actor *self, struct loop_timer **ret_timer)
 		log_error("bus_failed", "error=%s", strerror(-result));
 		return EX_OSERR;
 	}
+	bus_set_rules(self->context.bus, service_rules);
 	result = self->actor->start(&self->context, &self->state);
 	if (result != 0)
 		return exit_code_of(result);

@@ -1,6 +1,8 @@
 /* Makes the folders that actors live in. See service_folders.h. */
 #include "service/service_folders.h"
 
+#include "loop/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,7 +12,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_PATIENCE_MS = 2000, LOCK_AGAIN_MS = 10 };
 
 static int
 fail(int exit_code, const char *path, const char *what, char *ret_error, size_t error_bytes)
@@ -66,6 +71,22 @@ check_private(const char *path, int fd, char *ret_error, size_t error_bytes)
 	return EX_OK;
 }
 
+/* A process that was killed holds its folder until the kernel has taken it apart: its successor is
+ * faster. */
+static int
+lock(int fd)
+{
+	int64_t end_ms = clock_monotonic_ms() + LOCK_PATIENCE_MS;
+	const struct timespec pause = { .tv_nsec = LOCK_AGAIN_MS * 1000 * 1000 };
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || clock_monotonic_ms() >= end_ms)
+			return -errno;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int
 service_folders_take(const char *folder, int *ret_fd, char *ret_error, size_t error_bytes)
 {
@@ -78,7 +99,7 @@ service_folders_take(const char *folder, int *ret_fd, char *ret_error, size_t er
 	if (fd < 0)
 		return fail(EX_CANTCREAT, folder, strerror(errno), ret_error, error_bytes);
 	result = check_private(folder, fd, ret_error, error_bytes);
-	if (result == EX_OK && flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (result == EX_OK && lock(fd) < 0)
 		result = fail(EX_TEMPFAIL, folder, "in use by another process", ret_error,
 			      error_bytes);
 	if (result != EX_OK) {

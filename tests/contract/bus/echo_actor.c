@@ -139,6 +139,7 @@ bind_all(struct fixture_actor *actor)
 	int64_t end_ms = clock_monotonic_ms() + FIXTURE_PATIENCE_MS;
 	int r;
 
+	bus_set_rules(actor->bus, echo->rules);
 	do
 		r = bus_serve(actor->bus, f->endpoint, &echo->service.base,
 			      echo->batched ? &batch : NULL);

@@ -15,6 +15,7 @@ struct echo {
 	Boson__Test__Echo_Service service;
 	struct bus_publisher *publisher;
 	bool batched; /* serve with a bus_batch */
+	const struct bus_rule *rules;
 	_Atomic(int) begin_result, commit_result;
 
 	_Atomic(unsigned) said, kept_count, published, begins, commits, largest_batch;

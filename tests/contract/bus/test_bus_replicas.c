@@ -29,8 +29,8 @@ struct replica {
 static struct replica replicas[REPLICAS];
 static struct bus_peer *peer;
 static const struct bus_rule rules[] = {
-	{ .method = "boson.test.Echo/Say", .may_repeat = true },
-	{ .method = "boson.test.Echo/Whoami" },
+	{ .name = "boson.test.Echo/Say", .senders = "gateway", .may_repeat = true },
+	{ .name = "boson.test.Echo/Whoami" },
 	{ 0 },
 };
 

@@ -164,19 +164,74 @@ test_a_heartbeat_counts_only_from_the_node_itself_R73(void **state)
 }
 
 static void
-announce(struct rig_call *call, const char *endpoint)
+beat_numbered(struct rig_call *call, struct enrolment_node *node, uint64_t sequence)
 {
+	Boson__Discovery__HeartbeatRequest request = BOSON__DISCOVERY__HEARTBEAT_REQUEST__INIT;
+	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+
+	caller.has_role = 1;
+	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
+	caller.subject = node->id_text;
+	request.caller = &caller;
+	request.node_id = node->id_text;
+	request.has_sequence = 1;
+	request.sequence = sequence;
+	rig_call_init(call, &rig, discovery);
+	boson__discovery__discovery__heartbeat(bus_peer_service(discovery), &request, on_heartbeat,
+					       call);
+	rig_call_wait(call);
+}
+
+static void
+test_a_heartbeat_that_was_heard_before_is_refused_R77_T08(void **state)
+{
+	static const struct {
+		uint64_t sequence;
+		enum bus_status status;
+	} beats[] = { { 7, BUS_OK }, { 7, BUS_CONFLICT }, { 6, BUS_CONFLICT },
+		      { 8, BUS_OK }, { 0, BUS_CONFLICT }, { 9, BUS_OK } };
+	struct enrolment_node node;
+	struct rig_call call;
+
+	(void)state;
+	enrolment_node_init(&node);
+	enrol(&node);
+	for (size_t i = 0; i < sizeof(beats) / sizeof(beats[0]); i++) {
+		beat_numbered(&call, &node, beats[i].sequence);
+		assert_int_equal(call.result.status, beats[i].status);
+		rig_call_fini(&call);
+	}
+	enrol(&node); /* a new life of the agent, which begins anew */
+	beat_numbered(&call, &node, 1);
+	assert_int_equal(call.result.status, BUS_OK);
+	rig_call_fini(&call);
+}
+
+static void
+announce_as(struct rig_call *call, const char *id, const char *endpoint, const char *region)
+{
+	static const char bus[] = "ipc:///tmp/a-path-that-is-about-as-long-as-a-unix-socket-can-be"
+				  "-which-is-not-very-long-but-here-it-is-longer/relay.sock";
 	Boson__Common__Relay relay = BOSON__COMMON__RELAY__INIT;
 
-	relay.id = "relay-1";
+	relay.id = (char *)(uintptr_t)id;
 	relay.group = "default";
+	relay.region = (char *)(uintptr_t)region;
 	relay.relay_endpoint = (char *)(uintptr_t)endpoint;
-	relay.bus_endpoint = "ipc:///tmp/relay.sock";
-	relay.event_endpoint = "ipc:///tmp/relay-events.sock";
+	relay.udp_endpoint = (char *)(uintptr_t)endpoint;
+	relay.bus_key = "0123456789012345678901234567890123456789";
+	relay.bus_endpoint = (char *)(uintptr_t)bus;
+	relay.event_endpoint = (char *)(uintptr_t)bus;
 	rig_call_init(call, &rig, discovery);
 	boson__discovery__discovery__announce_relay(bus_peer_service(discovery), &relay, on_empty,
 						    call);
 	rig_call_wait(call);
+}
+
+static void
+announce(struct rig_call *call, const char *endpoint)
+{
+	announce_as(call, "relay-1", endpoint, NULL);
 }
 
 static void
@@ -248,6 +303,55 @@ test_a_snapshot_has_all_relays_and_all_nodes(void **state)
 	assert_true(pages >= 2);
 }
 
+/* As many relays as there may be, each with the longest fields, and no page too large. */
+static void
+test_a_snapshot_of_the_most_and_longest_relays_comes_in_pages_B62(void **state)
+{
+	enum { RELAYS = 100, FIELD_BYTES = 128 };
+	Boson__Discovery__SnapshotRequest request = BOSON__DISCOVERY__SNAPSHOT_REQUEST__INIT;
+	char host[FIELD_BYTES], region[65], id[65], cursor[64];
+	size_t relays = 0, pages = 0;
+	struct rig_call call;
+
+	(void)state;
+	memset(region, 'r', 64);
+	region[64] = '\0';
+	memset(host, 'h', sizeof(host));
+	memcpy(host, "wss://", 6);
+	host[60] = '.';
+	memcpy(host + 120, ".de", 4);
+	for (int i = 0; i < RELAYS; i++) {
+		(void)snprintf(id, sizeof(id), "%064d", i);
+		announce_as(&call, id, host, region);
+		assert_int_equal(call.result.status, BUS_OK);
+		rig_call_fini(&call);
+	}
+	do {
+		const Boson__Discovery__SnapshotReply *reply;
+
+		rig_call_init(&call, &rig, discovery);
+		boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request,
+						      on_snapshot, &call);
+		rig_call_wait(&call);
+		reply = (const Boson__Discovery__SnapshotReply *)call.reply;
+		assert_non_null(reply);
+		relays += reply->n_relays;
+		pages++;
+		request.cursor =
+			reply->next_cursor == NULL ? NULL : strcpy(cursor, reply->next_cursor);
+		rig_call_fini(&call);
+	} while (request.cursor != NULL);
+	assert_int_equal(relays, RELAYS);
+	assert_true(pages >= 2);
+	request.cursor = "00000000-n1"; /* of another replica, or another life */
+	rig_call_init(&call, &rig, discovery);
+	boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request, on_snapshot,
+					      &call);
+	rig_call_wait(&call);
+	assert_int_equal(call.result.status, BUS_INVALID);
+	rig_call_fini(&call);
+}
+
 /* F02: its own absence makes nobody offline. */
 static void
 test_a_node_keeps_its_lease_over_a_restart_F02(void **state)
@@ -281,8 +385,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_RIG(test_a_silent_node_is_reported_offline_once_and_online_again_F02),
 		IN_A_RIG(test_a_heartbeat_counts_only_from_the_node_itself_R73),
+		IN_A_RIG(test_a_heartbeat_that_was_heard_before_is_refused_R77_T08),
 		IN_A_RIG(test_a_relay_that_announces_itself_is_told_to_nodes),
 		IN_A_RIG(test_a_snapshot_has_all_relays_and_all_nodes),
+		IN_A_RIG(test_a_snapshot_of_the_most_and_longest_relays_comes_in_pages_B62),
 		IN_A_RIG(test_a_node_keeps_its_lease_over_a_restart_F02),
 	};
 

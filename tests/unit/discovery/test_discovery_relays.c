@@ -135,12 +135,12 @@ test_relays_are_listed_in_order_from_a_cursor_on_and_without_those_that_drain(vo
 	(void)announce("a", "default", 0, false, 0, &changed);
 	(void)announce("d", "other", 0, false, 0, &changed);
 	(void)announce("b", "default", 0, true, 0, &changed);
-	assert_int_equal(discovery_relays_after(&relays, NULL, found, 2), 2);
+	assert_int_equal(discovery_relays_after(&relays, NULL, false, found, 2), 2);
 	assert_string_equal(found[0]->id, "a");
 	assert_string_equal(found[1]->id, "c");
-	assert_int_equal(discovery_relays_after(&relays, "c", found, 2), 1);
+	assert_int_equal(discovery_relays_after(&relays, "c", false, found, 2), 1);
 	assert_string_equal(found[0]->id, "d");
-	assert_int_equal(discovery_relays_after(&relays, "d", found, 2), 0);
+	assert_int_equal(discovery_relays_after(&relays, "d", false, found, 2), 0);
 }
 
 int

@@ -6,9 +6,11 @@
 
 #include "loop/clock.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +223,41 @@ test_L34_second_start_on_the_same_state_is_75(void **state)
 	assert_int_equal(child_wait(&child), EX_OK);
 }
 
+/* Has it got as far as to its folder, which it opens and then waits for? */
+static bool
+waits_for_folder(pid_t pid)
+{
+	char path[64], target[128], wanted[128];
+	bool found = false;
+
+	snprintf(wanted, sizeof(wanted), "%s/state/relay", folder);
+	for (int fd = 0; fd < 64 && !found; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+		ssize_t n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		found = strcmp(target, wanted) == 0;
+	}
+	return found;
+}
+
+/* As after a kill -9: the dead one's lock goes a moment later. */
+static void
+test_start_waits_for_the_folder_of_one_that_is_just_dying(void **state)
+{
+	const char *const argv[] = { SPECIMEN, "-c", config_path, "-v", NULL };
+
+	(void)state;
+	start(SPECIMEN, "");
+	child_await(&child, CHILD_STDERR, "service_running");
+	child_start(&second, argv);
+	while (!waits_for_folder(second.pid))
+		sched_yield();
+	child_signal(&child, SIGKILL);
+	child_await(&second, CHILD_STDERR, "service_running");
+	child_signal(&second, SIGTERM);
+	assert_int_equal(child_wait(&second), EX_OK);
+}
+
 static void
 test_start_after_kill_9_works(void **state)
 {
@@ -357,6 +394,7 @@ main(void)
 		TEST(test_C63_sighup_changes_nothing_and_says_so),
 		TEST(test_actor_that_cannot_start_stops_the_others_in_reverse),
 		TEST(test_actor_that_fails_later_ends_all_with_its_code),
+		TEST(test_start_waits_for_the_folder_of_one_that_is_just_dying),
 		TEST(test_L34_second_start_on_the_same_state_is_75),
 		TEST(test_start_after_kill_9_works),
 		TEST(test_admin_port_in_use_is_71_with_the_address),

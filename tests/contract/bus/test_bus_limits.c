@@ -1,0 +1,192 @@
+/*
+ * What one peer may cost the others: a flood of calls (B56), a subscriber that does not read, and
+ * connections without end (B58).
+ */
+#include "echo_actor.h"
+
+#include "log/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLOOD = 900, EVENTS = 12000, CONNECTS = 300 };
+
+static struct echo echo;
+static struct bus_peer *peer;
+
+static int
+setup(void **state)
+{
+	fixture_setup(state);
+	memset(&echo, 0, sizeof(echo));
+	echo_start(&echo, *state);
+	peer = echo_peer(*state);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	bus_peer_free(&peer);
+	echo_stop(&echo);
+	return fixture_teardown(state);
+}
+
+/* A caller gets its turn among those of another that called so often before. */
+static void
+test_flood_of_calls_of_one_peer_keeps_no_other_waiting_B56(void **state)
+{
+	struct asked *flood = calloc(FLOOD, sizeof(*flood)), other;
+	struct bus_peer *second = echo_peer(*state);
+	unsigned before = 0;
+
+	assert_true(fixture_ping(*state, peer, 5000));
+	assert_true(fixture_ping(*state, second, 5000));
+	echo_block(&echo);
+	for (int i = 0; i < FLOOD; i++)
+		ask(&flood[i], *state, peer, boson__test__echo__say, "x");
+	ask(&other, *state, second, boson__test__echo__say, "x");
+	echo_unblock(&echo);
+	wait_end(&other);
+	assert_true(other.answered);
+	for (int i = 0; i < FLOOD; i++)
+		before += flood[i].ended;
+	assert_true(before < FLOOD);
+	for (int i = 0; i < FLOOD; i++)
+		wait_end(&flood[i]);
+	bus_peer_free(&second);
+	free(flood);
+}
+
+struct heard {
+	struct fixture *fixture;
+	unsigned events, gaps;
+};
+
+static void
+on_event(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	struct heard *heard = arg;
+
+	heard->events += event != NULL;
+	heard->gaps += gap;
+	loop_stop(heard->fixture->loop);
+}
+
+static bool
+has_publisher(void *arg)
+{
+	return ((struct heard *)arg)->gaps > 0;
+}
+
+static uint64_t
+events_full(void)
+{
+	return fixture_metric(echo.actor.metrics, "bus_drops_total{reason=\"event_full\"}");
+}
+
+static void
+test_events_for_one_who_does_not_read_are_dropped_and_counted_and_others_have_all(void **state)
+{
+	static const char text[] = "0123456789012345678901234567890123456789";
+	struct fixture *f = *state;
+	struct bus_subscription *subscription = NULL;
+	struct heard heard = { .fixture = f };
+	zsock_t *sleeper = zsock_new(ZMQ_SUB);
+	struct asked asked;
+
+	zsock_set_rcvhwm(sleeper, 1);
+	zsock_set_subscribe(sleeper, "boson.test.Shout");
+	assert_int_equal(zsock_connect(sleeper, "%s", f->events_endpoint), 0);
+	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, NULL,
+				       &boson__test__shout__descriptor, on_event, &heard,
+				       &subscription),
+			 0);
+	fixture_run_until(f, has_publisher, &heard);
+	for (int i = 0; i < EVENTS && events_full() == 0; i++) {
+		ask_and_wait(&asked, f, peer, boson__test__echo__publish, text);
+		assert_true(asked.answered);
+	}
+	assert_true(events_full() > 0);
+	assert_int_equal(heard.gaps, 1);
+	bus_unsubscribe(&subscription);
+	zsock_destroy(&sleeper);
+}
+
+/* Whether one more connection by these keys gets through its handshake. */
+static bool
+is_let_in(const struct fixture *f, const struct fixture_keys *keys, int number)
+{
+	zsock_t *socket = zsock_new(ZMQ_DEALER), *monitor = zsock_new(ZMQ_PAIR);
+	char endpoint[64];
+	uint16_t event = 0;
+
+	snprintf(endpoint, sizeof(endpoint), "inproc://knock-%p-%d", (void *)socket, number);
+	zsock_set_linger(socket, 0);
+	zsock_set_curve_serverkey(socket, f->server_keys.public_key);
+	zsock_set_curve_publickey(socket, keys->public_key);
+	zsock_set_curve_secretkey(socket, keys->secret_key);
+	zmq_socket_monitor(zsock_resolve(socket), endpoint,
+			   ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+				   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+				   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
+	assert_int_equal(zsock_connect(monitor, "%s", endpoint), 0);
+	assert_int_equal(zsock_connect(socket, "%s", f->endpoint), 0);
+	zsock_set_rcvtimeo(monitor, FIXTURE_PATIENCE_MS);
+	zmsg_t *told = zmsg_recv(monitor);
+	assert_non_null(told);
+	memcpy(&event, zframe_data(zmsg_first(told)), sizeof(event));
+	zmsg_destroy(&told);
+	zmq_socket_monitor(zsock_resolve(socket), NULL, 0);
+	zsock_destroy(&monitor);
+	zsock_destroy(&socket);
+	return event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+}
+
+static int
+setup_two(void **state)
+{
+	struct fixture *f;
+
+	fixture_setup(state);
+	f = *state;
+	memset(&echo, 0, sizeof(echo));
+	f->allowed_keys[1] = f->server_keys.public_key; /* any other key will do */
+	f->allowed_names[1] = "routing";
+	echo_start(&echo, f);
+	peer = echo_peer(f);
+	return 0;
+}
+
+static void
+test_peer_that_connects_without_end_is_limited_and_no_other_B58(void **state)
+{
+	const struct fixture *f = *state;
+	unsigned let_in = 0;
+
+	for (int i = 0; i < CONNECTS; i++)
+		let_in += is_let_in(f, &f->client_keys, i);
+	assert_true(let_in > 0);
+	assert_true(let_in < CONNECTS);
+	assert_true(is_let_in(f, &f->server_keys, CONNECTS));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest ipc[] = {
+		TEST(test_flood_of_calls_of_one_peer_keeps_no_other_waiting_B56),
+		TEST(test_events_for_one_who_does_not_read_are_dropped_and_counted_and_others_have_all),
+	};
+	const struct CMUnitTest tcp[] = { cmocka_unit_test_setup_teardown(
+		test_peer_that_connects_without_end_is_limited_and_no_other_B58, setup_two,
+		teardown) };
+
+	log_init("test", LOG_LEVEL_ERROR);
+	fixture_use(FIXTURE_IPC);
+	int failed = cmocka_run_group_tests_name("ipc", ipc, NULL, NULL);
+	fixture_use(FIXTURE_TCP);
+	return failed + cmocka_run_group_tests_name("tcp", tcp, NULL, NULL);
+}
