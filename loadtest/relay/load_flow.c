@@ -1,174 +1,268 @@
 /*
- * load_flow: one epoll loop over all pairs.
+ * load_flow: see the header. While it is paced the loop spins: what is measured is the server's
+ * time, not this program's.
  */
 #include "load_flow.h"
 
-#include "leg/leg_frame.h"
 #include "loop/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
+#include <sys/socket.h>
 
-enum { READ_BYTES = 256 * 1024, SETTLE_MS = 500, EVENTS_AT_ONCE = 256 };
+enum {
+	READ_BYTES = 256 * 1024,
+	SETTLE_MS = 500,
+	EVENTS_AT_ONCE = 256,
+	RECORDS_AT_ONCE = 16,
+	DATAGRAMS_AT_ONCE = 32,
+	LOST_AFTER_TURNS = 5, /* UDP: of 10 ms each without anything */
+	IN_FLIGHT_MAX = 4000, /* paced: more than this and the server is behind */
+};
 
 static uint8_t input[READ_BYTES];
 
-/* One masked frame with a data message of `batch` random datagrams of WireGuard's shape. */
-static size_t
-build_frame(uint8_t *to, unsigned batch)
-{
-	uint8_t message[1 + LOAD_BATCH_MAX * (2 + LOAD_DATAGRAM_BYTES)], *mask = to + 4;
-	size_t n = 0;
-
-	message[n++] = LEG_KIND_DATA;
-	for (unsigned i = 0; i < batch; i++) {
-		message[n++] = LOAD_DATAGRAM_BYTES >> 8;
-		message[n++] = LOAD_DATAGRAM_BYTES & 0xff;
-		if (getrandom(message + n, LOAD_DATAGRAM_BYTES, 0) != LOAD_DATAGRAM_BYTES)
-			load_die("no random bytes");
-		memcpy(message + n, "\4\0\0\0", 4);
-		n += LOAD_DATAGRAM_BYTES;
-	}
-	to[0] = 0x82;
-	to[1] = 0x80 | 126;
-	to[2] = (uint8_t)(n >> 8);
-	to[3] = (uint8_t)n;
-	do {
-		if (getrandom(mask, 4, 0) != 4)
-			load_die("no random bytes");
-	} while (mask[0] == 0 || mask[1] == 0 || mask[2] == 0 || mask[3] == 0);
-	for (size_t i = 0; i < n; i++)
-		to[8 + i] = message[i] ^ mask[i % 4];
-	return 8 + n;
-}
-
 void
-load_flow_init(struct load_flow *flow, unsigned pairs, unsigned batch, size_t grows_by,
-	       unsigned window)
+load_flow_init(struct load_flow *flow, unsigned pairs, bool has_trunk)
 {
 	memset(flow, 0, sizeof(*flow));
 	flow->pairs = calloc(pairs, sizeof(*flow->pairs));
-	flow->chunk = malloc(LOAD_CHUNK_BYTES + 64 * 1024);
 	flow->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (flow->pairs == NULL || flow->chunk == NULL || flow->epoll_fd < 0)
+	if (has_trunk)
+		flow->trunk = calloc(1, sizeof(*flow->trunk));
+	if (flow->pairs == NULL || flow->epoll_fd < 0 || (has_trunk && flow->trunk == NULL))
 		load_die("out of memory");
 	flow->count = pairs;
-	flow->window = window;
-	while (flow->chunk_n < LOAD_CHUNK_BYTES) {
-		flow->frame_n = build_frame(flow->chunk + flow->chunk_n, batch);
-		flow->chunk_n += flow->frame_n;
-	}
-	flow->message_out = flow->frame_n - 8 + grows_by;
+	for (unsigned i = 0; i < pairs; i++)
+		for (unsigned e = 0; e < 2; e++)
+			flow->pairs[i].ends[e].pair = &flow->pairs[i];
+}
+
+static struct load_end *
+other_end(struct load_end *end)
+{
+	return &end->pair->ends[end == &end->pair->ends[LOAD_NEAR] ? LOAD_FAR : LOAD_NEAR];
 }
 
 static void
-watch(struct load_flow *flow, struct load_pair *pair, bool is_new)
+watch(struct load_flow *flow, struct load_end *end, bool is_new)
 {
-	struct epoll_event out = { .events = pair->is_blocked ? EPOLLOUT : 0, .data.ptr = pair };
+	struct epoll_event event = { .events = EPOLLIN | (end->is_blocked ? EPOLLOUT : 0U),
+				     .data.ptr = end };
 
-	epoll_ctl(flow->epoll_fd, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, pair->sender.fd, &out);
+	if (epoll_ctl(flow->epoll_fd, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, end->line.fd,
+		      &event) < 0)
+		load_die("epoll failed");
+}
+
+static void
+start_end(struct load_flow *flow, struct load_end *end)
+{
+	if (end->pair != NULL && flow->trunk != NULL && end == &end->pair->ends[LOAD_FAR])
+		return; /* the trunk is */
+	load_line_set_nonblocking(&end->line);
+	watch(flow, end, true);
 }
 
 void
-load_flow_start(struct load_flow *flow)
+load_flow_start(struct load_flow *flow, bool has_latency)
 {
+	if (flow->trunk != NULL) {
+		flow->trunk->parser.keeps_head = true;
+		start_end(flow, flow->trunk);
+	}
 	for (unsigned i = 0; i < flow->count; i++) {
 		struct load_pair *pair = &flow->pairs[i];
-		/* The lowest bit of the pointer tells the two lines of a pair apart. */
-		struct epoll_event in = { .events = EPOLLIN,
-					  .data.u64 = (uint64_t)(uintptr_t)pair | 1 };
 
-		load_line_set_nonblocking(&pair->sender);
-		load_line_set_nonblocking(&pair->receiver);
-		if (epoll_ctl(flow->epoll_fd, EPOLL_CTL_ADD, pair->receiver.fd, &in) < 0)
-			load_die("epoll failed");
-		watch(flow, pair, true);
+		start_end(flow, &pair->ends[LOAD_NEAR]);
+		start_end(flow, &pair->ends[LOAD_FAR]);
+		pair->sent_us = has_latency ? calloc(LOAD_RING, sizeof(uint32_t)) : NULL;
 	}
+	if (has_latency)
+		flow->samples_us = malloc(LOAD_SAMPLES_MAX * sizeof(uint32_t));
 }
 
-static void
-send_more(struct load_flow *flow, struct load_pair *pair)
+/* ---- sending ---- */
+
+/* How many messages the end may have sent by now. */
+static uint64_t
+allowed(const struct load_flow *flow, struct load_end *end)
 {
-	bool was_blocked = pair->is_blocked;
+	uint64_t sum = 0;
 
-	pair->is_blocked = false;
-	for (;;) {
-		size_t in_frame = pair->sent_at % flow->frame_n;
-		uint64_t room = flow->window - (pair->sent - pair->received);
-		size_t may = (size_t)room * flow->frame_n - in_frame;
-		size_t n = flow->chunk_n - pair->sent_at;
-
-		if (room == 0)
-			break;
-		n = n < may ? n : may;
-		size_t done = load_line_send(&pair->sender, flow->chunk + pair->sent_at, n);
-		pair->sent += (in_frame + done) / flow->frame_n;
-		pair->sent_at = (pair->sent_at + done) % flow->chunk_n;
-		if (done == 0) {
-			pair->is_blocked = true;
-			break;
-		}
+	switch (end->role) {
+	case LOAD_WINDOW:
+		if (end->pair != NULL)
+			return other_end(end)->received + flow->window;
+		for (unsigned i = 0; i < flow->count; i++)
+			sum += flow->pairs[i].ends[LOAD_NEAR].received;
+		return sum + (uint64_t)flow->window * flow->count;
+	case LOAD_PACED:
+		return end->given;
+	case LOAD_ECHO:
+		return end->received;
+	case LOAD_SILENT:
+		break;
 	}
-	if (pair->is_blocked != was_blocked)
-		watch(flow, pair, false);
+	return end->sent;
 }
 
-/* A server's header, or (through a proxy) a client's, mask and all. 0: not complete. */
 static size_t
-header_size(const uint8_t *header, size_t n)
+send_datagrams(struct load_end *end, size_t n)
 {
-	if (n < 2)
-		return 0;
-	size_t size = (size_t)((header[1] & 0x7f) == 126 ? 4 : 2) + (header[1] & 0x80 ? 4 : 0);
-	if ((header[1] & 0x7f) == 127)
-		load_die("a frame that nobody sent arrived");
-	return n >= size ? size : 0;
-}
+	struct mmsghdr messages[DATAGRAMS_AT_ONCE];
+	struct iovec iovecs[DATAGRAMS_AT_ONCE];
+	size_t frame_n = end->chunk->frame_n, count = n / frame_n;
 
-static void
-take(struct load_flow *flow, struct load_pair *pair, const uint8_t *at, size_t n)
-{
-	while (n > 0) {
-		if (pair->left > 0) {
-			size_t part = n < pair->left ? n : pair->left;
-			pair->left -= part;
-			at += part;
-			n -= part;
-		} else {
-			pair->header[pair->header_n++] = *at++;
-			n--;
-			if (header_size(pair->header, pair->header_n) == 0)
-				continue;
-			const uint8_t *h = pair->header;
-			pair->left = (h[1] & 0x7f) == 126 ? (size_t)h[2] << 8 | h[3] : h[1] & 0x7f;
-			pair->is_counted = h[0] == 0x82 && pair->left >= LOAD_DATAGRAM_BYTES;
-			if (pair->is_counted && pair->left != flow->message_out)
-				load_die("a message of %zu bytes arrived, not %zu", pair->left,
-					 flow->message_out);
-			pair->header_n = 0;
-		}
-		if (pair->left == 0 && pair->is_counted) {
-			pair->is_counted = false;
-			pair->received++;
-			flow->received++;
-		}
+	count = count < DATAGRAMS_AT_ONCE ? count : DATAGRAMS_AT_ONCE;
+	memset(messages, 0, count * sizeof(messages[0]));
+	for (size_t i = 0; i < count; i++) {
+		iovecs[i] =
+			(struct iovec){ end->chunk->bytes + end->sent_at + i * frame_n, frame_n };
+		messages[i].msg_hdr.msg_iov = &iovecs[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
 	}
+	int sent = sendmmsg(end->line.fd, messages, (unsigned)count, MSG_NOSIGNAL);
+	return sent > 0 ? (size_t)sent * frame_n : 0;
 }
 
 static void
-receive(struct load_flow *flow, struct load_pair *pair)
+note_sent(struct load_pair *pair, uint64_t from, uint64_t to)
 {
-	size_t n = load_line_receive(&pair->receiver, input, sizeof(input));
+	uint32_t now_us = (uint32_t)clock_monotonic_us();
 
-	/* A TLS record at a time, but not for ever: the others wait. */
-	for (int records = 0; n > 0; records++) {
-		take(flow, pair, input, n);
-		if (pair->receiver.ssl == NULL || records == 15)
+	for (; from < to; from++)
+		pair->sent_us[from % LOAD_RING] = now_us;
+}
+
+static void
+send_more(struct load_flow *flow, struct load_end *end)
+{
+	const struct load_chunk *chunk = end->chunk;
+	bool was_blocked = end->is_blocked;
+	uint64_t may = allowed(flow, end);
+
+	end->is_blocked = false;
+	while (end->sent < may) {
+		size_t in_frame = end->sent_at % chunk->frame_n;
+		size_t most = (size_t)(may - end->sent) * chunk->frame_n - in_frame;
+		size_t n = chunk->n - end->sent_at;
+
+		n = n < most ? n : most;
+		if (end->pair != NULL && end->pair->sent_us != NULL && in_frame == 0)
+			note_sent(end->pair, end->sent, end->sent + (n - 1) / chunk->frame_n + 1);
+		size_t done = end->line.is_udp
+				      ? send_datagrams(end, n)
+				      : load_line_send(&end->line, chunk->bytes + end->sent_at, n);
+		end->sent += (in_frame + done) / chunk->frame_n;
+		end->sent_at = (end->sent_at + done) % chunk->n;
+		if (done == 0) {
+			end->is_blocked = true;
 			break;
-		n = load_line_receive(&pair->receiver, input, sizeof(input));
+		}
 	}
+	if (end->is_blocked != was_blocked)
+		watch(flow, end, false);
+}
+
+/* ---- receiving ---- */
+
+struct arrival {
+	struct load_flow *flow;
+	struct load_end *end;
+};
+
+static void
+count_message(struct load_flow *flow, struct load_end *end)
+{
+	struct load_pair *pair = end->pair;
+	uint32_t now_us;
+
+	end->received++;
+	if (pair->sent_us == NULL) {
+		flow->received++;
+		return;
+	}
+	if (end != &pair->ends[LOAD_NEAR])
+		return;
+	flow->received++;
+	now_us = (uint32_t)clock_monotonic_us();
+	if (flow->n_samples < LOAD_SAMPLES_MAX)
+		flow->samples_us[flow->n_samples++] =
+			now_us - pair->sent_us[(end->received - 1) % LOAD_RING];
+}
+
+static void
+on_message(const uint8_t *head, size_t n, void *arg)
+{
+	const struct arrival *arrival = arg;
+	struct load_end *end = arrival->end;
+
+	if (end->pair == NULL) {
+		/* The relay's channel numbers end in the number of the slot. */
+		unsigned slot = n >= 5 ? (unsigned)head[3] << 8 | head[4] : UINT32_MAX;
+
+		if (slot >= arrival->flow->count)
+			load_die("a message of no channel of ours arrived");
+		end->received++;
+		end = &arrival->flow->pairs[slot].ends[LOAD_FAR];
+	}
+	count_message(arrival->flow, end);
+}
+
+static void
+receive_datagrams(struct load_flow *flow, struct load_end *end)
+{
+	for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+		size_t n = load_line_receive(&end->line, input, sizeof(input));
+
+		if (n == 0)
+			return;
+		size_t header = end->parser.framing == LOAD_CHANNEL_DATA ? 4 : 0;
+		if (n == header + LOAD_DATAGRAM_BYTES)
+			count_message(flow, end);
+	}
+}
+
+static void
+receive(struct load_flow *flow, struct load_end *end)
+{
+	size_t expected = end->pair == NULL || end == &end->pair->ends[LOAD_FAR]
+				  ? flow->far_message
+				  : flow->near_message;
+	struct arrival arrival = { flow, end };
+
+	if (end->line.is_udp) {
+		receive_datagrams(flow, end);
+		return;
+	}
+	/* A TLS record at a time, but not for ever: the others wait. */
+	for (int records = 0; records < RECORDS_AT_ONCE; records++) {
+		size_t n = load_line_receive(&end->line, input, sizeof(input));
+
+		load_parser_take(&end->parser, input, n, expected, on_message, &arrival);
+		if (n == 0 || end->line.ssl == NULL)
+			break;
+	}
+}
+
+/* ---- the loop ---- */
+
+/* What is lost on the way of UDP is forgiven, or its window would close for ever. */
+static void
+forgive_losses(struct load_flow *flow)
+{
+	for (unsigned i = 0; i < flow->count; i++)
+		for (unsigned e = 0; e < 2; e++) {
+			struct load_end *end = &flow->pairs[i].ends[e];
+
+			if ((!end->line.is_udp && !other_end(end)->line.is_udp) ||
+			    end->sent <= other_end(end)->received)
+				continue;
+			flow->forgiven += end->sent - other_end(end)->received;
+			end->sent = other_end(end)->received;
+		}
 }
 
 static void
@@ -178,13 +272,48 @@ turn(struct load_flow *flow, int timeout_ms, bool is_sending)
 	int n = epoll_wait(flow->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
 
 	for (int i = 0; i < n; i++) {
-		struct load_pair *pair =
-			(struct load_pair *)(uintptr_t)(events[i].data.u64 & ~UINT64_C(1));
+		struct load_end *end = events[i].data.ptr;
 
-		if (events[i].data.u64 & 1)
-			receive(flow, pair);
-		if (is_sending)
-			send_more(flow, pair);
+		if (events[i].events & EPOLLIN)
+			receive(flow, end);
+		if (!is_sending)
+			continue;
+		if (end->role != LOAD_SILENT)
+			send_more(flow, end);
+		if (end->pair != NULL && other_end(end)->role == LOAD_WINDOW)
+			send_more(flow, other_end(end));
+		if (end->pair == NULL)
+			for (unsigned k = 0; k < flow->count; k++)
+				if (flow->pairs[k].ends[LOAD_NEAR].role == LOAD_WINDOW)
+					send_more(flow, &flow->pairs[k].ends[LOAD_NEAR]);
+	}
+	if (flow->trunk != NULL && flow->trunk->role == LOAD_WINDOW && is_sending)
+		send_more(flow, flow->trunk);
+	flow->quiet_turns = n > 0 ? 0 : flow->quiet_turns + 1;
+	if (timeout_ms > 0 && is_sending && flow->quiet_turns >= LOST_AFTER_TURNS) {
+		forgive_losses(flow);
+		for (unsigned i = 0; i < flow->count; i++)
+			for (unsigned e = 0; e < 2; e++)
+				if (flow->pairs[i].ends[e].role == LOAD_WINDOW)
+					send_more(flow, &flow->pairs[i].ends[e]);
+	}
+}
+
+static void
+pace(struct load_flow *flow, int64_t now_us)
+{
+	uint64_t due = (uint64_t)((double)(now_us - flow->paced_from_us) * flow->rate / 1e6);
+
+	while (flow->given + flow->skipped < due) {
+		struct load_end *end = &flow->pairs[flow->next++ % flow->count].ends[LOAD_NEAR];
+
+		if (end->given - end->sent > 100 || flow->given - flow->received > IN_FLIGHT_MAX) {
+			flow->skipped++;
+			continue;
+		}
+		flow->given++;
+		end->given++;
+		send_more(flow, end);
 	}
 }
 
@@ -192,12 +321,19 @@ double
 load_flow_run(struct load_flow *flow, double seconds)
 {
 	int64_t start_us = clock_monotonic_us();
-	int64_t end_us = start_us + (int64_t)(seconds * 1e6), now_us;
+	int64_t end_us = start_us + (int64_t)(seconds * 1e6), now_us = start_us;
 
+	flow->n_samples = 0;
+	if (flow->paced_from_us == 0)
+		flow->paced_from_us = start_us;
 	for (unsigned i = 0; i < flow->count; i++)
-		send_more(flow, &flow->pairs[i]);
+		for (unsigned e = 0; e < 2; e++)
+			if (flow->pairs[i].ends[e].role == LOAD_WINDOW)
+				send_more(flow, &flow->pairs[i].ends[e]);
 	do {
-		turn(flow, 10, true);
+		if (flow->rate > 0)
+			pace(flow, now_us);
+		turn(flow, flow->rate > 0 ? 0 : 10, true);
 		now_us = clock_monotonic_us();
 	} while (now_us < end_us);
 	return (double)(now_us - start_us) / 1e6;
@@ -207,11 +343,38 @@ uint64_t
 load_flow_settle(struct load_flow *flow)
 {
 	int64_t end_us = clock_monotonic_us() + SETTLE_MS * 1000;
-	uint64_t lost = 0;
+	uint64_t lost = flow->forgiven;
 
 	while (clock_monotonic_us() < end_us)
 		turn(flow, 10, false);
 	for (unsigned i = 0; i < flow->count; i++)
-		lost += flow->pairs[i].sent - flow->pairs[i].received;
+		for (unsigned e = 0; e < 2; e++) {
+			struct load_end *end = &flow->pairs[i].ends[e];
+
+			if (end->sent > other_end(end)->received)
+				lost += end->sent - other_end(end)->received;
+		}
+	if (flow->trunk != NULL) {
+		lost += flow->trunk->sent;
+		for (unsigned i = 0; i < flow->count; i++)
+			lost -= flow->pairs[i].ends[LOAD_NEAR].received;
+	}
 	return lost;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double
+load_flow_percentile_us(struct load_flow *flow, double part)
+{
+	if (flow->n_samples == 0)
+		return 0;
+	qsort(flow->samples_us, flow->n_samples, sizeof(uint32_t), compare);
+	return flow->samples_us[(size_t)((double)(flow->n_samples - 1) * part)];
 }

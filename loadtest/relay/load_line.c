@@ -105,10 +105,35 @@ load_line_read(struct load_line *line, void *bytes, size_t n)
 }
 
 void
-load_line_upgrade(struct load_line *line, const char *id, const char *ticket)
+load_line_bind(struct load_line *line, uint16_t *ret_port)
+{
+	struct sockaddr_in address = loopback(0);
+	socklen_t n = sizeof(address);
+	int size = 4 * 1024 * 1024;
+
+	*line = (struct load_line){ .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+				    .is_udp = true };
+	if (line->fd < 0 || bind(line->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    getsockname(line->fd, (struct sockaddr *)&address, &n) < 0)
+		load_die("UDP socket: %s", strerror(errno));
+	setsockopt(line->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	if (ret_port != NULL)
+		*ret_port = ntohs(address.sin_port);
+}
+
+void
+load_line_aim(struct load_line *line, uint16_t port)
+{
+	struct sockaddr_in address = loopback(port);
+
+	if (connect(line->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		load_die("UDP connect: %s", strerror(errno));
+}
+
+void
+load_line_ask(struct load_line *line, const char *id, const char *ticket)
 {
 	char text[1024];
-	size_t n = 0;
 	int length =
 		snprintf(text, sizeof(text),
 			 "GET /relay/%s HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\n"
@@ -118,14 +143,43 @@ load_line_upgrade(struct load_line *line, const char *id, const char *ticket)
 			 id, ticket);
 
 	load_line_write(line, text, (size_t)length);
+}
+
+/* Reads a head, byte by byte: nothing beyond it is taken. */
+static void
+read_head(struct load_line *line, char *text, size_t size)
+{
+	size_t n = 0;
+
 	do {
-		if (n == sizeof(text) - 1)
-			load_die("the answer to the upgrade does not end");
+		if (n == size - 1)
+			load_die("the head of an upgrade does not end");
 		load_line_read(line, text + n++, 1);
 		text[n] = '\0';
 	} while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0);
+}
+
+void
+load_line_answered(struct load_line *line)
+{
+	char text[2048];
+
+	read_head(line, text, sizeof(text));
 	if (strncmp(text, "HTTP/1.1 101 ", 13) != 0)
-		load_die("the relay refused: %.40s", text);
+		load_die("the upgrade was refused: %.40s", text);
+}
+
+void
+load_line_grant(struct load_line *line)
+{
+	static const char answer[] =
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+		"Sec-WebSocket-Protocol: higgs.v1\r\n\r\n";
+	char text[4096];
+
+	read_head(line, text, sizeof(text));
+	load_line_write(line, answer, sizeof(answer) - 1);
 }
 
 void
@@ -160,7 +214,8 @@ tcp_result(ssize_t n)
 {
 	if (n > 0)
 		return (size_t)n;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 &&
+	    (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ECONNREFUSED))
 		return 0;
 	load_die("connection is lost: %s", n == 0 ? "closed" : strerror(errno));
 }

@@ -1,6 +1,6 @@
 /*
- * load_line: one connection of the load generator: TCP or TLS, blocking while it is set up,
- * non-blocking afterwards. Knows how to become a leg of a relay, or one side of a proxied pair.
+ * load_line: one connection of the load generator: TCP, TLS or connected UDP, blocking while it is
+ * set up, non-blocking afterwards. Knows how to ask for a WebSocket, and how to grant one.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 struct load_line {
 	int fd;
-	SSL *ssl; /* NULL: TCP */
+	SSL *ssl;    /* NULL: TCP or UDP */
+	bool is_udp; /* a send or receive is a datagram */
 };
 
 /* Exits with a message when it fails, as everything of this program does. */
@@ -20,8 +21,15 @@ void load_line_connect(struct load_line *line, uint16_t port, SSL_CTX *tls);
 void load_line_accept(struct load_line *line, int listen_fd, SSL_CTX *tls);
 int load_line_listen(uint16_t port);
 
-/* Asks the relay for this leg and waits for the 101. What came after it is left in the socket. */
-void load_line_upgrade(struct load_line *line, const char *id, const char *ticket);
+/* A UDP socket of a port of its own; *ret_port may be NULL. */
+void load_line_bind(struct load_line *line, uint16_t *ret_port);
+void load_line_aim(struct load_line *line, uint16_t port);
+
+/* Asks for this leg, or with ticket "" for any WebSocket. load_line_answered waits for the 101;
+ * what came after it is left in the socket. load_line_grant is the other side of both. */
+void load_line_ask(struct load_line *line, const char *id, const char *ticket);
+void load_line_answered(struct load_line *line);
+void load_line_grant(struct load_line *line);
 
 void load_line_write(struct load_line *line, const void *bytes, size_t n);
 void load_line_read(struct load_line *line, void *bytes, size_t n);

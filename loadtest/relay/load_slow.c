@@ -1,0 +1,218 @@
+/*
+ * load_slow: spins, so that pacing is even and delays are those of the way.
+ */
+#include "load_slow.h"
+
+#include "leg/leg_frame.h"
+#include "loop/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	HEADER_BYTES = 8, /* of the sender's frames */
+	STAMP_BYTES = 12, /* u32 session, u64 us, behind a datagram's first word */
+	READ_AT_ONCE_BYTES = 16 * 1024,
+	RECEIVE_BUFFER_BYTES = 32 * 1024, /* the kernel doubles it */
+};
+
+struct session {
+	struct load_line *line;
+	uint8_t frame[LOAD_FRAME_MAX_BYTES];
+	size_t frame_n, done; /* of the frame under way */
+	double per_us;	      /* messages */
+	uint64_t sent, skipped, received;
+	uint32_t *delays_us;
+	size_t n_delays;
+};
+
+static struct session sessions[LOAD_SESSIONS_MAX];
+static unsigned session_count;
+static size_t stamp_at; /* within an arriving message */
+static bool is_measuring;
+
+static void
+stamp(struct session *session, unsigned index, uint64_t now_us)
+{
+	size_t at = LEG_DATA_HEADER_CLIENT_BYTES + LEG_DATAGRAM_HEADER_BYTES + 4;
+	uint8_t bytes[STAMP_BYTES];
+	const uint8_t *mask = session->frame + 4;
+
+	memcpy(bytes, &index, 4);
+	memcpy(bytes + 4, &now_us, 8);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		session->frame[HEADER_BYTES + at + i] = bytes[i] ^ mask[(at + i) % 4];
+}
+
+static void
+send_due(unsigned index, int64_t start_us)
+{
+	struct session *session = &sessions[index];
+	int64_t now_us = clock_monotonic_us();
+	uint64_t due = (uint64_t)((double)(now_us - start_us) * session->per_us);
+
+	while (session->done > 0 || session->sent + session->skipped < due) {
+		if (session->done == 0)
+			stamp(session, index, (uint64_t)now_us);
+		size_t n = load_line_send(session->line, session->frame + session->done,
+					  session->frame_n - session->done);
+		session->done += n;
+		if (session->done < session->frame_n) {
+			/* It does not even leave: what was due meanwhile is never sent. */
+			if (session->sent + session->skipped < due && n == 0)
+				session->skipped = due - session->sent;
+			return;
+		}
+		session->done = 0;
+		session->sent++;
+	}
+}
+
+static void
+on_message(const uint8_t *head, size_t n, void *arg)
+{
+	uint32_t index;
+	uint64_t sent_us, now_us = (uint64_t)clock_monotonic_us();
+
+	(void)arg;
+	if (n < stamp_at + STAMP_BYTES)
+		load_die("a message without a stamp arrived");
+	memcpy(&index, head + stamp_at, 4);
+	memcpy(&sent_us, head + stamp_at + 4, 8);
+	if (index >= session_count)
+		load_die("a message of nobody arrived");
+	struct session *session = &sessions[index];
+	if (!is_measuring)
+		return;
+	session->received++;
+	if (session->n_delays < LOAD_SAMPLES_MAX / LOAD_SESSIONS_MAX)
+		session->delays_us[session->n_delays++] = (uint32_t)(now_us - sent_us);
+}
+
+/* As much as the reader's rate allows by now. */
+static uint64_t
+read_due(struct load_line *line, struct load_parser *parser, uint64_t taken, uint64_t due)
+{
+	static uint8_t input[READ_AT_ONCE_BYTES];
+
+	if (due < taken + 2 * LOAD_DATAGRAM_BYTES)
+		return taken;
+	size_t most = due - taken < sizeof(input) ? due - taken : sizeof(input);
+	size_t n = load_line_receive(line, input, most);
+	load_parser_take(parser, input, n, 0, on_message, NULL);
+	return taken + n;
+}
+
+static void
+run(struct load_line *reader, struct load_parser *parser, double read_mbit, double seconds)
+{
+	int64_t start_us = clock_monotonic_us(), now_us = start_us;
+	double bytes_per_us = read_mbit / 8;
+	uint64_t taken = 0, due;
+
+	for (unsigned i = 0; i < session_count; i++) {
+		sessions[i].sent = sessions[i].skipped = sessions[i].received = 0;
+		sessions[i].n_delays = 0;
+	}
+	while (now_us < start_us + (int64_t)(seconds * 1e6)) {
+		for (unsigned i = 0; i < session_count; i++)
+			send_due(i, start_us);
+		now_us = clock_monotonic_us();
+		due = (uint64_t)((double)(now_us - start_us) * bytes_per_us);
+		taken = read_due(reader, parser, taken, due);
+		/* A reader that had nothing to read has not saved it up. */
+		if (due > taken + READ_AT_ONCE_BYTES)
+			taken = due - READ_AT_ONCE_BYTES;
+	}
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Percentiles over sessions from..to. */
+static void
+print_delays(const char *name, unsigned from, unsigned to)
+{
+	uint32_t *all = malloc(LOAD_SAMPLES_MAX * sizeof(*all));
+	size_t n = 0;
+
+	if (all == NULL)
+		load_die("out of memory");
+	for (; from < to; from++) {
+		memcpy(all + n, sessions[from].delays_us, sessions[from].n_delays * sizeof(*all));
+		n += sessions[from].n_delays;
+	}
+	qsort(all, n, sizeof(*all), compare);
+	printf("\"%s_p50_us\":%u,\"%s_p99_us\":%u,", name, n > 0 ? all[n / 2] : 0, name,
+	       n > 0 ? all[(size_t)((double)(n - 1) * 0.99)] : 0);
+	free(all);
+}
+
+static void
+print_result(const struct load_slow_options *slow)
+{
+	double sum = 0, squares = 0;
+	uint64_t sent = 0, received = 0;
+
+	for (unsigned i = 0; i < session_count; i++) {
+		double got = (double)sessions[i].received;
+
+		sum += got;
+		squares += got * got;
+		if (i > 0 || session_count == 1) {
+			sent += sessions[i].sent;
+			received += sessions[i].received;
+		}
+	}
+	printf("{");
+	print_delays("delay", session_count > 1 ? 1 : 0, session_count);
+	if (session_count > 1)
+		print_delays("greedy", 0, 1);
+	printf("\"jain\":%.4f,\"goodput_mbit\":%.1f,\"greedy_mbit\":%.1f,\"modest_lost\":%.4f}\n",
+	       squares > 0 ? sum * sum / (session_count * squares) : 0,
+	       sum * LOAD_DATAGRAM_BYTES * 8 / 1e6 / slow->seconds,
+	       (double)sessions[0].received * LOAD_DATAGRAM_BYTES * 8 / 1e6 / slow->seconds,
+	       sent > 0 ? 1 - (double)received / (double)sent : 0);
+}
+
+void
+load_slow_measure(const struct load_options *options, const struct load_slow_options *slow)
+{
+	bool is_relay = load_is_relay(options);
+	int size = RECEIVE_BUFFER_BYTES;
+	struct load_flow flow;
+
+	session_count = slow->sessions;
+	load_flow_init(&flow, session_count, is_relay);
+	load_connect(&flow, options);
+	struct load_end *reader = is_relay ? flow.trunk : &flow.pairs[0].ends[LOAD_FAR];
+	stamp_at = (is_relay ? LEG_DATA_HEADER_NODE_BYTES : LEG_DATA_HEADER_CLIENT_BYTES) +
+		   LEG_DATAGRAM_HEADER_BYTES + 4;
+	reader->parser.keeps_head = true;
+	setsockopt(reader->line.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	load_line_set_nonblocking(&reader->line);
+	for (unsigned i = 0; i < session_count; i++) {
+		struct session *session = &sessions[i];
+		double mbit = i == 0 ? slow->greedy_mbit : slow->modest_mbit;
+
+		session->line = &flow.pairs[i].ends[LOAD_NEAR].line;
+		load_line_set_nonblocking(session->line);
+		session->frame_n = load_frame_build(session->frame, 0, 1);
+		session->per_us = mbit / 8 / LOAD_DATAGRAM_BYTES;
+		session->delays_us =
+			malloc(LOAD_SAMPLES_MAX / LOAD_SESSIONS_MAX * sizeof(*session->delays_us));
+		if (session->delays_us == NULL)
+			load_die("out of memory");
+	}
+	run(&reader->line, &reader->parser, slow->read_mbit, slow->warm_up);
+	is_measuring = true;
+	run(&reader->line, &reader->parser, slow->read_mbit, slow->seconds);
+	print_result(slow);
+}
