@@ -29,8 +29,8 @@ enum {
 	CHECK_EVERY = 25,
 };
 
-/* UNKNOWN: a deletion that was not answered. */
-enum acknowledged { NOTHING, OPEN, CLOSED, UNKNOWN };
+/* UNKNOWN: asked, and not answered yet; DOUBTFUL: a deletion whose answer was lost. */
+enum acknowledged { NOTHING, OPEN, CLOSED, UNKNOWN, DOUBTFUL };
 
 struct route {
 	struct route_rig_client client;
@@ -134,6 +134,15 @@ next_to_request(void)
 	return route;
 }
 
+/* As does one whose deletion was not answered. */
+static struct route *
+next_to_delete(void)
+{
+	struct route *route = some_route(DOUBTFUL);
+
+	return route != NULL ? route : some_route(OPEN);
+}
+
 struct wave {
 	struct registration *registrations;
 	struct route *requested[REQUESTS], *deleted[DELETIONS];
@@ -173,7 +182,7 @@ wave_begin(struct wave *wave)
 		route_rig_request_begin(&rig, call, &wave->requested[i]->client, NULL, NULL, NULL);
 	}
 	for (struct route *route; wave->deletions < DELETIONS; call++) {
-		route = some_route(OPEN);
+		route = next_to_delete();
 		if (route == NULL)
 			break;
 		route->state = UNKNOWN; /* until it is answered */
@@ -210,8 +219,9 @@ wave_end(struct wave *wave)
 	}
 	for (size_t i = 0; i < wave->deletions; i++, call++) {
 		rig_call_wait(call);
-		if (call->reply != NULL)
-			wave->deleted[i]->state = CLOSED;
+		wave->deleted[i]->state =
+			call->reply != NULL || call->result.status == BUS_NOT_FOUND ? CLOSED
+										    : DOUBTFUL;
 		acknowledged_n += call->reply != NULL ? 1 : 0;
 		rig_call_fini(call);
 	}
