@@ -144,25 +144,27 @@ better(const struct draw *draw)
 	return score(draw->second, draw) > score(draw->found, draw) ? draw->second : draw->found;
 }
 
-/* Both places of a pair are fetched before either is looked at: in a large fleet the time goes into
- * waiting for memory. */
+/* A handful is fetched before any of it is looked at: in a large fleet the time goes into waiting
+ * for memory, and one may wait for all of them at once. */
 static bool
-draw_pair(const struct pool_draw *pool, struct draw *draw, const struct choice_random *random)
+draw_hand(const struct pool_draw *pool, struct draw *draw, const struct choice_random *random)
 {
-	const struct pool_entry *entries[2];
-	bool stays[2];
+	struct pool_drawn hand[CHOICE_HAND];
 
-	for (size_t i = 0; i < 2; i++) {
-		entries[i] = pool_draw_place(pool, random->next(random->arg));
-		__builtin_prefetch(entries[i]);
+	for (size_t i = 0; i < CHOICE_HAND; i++) {
+		hand[i] = pool_draw(pool, random->next(random->arg));
+		__builtin_prefetch(hand[i].entry);
 	}
-	for (size_t i = 0; i < 2; i++) {
-		stays[i] = pool_draw_takes(entries[i], random->next(random->arg));
-		__builtin_prefetch(entries[i]->node);
-		__builtin_prefetch((const char *)entries[i]->node + TABLE_LINE_BYTES);
+	for (size_t i = 0; i < CHOICE_HAND; i++) {
+		if (!pool_drawn_stays(&hand[i], random->next(random->arg))) {
+			hand[i].entry = NULL;
+			continue;
+		}
+		__builtin_prefetch(hand[i].entry->node);
+		__builtin_prefetch((const char *)hand[i].entry->node + TABLE_LINE_BYTES);
 	}
-	for (size_t i = 0; i < 2; i++)
-		if (stays[i] && meet(entries[i]->node, draw))
+	for (size_t i = 0; i < CHOICE_HAND; i++)
+		if (hand[i].entry != NULL && meet(hand[i].entry->node, draw))
 			return true;
 	return false;
 }
@@ -176,8 +178,8 @@ pick_from(const struct pool *pool, struct draw *draw, const struct choice_random
 	pool_draw_init(&place, pool, draw->wish->min_bandwidth_mbits);
 	if (place.weight == 0)
 		return NULL;
-	for (int i = 0; i < CHOICE_DRAWS / 2; i++)
-		if (draw_pair(&place, draw, random))
+	for (int i = 0; i < CHOICE_DRAWS / CHOICE_HAND; i++)
+		if (draw_hand(&place, draw, random))
 			return better(draw);
 	/* Few fit, or there are few: one after the other. */
 	(void)pool_look(&place, random->next(random->arg), CHOICE_LOOKED_AT_MAX, meet, draw);

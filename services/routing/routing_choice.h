@@ -16,6 +16,7 @@ enum {
 	CHOICE_FAILURE_HALF_LIFE_MS = 30 * 1000,
 	CHOICE_FULL_MS = 5 * 1000, /* a node that said it is full is not asked again so long */
 	CHOICE_DRAWS = 24,	   /* before nodes are looked at one after the other */
+	CHOICE_HAND = 4,	   /* drawn at a time */
 	CHOICE_LOOKED_AT_MAX = 2048,
 	CHOICE_EXCLUDED_MAX = 3,
 	CHOICE_ENTRIES_MAX = 4, /* relays that a client is told of */

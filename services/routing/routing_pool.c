@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
 
 static size_t
 bandwidth_class(double mbits)
@@ -67,6 +70,19 @@ pool_knows(const struct pool *pool, double min_mbits)
 	return false;
 }
 
+/* What is large is looked at anywhere, at random: in small pages most of the time goes into finding
+ * them. */
+static void
+ask_for_huge_pages(void *bytes, size_t n)
+{
+	uintptr_t from =
+		((uintptr_t)bytes + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+	uintptr_t to = ((uintptr_t)bytes + n) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 static int
 reserve(struct pool_bucket *bucket)
 {
@@ -78,6 +94,7 @@ reserve(struct pool_bucket *bucket)
 	entries = reallocarray(bucket->entries, capacity, sizeof(*entries));
 	if (entries == NULL)
 		return -ENOMEM;
+	ask_for_huge_pages(entries, capacity * sizeof(*entries));
 	bucket->entries = entries;
 	bucket->capacity = capacity;
 	return 0;
@@ -99,6 +116,8 @@ pool_add(struct pool *pool, struct table_node *node, const struct pool_place *pl
 		return -ENOMEM;
 	if (bucket->count == 0 || mbits > bucket->max_mbits)
 		bucket->max_mbits = mbits;
+	if (bucket->count == 0 || place->weight > bucket->max_weight)
+		bucket->max_weight = place->weight;
 	*ret_position = bucket->count;
 	bucket->entries[bucket->count++] = (struct pool_entry){ node, place->weight };
 	row->weights[place->weight_class] += place->weight;
@@ -166,22 +185,23 @@ bucket_at(const struct pool_draw *draw, uint64_t weight)
 	return last;
 }
 
-const struct pool_entry *
-pool_draw_place(const struct pool_draw *draw, uint64_t random)
+struct pool_drawn
+pool_draw(const struct pool_draw *draw, uint64_t random)
 {
 	const struct pool_bucket *bucket = bucket_at(draw, share_of(random, draw->weight));
 
 	/* The low bits, which the share has hardly used, say where in the bucket. */
-	return &bucket->entries[share_of(random * UINT64_C(0x9e3779b97f4a7c15), bucket->count)];
+	return (struct pool_drawn){
+		&bucket->entries[share_of(random * UINT64_C(0x9e3779b97f4a7c15), bucket->count)],
+		bucket->max_weight
+	};
 }
 
 /* Within a bucket the heaviest weighs less than twice the lightest: more than half stay. */
 bool
-pool_draw_takes(const struct pool_entry *entry, uint64_t random)
+pool_drawn_stays(const struct pool_drawn *drawn, uint64_t random)
 {
-	uint32_t ceiling = UINT32_C(2) << (31 - __builtin_clz(entry->weight));
-
-	return share_of(random, ceiling) < entry->weight;
+	return share_of(random, drawn->max_weight) < drawn->entry->weight;
 }
 
 bool

@@ -27,7 +27,8 @@ struct pool_entry {
 struct pool_bucket {
 	struct pool_entry *entries;
 	size_t count, capacity;
-	double max_mbits; /* no node here has more */
+	double max_mbits;    /* no node here has more */
+	uint32_t max_weight; /* nor weighs more */
 };
 
 struct pool_row {
@@ -79,10 +80,16 @@ struct pool_draw {
 
 void pool_draw_init(struct pool_draw *draw, const struct pool *pool, double min_mbits);
 
-/* A place at random, by weight as far as its bucket goes; weight must not be 0. To be looked at
- * later, so that the caller can prefetch it; then pool_draw_takes says whether it stays. */
-const struct pool_entry *pool_draw_place(const struct pool_draw *draw, uint64_t random);
-bool pool_draw_takes(const struct pool_entry *entry, uint64_t random);
+/* A place at random, by weight as far as its bucket goes; the draw's weight must not be 0. To be
+ * looked at later, so that the caller can prefetch it; then pool_drawn_stays says whether it
+ * counts.
+ */
+struct pool_drawn {
+	const struct pool_entry *entry;
+	uint32_t max_weight;
+};
+struct pool_drawn pool_draw(const struct pool_draw *draw, uint64_t random);
+bool pool_drawn_stays(const struct pool_drawn *drawn, uint64_t random);
 
 /* Calls fn for at most limit nodes, from a random place on, until it returns true. Returns whether
  * it did. */

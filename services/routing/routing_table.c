@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 int
@@ -24,29 +25,85 @@ table_init(struct table *table)
 }
 
 static void
-free_all(struct idtable *things)
+free_regions(struct idtable *regions)
 {
-	void *thing = NULL;
+	struct table_region *region = NULL, *next;
 
-	if (things->buckets == NULL)
+	if (regions->buckets == NULL)
 		return;
-	while ((thing = idtable_next(things, NULL)) != NULL) {
-		idtable_remove(things, thing);
-		free(thing);
+	for (region = idtable_next(regions, NULL); region != NULL; region = next) {
+		next = idtable_next(regions, region);
+		pool_fini(&region->pool);
+		free(region);
 	}
-	idtable_fini(things);
+	idtable_fini(regions);
+}
+
+/* ---- memory of the nodes: large pieces, which the kernel may map as such ---- */
+
+enum { PIECE_BYTES = 2 * 1024 * 1024, PIECE_NODES = PIECE_BYTES / sizeof(struct table_node) - 1 };
+
+struct table_piece {
+	struct table_piece *next;
+	struct table_node nodes[PIECE_NODES];
+};
+
+static int
+add_piece(struct table *table)
+{
+	struct table_piece *piece = aligned_alloc(PIECE_BYTES, PIECE_BYTES);
+
+	_Static_assert(sizeof(struct table_piece) <= PIECE_BYTES, "a piece has its nodes");
+	if (piece == NULL)
+		return -ENOMEM;
+	/* Without it a fleet of a million spends its time looking for pages. */
+	(void)madvise(piece, PIECE_BYTES, MADV_HUGEPAGE);
+	piece->next = table->pieces;
+	table->pieces = piece;
+	for (size_t i = 0; i < PIECE_NODES; i++) {
+		piece->nodes[i].free_next = table->free_nodes;
+		table->free_nodes = &piece->nodes[i];
+	}
+	return 0;
+}
+
+static struct table_node *
+new_node(struct table *table)
+{
+	struct table_node *node;
+
+	if (table->free_nodes == NULL && add_piece(table) != 0)
+		return NULL;
+	node = table->free_nodes;
+	table->free_nodes = node->free_next;
+	memset(node, 0, sizeof(*node));
+	return node;
+}
+
+static void
+free_node(struct table *table, struct table_node *node)
+{
+	node->free_next = table->free_nodes;
+	table->free_nodes = node;
+}
+
+static void
+free_pieces(struct table *table)
+{
+	struct table_piece *next;
+
+	for (; table->pieces != NULL; table->pieces = next) {
+		next = table->pieces->next;
+		free(table->pieces);
+	}
 }
 
 void
 table_fini(struct table *table)
 {
-	struct table_region *region = NULL;
-
-	if (table->regions.buckets != NULL)
-		while ((region = idtable_next(&table->regions, region)) != NULL)
-			pool_fini(&region->pool);
-	free_all(&table->regions);
-	free_all(&table->nodes);
+	free_regions(&table->regions);
+	idtable_fini(&table->nodes);
+	free_pieces(table);
 	for (size_t i = 0; i < table->relay_count; i++)
 		free(table->relays[i]);
 	for (size_t i = 0; i < TABLE_COUNTRIES; i++)
@@ -229,12 +286,10 @@ table_node_settle(struct table *table, struct table_node *node)
 		unpool(node, TABLE_POOLS);
 	if (!node->known && node->leg_count == 0 && node->sessions == 0) {
 		idtable_remove(&table->nodes, node);
-		free(node);
+		free_node(table, node);
 	}
 	return 0;
 }
-
-_Static_assert(_Alignof(struct table_node) == TABLE_LINE_BYTES, "begins with a line");
 
 struct table_node *
 table_node_get(struct table *table, const uint8_t id[UUID_BYTES])
@@ -243,10 +298,9 @@ table_node_get(struct table *table, const uint8_t id[UUID_BYTES])
 
 	if (node != NULL)
 		return node;
-	node = aligned_alloc(TABLE_LINE_BYTES, sizeof(*node));
+	node = new_node(table);
 	if (node == NULL)
 		return NULL;
-	memset(node, 0, sizeof(*node));
 	memcpy(node->id, id, UUID_BYTES);
 	(void)idtable_add(&table->nodes, node);
 	return node;

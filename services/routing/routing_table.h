@@ -91,7 +91,8 @@ struct table_node {
 	uint32_t snapshot;		 /* the number of the latest snapshot that had it */
 	struct pool *pools[TABLE_POOLS]; /* while it is known; NULL: none of this kind */
 	size_t positions[TABLE_POOLS];	 /* while it is pooled */
-} __attribute__((aligned(64)));
+	struct table_node *free_next;	 /* while it is none */
+} __attribute__((aligned(128)));	 /* a pair of lines, which processors fetch together */
 
 /* A region, or a place: by its padded name. */
 struct table_region {
@@ -107,6 +108,8 @@ struct table {
 	struct pool all;
 	struct pool countries[TABLE_COUNTRIES];
 	struct idtable regions;
+	struct table_piece *pieces; /* the nodes' memory */
+	struct table_node *free_nodes;
 	int64_t wall_ms; /* tells new nodes from old; set by whoever has a clock */
 	size_t known;
 	uint32_t snapshot;
