@@ -131,7 +131,7 @@ wait_longer(struct transaction *transaction, int64_t now_ms)
 	int64_t wait_ms = transaction->rto_ms < left_ms ? transaction->rto_ms : left_ms;
 
 	transaction->timer = NULL;
-	transaction->rto_ms *= 2;
+	transaction->rto_ms = 2 * transaction->rto_ms;
 	if (loop_timer_start(transaction->socket->loop, wait_ms > 0 ? wait_ms : 0, 0, on_timer,
 			     transaction, &transaction->timer) != 0)
 		transaction->timer = NULL; /* no memory: nobody will hear of it again */
@@ -168,7 +168,7 @@ stun_socket_ask(struct stun_socket *socket, const struct stun_question *question
 	transaction->has_key = question->key != NULL;
 	if (question->key != NULL)
 		memcpy(transaction->key, question->key, sizeof(transaction->key));
-	transaction->rto_ms = RTO_FIRST_MS;
+	transaction->rto_ms = question->is_once ? INT32_MAX : RTO_FIRST_MS;
 	transaction->deadline_ms =
 		now_ms + (question->timeout_ms > 0 ? question->timeout_ms : STUN_TIMEOUT_MS);
 	transaction->fn = fn;
@@ -333,16 +333,29 @@ stun_socket_close(struct stun_socket **socket)
 	free(closing);
 }
 
+/* Ours is bound to any address; a connected one tells which the kernel would take. */
 int
-stun_socket_local(const struct stun_socket *socket, struct sockaddr_in6 *ret)
+stun_socket_local(const struct stun_socket *socket_, const struct sockaddr_in6 *server,
+		  struct sockaddr_in6 *ret)
 {
-	struct sockaddr_storage native = { 0 };
-	socklen_t n = sizeof(native);
+	struct sockaddr_storage native = { 0 }, to;
+	socklen_t n = sizeof(native), to_n = to_native(socket_->family, server, &to);
+	int fd = socket(socket_->family, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
+	in_port_t port;
 
-	if (getsockname(socket->fd, (struct sockaddr *)&native, &n) != 0)
-		return -errno;
+	if (fd < 0 || getsockname(socket_->fd, (struct sockaddr *)&native, &n) != 0)
+		error = -errno;
 	from_native(&native, ret);
-	return 0;
+	port = ret->sin6_port;
+	n = sizeof(native);
+	if (error == 0 && (connect(fd, (struct sockaddr *)&to, to_n) != 0 ||
+			   getsockname(fd, (struct sockaddr *)&native, &n) != 0))
+		error = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	from_native(&native, ret);
+	ret->sin6_port = port;
+	return error;
 }
 
 int

@@ -21,7 +21,9 @@ int stun_socket_open(struct loop *loop, struct metrics *metrics, int family,
 		     const struct sockaddr_in6 *local, struct stun_socket **ret);
 /* Questions that are under way are forgotten. */
 void stun_socket_close(struct stun_socket **socket);
-int stun_socket_local(const struct stun_socket *socket, struct sockaddr_in6 *ret);
+/* Where what is sent to this server comes from, as long as the routes stay. 0 or -errno. */
+int stun_socket_local(const struct stun_socket *socket, const struct sockaddr_in6 *server,
+		      struct sockaddr_in6 *ret);
 int stun_socket_family(const struct stun_socket *socket);
 
 /* A new transaction id. 0 or -errno. */
@@ -37,6 +39,7 @@ struct stun_question {
 	const struct sockaddr_in6 *from; /* who answers; NULL: the same */
 	const uint8_t *key;		 /* STUN_KEY_BYTES that it was signed with, or NULL */
 	int64_t timeout_ms;		 /* 0: STUN_TIMEOUT_MS */
+	bool is_once;			 /* not sent again: what is lost is lost, to be counted */
 };
 
 /* fn is called exactly once, never from inside. 0 or -ENOMEM. */
