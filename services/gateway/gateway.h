@@ -25,6 +25,7 @@
 struct gateway_events;
 struct gateway_http;
 struct gateway_health;
+struct gateway_tls_watch;
 
 enum { GATEWAY_STATUS_CLASSES = 6 }; /* by the hundred; 0: no answer */
 
@@ -46,6 +47,7 @@ struct gateway {
 	struct gateway_health *health;
 	struct gateway_events *events;
 	struct gateway_http *http;
+	struct gateway_tls_watch *tls_watch; /* NULL: no TLS */
 	struct gateway_figures figures;
 	struct gateway_traces traces;
 	char *openapi;

@@ -12,6 +12,7 @@
 #include "gateway/gateway_health.h"
 #include "gateway/gateway_http.h"
 #include "gateway/gateway_openapi.h"
+#include "gateway/gateway_tls_watch.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -153,6 +154,12 @@ open_http(struct gateway *gateway)
 					 : strerror(-r));
 		return EX_OSERR;
 	}
+	if (options.tls != NULL)
+		r = gateway_tls_watch_new(gateway, certificate,
+					  config_string(config, "gateway", "private_key"),
+					  &gateway->tls_watch);
+	if (r < 0)
+		return r;
 	log_info("gateway_listening", "address=%s port=%u tls=%s", host,
 		 gateway_http_port(gateway->http), options.tls != NULL ? "yes" : "no");
 	return 0;
@@ -170,6 +177,7 @@ gateway_actor_stop(void *state)
 		bus_peer_free(&gateway->peers[i]);
 	access_watch_free(&gateway->watch);
 	gateway_events_free(&gateway->events);
+	gateway_tls_watch_free(&gateway->tls_watch);
 	gateway_http_close(&gateway->http);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);

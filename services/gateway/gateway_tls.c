@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { PEM_MAX_BYTES = 64 * 1024 };
 
@@ -45,8 +46,18 @@ pem_load(const char *path, bool is_private, char **ret, char *ret_error, size_t 
 	return 0;
 }
 
+/* Epoch milliseconds; 0 when it cannot be read. */
+static int64_t
+end_of(const X509 *certificate)
+{
+	struct tm end = { 0 };
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+		return 0;
+	return (int64_t)timegm(&end) * 1000;
+}
+
 static bool
-belong_together(const struct gateway_tls *tls)
+belong_together(struct gateway_tls *tls)
 {
 	BIO *certificate_bio = BIO_new_mem_buf(tls->certificate, -1);
 	BIO *key_bio = BIO_new_mem_buf(tls->private_key, -1);
@@ -58,6 +69,7 @@ belong_together(const struct gateway_tls *tls)
 	}
 	bool good =
 		certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1;
+	tls->expires_ms = certificate != NULL ? end_of(certificate) : 0;
 	EVP_PKEY_free(key);
 	X509_free(certificate);
 	BIO_free(key_bio);

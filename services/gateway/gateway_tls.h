@@ -5,9 +5,11 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct gateway_tls {
 	char *certificate, *private_key; /* PEM text */
+	int64_t expires_ms;		 /* epoch: the certificate's end */
 };
 
 /* 0, or an exit code of sysexits.h with a reason: 66 not readable, 77 the key is open to others, 78

@@ -68,24 +68,45 @@ secrets_are_in(const char *text)
 	return false;
 }
 
-bool
-secrets_end(size_t *ret_count, size_t *ret_log_bytes)
+/* All that was said, to be freed. */
+static char *
+read_log(size_t *ret_n)
 {
 	struct stat st = { 0 };
 	char *text;
-	bool good;
 
 	fflush(stderr);
-	dup2(stderr_fd, STDERR_FILENO);
 	fstat(log_fd, &st);
 	text = calloc(1, (size_t)st.st_size + 1);
-	good = text != NULL && pread(log_fd, text, (size_t)st.st_size, 0) == st.st_size &&
-	       !secrets_are_in(text);
-	if (text != NULL)
-		fputs(text, stderr);
+	if (text == NULL || pread(log_fd, text, (size_t)st.st_size, 0) != st.st_size)
+		abort();
+	*ret_n = (size_t)st.st_size;
+	return text;
+}
+
+size_t
+secrets_count_said(const char *what)
+{
+	size_t n, found = 0;
+	char *text = read_log(&n);
+
+	for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+		found++;
+	free(text);
+	return found;
+}
+
+bool
+secrets_end(size_t *ret_count, size_t *ret_log_bytes)
+{
+	char *text = read_log(ret_log_bytes);
+	bool good;
+
+	dup2(stderr_fd, STDERR_FILENO);
+	good = !secrets_are_in(text);
+	fputs(text, stderr);
 	free(text);
 	*ret_count = count;
-	*ret_log_bytes = (size_t)st.st_size;
 	while (count > 0)
 		free(noted[--count]);
 	close(log_fd);

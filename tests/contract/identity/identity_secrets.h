@@ -19,6 +19,9 @@ void secrets_add_file(const char *path);
 /* Is any of those noted so far in this text? Says which, by its number. */
 bool secrets_are_in(const char *text);
 
+/* How often this was said so far. */
+size_t secrets_count_said(const char *text);
+
 /* Standard error is what it was, and shows what was said; how many secrets were noted, in
  * *ret_count, and how much was said. False when a secret was said. */
 bool secrets_end(size_t *ret_count, size_t *ret_log_bytes);

@@ -1,0 +1,170 @@
+/*
+ * The access keys' database is away (F13, P16): who shows a key hears 503, never 401; who has a
+ * session token is served as ever; and when it is back, so are the keys. A PostgreSQL of our own.
+ */
+#include "../../servers/servers.h"
+#include "../../unit/service/child.h"
+#include "gateway_rig_node.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { POLL_MS = 50, SKIPPED = 77, CONFIG_BYTES = 512 };
+
+static struct rig rig;
+static struct servers servers;
+static struct child child;
+
+static int
+start(void **state)
+{
+	char url[SERVERS_URL_BYTES], config[CONFIG_BYTES];
+
+	(void)state;
+	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
+	servers_postgresql_url(&servers, "keys", url);
+	snprintf(config, sizeof(config),
+		 "rate_general = 1000000\nrate_enrolment = 1000000\nstore = %s\n"
+		 "[discovery]\nenrolment = token",
+		 url);
+	return rig_start(&rig, config, false, RIG_SOME) ? 0 : -1;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	child_end(&child);
+	return rig_stop(&rig) ? 0 : -1;
+}
+
+static void
+make_key(const char *kind, char bearer[128])
+{
+	char config[128];
+	const char *const argv[] = {
+		BOSONCTL, "-c", config, "keys", "create", kind, "tester", NULL
+	};
+	const char *at;
+
+	snprintf(config, sizeof(config), "%s/boson.conf", rig.folder);
+	assert_int_equal(child_run(&child, argv), 0);
+	at = strstr(child.output[CHILD_STDOUT], "\"secret\":\"");
+	assert_non_null(at);
+	at += strlen("\"secret\":\"");
+	snprintf(bearer, 128, "Bearer %.*s", (int)strcspn(at, "\""), at);
+}
+
+static void
+wait_for_status(const char *target, const char *bearer, int status)
+{
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	int last;
+
+	while ((last = rig_request(&rig, "GET", target, bearer, NULL, NULL)->status) != status &&
+	       rig_now_ms() < deadline_ms) {
+		assert_int_not_equal(last, 401);
+		poll(NULL, 0, POLL_MS);
+	}
+	assert_int_equal(last, status);
+}
+
+static void
+assert_away(const char *target, const char *bearer)
+{
+	const struct rig_answer *answer = rig_request(&rig, "GET", target, bearer, NULL, NULL);
+
+	assert_int_equal(answer->status, 503);
+	assert_string_equal(rig_member(answer, "error.code"), "store_failed");
+	assert_non_null(rig_header(answer, "Retry-After"));
+}
+
+static void
+test_without_its_database_a_key_is_503_and_a_token_is_as_good_as_ever(void **state)
+{
+	struct rig_node node, other;
+	char client[128], enrol[128], target[128];
+
+	(void)state;
+	make_key("client", client);
+	make_key("node", enrol);
+	rig_node_enrol(&rig, &node);
+	snprintf(target, sizeof(target), "/api/v1/nodes/%s", node.id_text);
+	assert_int_equal(rig_request(&rig, "GET", target, client, NULL, NULL)->status, 200);
+
+	servers_postgresql_kill(&servers);
+	for (int i = 0; i < 5; i++) {
+		assert_away(target, client);
+		assert_away(target, rig_bearer(&rig, "admin.key"));
+		assert_int_equal(rig_request(&rig, "GET", target, node.bearer, NULL, NULL)->status,
+				 200);
+	}
+	rig_node_make(&other);
+	assert_int_equal(rig_node_register(&rig, &other, enrol, "")->status, 503);
+	assert_int_equal(rig_node_register(&rig, &node, NULL, "")->status, 200);
+	/* What has not a key's form is not worth a question. */
+	assert_int_equal(rig_request(&rig, "GET", target, "Bearer junk", NULL, NULL)->status, 401);
+
+	assert_int_equal(servers_postgresql_start(&servers), 0);
+	wait_for_status(target, client, 200);
+	assert_int_equal(rig_node_register(&rig, &other, enrol, "")->status, 201);
+}
+
+/* A database that hangs holds up who shows a key, and nobody else. */
+static void
+test_while_its_database_hangs_tokens_are_served_at_once(void **state)
+{
+	struct rig_node node;
+	char client[128], target[128], request[512];
+	static struct rig_answer answer;
+	struct rig_client *waiting;
+
+	(void)state;
+	make_key("client", client);
+	rig_node_enrol(&rig, &node);
+	snprintf(target, sizeof(target), "/api/v1/nodes/%s", node.id_text);
+	servers_postgresql_stop(&servers, true);
+	waiting = rig_connect(&rig);
+	assert_non_null(waiting);
+	snprintf(request, sizeof(request),
+		 "GET %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: %s\r\n\r\n", target, client);
+	rig_send_text(waiting, request);
+	/* A hundred of these come and go while that one waits for its two seconds. */
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(rig_request(&rig, "GET", target, node.bearer, NULL, NULL)->status,
+				 200);
+	rig_receive(waiting, &answer);
+	assert_int_equal(answer.status, 503);
+	rig_disconnect(&waiting);
+	servers_postgresql_stop(&servers, false);
+	wait_for_status(target, client, 200);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_without_its_database_a_key_is_503_and_a_token_is_as_good_as_ever,
+			start, stop),
+		cmocka_unit_test_setup_teardown(
+			test_while_its_database_hangs_tokens_are_served_at_once, start, stop),
+	};
+	int result;
+
+	if (servers_init(&servers) < 0)
+		return EXIT_FAILURE;
+	result = servers_postgresql_start(&servers);
+	if (result == 0)
+		result = cmocka_run_group_tests(tests, NULL, NULL);
+	else
+		result = result > 0 ? SKIPPED : EXIT_FAILURE;
+	servers_fini(&servers);
+	return result;
+}
