@@ -227,16 +227,41 @@ rest(struct relay_shard *shard)
 	relay_accept_watch(shard, false);
 }
 
+/* How many may still come now. What does not, waits in the socket's backlog. */
+static int
+may_come(struct relay_shard *shard)
+{
+	struct relay_accept *accept = &shard->accept;
+	uint32_t pace = shard->settings->accept_pace;
+	uint32_t step = pace * RELAY_ACCEPT_PACE_MS / 1000 + 1;
+
+	if (pace == 0)
+		return RELAY_ACCEPT_AT_ONCE;
+	if (shard->now_ms - accept->paced_ms >= RELAY_ACCEPT_PACE_MS) {
+		accept->paced_ms = shard->now_ms;
+		accept->paced = 0;
+	}
+	if (accept->paced >= step) {
+		accept->resume_ms = accept->paced_ms + RELAY_ACCEPT_PACE_MS;
+		relay_accept_watch(shard, false);
+		return 0;
+	}
+	return (int)(step - accept->paced);
+}
+
 void
 relay_accept_on_event(struct relay_shard *shard)
 {
-	for (int i = 0; i < RELAY_ACCEPT_AT_ONCE; i++) {
+	int most = may_come(shard);
+
+	for (int i = 0; i < most && i < RELAY_ACCEPT_AT_ONCE; i++) {
 		struct sockaddr_storage address;
 		socklen_t n = sizeof(address);
 		int fd = accept4(shard->accept.fd, (struct sockaddr *)&address, &n,
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
+			shard->accept.paced++;
 			admit(shard, fd, (const struct sockaddr *)&address);
 			continue;
 		}

@@ -16,6 +16,7 @@ struct relay_shard;
 enum {
 	RELAY_ACCEPT_AT_ONCE = 64,
 	RELAY_ACCEPT_REST_MS = 100, /* after descriptors ran out */
+	RELAY_ACCEPT_PACE_MS = 10,  /* the pace is kept in steps */
 	RELAY_SOURCES_MAX = 4096,   /* power of two */
 };
 
@@ -30,6 +31,8 @@ struct relay_accept {
 	int fd, reserve_fd;
 	bool is_listening; /* watched by epoll */
 	int64_t resume_ms; /* 0: not resting */
+	int64_t paced_ms;  /* when the step began in which `paced` connections came */
+	uint32_t paced;
 	uint64_t secret[2];
 	struct relay_source *sources;
 	struct relay_pending pending;

@@ -180,6 +180,22 @@ start_bus(struct relay_control *control)
 }
 
 static int
+start_tls(struct relay_control *control)
+{
+	const struct relay_settings *settings = &control->settings;
+	char path[PATH_MAX];
+	int r = tls_context_new(settings->certificate, settings->private_key, &control->tls);
+
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/tls-tickets.key", control->context->state_dir);
+	r = tls_context_resume(control->tls, path);
+	if (r < 0)
+		log_error("tls_tickets", "path=%s reason=\"%s\"", path, strerror(-r));
+	return r;
+}
+
+static int
 start_all(struct relay_control *control)
 {
 	const struct relay_settings *settings = &control->settings;
@@ -201,7 +217,7 @@ start_all(struct relay_control *control)
 		r = loop_fd_add(loop, control->reports.event_fd, EPOLLIN, relay_reports_on_event,
 				control, &control->reports_watch);
 	if (r == 0 && *settings->certificate != '\0')
-		r = tls_context_new(settings->certificate, settings->private_key, &control->tls);
+		r = start_tls(control);
 	if (r == 0)
 		r = start_shards(control);
 	if (r < 0)

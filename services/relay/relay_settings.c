@@ -42,8 +42,9 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "congestion_control", CONFIG_STRING, "", 0, 0, NULL,
 	  "TCP_CONGESTION of legs, such as bbr or cubic; empty: the system's" },
 	{ SECTION, "notsent_lowat", CONFIG_BYTES, "128KiB", 4096, 16 * 1024 * 1024, NULL,
-	  "TCP_NOTSENT_LOWAT of legs: how much the kernel may hold back unsent" },
-	{ SECTION, "queue_bytes", CONFIG_BYTES, "256KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
+	  "TCP_NOTSENT_LOWAT of legs at most: what the kernel may hold back unsent; less on slow "
+	  "ones" },
+	{ SECTION, "queue_bytes", CONFIG_BYTES, "128KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
 	  "what may wait in one channel and direction; the oldest is dropped" },
 	{ SECTION, "queue_age", CONFIG_DURATION, "100ms", 1, 10 * 1000, NULL,
 	  "how long it may wait" },
@@ -66,6 +67,10 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "bandwidth", CONFIG_BYTES, "0", 0, INT64_C(1) << 40, NULL,
 	  "bytes a second that the uplink carries, in and out: for the load that is told; 0: not "
 	  "known" },
+	{ SECTION, "accept_pace", CONFIG_INT, "1000", 0, 1000 * 1000, NULL,
+	  "new connections a second and shard, the others wait: so that a herd leaves the legs "
+	  "that "
+	  "are there their time; 0: no limit" },
 	{ SECTION, "drain_pace", CONFIG_INT, "1000", 1, 1000 * 1000, NULL,
 	  "legs a second that are told to go to other relays then" },
 	{ SECTION, "handshake_deadline", CONFIG_DURATION, "10s", 100, 60 * 1000, NULL,
@@ -105,6 +110,7 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 		.queue_budget_bytes = (uint64_t)config_int(config, SECTION, "queue_budget"),
 		.rate_kbytes = (uint32_t)(config_int(config, SECTION, "rate") / 1000),
 		.bandwidth_bytes = (uint64_t)config_int(config, SECTION, "bandwidth"),
+		.accept_pace = UINT32("accept_pace"),
 		.drain_pace = UINT32("drain_pace"),
 		.accept_rate = UINT32("accept_rate"),
 		.accept_burst = UINT32("accept_burst"),

@@ -28,6 +28,7 @@ struct relay_settings {
 	uint64_t queue_budget_bytes;	    /* of all shards together */
 	uint32_t rate_kbytes;		    /* of a session whose ticket names none; 0: no limit */
 	uint64_t bandwidth_bytes;	    /* a second, in and out; 0: not known */
+	uint32_t accept_pace;		    /* connections a second and shard; 0: no limit */
 	uint32_t drain_pace;		    /* legs a second that are told to leave */
 	uint32_t accept_rate, accept_burst; /* a second and address; 0: no limit */
 	uint32_t pending_max;		    /* of an address, not admitted yet */

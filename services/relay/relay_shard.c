@@ -117,6 +117,13 @@ on_time(struct relay_shard *shard)
 	}
 }
 
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	b = b > 0 ? b : 0;
+	return a >= 0 && a < b ? a : b;
+}
+
 static int
 timeout_ms(const struct relay_shard *shard)
 {
@@ -125,6 +132,8 @@ timeout_ms(const struct relay_shard *shard)
 
 	if (shard->paused_count > 0)
 		others = shard->resume_ms - shard->now_ms;
+	if (shard->accept.resume_ms != 0)
+		others = sooner(others, shard->accept.resume_ms - shard->now_ms);
 	if (shard->accept.resume_ms != 0 || shard->unsent != NULL || shard->drain_until_ms != 0)
 		others = others >= 0 && others < DRAIN_CHECK_MS ? others : DRAIN_CHECK_MS;
 	if (others >= 0 && (timeout < 0 || others < timeout))

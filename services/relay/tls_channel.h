@@ -21,6 +21,10 @@ struct tls_channel;
 /* TLS 1.2 at least, AES-128-GCM first, ALPN http/1.1. 0, -EINVAL after a log line (files wrong or
  * not fitting together), -ENOMEM. */
 int tls_context_new(const char *certificate_path, const char *key_path, struct tls_context **ret);
+
+/* Those who come back need no full handshake, also after a restart: the key that seals their tickets
+ * is kept in this file, made 0600 at first. 0, -errno. */
+int tls_context_resume(struct tls_context *context, const char *key_path);
 void tls_context_free(struct tls_context **context);
 
 /* What one call reads and writes on the wire's side. */

@@ -16,7 +16,8 @@ enum {
 	BACKOFF_MAX_MS = 30 * 1000,
 	REPLACED_WAIT_MS = 30 * 1000,
 	STABLE_MS = 10 * 1000, /* a leg that lived this long was no failure */
-	CONNECT_MAX_MS = 10 * 1000,
+	CONNECT_MAX_MS = 5 * 1000,
+	LOST_SPREAD_MS = 500, /* of all that a dead relay leaves at one moment */
 	CLOSE_MAX_MS = 300,
 	CODE_REPLACED = 4009,
 };
@@ -135,6 +136,7 @@ connect_now(struct leg_thread *thread)
 	/* libwebsockets cuts the name it checks at the first colon; leg_socket.c checks instead. */
 	if (url->is_v6)
 		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+	thread->sessions.authority = endpoint->url.authority;
 	lws_set_proxy(thread->vhost, endpoint->proxy);
 	metric_add(thread->client->attempts, 1);
 	thread->generation++;
@@ -178,6 +180,10 @@ next_delay_ms(struct leg_thread *thread, bool was_stable)
 		thread->index = (thread->index + 1) % thread->order->n;
 	unsigned round = thread->failures / (unsigned)thread->order->n;
 	uint32_t limit_ms = BACKOFF_MAX_MS;
+	if (was_stable) {
+		thread->failures++;
+		return random_below(LOST_SPREAD_MS + 1);
+	}
 	if (round < 9 && (uint32_t)BACKOFF_FIRST_MS << round < BACKOFF_MAX_MS)
 		limit_ms = (uint32_t)BACKOFF_FIRST_MS << round;
 	thread->failures++;

@@ -59,7 +59,8 @@ struct leg_line {
 	int event_fd;
 	size_t queue_bytes;
 	struct leg_thread *thread;
-	struct metric *sent, *received, *dropped_tx, *dropped_rx, *invalid, *attempts, *up;
+	struct metric *sent, *received, *dropped_tx, *dropped_rx, *invalid, *attempts, *resumed,
+		*up;
 
 	/* both */
 	pthread_mutex_t lock;

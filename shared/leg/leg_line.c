@@ -96,6 +96,8 @@ make_metrics(struct leg_line *client, struct metrics *metrics)
 					  "messages of a relay that were no leg messages");
 	client->attempts =
 		metrics_counter(metrics, "leg_attempts_total", NULL, "attempts to connect a leg");
+	client->resumed = metrics_counter(metrics, "leg_resumed_total", NULL,
+					  "legs whose TLS session was resumed");
 	client->up = metrics_gauge(metrics, "leg_up", NULL, "1 while the leg is up");
 }
 

@@ -124,6 +124,8 @@ established(struct leg_thread *thread, struct lws *wsi)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat_bytes, sizeof lowat_bytes);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+	if (url_of(thread)->is_tls && SSL_session_reused(lws_get_ssl(wsi)))
+		metric_add(thread->client->resumed, 1);
 	leg_attempt_established(thread);
 }
 
@@ -341,6 +343,10 @@ leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		return 0;
 	if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED) {
 		woken(thread);
+		return 0;
+	}
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS) {
+		leg_sessions_watch(&thread->sessions, user);
 		return 0;
 	}
 	if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)

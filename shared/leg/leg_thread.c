@@ -99,6 +99,7 @@ thread_free(struct leg_thread *thread)
 	thread->is_done = true;
 	if (thread->context != NULL)
 		lws_context_destroy(thread->context);
+	leg_sessions_fini(&thread->sessions);
 	for (size_t i = 0; i < LEG_SPARES; i++)
 		free(thread->spares[i]);
 	free(thread->assembly);

@@ -7,6 +7,7 @@
 
 #include "leg/leg_inside.h"
 #include "leg/leg_mask.h"
+#include "leg/leg_resume.h"
 
 #include <stdatomic.h>
 
@@ -33,8 +34,9 @@ struct leg_thread {
 	struct leg_order *order;  /* never NULL once ordered; n == 0: stay down */
 	size_t index;		  /* of the endpoint tried last, or to be tried */
 	struct leg_endpoint used; /* that of wsi, which may have left the order since */
-	bool is_retargeted;	  /* closing makes place for a new order */
-	unsigned failures;	  /* in a row */
+	struct leg_sessions sessions;
+	bool is_retargeted; /* closing makes place for a new order */
+	unsigned failures;  /* in a row */
 	struct lws *wsi;
 	uint32_t generation;
 	int64_t up_since_ms;

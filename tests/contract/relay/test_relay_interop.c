@@ -8,6 +8,7 @@
 #include "leg/leg_client.h"
 #include "leg/leg_frame.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,6 +152,13 @@ exchange(bool has_tls)
 }
 
 static void
+set_true(struct loop *loop, void *arg)
+{
+	(void)loop;
+	*(bool *)arg = true;
+}
+
+static void
 test_libwebsockets_legs_exchange_everything(void **state)
 {
 	(void)state;
@@ -164,10 +172,98 @@ test_libwebsockets_legs_exchange_everything_through_tls(void **state)
 	exchange(true);
 }
 
+/* T45: who comes back needs no certificate's worth of work, also from a relay that was started anew
+ * meanwhile (the key of its tickets is in a file). */
+static void
+test_t45_a_leg_that_comes_back_resumes_its_tls_session(void **state)
+{
+	const char *ticket_name = "leg_resumed_total";
+
+	(void)state;
+	relay_fixture_start(&relay, true, "drain = 100ms");
+	start(&node, &client, true);
+	relay_fixture_wait(&relay, &node.is_up);
+	struct metric *resumed = metrics_counter(relay.metrics, ticket_name, NULL, "");
+	assert_int_equal(metric_value(resumed), 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		char url[128], ticket[TICKET_TEXT_MAX_BYTES], id[UUID_TEXT_BYTES];
+		const char *urls[] = { url, NULL };
+
+		node.is_down = false;
+		leg_client_disconnect(node.leg);
+		relay_fixture_wait(&relay, &node.is_down);
+		relay_fixture_ticket(&relay, node_id, NULL, 3600 * 1000, 0, ticket);
+		uuid_format(node_id, id);
+		snprintf(url, sizeof(url), "wss://127.0.0.1:%u/relay/%s", relay.port, id);
+		assert_int_equal(leg_client_target(node.leg, urls, ticket), 0);
+		relay_fixture_wait(&relay, &node.is_up);
+		assert_int_equal(metric_value(resumed), i);
+	}
+	leg_client_free(&node.leg);
+	free(node.sent);
+	relay_fixture_stop(&relay);
+}
+
+/* F21: a leg that is told to move connects first: both ends are heard all the time. */
+static void
+test_f21_a_leg_moves_without_a_gap(void **state)
+{
+	struct relay_fixture *first = &relay;
+	static struct relay_fixture second;
+	char url[128];
+
+	(void)state;
+	relay_fixture_start(first, true, "drain = 100ms");
+	relay_fixture_start_beside(&second, first, true, "drain = 100ms");
+	start(&node, &client, true);
+	relay_fixture_wait(first, &node.is_up);
+	uint32_t line = leg_client_line(node.leg);
+	snprintf(url, sizeof(url), "wss://127.0.0.1:%u", second.port);
+	assert_int_equal(leg_client_move(node.leg, NULL, 0, 0), -ENOENT); /* it has no other */
+	/* Its certificate is not trusted: it stays where it is. */
+	node.is_down = false;
+	assert_int_equal(leg_client_move(node.leg, url, 0, 300), 0);
+	bool is_over = false;
+	struct loop_timer *timer = NULL;
+	assert_int_equal(loop_timer_start(first->loop, 500, 0, set_true, &is_over, &timer), 0);
+	relay_fixture_wait(first, &is_over);
+	assert_false(node.is_down);
+	assert_int_equal(leg_client_state(node.leg), LEG_UP);
+	assert_int_equal(leg_client_line(node.leg), line);
+	leg_client_free(&node.leg);
+	free(node.sent);
+	relay_fixture_stop(&second);
+	relay_fixture_stop(first);
+
+	/* Plain, so that there is nothing to distrust. */
+	relay_fixture_start(first, false, "drain = 100ms");
+	relay_fixture_start_beside(&second, first, false, "drain = 100ms");
+	start(&node, &client, true);
+	relay_fixture_wait(first, &node.is_up);
+	line = leg_client_line(node.leg);
+	snprintf(url, sizeof(url), "ws://127.0.0.1:%u", second.port);
+	node.is_down = node.is_up = false;
+	assert_int_equal(leg_client_move(node.leg, url, 0, 0), 0);
+	relay_fixture_wait(first, &node.is_up);
+	assert_false(node.is_down);
+	assert_true(leg_client_line(node.leg) > line);
+	assert_int_equal(relay_fixture_counter(&second, "legs{role=\"node\"}"), 1);
+	while (relay_fixture_counter(first, "legs{role=\"node\"}") != 0)
+		;
+	assert_false(node.is_down);
+	assert_int_equal(leg_client_state(node.leg), LEG_UP);
+	leg_client_free(&node.leg);
+	free(node.sent);
+	relay_fixture_stop(&second);
+	relay_fixture_stop(first);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_t45_a_leg_that_comes_back_resumes_its_tls_session),
+		cmocka_unit_test(test_f21_a_leg_moves_without_a_gap),
 		cmocka_unit_test(test_libwebsockets_legs_exchange_everything),
 		cmocka_unit_test(test_libwebsockets_legs_exchange_everything_through_tls),
 	};
