@@ -14,7 +14,7 @@ enum {
 	ROWS_MAX = 2000,
 	BEATS_MAX = 16,
 	ALL = 1000 * 1000 * 1000,
-	CATCH_UP_MIN_MS = 20, /* strangers cannot make us ask more often */
+	CATCH_UPS_A_SECOND = 100, /* strangers cannot make us ask more often */
 };
 
 /* One look at the tables. */
@@ -201,10 +201,15 @@ discovery_follow(struct discovery *discovery)
 bool
 discovery_catch_up(struct discovery *discovery)
 {
-	if (!discovery->is_shared ||
-	    clock_monotonic_ms() - discovery->followed_ms < CATCH_UP_MIN_MS)
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (!discovery->is_shared)
 		return false;
-	return discovery_follow(discovery) == 0;
+	if (now_ms - discovery->catch_up_ms >= 1000) {
+		discovery->catch_up_ms = now_ms;
+		discovery->catch_ups = 0;
+	}
+	return discovery->catch_ups++ < CATCH_UPS_A_SECOND && discovery_follow(discovery) == 0;
 }
 
 int

@@ -60,6 +60,8 @@ struct discovery {
 	int64_t batch_change; /* of the open transaction, or 0 */
 	int64_t position;     /* all changes up to this are ours too */
 	int64_t followed_ms, tick_ms, lease_ms, pruned_ms;
+	int64_t catch_up_ms; /* this second of it, and how many there were */
+	unsigned int catch_ups;
 	struct store_lease lease;
 	bool sweeps; /* the lease was ours when we last looked */
 	bool is_loaded;
