@@ -17,7 +17,7 @@ write_step(struct store *store, struct routing_request *request)
 {
 	if (request->step == ROUTING_INTENDS && !request->has_row)
 		return routing_store_add(store, &request->record);
-	return routing_store_change(store, &request->record);
+	return routing_store_change(store, &request->record, request->step != ROUTING_OPENED);
 }
 
 /* Each request's own error is what the store said of its row; what fails as a whole fails them all.
@@ -222,7 +222,7 @@ routing_change(struct routing *routing, const struct session *session,
 		return error;
 	}
 	*change = (struct change){ routing, session->record, *after, then };
-	error = routing_store_change(routing->store, after);
+	error = routing_store_change(routing->store, after, false);
 	if (error == 0)
 		error = store_after_commit(routing->store, change_committed, free, change);
 	if (error != 0) {

@@ -72,14 +72,17 @@ routing_follow(struct routing *routing)
 
 	if (routing->store == NULL)
 		return -EIO;
-	if (!routing->is_shared)
-		return 0;
-	routing->has_followed = true;
+	/* Once a batch, and before its first write: what it wrote itself may not come about, and
+	 * what its requests ask for was there before it began. */
+	if (!routing->is_shared || (routing->is_in_batch && routing->has_followed))
+		return routing->follow_error;
 	do {
 		n = routing_store_since(routing->store, routing->change, FOLLOW_ROWS, take_row,
 					routing);
 	} while (n == FOLLOW_ROWS);
-	return n < 0 ? -EIO : 0;
+	routing->has_followed = true;
+	routing->follow_error = n < 0 ? -EIO : 0;
+	return routing->follow_error;
 }
 
 int
@@ -91,7 +94,6 @@ routing_load(struct routing *routing)
 		log_error("sessions_not_loaded", "error=%d", error);
 		return error;
 	}
-	routing->is_load_due = false;
 	return 0;
 }
 
@@ -147,10 +149,7 @@ routing_follow_tick(struct routing *routing)
 			return;
 		log_info("store_opened", "sessions=%zu", routing->sessions.count);
 	}
-	if (routing->is_load_due)
-		(void)routing_load(routing);
-	else
-		(void)routing_follow(routing);
+	(void)routing_follow(routing);
 }
 
 /* ---- a batch of requests: one transaction ---- */
@@ -160,6 +159,7 @@ routing_batch_begin(void *arg)
 {
 	struct routing *routing = arg;
 
+	routing->is_in_batch = true;
 	routing->has_followed = false;
 	return routing->store == NULL ? 0 : store_batch_begin(routing->store);
 }
@@ -168,10 +168,7 @@ int
 routing_batch_commit(void *arg)
 {
 	struct routing *routing = arg;
-	int error = routing->store == NULL ? 0 : store_batch_commit(routing->store);
 
-	/* What was read in the midst of it may not have come about. */
-	if (error != 0 && routing->is_shared && routing->has_followed)
-		routing->is_load_due = true;
-	return error;
+	routing->is_in_batch = false;
+	return routing->store == NULL ? 0 : store_batch_commit(routing->store);
 }

@@ -61,9 +61,10 @@ struct routing {
 
 	/* routing_follow */
 	bool is_shared;	   /* other replicas write to the store, too */
+	bool is_in_batch;  /* handlers run, and may have written what is not committed */
 	bool has_followed; /* since the batch began */
-	bool is_load_due;
-	int64_t change; /* the number of the latest change that was read */
+	int follow_error;  /* of then */
+	int64_t change;	   /* the number of the latest change that was read */
 
 	/* routing_commit */
 	struct routing_request *due, **due_end; /* have to write at the end of this turn */

@@ -98,7 +98,7 @@ routing_store_add(struct store *store, const struct session_record *record)
 }
 
 int
-routing_store_change(struct store *store, const struct session_record *record)
+routing_store_change(struct store *store, const struct session_record *record, bool is_opening)
 {
 	char id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
 	int changed;
@@ -112,14 +112,15 @@ routing_store_change(struct store *store, const struct session_record *record)
 		"UPDATE sessions SET node_id = $2, relay_id = $3, status = $4, expires_at = $5,"
 		" latency = $6, bandwidth = $7, cost = $8, udp_relay = $9, entry_relay = $10,"
 		" change = (SELECT number FROM changes)"
-		" WHERE session_id = $1 AND status IN ('open', 'opening')",
+		" WHERE session_id = $1 AND status IN ($11, 'opening')",
 		(struct store_value[]){
 			store_text(id), store_text(node_id), store_text(record->relay_id),
 			store_text(status_names[record->status]),
 			STORE_V_INT(record->expires_wall_ms), STORE_V_REAL(record->latency_ms),
 			STORE_V_REAL(record->bandwidth_mbits), STORE_V_REAL(record->cost),
-			store_text(record->udp_relay_id), store_text(record->entry_relay_id) },
-		10);
+			store_text(record->udp_relay_id), store_text(record->entry_relay_id),
+			store_text(is_opening ? "opening" : "open") },
+		11);
 	if (changed == 1)
 		return 0;
 	return changed == 0 ? -ESTALE : -EIO;

@@ -18,9 +18,9 @@ int routing_store_open(const char *url, struct store **ret, char *ret_error, siz
 /* Adds a session. 0, -EIO, or -EEXIST: its client has one that lives. */
 int routing_store_add(struct store *store, const struct session_record *record);
 
-/* Writes what has changed of a session that lives, its status among it. 0, -EIO, or -ESTALE: it
- * does not live any more, whoever ended it. */
-int routing_store_change(struct store *store, const struct session_record *record);
+/* Writes what has changed of a session that lives, its status among it; is_opening: only if nobody
+ * has opened it yet. 0, -EIO, or -ESTALE: it is not so any more, whoever changed it. */
+int routing_store_change(struct store *store, const struct session_record *record, bool is_opening);
 
 /* closing becomes closed, and the row ends at expires_wall_ms. 0 or -EIO. */
 int routing_store_told(struct store *store, const uint8_t id[UUID_BYTES], int64_t expires_wall_ms);

@@ -103,7 +103,7 @@ write_place(struct routing *routing, const struct session *session, const char *
 	strncpy(record.udp_relay_id, relay_id, sizeof(record.udp_relay_id) - 1);
 	error = routing->store == NULL ? -EIO : store_begin(routing->store);
 	if (error == 0)
-		error = routing_store_change(routing->store, &record);
+		error = routing_store_change(routing->store, &record, false);
 	if (error == 0)
 		error = store_commit(routing->store);
 	else if (routing->store != NULL)
