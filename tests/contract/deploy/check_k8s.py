@@ -88,9 +88,12 @@ def check_ports(name, container):
         expect(re.match(r"tcp://(\w+):", config["bus"][name])[1] == name, f"{name}: its Service")
         for entry in service["ports"]:
             expect(ports[entry["name"]] == entry["port"], f"{name}: Service port {entry}")
-    for listener, their in (("gateway", "https"), ("relay", "wss")):
+    for listener, key, their in (("gateway", "listen", "https"), ("relay", "listen", "wss"),
+                                 ("relay", "udp_listen", "wireguard")):
         if name == listener:
-            expect(ports[their] == port(config[name]["listen"]), f"{name}: listens elsewhere")
+            expect(ports[their] == port(config[name][key]), f"{name}: listens elsewhere")
+    if name == "relay":
+        expect(ports["mesh"] == ports["bus"] + 2, "relay: the mesh is two above the mailbox")
     return ports
 
 
@@ -133,6 +136,8 @@ def talks(word, peer_word):
         expect(policy["spec"]["podSelector"]["matchLabels"] == {"app": name}, f"policy {name}")
         for rule in policy["spec"].get(word, []):
             for peer in rule.get(peer_word, []):
+                if "ipBlock" in peer:
+                    continue
                 app = peer["podSelector"]["matchLabels"]["app"]
                 for entry in rule["ports"]:
                     here, there = (app, name) if word == "ingress" else (name, app)
@@ -148,9 +153,11 @@ BUS = {name: port(endpoint) for name, endpoint in config["bus"].items() if "tcp:
 # The sentence of docs/architecture.md, as pairs: whom each asks, and whose events it hears.
 ASKS = {("gateway", name) for name in ("discovery", "routing", "relay", "metrics", "turn")} | {
     ("routing", "discovery"), ("routing", "relay"), ("metrics", "discovery"),
-    ("relay", "discovery")}
+    ("relay", "discovery"), ("relay", "routing")}
 HEARS = {("routing", "discovery"), ("routing", "relay"), ("metrics", "discovery"),
-         ("metrics", "relay"), ("relay", "discovery")}
-expect(said == {(a, b, BUS[b]) for a, b in ASKS} | {(a, b, BUS[b] + 1) for a, b in HEARS},
+         ("metrics", "relay"), ("relay", "discovery"), ("relay", "relay"),
+         ("gateway", "discovery"), ("gateway", "relay")}
+MESH = {("relay", "relay", BUS["relay"] + 2)}
+expect(said == {(a, b, BUS[b]) for a, b in ASKS} | {(a, b, BUS[b] + 1) for a, b in HEARS} | MESH,
        f"policies allow {sorted(said)}")
 finish()
