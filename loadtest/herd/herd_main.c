@@ -1,0 +1,419 @@
+/*
+ * herd-load: sessions whose datagrams are echoed by their nodes, and legs that only stay, at
+ *several relays; then one relay is killed or told to drain (or one after the other), and it is
+ *measured how long each session was without its datagrams, and how long each leg without a relay.
+ *
+ *	herd-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
+ *		[-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i interval ms]
+ *		[-e kill|drain|roll] [-a seconds after] [-t] [-j file.json]
+ *
+ * roll asks the script that started it to restart each relay in turn: it waits for a line on stdin
+ * after each.
+ */
+#include "herd_leg.h"
+#include "herd_report.h"
+#include "herd_wire.h"
+
+#include "leg/leg_frame.h"
+#include "loop/clock.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	DATAGRAM_BYTES = 96,
+	TICK_MS = 5,
+	SETTLE_MS = 2500, /* all is up for so long before the event: legs count as stable or not */
+	GIVE_UP_MS = 120 * 1000,
+	US_PER_MS = 1000,
+};
+
+static struct {
+	struct herd_owner owner;
+	pid_t pids[HERD_RELAYS_MAX];
+	struct ticket_signer *node_signer, *session_signer;
+	struct herd_leg *nodes, *idle;
+	struct herd_session *sessions;
+	unsigned node_n, session_n, idle_n, interval_ms, after_sec;
+	const char *event, *json;
+	int64_t event_us;
+} herd = { .session_n = 100, .node_n = 20, .interval_ms = 20, .after_sec = 15, .event = "kill" };
+
+/* ---- datagrams ---- */
+
+static void
+send_datagram(struct herd_session *session, int64_t now_us)
+{
+	uint8_t message[3 + DATAGRAM_BYTES] = { LEG_KIND_DATA, 0, DATAGRAM_BYTES, 4 };
+
+	session->sent++;
+	memcpy(message + 3 + 8, &now_us, sizeof(now_us));
+	herd_leg_send(&session->leg, message, sizeof(message));
+}
+
+static void
+on_echo(struct herd_session *session, const uint8_t *datagram)
+{
+	int64_t sent_us, now_us = herd_now_us();
+
+	memcpy(&sent_us, datagram + 8, sizeof(sent_us));
+	session->received++;
+	herd_report_latency(now_us - sent_us, herd.event_us != 0 && sent_us > herd.event_us);
+	if (session->echoed_us != 0 && sent_us > session->echoed_us) {
+		int64_t gap_us = sent_us - session->echoed_us;
+
+		if (herd.event_us != 0 && sent_us > herd.event_us && gap_us > session->gap_us)
+			session->gap_us = gap_us;
+	}
+	if (sent_us > session->echoed_us)
+		session->echoed_us = sent_us;
+	if (herd.event_us != 0 && sent_us > herd.event_us && session->back_us == 0)
+		session->back_us = now_us - herd.event_us;
+}
+
+static void
+on_data(struct herd_leg *leg, struct herd_line *line, uint8_t *message, size_t n)
+{
+	if (leg >= herd.nodes && leg < herd.nodes + herd.node_n)
+		herd_line_send(line, message, n); /* back on the same channel */
+	else if (n == 3 + DATAGRAM_BYTES)
+		on_echo((struct herd_session *)leg, message + 3);
+}
+
+/* ---- legs ---- */
+
+static void
+grant(struct herd_leg *leg, const uint8_t node_id[UUID_BYTES], const uint8_t *session_id)
+{
+	struct ticket ticket = { .role = session_id != NULL ? TICKET_ROLE_SESSION
+							    : TICKET_ROLE_NODE,
+				 .group = "default",
+				 .not_before_ms = clock_wall_ms() - 60 * 1000,
+				 .expires_at_ms = clock_wall_ms() + 3600 * 1000 };
+
+	memcpy(ticket.node_id, node_id, UUID_BYTES);
+	if (session_id != NULL)
+		memcpy(ticket.session_id, session_id, UUID_BYTES);
+	uuid_format(session_id != NULL ? session_id : node_id, leg->id);
+	if (ticket_sign(session_id != NULL ? herd.session_signer : herd.node_signer, &ticket,
+			leg->ticket) < 0) {
+		fprintf(stderr, "cannot sign\n");
+		exit(1);
+	}
+}
+
+static void
+make_id(uint8_t ret_id[UUID_BYTES])
+{
+	char text[UUID_TEXT_BYTES];
+
+	if (uuid_generate_text(text) < 0 || uuid_parse(text, ret_id) < 0) {
+		fprintf(stderr, "no randomness\n");
+		exit(71);
+	}
+}
+
+static void
+make_legs(void)
+{
+	uint8_t(*ids)[UUID_BYTES] = calloc(herd.node_n + 1, UUID_BYTES), id[UUID_BYTES];
+
+	herd.nodes = calloc(herd.node_n + 1, sizeof(*herd.nodes));
+	herd.idle = calloc(herd.idle_n + 1, sizeof(*herd.idle));
+	herd.sessions = calloc(herd.session_n + 1, sizeof(*herd.sessions));
+	for (unsigned i = 0; i < herd.node_n; i++) {
+		make_id(ids[i]);
+		/* With idle legs the first relay is theirs: it is watched what the others feel. */
+		unsigned first = herd.idle_n > 0 && herd.owner.relay_count > 1 ? 1 : 0;
+		unsigned relay = first + i % (herd.owner.relay_count - first);
+		herd_leg_init(&herd.nodes[i], &herd.owner, relay);
+		grant(&herd.nodes[i], ids[i], NULL);
+	}
+	for (unsigned i = 0; i < herd.session_n; i++) {
+		struct herd_session *session = &herd.sessions[i];
+		unsigned first = herd.idle_n > 0 && herd.owner.relay_count > 1 ? 1 : 0;
+
+		session->node = i % herd.node_n;
+		herd_leg_init(&session->leg, &herd.owner,
+			      first + herd_random(herd.owner.relay_count - first));
+		make_id(id);
+		grant(&session->leg, ids[session->node], id);
+		session->next_us = herd_now_us() + herd_random(herd.interval_ms * US_PER_MS);
+	}
+	for (unsigned i = 0; i < herd.idle_n; i++) {
+		herd_leg_init(&herd.idle[i], &herd.owner, 0);
+		make_id(id);
+		grant(&herd.idle[i], id, NULL);
+	}
+	free(ids);
+}
+
+/* ---- time ---- */
+
+static void
+tick(int64_t now_us)
+{
+	for (unsigned i = 0; i < herd.node_n; i++)
+		herd_leg_tick(&herd.nodes[i], now_us);
+	for (unsigned i = 0; i < herd.idle_n; i++)
+		herd_leg_tick(&herd.idle[i], now_us);
+	for (unsigned i = 0; i < herd.session_n; i++) {
+		struct herd_session *session = &herd.sessions[i];
+
+		herd_leg_tick(&session->leg, now_us);
+		if (now_us < session->next_us)
+			continue;
+		session->next_us += herd.interval_ms * US_PER_MS;
+		if (session->next_us < now_us) /* we were late ourselves: no burst */
+			session->next_us = now_us + herd.interval_ms * US_PER_MS;
+		send_datagram(session, now_us);
+	}
+}
+
+static void
+turn(void)
+{
+	struct epoll_event events[1024];
+	static int64_t tick_us;
+	int n = epoll_wait(herd.owner.epoll_fd, events, 1024, TICK_MS);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].data.ptr != NULL)
+			herd_line_on_event(events[i].data.ptr, events[i].events);
+	int64_t now_us = herd_now_us();
+	if (now_us - tick_us >= TICK_MS * US_PER_MS) {
+		tick_us = now_us;
+		tick(now_us);
+	}
+}
+
+static unsigned
+count_away(void)
+{
+	unsigned away = 0;
+
+	for (unsigned i = 0; i < herd.node_n; i++)
+		away += !herd_leg_is_up(&herd.nodes[i]);
+	for (unsigned i = 0; i < herd.idle_n; i++)
+		away += !herd_leg_is_up(&herd.idle[i]);
+	for (unsigned i = 0; i < herd.session_n; i++)
+		away += !herd_leg_is_up(&herd.sessions[i].leg) || herd.sessions[i].received == 0;
+	return away;
+}
+
+static void
+turn_for(int64_t ms)
+{
+	int64_t end_us = herd_now_us() + ms * US_PER_MS;
+
+	while (herd_now_us() < end_us)
+		turn();
+}
+
+static void
+await_all(void)
+{
+	int64_t end_us = herd_now_us() + GIVE_UP_MS * (int64_t)US_PER_MS;
+	unsigned away;
+
+	while ((away = count_away()) > 0) {
+		if (herd_now_us() > end_us) {
+			fprintf(stderr, "%u legs or sessions do not come up\n", away);
+			exit(1);
+		}
+		turn();
+	}
+	turn_for(SETTLE_MS);
+}
+
+/* ---- what happens ---- */
+
+static void
+begin_event(void)
+{
+	herd.event_us = herd_now_us();
+	for (unsigned i = 0; i < herd.session_n; i++) {
+		struct herd_session *session = &herd.sessions[i];
+		const struct herd_leg *node = &herd.nodes[session->node];
+
+		session->is_hit = session->leg.relay == 0 || node->relay == 0;
+	}
+}
+
+static void
+say(const char *word, unsigned i)
+{
+	printf("%s %u\n", word, i);
+	fflush(stdout);
+}
+
+static void
+await_line(void)
+{
+	char line[16];
+	int flags = 0;
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+
+	(void)flags;
+	epoll_ctl(herd.owner.epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
+	for (;;) {
+		fd_set in;
+		struct timeval now = { 0 };
+
+		FD_ZERO(&in);
+		FD_SET(STDIN_FILENO, &in);
+		if (select(STDIN_FILENO + 1, &in, NULL, NULL, &now) == 1)
+			break;
+		turn();
+	}
+	epoll_ctl(herd.owner.epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+		exit(1);
+}
+
+/* Each relay in turn is drained and started anew by whoever started us. */
+static void
+roll(void)
+{
+	begin_event();
+	for (unsigned i = 0; i < herd.owner.relay_count; i++) {
+		say("ROLL", i);
+		await_line();
+		turn_for(2000);
+	}
+}
+
+static void
+run_event(void)
+{
+	herd_report_begin(herd.pids, herd.owner.relay_count);
+	if (strcmp(herd.event, "roll") == 0) {
+		roll();
+		return;
+	}
+	begin_event();
+	if (kill(herd.pids[0], strcmp(herd.event, "drain") == 0 ? SIGTERM : SIGKILL) < 0)
+		perror("kill");
+	turn_for(herd.after_sec * INT64_C(1000));
+}
+
+/* ---- start ---- */
+
+static void
+parse_relays(char *text)
+{
+	for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ",")) {
+		unsigned i = herd.owner.relay_count;
+		unsigned port;
+		int pid;
+
+		if (i == HERD_RELAYS_MAX || sscanf(part, "%u:%d", &port, &pid) != 2) {
+			fprintf(stderr, "relays: %s\n", part);
+			exit(64);
+		}
+		herd.owner.ports[i] = (uint16_t)port;
+		herd.pids[i] = pid;
+		herd.owner.relay_count++;
+	}
+}
+
+static struct ticket_signer *
+open_signer(char *text, enum ticket_role role)
+{
+	char *comma = strchr(text, ',');
+	struct ticket_signer *signer = NULL;
+
+	if (comma != NULL)
+		*comma = '\0';
+	if (comma == NULL || ticket_signer_open(text, comma + 1, role, &signer) < 0) {
+		fprintf(stderr, "signer: %s\n", text);
+		exit(66);
+	}
+	return signer;
+}
+
+static void
+parse(int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "r:N:S:s:n:l:i:e:a:tj:")) != -1) {
+		switch (option) {
+		case 'r':
+			parse_relays(optarg);
+			break;
+		case 'N':
+			herd.node_signer = open_signer(optarg, TICKET_ROLE_NODE);
+			break;
+		case 'S':
+			herd.session_signer = open_signer(optarg, TICKET_ROLE_SESSION);
+			break;
+		case 's':
+			herd.session_n = (unsigned)atoi(optarg);
+			break;
+		case 'n':
+			herd.node_n = (unsigned)atoi(optarg);
+			break;
+		case 'l':
+			herd.idle_n = (unsigned)atoi(optarg);
+			break;
+		case 'i':
+			herd.interval_ms = (unsigned)atoi(optarg);
+			break;
+		case 'e':
+			herd.event = optarg;
+			break;
+		case 'a':
+			herd.after_sec = (unsigned)atoi(optarg);
+			break;
+		case 't':
+			herd.owner.ssl_context = herd_wire_context();
+			break;
+		case 'j':
+			herd.json = optarg;
+			break;
+		default:
+			exit(64);
+		}
+	}
+	if (herd.owner.relay_count == 0 || herd.node_signer == NULL ||
+	    herd.session_signer == NULL || herd.node_n == 0) {
+		fprintf(stderr, "see the head of herd_main.c\n");
+		exit(64);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rlimit files = { 65536, 65536 };
+
+	signal(SIGPIPE, SIG_IGN);
+	srandom((unsigned)getpid());
+	setrlimit(RLIMIT_NOFILE, &files);
+	parse(argc, argv);
+	herd.owner.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	herd.owner.on_data = on_data;
+	make_legs();
+	int64_t start_us = herd_now_us();
+	await_all();
+	fprintf(stderr, "all up after %lld ms\n",
+		(long long)((herd_now_us() - start_us) / US_PER_MS - SETTLE_MS));
+	run_event();
+	return herd_report_end(&(struct herd_outcome){ .owner = &herd.owner,
+						       .sessions = herd.sessions,
+						       .session_n = herd.session_n,
+						       .idle = herd.idle,
+						       .idle_n = herd.idle_n,
+						       .interval_ms = herd.interval_ms,
+						       .event_us = herd.event_us,
+						       .event = herd.event,
+						       .json = herd.json });
+}

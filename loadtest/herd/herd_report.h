@@ -1,0 +1,35 @@
+/* herd_report: what came of it, in figures. */
+#pragma once
+
+#include "herd_leg.h"
+
+#include <sys/types.h>
+
+struct herd_session {
+	struct herd_leg leg; /* first: a leg of a session is its session */
+	unsigned node;
+	bool is_hit; /* the relay of the event was its own or its node's */
+	int64_t next_us, echoed_us;
+	int64_t gap_us;	 /* the longest between two datagrams that came back, since the event */
+	int64_t back_us; /* from the event to the first that was sent after it */
+	uint64_t sent, received;
+};
+
+struct herd_outcome {
+	const struct herd_owner *owner;
+	const struct herd_session *sessions;
+	unsigned session_n;
+	const struct herd_leg *idle;
+	unsigned idle_n, interval_ms;
+	int64_t event_us;
+	const char *event, *json;
+};
+
+/* A round trip, before or after the event. */
+void herd_report_latency(int64_t us, bool is_after);
+
+/* Processor time is counted from here on. */
+void herd_report_begin(const pid_t *pids, unsigned n);
+
+/* Prints; 0 when each session and leg is back. */
+int herd_report_end(const struct herd_outcome *outcome);
