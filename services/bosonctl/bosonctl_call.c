@@ -79,7 +79,7 @@ print_answer(struct run *run, const ProtobufCMessage *answer)
 {
 	const struct bosonctl_call *call = run->call;
 	int code = call->take != NULL ? call->take(answer, call->take_arg) : EX_OK;
-	if (code == EX_OK)
+	if (code == EX_OK && !call->is_quiet)
 		code = call->list != NULL ? print_list(run, answer) : print_message(answer);
 	if (code == EX_OK && (ferror(stdout) != 0 || fflush(stdout) != 0)) {
 		fprintf(stderr, "bosonctl: cannot write the answer: %s\n", strerror(errno));
@@ -115,7 +115,12 @@ on_answer(const ProtobufCMessage *answer, void *arg)
 static int
 open_peer(struct run *run, const struct service_bus *where)
 {
-	const char *name = run->call->service;
+	const char *name = run->call->service, *endpoint = run->call->endpoint;
+	const char *server_key = run->call->server_key;
+	if (endpoint == NULL) {
+		endpoint = service_bus_endpoint(where, name);
+		server_key = service_bus_server_key(where, name);
+	}
 	int r = loop_new(&run->loop);
 	if (r == 0)
 		r = metrics_new("bosonctl", &run->metrics);
@@ -123,9 +128,7 @@ open_peer(struct run *run, const struct service_bus *where)
 		r = bus_new(run->loop, run->metrics, "bosonctl", service_bus_security(where),
 			    &run->bus);
 	if (r == 0)
-		r = bus_peer_new(run->bus, service_bus_endpoint(where, name),
-				 service_bus_server_key(where, name), run->call->mailbox,
-				 &run->peer);
+		r = bus_peer_new(run->bus, endpoint, server_key, run->call->mailbox, &run->peer);
 	return r;
 }
 

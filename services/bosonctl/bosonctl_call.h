@@ -6,6 +6,7 @@
 #include "service/service_bus.h"
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bosonctl_call {
@@ -22,6 +23,9 @@ struct bosonctl_call {
 	 * is not to be shown. NULL: nothing. */
 	int (*take)(const ProtobufCMessage *answer, void *arg);
 	void *take_arg;
+	bool is_quiet; /* the answer is not printed */
+	/* Where it is, when that is not what the configuration says of the service; NULL: it is. */
+	const char *endpoint, *server_key;
 	uint32_t timeout_ms;
 };
 

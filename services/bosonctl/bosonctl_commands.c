@@ -6,6 +6,7 @@
 #include "bosonctl/bosonctl_access.h"
 #include "bosonctl/bosonctl_call.h"
 #include "bosonctl/bosonctl_mailboxes.h"
+#include "bosonctl/bosonctl_relays.h"
 #include "config/config.h"
 #include "json/json_text.h"
 
@@ -134,6 +135,8 @@ bosonctl_commands_list(FILE *file)
 				      command->options[k]);
 		fprintf(file, "  %-40s %s\n", words, command->help);
 	}
+	fprintf(file, "  %-40s %s\n", "relays drain ID [--other URL]",
+		"its legs leave, for that relay if one is named; it takes no new ones");
 	fprintf(file, "  %-40s %s\n", "keys create KIND NAME [options]",
 		"KIND: node, client, admin, scraper; prints the key, once");
 	bosonctl_access_help(file);
@@ -159,6 +162,8 @@ complain_verb(const char *noun, const char *verb)
 	for (size_t i = 0; i < COMMANDS && n < VERBS_MAX - 1; i++)
 		if (strcmp(commands[i].noun, noun) == 0)
 			verbs[n++] = commands[i].verb;
+	if (strcmp(noun, "relays") == 0)
+		verbs[n++] = "drain";
 	if (strcmp(noun, "keys") == 0) {
 		verbs[n++] = "create";
 		verbs[n++] = "curve";
@@ -276,6 +281,8 @@ bosonctl_commands_run(const struct bosonctl_where *where, int n, char **words)
 	int code;
 	if (n > 1 && strcmp(words[0], "keys") == 0 && strcmp(words[1], "create") == 0)
 		return bosonctl_access_create(where, n - 2, words + 2);
+	if (n > 1 && strcmp(words[0], "relays") == 0 && strcmp(words[1], "drain") == 0)
+		return bosonctl_relays_drain(where, n - 2, words + 2);
 	if (command == NULL)
 		return complain_verb(words[0], n > 1 ? words[1] : NULL);
 	json_text_open(&options, '{');

@@ -27,7 +27,7 @@ const struct bus_rule service_rules[] = {
 	{ DISCOVERY "ListRevocations", "gateway", REPEAT },
 	{ DISCOVERY "AnnounceRelay", "relay", REPEAT },
 	{ DISCOVERY "ListRelays", "gateway bosonctl relay", REPEAT },
-	{ DISCOVERY "Snapshot", "routing metrics relay gateway", REPEAT },
+	{ DISCOVERY "Snapshot", "routing metrics relay gateway bosonctl", REPEAT },
 	{ "boson.discovery.NodeChanged", "routing metrics relay gateway", false },
 	{ "boson.discovery.RelayChanged", "routing metrics relay gateway", false },
 	{ "boson.discovery.TokensRevoked", "gateway", false },
