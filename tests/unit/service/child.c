@@ -138,7 +138,7 @@ child_end(struct child *child)
 const char *
 http_request(uint16_t port, const char *method, const char *path)
 {
-	static char answer[64 * 1024];
+	static char answer[512 * 1024];
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons(port),
 				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
