@@ -13,6 +13,7 @@
 
 #include "relay/relay_channel.h"
 #include "relay/relay_counters.h"
+#include "relay/relay_pace.h"
 #include "relay/relay_pending.h"
 #include "relay/relay_queue.h"
 #include "relay/relay_request.h"
@@ -88,6 +89,7 @@ struct relay_leg {
 
 	struct relay_outbox outbox;
 	uint32_t accounted;		  /* of the outbox, in the shard's sum */
+	struct relay_pace pace;
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;

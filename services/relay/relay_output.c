@@ -10,6 +10,8 @@
 #include "relay/relay_shard.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,6 +37,20 @@ relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct
 	relay_output_account(shard, leg);
 }
 
+/* The socket is full: how fast it takes decides how much it may hold. */
+static void
+pace(const struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_pace *pace = &leg->pace;
+	bool is_new = relay_pace_full(pace, shard->now_ms, shard->settings->notsent_lowat_bytes);
+	int unsent = (int)pace->unsent_bytes;
+
+	if (is_new)
+		setsockopt(leg->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (pace->bytes_per_ms != 0)
+		relay_outbox_pace(&leg->outbox, pace->bytes_per_ms);
+}
+
 static void
 block(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -42,6 +58,7 @@ block(struct relay_shard *shard, struct relay_leg *leg)
 		return;
 	leg->is_blocked = true;
 	leg->progress_ms = shard->now_ms;
+	pace(shard, leg);
 	relay_leg_watch(shard, leg);
 	relay_leg_arm(shard, leg);
 }
@@ -60,6 +77,7 @@ send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iove
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		leg->progress_ms = shard->now_ms;
+		relay_pace_took(&leg->pace, (size_t)sent);
 		return sent;
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
@@ -102,7 +120,6 @@ send_committed(struct relay_shard *shard, struct relay_leg *leg)
 			return false;
 		relay_outbox_sent(&leg->outbox, (size_t)sent);
 		if ((size_t)sent < bytes) {
-			relay_outbox_pace(&leg->outbox, (size_t)sent);
 			block(shard, leg);
 			return false;
 		}
@@ -121,7 +138,6 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 		ssize_t sent = send_iovecs(shard, leg, &iovec, 1);
 		if (sent < 0 || (size_t)sent == n)
 			return;
-		relay_outbox_pace(&leg->outbox, (size_t)sent);
 		bytes += sent;
 		n -= (size_t)sent;
 	}
@@ -144,6 +160,7 @@ send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
 		if (leg->outbox.committed.head == NULL) {
 			leg->outbox.commit_bytes = 0;
+			relay_pace_clear(&leg->pace);
 			return true;
 		}
 		if (leg->tls != NULL && !relay_output_encrypt_waiting(shard, leg))

@@ -20,13 +20,13 @@
 #include <stdint.h>
 
 enum {
-	RELAY_QUANTUM_BYTES = 4 * 1024,	      /* of a lane's turn */
-	RELAY_ADVANCE_BYTES = 12 * 1024,      /* more for one that begins to wait */
-	RELAY_COMMIT_BYTES = 64 * 1024,	      /* promised at once */
-	RELAY_COMMIT_LEAST_BYTES = 16 * 1024, /* when the socket takes less than that */
-	RELAY_CONTROL_MAX_BYTES = 1 << 20,    /* more than this waiting: the leg is lost */
-	RELAY_ITEM_COST_BYTES = 48,	      /* of a frame that waits, beside its bytes */
-	RELAY_LEDGER_CLASSES = 33,	      /* powers of two of what a lane holds */
+	RELAY_QUANTUM_BYTES = 4 * 1024,	     /* of a lane's turn */
+	RELAY_ADVANCE_BYTES = 12 * 1024,     /* more for one that begins to wait */
+	RELAY_COMMIT_BYTES = 64 * 1024,	     /* promised at once */
+	RELAY_COMMIT_LEAST_BYTES = 2 * 1024, /* to a socket that takes little */
+	RELAY_CONTROL_MAX_BYTES = 1 << 20,   /* more than this waiting: the leg is lost */
+	RELAY_ITEM_COST_BYTES = 48,	     /* of a frame that waits, beside its bytes */
+	RELAY_LEDGER_CLASSES = 33,	     /* powers of two of what a lane holds */
 };
 
 struct relay_item {
@@ -131,7 +131,7 @@ void relay_outbox_commit(struct relay_outbox *outbox, const struct relay_queue_l
 /* The socket took n bytes of committed. */
 void relay_outbox_sent(struct relay_outbox *outbox, size_t n);
 
-/* It took no more than n bytes just now: next time about as much is promised. */
+/* About n bytes are promised at once from now on, within RELAY_COMMIT_*. */
 void relay_outbox_pace(struct relay_outbox *outbox, size_t n);
 
 /* Frees committed and control. Lanes are their channels' and must have been cleared. */

@@ -5,9 +5,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { RELAY_RATE_BURST_MS = 250, RELAY_RATE_BURST_MIN_BYTES = 64 * 1024 };
+enum {
+	RELAY_RATE_BURST_MS = 250,
+	RELAY_RATE_BURST_MIN_BYTES = 64 * 1024,
+	RELAY_RATE_READ_MS = 4,
+	RELAY_RATE_READ_MIN_BYTES = 4 * 1024,
+};
 
 struct relay_rate {
 	uint32_t bytes_per_ms; /* = kB/s; 0: no limit */
@@ -16,6 +22,18 @@ struct relay_rate {
 };
 
 void relay_rate_init(struct relay_rate *rate, uint32_t kbytes_per_sec, int64_t now_ms);
+
+/* How much to read at once of one that is held to this rate, most at most: who is made to wait
+ * should not come in gusts. */
+static inline size_t
+relay_rate_read_bytes(const struct relay_rate *rate, size_t most)
+{
+	size_t bytes = (size_t)rate->bytes_per_ms * RELAY_RATE_READ_MS;
+
+	if (rate->bytes_per_ms == 0 || bytes > most)
+		return most;
+	return bytes > RELAY_RATE_READ_MIN_BYTES ? bytes : RELAY_RATE_READ_MIN_BYTES;
+}
 
 /* True while the bucket is in debt: what comes now is too much. */
 bool relay_rate_is_spent(struct relay_rate *rate, int64_t now_ms);

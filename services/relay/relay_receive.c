@@ -25,10 +25,12 @@ receive(struct relay_shard *shard, struct relay_leg *leg, uint8_t *to, const cha
 	ssize_t n;
 	int state = 0;
 
+	size_t most = leg->tls != NULL ? RELAY_CIPHER_BYTES : RELAY_READ_BYTES;
+	if (leg->channel != NULL)
+		most = relay_rate_read_bytes(&leg->channel->rate_up, most);
 	*ret_end = NULL;
 	do {
-		n = leg->tls != NULL ? recv(leg->fd, round->cipher_in, RELAY_CIPHER_BYTES, 0)
-				     : recv(leg->fd, to, RELAY_READ_BYTES, 0);
+		n = recv(leg->fd, leg->tls != NULL ? round->cipher_in : to, most, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;

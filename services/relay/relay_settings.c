@@ -46,7 +46,7 @@ const struct config_key relay_keys[] = {
 	  "ones" },
 	{ SECTION, "queue_bytes", CONFIG_BYTES, "128KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
 	  "what may wait in one channel and direction; the oldest is dropped" },
-	{ SECTION, "queue_age", CONFIG_DURATION, "100ms", 1, 10 * 1000, NULL,
+	{ SECTION, "queue_age", CONFIG_DURATION, "80ms", 1, 10 * 1000, NULL,
 	  "how long it may wait" },
 	{ SECTION, "queue_budget", CONFIG_BYTES, "256MiB", 1024 * 1024, INT64_C(1) << 40, NULL,
 	  "what may wait in the whole relay" },

@@ -6,6 +6,7 @@
 #include "relay/relay_channel.h"
 #include "relay/relay_flows.h"
 #include "relay/relay_gone.h"
+#include "relay/relay_pace.h"
 #include "relay/relay_queue.h"
 #include "relay/relay_rate.h"
 #include "relay/relay_wheel.h"
@@ -262,7 +263,7 @@ test_one_that_begins_to_wait_goes_first_once(void **state)
 		relay_lane_push(&outbox, &lanes[9], relay_item_new(bytes, 1000, 0), &wide,
 				note_drop, &tally);
 	}
-	relay_outbox_pace(&outbox, 0); /* the least at a time */
+	relay_outbox_pace(&outbox, RELAY_QUANTUM_BYTES + RELAY_ADVANCE_BYTES);
 	relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
 	assert_int_equal(outbox.committed.head->bytes[0], 9);
 	take_committed(&outbox, counts);
@@ -384,6 +385,39 @@ test_random_operations_keep_the_books(void **state)
 	for (int i = 0; i < 8; i++)
 		relay_lane_clear(&lanes[i], note_drop, &tally);
 	relay_outbox_fini(&outbox);
+}
+
+/* ---- how fast a socket takes ---- */
+
+/* Full every millisecond, having taken so many bytes, for so long; the last choice. */
+static uint32_t
+settle_pace(struct relay_pace *pace, int64_t *now_ms, uint32_t bytes_per_ms, unsigned ms)
+{
+	for (; ms > 0; ms--) {
+		relay_pace_took(pace, bytes_per_ms);
+		relay_pace_full(pace, ++*now_ms, 128 * 1024);
+	}
+	return pace->unsent_bytes;
+}
+
+static void
+test_a_slow_socket_is_given_little_and_a_fast_one_much(void **state)
+{
+	struct relay_pace pace = { 0 };
+	int64_t now_ms = 0xfffffff0; /* the 32 bits go round meanwhile */
+
+	(void)state;
+	assert_int_equal(settle_pace(&pace, &now_ms, 125, 100), RELAY_PACE_LEAST_BYTES);
+	assert_int_equal(settle_pace(&pace, &now_ms, 25000, 100), 32 * 1024); /* 200 Mbit/s */
+	assert_in_range(pace.bytes_per_ms, 24000, 25000);
+	assert_int_equal(settle_pace(&pace, &now_ms, 1250 * 1000, 100), 128 * 1024);
+	/* What was taken while nothing waited says nothing. */
+	relay_pace_clear(&pace);
+	relay_pace_took(&pace, 10);
+	now_ms += 1000;
+	assert_false(relay_pace_full(&pace, now_ms, 128 * 1024));
+	assert_int_equal(pace.unsent_bytes, 128 * 1024);
+	assert_int_equal(settle_pace(&pace, &now_ms, 1, 200), RELAY_PACE_LEAST_BYTES);
 }
 
 /* ---- deadlines ---- */
@@ -683,6 +717,7 @@ main(void)
 		cmocka_unit_test(test_one_that_begins_to_wait_goes_first_once),
 		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
 		cmocka_unit_test(test_random_operations_keep_the_books),
+		cmocka_unit_test(test_a_slow_socket_is_given_little_and_a_fast_one_much),
 		cmocka_unit_test(test_deadlines_fire_once_and_never_early),
 		cmocka_unit_test(test_a_deadline_moves_and_stops),
 		cmocka_unit_test(test_channel_numbers_are_never_0_and_do_not_come_back_soon),

@@ -1,0 +1,44 @@
+/*
+ * relay_pace: how fast a leg's socket takes what waits for it, and so how much may lie where it can
+ * no longer be dropped or overtaken: a millisecond's worth each in the kernel (TCP_NOTSENT_LOWAT)
+ * and in what is promised to it at once. On a fast leg that is all the relay would give, on one of
+ * a megabit a second it is what a queue of its own is there to prevent. A model: no I/O, no clock.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	RELAY_PACE_WINDOW_MS = 8,
+	RELAY_PACE_LEAST_BYTES = 2 * 1024,
+	RELAY_PACE_UNSENT_MS = 1,
+};
+
+/* All zero at first. */
+struct relay_pace {
+	uint32_t taken_bytes; /* since since_ms */
+	uint32_t since_ms;    /* as far as 32 bits go */
+	uint32_t bytes_per_ms;
+	uint32_t unsent_bytes; /* TCP_NOTSENT_LOWAT as it was last chosen, 0: as the leg began */
+	bool is_limited; /* the socket was full at since_ms, and something waited ever since */
+};
+
+/* The socket took n bytes. */
+static inline void
+relay_pace_took(struct relay_pace *pace, size_t n)
+{
+	pace->taken_bytes += (uint32_t)n;
+}
+
+/* The socket is full. True when unsent_bytes, at most `most`, is to be something else from now on.
+ */
+bool relay_pace_full(struct relay_pace *pace, int64_t now_ms, uint32_t most);
+
+/* Nothing waits: what is taken no longer says how fast the socket is. */
+static inline void
+relay_pace_clear(struct relay_pace *pace)
+{
+	pace->is_limited = false;
+}
