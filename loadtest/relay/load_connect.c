@@ -71,6 +71,7 @@ load_connect_leg(struct load_line *line, const struct load_options *options, uns
 {
 	struct ticket ticket = { .role = session != 0 ? TICKET_ROLE_SESSION : TICKET_ROLE_NODE,
 				 .group = "default",
+				 .rate_kbytes = options->ticket_rate_kbytes,
 				 .not_before_ms = clock_wall_ms() - 60 * 1000,
 				 .expires_at_ms = clock_wall_ms() + 3600 * 1000 };
 	char text[TICKET_TEXT_MAX_BYTES], id[UUID_TEXT_BYTES];

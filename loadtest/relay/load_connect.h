@@ -13,7 +13,8 @@ struct load_options {
 	uint16_t port, back_port;
 	unsigned pairs, batch, window, idle;
 	bool has_trunk, is_down; /* a node's leg with a channel for each pair; node to clients */
-	double rate;		 /* messages a second in all, 0: as many as go */
+	unsigned ticket_rate_kbytes; /* a session's limit, 0: none */
+	double rate;		     /* messages a second in all, 0: as many as go */
 	double seconds, warm_up;
 	const char *pids; /* of the server, by commas */
 };

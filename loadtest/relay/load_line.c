@@ -48,6 +48,16 @@ start_tls(struct load_line *line, SSL_CTX *tls, bool is_server)
 			 ERR_reason_error_string(ERR_peek_last_error()));
 }
 
+int load_line_segment_bytes;
+
+static void
+set_segment(int fd)
+{
+	if (load_line_segment_bytes != 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &load_line_segment_bytes,
+			   sizeof(load_line_segment_bytes));
+}
+
 void
 load_line_connect(struct load_line *line, uint16_t port, SSL_CTX *tls)
 {
@@ -55,6 +65,7 @@ load_line_connect(struct load_line *line, uint16_t port, SSL_CTX *tls)
 	int on = 1;
 
 	*line = (struct load_line){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	set_segment(line->fd);
 	if (line->fd < 0 || connect(line->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		load_die("connect to port %u: %s", port, strerror(errno));
 	setsockopt(line->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -68,6 +79,7 @@ load_line_listen(uint16_t port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	set_segment(fd);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 1024) < 0)
 		load_die("listen on port %u: %s", port, strerror(errno));

@@ -16,6 +16,9 @@ struct load_line {
 	bool is_udp; /* a send or receive is a datagram */
 };
 
+/* Of connections made from now on, at most; 0: the system's. */
+extern int load_line_segment_bytes;
+
 /* Exits with a message when it fails, as everything of this program does. */
 void load_line_connect(struct load_line *line, uint16_t port, SSL_CTX *tls);
 void load_line_accept(struct load_line *line, int listen_fd, SSL_CTX *tls);

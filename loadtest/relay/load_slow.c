@@ -1,5 +1,5 @@
 /*
- * load_slow: spins, so that pacing is even and delays are those of the way.
+ * load_slow: hardly ever sleeps, so that pacing is even and delays are those of the way.
  */
 #include "load_slow.h"
 
@@ -10,12 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum {
 	HEADER_BYTES = 8, /* of the sender's frames */
 	STAMP_BYTES = 12, /* u32 session, u64 us, behind a datagram's first word */
 	READ_AT_ONCE_BYTES = 16 * 1024,
-	RECEIVE_BUFFER_BYTES = 32 * 1024, /* the kernel doubles it */
+	RECEIVE_BUFFER_MS = 2, /* of the reader's rate; the kernel counts its own overhead in */
+	RECEIVE_BUFFER_LEAST_BYTES = 4096,
+	PAUSE_NS = 20 * 1000,
+	SEGMENT_BYTES = 1400, /* as on a road, not 64 KiB as on loopback */
 };
 
 struct session {
@@ -117,6 +121,9 @@ run(struct load_line *reader, struct load_parser *parser, double read_mbit, doub
 		sessions[i].n_delays = 0;
 	}
 	while (now_us < start_us + (int64_t)(seconds * 1e6)) {
+		/* Even a moment's sleep keeps the kernel from stopping one of real-time priority.
+		 */
+		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 		for (unsigned i = 0; i < session_count; i++)
 			send_due(i, start_us);
 		now_us = clock_monotonic_us();
@@ -186,10 +193,12 @@ void
 load_slow_measure(const struct load_options *options, const struct load_slow_options *slow)
 {
 	bool is_relay = load_is_relay(options);
-	int size = RECEIVE_BUFFER_BYTES;
+	int size = (int)(slow->read_mbit * 1e6 / 8 / 1000 * RECEIVE_BUFFER_MS);
+	size = size > RECEIVE_BUFFER_LEAST_BYTES ? size : RECEIVE_BUFFER_LEAST_BYTES;
 	struct load_flow flow;
 
 	session_count = slow->sessions;
+	load_line_segment_bytes = SEGMENT_BYTES;
 	load_flow_init(&flow, session_count, is_relay);
 	load_connect(&flow, options);
 	struct load_end *reader = is_relay ? flow.trunk : &flow.pairs[0].ends[LOAD_FAR];

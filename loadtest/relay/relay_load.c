@@ -157,6 +157,9 @@ read_option(int c, struct load_options *options, struct load_slow_options *slow)
 	case 'M':
 		slow->modest_mbit = atof(optarg);
 		break;
+	case 'K':
+		options->ticket_rate_kbytes = (unsigned)atoi(optarg);
+		break;
 	case 'R':
 		slow->read_mbit = atof(optarg);
 		break;
@@ -189,6 +192,7 @@ read_options(int argc, char **argv, struct load_options *options, struct load_sl
 		{ "greedy", required_argument, NULL, 'G' },
 		{ "modest", required_argument, NULL, 'M' },
 		{ "read", required_argument, NULL, 'R' },
+		{ "ticket-rate", required_argument, NULL, 'K' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;

@@ -46,9 +46,11 @@ def table(quick):
     rows.append((f"echo-16-beside-{idle}", STREAMS, flow("echo", 16, 1, 1, "--rate", 2000, "--idle", idle)))
     rows.append(("slow-200-of-400", ("relay", "haproxy"),
                  ("--mode", "slow", "--pairs", 1, "--greedy", 400, "--read", 200)))
-    fair = ("--mode", "slow", "--pairs", 10, "--modest", 19.5, "--read", 200)
-    rows.append(("fair-ten-modest", OURS, (*fair, "--greedy", 19.5)))
+    fair = ("--mode", "slow", "--pairs", 10, "--modest", 19, "--read", 200)
+    rows.append(("fair-ten-modest", OURS, (*fair, "--greedy", 19)))
+    rows.append(("fair-ten-at-their-rate", OURS, (*fair, "--greedy", 19, "--ticket-rate", 2500)))
     rows.append(("fair-nine-and-a-greedy", OURS, (*fair, "--greedy", 400)))
+    rows.append(("fair-nine-and-one-over-its-rate", OURS, (*fair, "--greedy", 400, "--ticket-rate", 2500)))
     rows.append(("slow-1-of-5", ("relay", "haproxy"), ("--mode", "slow", "--pairs", 1, "--greedy", 5, "--read", 1,
                                                        "--warm-up", 3)))
     rows.append(("idle", STREAMS, ("--mode", "idle", "--idle", 1000 if quick else 8000)))
