@@ -13,7 +13,7 @@
 #include <sysexits.h>
 
 enum {
-	NONCES_MAX = 65536,
+	NONCES_MAX = 512 * 1024, /* of a minute in which a whole fleet comes */
 	STUN_PORT = 3478,
 	PATH_BYTES = 512,
 };

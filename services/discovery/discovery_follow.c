@@ -20,8 +20,9 @@ enum {
 /* One look at the tables. */
 struct look {
 	struct discovery *discovery;
-	int64_t now_ms, change; /* of the last row */
-	bool is_load;		/* nobody is to be told */
+	int64_t now_ms, wall_ms;
+	int64_t change; /* of the last row */
+	bool is_load;	/* nobody is to be told */
 };
 
 static int
@@ -74,6 +75,21 @@ take_liveness(struct look *look, const struct discovery_row *row, struct registr
 		(void)registry_end(registry, node, node->version);
 }
 
+/* The node has a ticket, whoever gave it. If all were due at our start, we would do nothing but
+ * sign. So each has an hour of its own, the same at each start: then it is renewed, at most one
+ * period late; who was not heard of for long gets his at once. */
+static void
+spread_ticket(const struct look *look, struct registry_node *node)
+{
+	int64_t period_ms = look->discovery->ticket_lifetime_ms / DISCOVERY_RENEWALS_PER_LIFETIME;
+	uint32_t own = 0;
+
+	if (look->wall_ms - node->last_seen_wall_ms > period_ms / 2)
+		return;
+	memcpy(&own, node->id + UUID_BYTES - sizeof(own), sizeof(own));
+	node->ticket_issued_ms = look->now_ms - (look->wall_ms + own) % period_ms;
+}
+
 static int
 take_row(const struct discovery_row *row, void *arg)
 {
@@ -90,6 +106,8 @@ take_row(const struct discovery_row *row, void *arg)
 		return error;
 	if (row->last_seen_wall_ms > node->last_seen_wall_ms)
 		node->last_seen_wall_ms = row->last_seen_wall_ms;
+	if (node->ticket_issued_ms == REGISTRY_NEVER)
+		spread_ticket(look, node);
 	take_liveness(look, row, node);
 	if (row->number >= discovery->next_number)
 		discovery->next_number = row->number + 1;
@@ -167,7 +185,7 @@ follow_beats(struct look *look, struct discovery_span span)
 static int
 follow_until(struct discovery *discovery, int64_t until, int64_t now_ms)
 {
-	struct look look = { .discovery = discovery, .now_ms = now_ms };
+	struct look look = { .discovery = discovery, .now_ms = now_ms, .wall_ms = clock_wall_ms() };
 	struct discovery_span span = { discovery->position, until, discovery->writer };
 	int r = follow_rows(&look, span);
 
@@ -216,7 +234,10 @@ int
 discovery_load(struct discovery *discovery)
 {
 	int64_t now_ms = clock_monotonic_ms(), until = 0;
-	struct look look = { .discovery = discovery, .now_ms = now_ms, .is_load = true };
+	struct look look = { .discovery = discovery,
+			     .now_ms = now_ms,
+			     .wall_ms = clock_wall_ms(),
+			     .is_load = true };
 	struct discovery_span span = { .not_writer = discovery->writer };
 	int r = discovery_store_last_change(discovery->store, &until);
 
