@@ -292,6 +292,7 @@ begin_new(struct routing_request *request)
 
 	request->is_new = true;
 	request->has_row = request->has_old = false;
+	request->tried_count = 0;
 	record->created_wall_ms = clock_wall_ms();
 	memset(record->udp_relay_id, 0, sizeof(record->udp_relay_id));
 	memcpy(record->owner, request->owner, sizeof(record->owner));
@@ -304,6 +305,7 @@ begin_known(struct routing_request *request, const struct session *session)
 	request->record = session->record;
 	request->is_new = session->record.status == SESSION_OPENING;
 	request->has_row = request->has_old = true;
+	request->tried_count = 0;
 	memcpy(request->old_node_id, session->record.node_id, UUID_BYTES);
 }
 
@@ -328,7 +330,6 @@ routing_request_take_over(struct routing_request *request)
 		return;
 	}
 	begin_known(request, session);
-	request->tried_count = 0;
 	try_next(request);
 }
 
