@@ -1,7 +1,7 @@
 /*
  * agent: the node's identity and its sessions; holds no capability and touches no packet.
  *
- *	 server  <-- HTTPS --  agent_enrol, agent_heartbeat
+ *	 server  <-- HTTPS --  agent_enrol, agent_heartbeat, agent_telemetry
  *	                           |  what to attach to
  *	 forwarder -- ipc -->  agent_handlers --> agent_sessions --> agent_admission (the model)
  *	     ^                                          |                agent_store  (the tables)
@@ -15,7 +15,9 @@
 #include "agent/agent_admission.h"
 #include "agent/agent_enrol.h"
 #include "agent/agent_heartbeat.h"
+#include "agent/agent_network.h"
 #include "agent/agent_resources.h"
+#include "agent/agent_telemetry.h"
 #include "bus/bus.h"
 #include "identity/key.h"
 #include "service/service.h"
@@ -31,7 +33,7 @@ enum { AGENT_ACCESS_KEY_BYTES = 512 };
 struct agent_report {
 	bool has_any;
 	int64_t at_ms; /* monotonic */
-	uint64_t bytes_up, bytes_down;
+	uint64_t bytes_up, bytes_down, drops;
 	double mbits_up, mbits_down; /* between the last two reports */
 	bool is_attached;
 };
@@ -53,13 +55,19 @@ struct agent {
 	struct rest *rest;
 	struct enrol *enrol;
 	struct heartbeat *heartbeat;
+	struct network *network; /* NULL: not wanted */
+	bool has_network_news;	 /* that no registration has said yet */
+	struct telemetry *telemetry;
 	Boson__Node__Attachment *attachment; /* NULL until the node has enrolled */
 	struct bus_peer *forwarder;
 	unsigned attachment_number, told_number; /* which one it is, which one the forwarder took */
 
 	struct agent_report report;
 	struct resources resources; /* at the last heartbeat */
+	struct resources measured;  /* at the last sample of metrics */
 	int64_t started_ms;
+	int64_t maintenance_until_ms; /* monotonic; 0: none */
+	unsigned sessions_asked;      /* the server's own limit */
 	bool was_degraded;
 	struct loop_timer *tick;
 

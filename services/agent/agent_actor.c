@@ -7,6 +7,7 @@
 #include "agent/agent_server.h"
 #include "agent/agent_sessions.h"
 #include "agent/agent_store.h"
+#include "agent/agent_telling.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -31,6 +32,7 @@ on_tick(struct loop *loop, void *arg)
 	bool is_degraded = agent_forwarder_is_silent(agent, loop_now_ms(loop));
 
 	sessions_sweep(agent);
+	agent_telling_tick(agent, loop_now_ms(loop));
 	agent_rotation_look(agent);
 	agent_server_tell_forwarder(agent);
 	if (is_degraded != agent->was_degraded) {
@@ -136,6 +138,8 @@ stop(void *state)
 	struct agent *agent = state;
 
 	loop_timer_stop(&agent->tick);
+	telemetry_free(&agent->telemetry);
+	network_free(&agent->network);
 	heartbeat_free(&agent->heartbeat);
 	enrol_free(&agent->enrol);
 	rest_free(&agent->rest);
@@ -163,6 +167,7 @@ start(const struct actor_context *context, void **ret_state)
 	agent->started_ms = clock_monotonic_ms();
 	make_metrics(agent);
 	resources_read("/proc", &agent->resources);
+	agent->measured = agent->resources;
 	r = load_identity(agent);
 	if (r == 0)
 		r = open_sessions(agent);

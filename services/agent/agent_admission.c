@@ -12,6 +12,7 @@ enum { NUMBER_FIRST = ADMISSION_NUMBER_NODE + 1 };
 
 struct admission {
 	struct admission_options options;
+	unsigned limit; /* of sessions: options.sessions_max, or less */
 	uint32_t number_last;
 	size_t count;
 	struct admission_session sessions[ADMISSION_SESSIONS_MAX];
@@ -66,6 +67,7 @@ admission_new(const struct admission_options *options, struct admission **ret)
 	if (!admission)
 		return -ENOMEM;
 	admission->options = *options;
+	admission->limit = options->sessions_max;
 	admission->number_last = last_number(pool);
 	*ret = admission;
 	return 0;
@@ -151,10 +153,16 @@ lowest_free_number(const struct admission *a)
 	return 0;
 }
 
+void
+admission_limit(struct admission *a, unsigned sessions_max)
+{
+	a->limit = sessions_max < a->options.sessions_max ? sessions_max : a->options.sessions_max;
+}
+
 static bool
 has_place(const struct admission *a)
 {
-	return a->count < a->options.sessions_max && lowest_free_number(a) != 0;
+	return a->count < a->limit && lowest_free_number(a) != 0;
 }
 
 static bool

@@ -83,6 +83,10 @@ enum admission_verdict admission_admit(struct admission *admission,
 				       struct admission_session *ret_session,
 				       struct admission_session *ret_replaced);
 
+/* From now on so many at most, and never more than the options say; 0: no new ones. Those that are
+ * here stay. */
+void admission_limit(struct admission *admission, unsigned sessions_max);
+
 /* False: no such session. */
 bool admission_end(struct admission *admission, const uint8_t id[UUID_BYTES],
 		   struct admission_session *ret_ended);

@@ -1,6 +1,8 @@
 /* agent_backoff: see "Exponential Backoff And Jitter" (M. Brooker, 2015). */
 #include "agent/agent_backoff.h"
 
+#include "identity/mac.h"
+
 enum { DOUBLINGS_MAX = 16, RETRY_AFTER_MAX_SEC = 3600 };
 
 /* random of 2^32 parts of a whole: the same share of `of`. */
@@ -29,6 +31,15 @@ void
 backoff_reset(struct backoff *backoff)
 {
 	backoff->failures = 0;
+}
+
+uint32_t
+backoff_random(void)
+{
+	uint32_t random = 0;
+
+	(void)mac_random(&random, sizeof(random));
+	return random;
 }
 
 int64_t

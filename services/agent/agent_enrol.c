@@ -49,21 +49,11 @@ struct enrol {
 
 static void attempt(struct loop *loop, void *arg);
 
-static uint32_t
-random32(void)
-{
-	uint32_t random = 0;
-
-	/* Without randomness all nodes wait alike: worse for the server, not wrong. */
-	(void)mac_random(&random, sizeof(random));
-	return random;
-}
-
 static void
 try_later(struct enrol *enrol, uint32_t retry_after_sec, const char *step, const char *problem,
 	  const char *code)
 {
-	int64_t delay_ms = backoff_next_ms(&enrol->backoff, retry_after_sec, random32());
+	int64_t delay_ms = backoff_next_ms(&enrol->backoff, retry_after_sec, backoff_random());
 
 	metric_add(enrol->failed, 1);
 	log_warn("enrolment_failed", "step=%s reason=%s code=%s retry_ms=%lld", step, problem, code,
@@ -170,6 +160,9 @@ write_register_body(const struct enrol *enrol, struct json_text *text)
 	request.node_id = (char *)(uintptr_t)facts->node_id;
 	request.public_key = (char *)(uintptr_t)(enrol->is_rotating ? enrol->next.public_text
 								    : enrol->own.public_text);
+	if (facts->network != NULL)
+		request.network_info = (Boson__Discovery__NetworkInfo *)(uintptr_t)facts->network(
+			facts->network_arg);
 	request.capabilities = &capabilities;
 	capabilities.has_max_connections = capabilities.has_routing = capabilities.has_natting = 1;
 	capabilities.max_connections = facts->sessions_max;

@@ -26,6 +26,9 @@ struct enrol_facts {
 	uint32_t sessions_max;
 	double bandwidth_up, bandwidth_down; /* Mbit/s; 0: not said */
 	uint32_t heartbeat_sec;
+	/* What the node looks like from outside, asked for at each attempt; or NULL. */
+	const Boson__Discovery__NetworkInfo *(*network)(void *arg);
+	void *network_arg;
 	const char *access_key; /* for servers that want one; or NULL */
 };
 

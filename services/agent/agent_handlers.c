@@ -220,6 +220,7 @@ on_report(Boson__Node__Agent_Service *service, const Boson__Node__ForwarderRepor
 	last->at_ms = now_ms;
 	last->bytes_up = input->bytes_up;
 	last->bytes_down = input->bytes_down;
+	last->drops = input->drops;
 	last->is_attached = is_attached;
 	closure(&reply, call);
 }

@@ -4,7 +4,6 @@
 #include "agent/agent_heartbeat.h"
 #include "agent/agent_backoff.h"
 #include "identity/key.h"
-#include "identity/mac.h"
 #include "identity/token.h"
 #include "log/log.h"
 #include "json/json_message.h"
@@ -31,15 +30,6 @@ struct heartbeat {
 
 static void beat(struct loop *loop, void *arg);
 
-static uint32_t
-random32(void)
-{
-	uint32_t random = 0;
-
-	(void)mac_random(&random, sizeof(random));
-	return random;
-}
-
 static void
 beat_in(struct heartbeat *heartbeat, int64_t delay_ms)
 {
@@ -55,7 +45,8 @@ beat_in(struct heartbeat *heartbeat, int64_t delay_ms)
 static void
 beat_regularly(struct heartbeat *heartbeat)
 {
-	beat_in(heartbeat, backoff_spread_ms((int64_t)heartbeat->interval_sec * 1000, random32()));
+	beat_in(heartbeat,
+		backoff_spread_ms((int64_t)heartbeat->interval_sec * 1000, backoff_random()));
 }
 
 static void
@@ -65,13 +56,14 @@ take_token(struct heartbeat *heartbeat, const char *token)
 		strcpy(heartbeat->token, token);
 }
 
-/* Actions are for people so far: told, not acted upon. */
 static void
-tell_actions(const Boson__Discovery__HeartbeatReply *reply)
+pass_actions(struct heartbeat *heartbeat, const Boson__Discovery__HeartbeatReply *reply)
 {
 	for (size_t i = 0; i < reply->n_actions; i++)
-		log_warn("action_asked", "type=%s",
-			 reply->actions[i]->type ? reply->actions[i]->type : "");
+		if (reply->actions[i]->type)
+			heartbeat->events.on_action(reply->actions[i]->type,
+						    reply->actions[i]->payload,
+						    heartbeat->events.arg);
 }
 
 static void
@@ -82,8 +74,8 @@ answered(struct heartbeat *heartbeat, const Boson__Discovery__HeartbeatReply *re
 	    reply->next_heartbeat <= INTERVAL_MAX_SEC)
 		heartbeat->interval_sec = reply->next_heartbeat;
 	take_token(heartbeat, reply->session_token);
-	tell_actions(reply);
 	beat_regularly(heartbeat);
+	pass_actions(heartbeat, reply);
 	heartbeat->events.on_answer(reply, heartbeat->events.arg);
 }
 
@@ -99,7 +91,7 @@ static void
 failed(struct heartbeat *heartbeat, const struct rest_answer *answer)
 {
 	int64_t delay_ms =
-		backoff_next_ms(&heartbeat->backoff, answer->retry_after_sec, random32());
+		backoff_next_ms(&heartbeat->backoff, answer->retry_after_sec, backoff_random());
 
 	log_warn("heartbeat_failed", "reason=%s code=%s field=%s retry_ms=%lld", answer->problem,
 		 answer->code, answer->field, (long long)delay_ms);
@@ -160,7 +152,7 @@ beat(struct loop *loop, void *arg)
 	metric_add(heartbeat->sent, 1);
 	heartbeat->is_under_way = send_heartbeat(heartbeat) == 0;
 	if (!heartbeat->is_under_way)
-		beat_in(heartbeat, backoff_next_ms(&heartbeat->backoff, 0, random32()));
+		beat_in(heartbeat, backoff_next_ms(&heartbeat->backoff, 0, backoff_random()));
 }
 
 int
@@ -203,6 +195,12 @@ heartbeat_start(struct heartbeat *heartbeat, const char *session_token)
 	backoff_reset(&heartbeat->backoff);
 	if (!heartbeat->is_under_way)
 		beat_regularly(heartbeat);
+}
+
+const char *
+heartbeat_token(const struct heartbeat *heartbeat)
+{
+	return heartbeat->token;
 }
 
 void

@@ -18,6 +18,8 @@ struct heartbeat_events {
 		     Boson__Discovery__NodeMetrics *figures, void *arg);
 	/* Borrowed. */
 	void (*on_answer)(const Boson__Discovery__HeartbeatReply *reply, void *arg);
+	/* The server asks for something; NULL payload: nothing more to say. Before on_answer. */
+	void (*on_action)(const char *type, const char *payload, void *arg);
 	/* The token is no longer accepted, or the node unknown: enrol again. Heartbeats have
 	 * stopped. */
 	void (*on_lost)(void *arg);
@@ -31,6 +33,9 @@ void heartbeat_free(struct heartbeat **heartbeat);
 
 /* With a new token; the first is sent after one interval, since the server has just heard of us. */
 void heartbeat_start(struct heartbeat *heartbeat, const char *session_token);
+
+/* What the server gave us last, or "". */
+const char *heartbeat_token(const struct heartbeat *heartbeat);
 
 /* The next one soon, unless one is under way, the server has trouble, or we are not enrolled. */
 void heartbeat_hurry(struct heartbeat *heartbeat, int64_t delay_ms);

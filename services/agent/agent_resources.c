@@ -1,5 +1,5 @@
 /*
- * agent_resources: /proc/stat and /proc/meminfo (proc(5)).
+ * agent_resources: /proc/stat, /proc/meminfo and /proc/loadavg (proc(5)), statvfs(3).
  */
 #include "agent/agent_resources.h"
 
@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum { CPU_FIELDS = 8, CPU_IDLE = 3, CPU_IOWAIT = 4, LINE_BYTES = 256 };
 
@@ -74,12 +75,40 @@ read_memory(const char *folder, struct resources *ret)
 		ret->memory_percent = 100.0 * (double)(total - available) / (double)total;
 }
 
+static void
+read_load(const char *folder, struct resources *ret)
+{
+	FILE *file = open_in(folder, "loadavg");
+
+	if (!file)
+		return;
+	ret->has_load =
+		fscanf(file, "%lf %lf %lf", &ret->load[0], &ret->load[1], &ret->load[2]) == 3;
+	fclose(file);
+}
+
+bool
+resources_disk_percent(const char *folder, double *ret_percent)
+{
+	struct statvfs disk;
+	uint64_t used;
+
+	if (statvfs(folder, &disk) != 0 || disk.f_bfree > disk.f_blocks)
+		return false;
+	used = disk.f_blocks - disk.f_bfree;
+	if (used + disk.f_bavail == 0)
+		return false;
+	*ret_percent = 100.0 * (double)used / (double)(used + disk.f_bavail);
+	return true;
+}
+
 void
 resources_read(const char *folder, struct resources *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	read_cpu(folder, ret);
 	read_memory(folder, ret);
+	read_load(folder, ret);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "agent/agent_handlers.h"
 #include "agent/agent_rotation.h"
 #include "agent/agent_store.h"
+#include "agent/agent_telling.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -101,6 +102,8 @@ on_enrolled(const Boson__Discovery__RegisterReply *reply, void *arg)
 	struct agent *agent = arg;
 
 	attach(agent, reply->relay_servers, reply->n_relay_servers, reply->relay_ticket);
+	if (agent->network)
+		network_set_servers(agent->network, reply->stun_servers, reply->n_stun_servers);
 	heartbeat_start(agent->heartbeat, reply->session_token);
 	hurry_for_relays(agent);
 }
@@ -160,8 +163,9 @@ fill_heartbeat(Boson__Discovery__HeartbeatRequest *request, Boson__Discovery__No
 	if (bandwidth.has_up)
 		figures->bandwidth = &bandwidth;
 	request->has_status = 1;
-	request->status = is_silent ? BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__degraded
-				    : BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__online;
+	request->status = is_silent || agent->maintenance_until_ms != 0
+				  ? BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__degraded
+				  : BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__online;
 }
 
 /* ---- start ---- */
@@ -176,6 +180,7 @@ agent_server_open(struct agent *agent)
 						.arg = agent };
 	const struct heartbeat_events heartbeats = { .fill = fill_heartbeat,
 						     .on_answer = on_heartbeat_answer,
+						     .on_action = agent_telling_act,
 						     .on_lost = on_heartbeat_lost,
 						     .arg = agent };
 	const char *ca_file = config_string(context->config, "agent", "ca_file");
@@ -185,6 +190,8 @@ agent_server_open(struct agent *agent)
 	agent_config_facts(context->config, &facts);
 	facts.node_id = agent->node_id;
 	facts.access_key = agent->access_key[0] ? agent->access_key : NULL;
+	facts.network = agent_telling_network;
+	facts.network_arg = agent;
 	r = rest_new(context->loop, config_string(context->config, "agent", "server"),
 		     ca_file[0] ? ca_file : NULL, &agent->rest);
 	if (r == 0)
@@ -193,6 +200,8 @@ agent_server_open(struct agent *agent)
 	if (r == 0)
 		r = heartbeat_new(context->loop, agent->rest, context->metrics, agent->node_id,
 				  facts.heartbeat_sec, &heartbeats, &agent->heartbeat);
+	if (r == 0)
+		r = agent_telling_open(agent);
 	if (r < 0)
 		log_error("server_not_usable", "error=%d", r);
 	return r;

@@ -117,6 +117,34 @@ proof_is_good(struct fleet_server *server, const char *request,
 			    nonce) == 0;
 }
 
+static const char *
+json_or_empty(_Atomic(const char *) *json)
+{
+	const char *text = atomic_load(json);
+
+	return text ? text : "[]";
+}
+
+static void
+note_network(struct fleet_server *server, const Boson__Discovery__NetworkInfo *network)
+{
+	snprintf(server->mapped, sizeof(server->mapped), "%s",
+		 network && network->stun_mapped_address ? network->stun_mapped_address : "");
+	server->nat_type = network && network->has_nat_type ? (int)network->nat_type : -1;
+}
+
+static void
+answer_metrics(struct fleet_server *server, const char *request, FILE *out)
+{
+	if (!strstr(request, "\r\nAuthorization: Bearer token-1\r\n")) {
+		write_error(out, 401, "token");
+		return;
+	}
+	snprintf(server->metrics, sizeof(server->metrics), "%s", body_of(request));
+	tls_server_write(out, 202, "", "{\"status\":\"accepted\"}");
+	atomic_fetch_add(&server->samples, 1);
+}
+
 static void
 answer_register(struct fleet_server *server, const char *request, FILE *out)
 {
@@ -136,12 +164,14 @@ answer_register(struct fleet_server *server, const char *request, FILE *out)
 		snprintf(server->country, sizeof(server->country), "%s",
 			 asked->location && asked->location->country ? asked->location->country
 								     : "");
+		note_network(server, asked->network_info);
 		write_relays(server, relays, sizeof(relays));
 		snprintf(body, sizeof(body),
 			 "{\"nodeId\":\"%s\",\"status\":\"registered\",\"relayServers\":%s,"
-			 "\"stunServers\":[],\"sessionToken\":\"token-1\","
+			 "\"stunServers\":%s,\"sessionToken\":\"token-1\","
 			 "\"relayTicket\":\"ticket-%d\",\"expiresAt\":1900000000000}",
-			 asked->node_id, relays, atomic_load(&server->ticket));
+			 asked->node_id, relays, json_or_empty(&server->stun_servers),
+			 atomic_load(&server->ticket));
 		tls_server_write(out, 201, "", body);
 		atomic_fetch_add(&server->proofs, 1);
 	}
@@ -164,9 +194,9 @@ answer_heartbeat(struct fleet_server *server, const char *request, FILE *out)
 	} else {
 		write_relays(server, relays, sizeof(relays));
 		snprintf(body, sizeof(body),
-			 "{\"status\":\"ok\",\"nextHeartbeat\":1,\"actions\":[],"
+			 "{\"status\":\"ok\",\"nextHeartbeat\":1,\"actions\":%s,"
 			 "\"relayServers\":%s,\"relayTicket\":\"ticket-%d\"}",
-			 relays, atomic_load(&server->ticket));
+			 json_or_empty(&server->actions), relays, atomic_load(&server->ticket));
 		tls_server_write(out, 200, "", body);
 		atomic_fetch_add(&server->heartbeats, 1);
 	}
@@ -188,6 +218,8 @@ respond(const char *request, FILE *out, void *arg)
 	else if (strncmp(request, "POST /api/v1/nodes/", 19) == 0 &&
 		 strstr(request, "/heartbeat HTTP/1.1\r\n"))
 		answer_heartbeat(server, request, out);
+	else if (strncmp(request, "POST /api/v1/metrics HTTP/1.1\r\n", 31) == 0)
+		answer_metrics(server, request, out);
 	else
 		write_error(out, 404, "route");
 	return true;

@@ -18,12 +18,18 @@ struct fleet_server {
 	atomic_int busy_challenges;   /* so many 503s with Retry-After: 0 first */
 	atomic_int refuse_heartbeats; /* so many 401s first */
 	atomic_bool has_no_relays;
-	atomic_int ticket; /* the number in the ticket that answers carry */
+	atomic_int ticket;		    /* the number in the ticket that answers carry */
+	_Atomic(const char *) stun_servers; /* JSON of a registration's answer; NULL: [] */
+	_Atomic(const char *) actions;	    /* JSON of the heartbeats' answers; NULL: [] */
 
 	/* What it saw. */
 	atomic_int challenges, proofs, bad_proofs, heartbeats, degraded;
 	char access_key[64]; /* of the last registration; read it when proofs has moved */
 	char country[8];
+	atomic_int samples; /* of metrics */
+	char metrics[2048]; /* the body of the last; read it when samples has moved */
+	char mapped[64];    /* of the last registration, as country */
+	int nat_type;
 };
 
 void fleet_server_start(struct fleet_server *server);
