@@ -53,10 +53,12 @@ enum gateway_flags {
 	/* A reply with mint_subject gets a token of this role. */
 	ENDPOINT_MINTS_NODE = 1 << 5,
 	ENDPOINT_MINTS_CLIENT = 1 << 6,
-	ENDPOINT_ROOT_ONLY = 1 << 7, /* without the base path, and not with it */
-	ENDPOINT_TEXT = 1 << 8,	     /* answers with the reply's `text`, in Prometheus' format */
-	ENDPOINT_SCRAPE = 1 << 9,    /* configured addresses need no credential */
-	ENDPOINT_UPGRADE = 1 << 10,  /* a WebSocket, and nothing else */
+	ENDPOINT_ROOT_ONLY = 1 << 7,  /* without the base path, and not with it */
+	ENDPOINT_TEXT = 1 << 8,	      /* answers with the reply's `text`, in Prometheus' format */
+	ENDPOINT_SCRAPE = 1 << 9,     /* configured addresses need no credential */
+	ENDPOINT_UPGRADE = 1 << 10,   /* a WebSocket, and nothing else */
+	ENDPOINT_EMPTY = 1 << 12,     /* of what is not known it says nothing, and not 404 */
+	ENDPOINT_CONFLICTS = 1 << 11, /* 409 is among its answers */
 };
 
 /* What answers when no service does. */

@@ -82,9 +82,12 @@ can_answer(const struct gateway_endpoint *endpoint, int status)
 	case 403:
 		return endpoint->who != WHO_ANYONE || (endpoint->flags & ENDPOINT_PROOF) != 0;
 	case 404:
-		return strchr(endpoint->path, '{') != NULL || endpoint->peer == PEER_ROUTING;
-	case 408:
+		return (endpoint->flags & ENDPOINT_EMPTY) == 0 &&
+		       (strchr(endpoint->path, '{') != NULL ||
+			(endpoint->peer == PEER_ROUTING && has_body));
 	case 409:
+		return (endpoint->flags & ENDPOINT_CONFLICTS) != 0;
+	case 408:
 	case 413:
 	case 415:
 	case 417:

@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+"""The contract of the REST API, walked: every endpoint that GET /openapi.json names, with its
+success and each error that it names for it, on the real services; each answer is checked against the
+document, and the document itself against OpenAPI. An endpoint without a walk fails, an error that
+nothing here has shown fails.
+
+usage: contract.py PROGRAMS_FOLDER    (77: a package is missing)"""
+
+import sys
+
+try:
+    import walks
+    import faults
+    from description import Description
+    from rig import Rig
+except ImportError as missing:
+    print("skipped: %s (apt-get install python3-jsonschema python3-cryptography)" % missing)
+    sys.exit(77)
+
+# 500 is a defect: that it is described is all that can be shown of it. A node that was deleted has
+# no token any more; 404 is for the moment in which another gateway has not heard of it.
+NEVER = {500}
+NEVER_OF = {("POST", "/nodes/{nodeId}/heartbeat"): {404}}
+
+
+def check_all_was_seen(description):
+    missing = []
+    for method, path, operation in description.rows():
+        said = {int(status) for status in operation["responses"]}
+        left = said - description.seen.get((method, path), set()) - NEVER
+        left -= NEVER_OF.get((method, path), set())
+        if left:
+            missing.append("%s %s: %s" % (method, path, sorted(left)))
+    if missing:
+        raise AssertionError("described, and not shown:\n" + "\n".join(missing))
+
+
+def run_other_policies(programs, description):
+    """Enrolment by approval and for anyone: what of it the API shows."""
+    for policy, fn in [("approval", walks.enrol_by_approval), ("open", walks.enrol_anyone)]:
+        rig = Rig(programs, enrolment=policy, services=["discovery"])
+        try:
+            fn(walks.World(rig, description, ["discovery"]))
+        except BaseException:
+            rig.show_logs()
+            raise
+        finally:
+            rig.stop()
+
+
+def run(rig):
+    description = Description(rig.ask("GET", "/api/v1/openapi.json"))
+    walks.check_each_row_has_a_walk(description)
+    world = walks.World(rig, description)
+    for name, fn in walks.SUCCESSES + walks.REFUSALS:
+        print("walk: " + name)
+        fn(world)
+    faults.walk_requests_that_are_no_good(world)
+    faults.walk_slow_bodies(world)
+    faults.walk_rates(world)
+    faults.walk_rooms(world)
+    walks.check_nothing_leaks(world)
+    faults.walk_services_that_are_down(world)
+    run_other_policies(rig.programs, description)
+    check_all_was_seen(description)
+    answers = sum(len(statuses) for statuses in description.seen.values())
+    print("%d endpoints, %d kinds of answers" % (len(list(description.rows())), answers))
+
+
+def main():
+    rig = Rig(sys.argv[1])
+    try:
+        run(rig)
+    except BaseException:
+        rig.show_logs()
+        raise
+    finally:
+        rig.stop()
+
+
+if __name__ == "__main__":
+    main()

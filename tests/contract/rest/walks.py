@@ -1,0 +1,601 @@
+"""What each endpoint does when it works, and which fields, callers and things it refuses.
+
+A walk is named after its row: walk("POST", "/nodes/register"). Refusals that are alike everywhere
+(framing, tokens, sizes, rates, services that are down) are in faults.py, made from the document."""
+
+import json
+import re
+import struct
+import time
+import uuid
+
+from node import Leg, Node, WebSocket, Identity
+from rig import SERVICES, await_true
+
+SUCCESSES, REFUSALS, WALKED = [], [], set()
+BASE = "/api/v1"
+
+
+def walk(*rows):
+    """A walk that shows the success of these rows, given as (method, path)."""
+    def add(fn):
+        WALKED.update(rows)
+        SUCCESSES.append((fn.__name__, fn))
+        return fn
+    return add
+
+
+def refusal(fn):
+    REFUSALS.append((fn.__name__, fn))
+    return fn
+
+
+def check_each_row_has_a_walk(description):
+    rows = {(method, path) for method, path, _ in description.rows()}
+    assert rows == WALKED, "without a walk: %s; without a row: %s" % (rows - WALKED, WALKED - rows)
+
+
+class World:
+    """What the walks share: an enrolled node with a leg, a client with a route."""
+
+    def __init__(self, rig, description, services=SERVICES):
+        self.rig, self.description, self.services = rig, description, services
+        self.client_key, self.admin_key = rig.key("client"), rig.key("admin")
+        self.enrol_key = rig.key("node")
+        self.other_key = rig.make_key("client", "other")
+        self.scraper_key = rig.make_key("scraper", "prometheus")
+        self.secrets = [self.other_key, self.scraper_key, self.client_key, self.admin_key, self.enrol_key]
+        self.node = self.leg = self.client = self.route = None
+        await_true(self.is_ready, "the services")
+
+    def is_ready(self):
+        health = self.rig.ask("GET", "/health").json["services"]
+        return all(health[name]["status"] == "healthy" for name in self.services)
+
+    def ask(self, method, path, body=None, token=None, headers=(), status=None, **names):
+        """path as in the document; names fill its parameters; query=... what follows it."""
+        operation = self.description.document["paths"][path][method.lower()]
+        query = names.pop("query", "")
+        target = self.description.target(path, operation).format(**names) + query
+        answer = self.rig.ask(method, target, body, token, headers)
+        if status is not None:
+            assert answer.status == status, "%s %s: %s" % (method, target, answer)
+        self.description.check(method, path, answer)
+        return answer
+
+    def refuse(self, status, code, field, method, path, *arguments, **names):
+        answer = self.ask(method, path, *arguments, status=status, **names)
+        assert answer.code == code, "%s instead of %s: %s" % (answer.code, code, answer)
+        if field is not None:
+            assert answer.json["error"].get("field") == field, answer
+        return answer
+
+    def challenge(self, node):
+        return self.ask("POST", "/nodes/challenge", node.challenge_body(), status=200).json
+
+    def register(self, node, token, status, body=None, challenge=None, by=None):
+        body = body or node.register_body()
+        proof = (by or node).proof(challenge or self.challenge(node), body)
+        return self.ask("POST", "/nodes/register", body, token, [proof], status=status)
+
+    def enrol(self):
+        node = Node()
+        answer = self.register(node, self.enrol_key, 201).json
+        node.token, node.ticket = answer["sessionToken"], answer["relayTicket"]
+        self.secrets += [node.token, node.ticket]
+        return node
+
+    def relay_port(self):
+        relays = self.ask("GET", "/relays", token=self.admin_key, status=200).json["relays"]
+        return int(relays[0]["relayEndpoint"].rsplit(":", 1)[1]) if relays else None
+
+    def route_body(self, client, **more):
+        return dict({"clientId": client.id, "publicKey": client.key}, **more)
+
+
+# ---- what works ----
+
+@walk(("GET", "/openapi.json"))
+def walk_openapi(world):
+    world.ask("GET", "/openapi.json", status=200)
+
+
+@walk(("GET", "/health"), ("GET", "/health/ready"), ("GET", "/health/live"))
+def walk_health(world):
+    answer = world.ask("GET", "/health", status=200).json
+    assert answer["status"] == "healthy"
+    for service in ["discovery", "routing", "relay", "metrics", "turn"]:
+        assert answer["services"][service]["status"] == "healthy"
+        assert answer["services"][service]["latency"] >= 0
+    assert abs(answer["timestamp"] / 1000 - time.time()) < 60
+    for path in ["/health", "/health/ready", "/health/live"]:
+        world.ask("GET", path, status=200)
+        assert world.rig.ask("GET", path).status == 200  # without the base path, too
+        assert world.rig.ask("HEAD", path).body == b""
+
+
+@walk(("POST", "/nodes/challenge"), ("POST", "/nodes/register"))
+def walk_enrolment(world):
+    challenge = world.challenge(Node())
+    assert set(challenge) == {"ephemeralPublicKey", "nonce", "expiresAt", "cookie"}
+    node = world.node = world.enrol()
+    body = node.register_body(location={"country": "FR"})
+    again = world.register(node, None, 200, body).json  # known: no key is needed
+    assert again["nodeId"] == node.id and again["status"] == "registered"
+    assert again["stunServers"] == [{"host": "stun.example.org", "port": 3478}]
+    assert again["expiresAt"] / 1000 > time.time() + 3000
+    await_true(lambda: world.register(node, None, 200).json["relayServers"], "a relay to be known")
+
+
+@walk(("GET", "/relays"))
+def walk_relays(world):
+    port = await_true(world.relay_port, "the relay's announcement")
+    for token in [world.client_key, world.admin_key, world.node.token]:
+        answer = world.ask("GET", "/relays", token=token, status=200).json
+        assert answer["count"] == len(answer["relays"]) == 1
+        relay = answer["relays"][0]
+        assert re.fullmatch(r"ws://127\.0\.0\.1:%d" % port, relay["relayEndpoint"])
+        assert relay["udpEndpoint"].startswith("127.0.0.1:")
+        assert 0 <= relay["load"] <= 1 and relay["id"] and relay["region"]
+    world.leg = Leg(port, world.node, world.node.ticket)
+
+
+@walk(("POST", "/nodes/{nodeId}/heartbeat"))
+def walk_heartbeat(world):
+    body = {"status": "online", "metrics": {
+        "latency": 10, "jitter": 1, "packetLoss": 0.5, "cpuUsage": 5, "memoryUsage": 20,
+        "activeConnections": 1, "bandwidth": {"up": 10, "down": 20}}}
+    answer = world.ask("POST", "/nodes/{nodeId}/heartbeat", body, world.node.token, status=200,
+                       nodeId=world.node.id).json
+    assert answer["status"] == "ok" and answer["nextHeartbeat"] >= 10
+    assert isinstance(answer["actions"], list)
+
+
+@walk(("GET", "/nodes/{nodeId}"), ("GET", "/nodes"))
+def walk_nodes(world):
+    for token in [world.client_key, world.admin_key, world.node.token]:
+        node = world.ask("GET", "/nodes/{nodeId}", token=token, status=200,
+                         nodeId=world.node.id).json
+        assert node["nodeId"] == world.node.id and node["publicKey"] == world.node.key
+        assert node["status"] == "online"
+    others = [world.enrol() for _ in range(3)]
+    seen, query = [], "?limit=2"
+    while query:
+        page = world.ask("GET", "/nodes", token=world.admin_key, status=200, query=query).json
+        assert page["count"] == len(page["nodes"]) <= 2
+        seen += [node["nodeId"] for node in page["nodes"]]
+        query = "?limit=2&cursor=" + page["nextCursor"] if "nextCursor" in page else None
+    assert sorted(seen) == sorted([world.node.id] + [node.id for node in others])
+    for query, n in [("?country=DE", 4), ("?country=FR", 0), ("?status=online", 4),
+                     ("?status=offline", 0), ("?country=DE&status=online&limit=200", 4)]:
+        answer = world.ask("GET", "/nodes", token=world.admin_key, status=200, query=query).json
+        assert answer["count"] == n, (query, answer)
+
+
+@walk(("DELETE", "/nodes/{nodeId}"))
+def walk_delete_node(world):
+    node = world.enrol()
+    world.ask("DELETE", "/nodes/{nodeId}", token=node.token, status=204, nodeId=node.id)
+    world.refuse(404, "node_unknown", None, "GET", "/nodes/{nodeId}", token=world.admin_key,
+                 nodeId=node.id)
+    node = world.enrol()
+    world.ask("DELETE", "/nodes/{nodeId}", token=world.admin_key, status=204, nodeId=node.id)
+
+
+@walk(("POST", "/routing/request"), ("GET", "/routing/route/{routeId}"))
+def walk_route(world):
+    client = world.client = Identity()
+    body = world.route_body(client, requirements={"preferredCountry": "DE"})
+    answer = await_true(lambda: route_or_none(world, body), "a route")
+    route, selected = answer["routes"][0], answer["selectedRoute"]
+    client.token = selected["sessionToken"]
+    client.session, client.ticket = selected["sessionId"], selected["relayTicket"]
+    world.secrets += [client.token, client.ticket]
+    world.route = selected["id"]
+    assert route["type"] == "relay" and route["path"] == [world.node.id]
+    assert route.get("estimatedLatency", 0) >= 0 and route["priority"] >= 0  # absent: not known yet
+    endpoint = selected["nodeEndpoint"]
+    assert endpoint["publicKey"] == world.node.key and not endpoint["directConnection"]
+    config = endpoint["wireguardConfig"]
+    assert config["peerPublicKey"] == world.node.key and config["mtu"] == 1280
+    assert "10.90.0.2/32" in config["address"] and config["allowedIPs"]
+    assert selected["relayEndpoint"].endswith("/relay/" + client.session)
+    assert selected["relayEndpoint"] == selected["relayEndpoints"][0]
+    for token in [client.token, world.admin_key]:
+        one = world.ask("GET", "/routing/route/{routeId}", token=token, status=200,
+                        routeId=world.route).json
+        assert one["id"] == world.route and one["sessionId"] == client.session
+
+
+def route_or_none(world, body):
+    answer = world.ask("POST", "/routing/request", body, world.client_key)
+    assert answer.status in (200, 503), answer  # its leg may not be known yet
+    return answer.json if answer.status == 200 else None
+
+
+@walk(("POST", "/wireguard/register"), ("POST", "/wireguard/unregister"))
+def walk_wireguard(world):
+    client = world.client
+    body = {"clientId": client.id, "publicKey": client.key, "sessionId": client.session}
+    answer = world.ask("POST", "/wireguard/register", body, client.token, status=200).json
+    assert (answer["status"], answer["clientId"], answer["nodeId"]) == (
+        "registered", client.id, world.node.id)
+    assert answer["udpEndpoint"].startswith("127.0.0.1:") and answer["message"]
+    world.ask("POST", "/wireguard/register", body, client.token, status=200)  # again: the same
+    answer = world.ask("POST", "/wireguard/unregister",
+                       {"clientId": client.id, "sessionId": client.session}, client.token,
+                       status=200).json
+    assert answer["status"] == "unregistered" and answer["clientId"] == client.id
+
+
+def datagram(kind, n):
+    return struct.pack("<I", kind) + bytes(n - 4)
+
+
+def as_base64(data):
+    import base64
+    return base64.b64encode(data).decode()
+
+
+@walk(("POST", "/packets/from-client"), ("POST", "/packets"))
+def walk_packets(world):
+    """P07: a datagram goes to the other end of its session, and nowhere else can be named."""
+    client = world.client
+    leg = WebSocket(world.relay_port(), "/relay/" + client.session, client.ticket, "higgs.v1")
+    assert leg.answer.status == 101, leg.answer
+    up, down = datagram(1, 148), datagram(2, 92)
+    world.leg.came.clear()
+    answer = world.ask("POST", "/packets/from-client",
+                       {"sessionId": client.session, "packet": as_base64(up)}, client.token,
+                       status=200).json
+    assert answer == {"status": "ok"}
+    assert world.leg.came.wait(20) and world.leg.data[-1].endswith(up)
+    await_true(lambda: packet_from_node(world, down), "the node's packet to be taken")
+    while True:
+        opcode, payload = leg.receive()
+        if opcode == 2 and payload[0] == 1:
+            break
+    assert payload.endswith(down)
+    leg.close()
+
+
+def packet_from_node(world, data):
+    answer = world.ask("POST", "/packets",
+                       {"sessionId": world.client.session, "packet": as_base64(data)},
+                       world.node.token)
+    assert answer.status in (200, 503), answer
+    return answer.status == 200 and answer.json == {"status": "ok"}
+
+
+@walk(("GET", "/clients"), ("GET", "/clients/{clientId}"))
+def walk_clients(world):
+    page = world.ask("GET", "/clients", token=world.admin_key, status=200, query="?limit=10").json
+    assert page["count"] == len(page["clients"])
+    assert world.client.id in [client["clientId"] for client in page["clients"]]
+    one = world.ask("GET", "/clients/{clientId}", token=world.admin_key, status=200,
+                    clientId=world.client.id).json
+    assert one["clientId"] == world.client.id and one["nodeId"] == world.node.id
+    assert one["status"] == "connected" and one["sessionId"] == world.client.session
+
+
+@walk(("DELETE", "/routing/route/{routeId}"))
+def walk_delete_route(world):
+    world.ask("DELETE", "/routing/route/{routeId}", token=world.client.token, status=204,
+              routeId=world.route)
+    # The session is closed at the relay: its ticket opens no leg any more.
+    await_true(lambda: WebSocket(world.relay_port(), "/relay/" + world.client.session,
+                                 world.client.ticket, "higgs.v1").answer.status == 404,
+               "the session to be closed at the relay")
+
+
+def sample(node, **more):
+    return dict({"nodeId": node.id, "timestamp": int(time.time() * 1000), "metrics": {
+        "network": {"latency": 12.5, "jitter": 1, "packetLoss": 0.1,
+                    "bandwidth": {"up": 10, "down": 20}},
+        "system": {"cpuUsage": 5, "memoryUsage": 20, "diskUsage": 30,
+                   "loadAverage": [0.1, 0.2, 0.3]},
+        "wireguard": {"packets": {"sent": 1, "received": 2, "errors": 0},
+                      "bytes": {"sent": 100, "received": 200}},
+        "connections": {"active": 1, "total": 2, "failed": 0}}}, **more)
+
+
+@walk(("POST", "/metrics"), ("GET", "/metrics/{nodeId}/latest"),
+      ("GET", "/metrics/{nodeId}/history"), ("GET", "/metrics/{nodeId}/aggregated"))
+def walk_metrics(world):
+    node = world.node
+    sent = sample(node)
+    world.ask("POST", "/metrics", sent, node.token, status=202)
+    for token in [node.token, world.admin_key]:
+        latest = world.ask("GET", "/metrics/{nodeId}/latest", token=token, status=200,
+                           nodeId=node.id).json
+        assert latest["timestamp"] == sent["timestamp"]
+        assert latest["metrics"]["network"]["latency"] == 12.5
+    for interval in ["minute", "hour", "day"]:
+        # A day that has hardly begun starts before the last hour.
+        query = "?interval=%s&startTime=%s" % (interval, iso(time.time() - 2 * 86400))
+        history = world.ask("GET", "/metrics/{nodeId}/history", token=node.token, status=200,
+                            nodeId=node.id, query=query).json
+        assert history["nodeId"] == node.id and history["interval"] == interval
+        assert history["points"], (interval, history)
+    query = "?startTime=%s" % iso(time.time() - 600)
+    answer = world.ask("GET", "/metrics/{nodeId}/aggregated", token=world.admin_key, status=200,
+                       nodeId=node.id, query=query).json
+    for name in ["min", "mean", "max"]:
+        assert abs(answer[name]["network"]["latency"] - 12.5) < 0.01, answer
+    assert abs(answer["p95"]["network"]["latency"] - 12.5) < 0.5
+
+
+def iso(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@walk(("GET", "/metrics"))
+def walk_prometheus(world):
+    """P26, T42: in no label is a node, a client or a session."""
+    world.ask("GET", "/metrics", token=world.admin_key, status=200)
+    answer = world.ask("GET", "/metrics", token=world.scraper_key, status=200)
+    text = answer.body.decode()
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert re.search(r"^boson_fleet_\w+({[^}]*})? [0-9.e+-]+$", text, re.M)
+    for identifier in [world.node.id, world.client.id, world.client.session]:
+        assert identifier not in text
+
+
+@walk(("GET", "/turn/servers"), ("GET", "/turn/stun"), ("GET", "/turn/ice"))
+def walk_turn(world):
+    for token in [world.client_key, world.node.token, world.client.token]:
+        server = world.ask("GET", "/turn/servers", token=token, status=200).json["servers"][0]
+        assert server["url"].startswith("turns:turn.example.org")
+        expiry, role, _ = server["username"].split(":", 2)
+        assert role in ("client", "node") and 0 < int(expiry) - time.time() <= 600
+        world.secrets.append(server["credential"])
+        world.ask("GET", "/turn/stun", token=token, status=200)
+        ice = world.ask("GET", "/turn/ice", token=token, status=200).json["iceServers"]
+        assert any("credential" in entry for entry in ice)
+
+
+@walk(("GET", "/events"))
+def walk_events(world):
+    port = world.rig.ports[0]
+    socket = WebSocket(port, BASE + "/events", world.admin_key)
+    world.description.check("GET", "/events", socket.answer)
+    assert socket.answer.status == 101
+    assert json.loads(socket.receive()[1])["event"] == "hello"
+    node = world.enrol()
+    await_true(lambda: node.id in str(socket.receive()[1]), "the node that came")
+    socket.close()
+
+
+# ---- what is refused, row by row ----
+
+@refusal
+def refuse_what_is_no_registration(world):
+    node = Node()
+
+    def bad(code, field, **more):
+        body = node.register_body(**more)
+        challenge = world.challenge(node)
+        answer = world.ask("POST", "/nodes/register", body, world.enrol_key,
+                           [node.proof(challenge, body)], status=400)
+        assert answer.code == code and answer.json["error"].get("field") == field, (more, answer)
+
+    bad("field", "nodeId", nodeId=7)  # R43
+    bad("field", "publicKey", publicKey="AAAA")  # R47
+    for port, code in [("51820", "field"), (51820.5, "field"), (-1, "range"), (0, "field"),
+                       (65536, "field")]:  # R59
+        bad(code, "networkInfo.localPort", networkInfo={"localPort": port})
+    for address in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"]:  # R57, P09
+        bad("address", "networkInfo.ipv4", networkInfo={"ipv4": address})
+    bad("field", "location.country", location={"country": "USA"})  # R61
+    for seconds in [9, 301]:  # R63
+        bad("range", "heartbeatInterval", heartbeatInterval=seconds)
+
+
+@refusal
+def refuse_registrations_without_a_good_proof(world):
+    """R51, R53, R55: no proof, another's, one for another body; all look alike."""
+    node, other = Node(), Node()
+    body = node.register_body()
+    challenge = world.challenge(node)
+    for headers in [[], ["Higgs-Proof: v1 a.b.c"], [other.proof(challenge, body)],
+                    [node.proof(challenge, body + b" ")], [node.proof(challenge, body, "client")]]:
+        world.refuse(401, "challenge", None, "POST", "/nodes/register", body, world.enrol_key,
+                     headers)
+
+
+@refusal
+def refuse_registrations_that_are_not_allowed_or_taken(world):
+    """R49, P01: a good proof of another key for a known id, and of a known key for another id."""
+    known, stranger = world.node, Node()
+    thief = Node(identifier=known.id)
+    assert world.register(stranger, None, 401).code == "enrolment"
+    answer = world.register(thief, world.enrol_key, 409)
+    assert answer.code == "identity_in_use", answer
+    double = Node(private=known.private)
+    answer = world.register(double, world.enrol_key, 409)
+    assert answer.code == "key_in_use", answer
+
+
+@refusal
+def refuse_bad_fields_of_other_bodies(world):
+    node, client = world.node, Identity()
+    bad = world.refuse
+    bad(400, "field", "nodeId", "POST", "/nodes/challenge", {"publicKey": node.key})
+    bad(400, "field", "status", "POST", "/nodes/{nodeId}/heartbeat", {"status": "asleep"},
+        node.token, nodeId=node.id)
+    bad(400, "field", "clientId", "POST", "/routing/request", {"publicKey": client.key},
+        world.client_key)
+    for value in [-1, 1e308]:  # R83
+        bad(400, "range", "requirements.minBandwidth", "POST", "/routing/request",
+            world.route_body(client, requirements={"minBandwidth": value}), world.client_key)
+    bad(400, "field", "nodeId", "POST", "/metrics", {"timestamp": 1}, node.token)
+    for path in ["/wireguard/register", "/wireguard/unregister"]:
+        bad(400, "field", "clientId", "POST", path, {"clientId": "x"}, world.client.token)
+    for path, token in [("/packets", node.token), ("/packets/from-client", world.client.token)]:
+        bad(400, "field", "sessionId", "POST", path, {"packet": "AAAA"}, token)
+        bad(400, "field", "packet", "POST", path,
+            {"sessionId": world.client.session, "packet": "!"}, token)
+        # P07: raw IP to anywhere is no WireGuard datagram.
+        raw_ip = bytes([0x45]) + bytes(27)
+        bad(400, "packet", "packet", "POST", path,
+            {"sessionId": world.client.session, "packet": as_base64(raw_ip)}, token)
+
+
+@refusal
+def refuse_bad_queries(world):
+    bad = world.refuse
+    for path, token in [("/nodes", world.client_key), ("/relays", world.client_key),
+                        ("/clients", world.admin_key)]:
+        bad(400, "range", "limit", "GET", path, token=token, query="?limit=0")
+        bad(400, "range", "limit", "GET", path, token=token, query="?limit=201")
+        bad(400, "field", "limit", "GET", path, token=token, query="?limit=x")
+    for path in ["/metrics/{nodeId}/history", "/metrics/{nodeId}/aggregated"]:  # R81
+        for query in ["?startTime=%s&endTime=%s" % (iso(2e9), iso(1e9)),
+                      "?startTime=yesterday"]:
+            answer = world.ask("GET", path, token=world.admin_key, status=400, query=query,
+                               nodeId=world.node.id)
+            assert answer.code in ("range", "field"), answer
+    answer = world.ask("GET", "/metrics/{nodeId}/history", token=world.admin_key, status=400,
+                       query="?interval=x", nodeId=world.node.id)
+    assert answer.json["error"]["field"] == "interval", answer
+
+
+@refusal
+def refuse_what_is_not_there(world):
+    nobody = str(uuid.uuid4())
+    for method, path in [("GET", "/nodes/{nodeId}"), ("DELETE", "/nodes/{nodeId}"),
+                         ("GET", "/metrics/{nodeId}/latest"),
+                         ("GET", "/routing/route/{routeId}"),
+                         ("DELETE", "/routing/route/{routeId}"),
+                         ("GET", "/clients/{clientId}")]:
+        world.ask(method, path, token=world.admin_key, status=404, nodeId=nobody, routeId=nobody,
+                  clientId=nobody)
+    gone = world.enrol()
+    world.ask("DELETE", "/nodes/{nodeId}", token=gone.token, status=204, nodeId=gone.id)
+    answer = world.ask("POST", "/nodes/{nodeId}/heartbeat", {"status": "online"}, gone.token,
+                       nodeId=gone.id)
+    assert answer.status in (401, 404), answer  # its tokens are void with it
+    world.refuse(404, "no_suitable_node", None, "POST", "/routing/request",
+                 world.route_body(Identity(), requirements={"preferredCountry": "AQ",
+                                                            "minBandwidth": 100000}),
+                 world.client_key)
+    session = {"clientId": world.client.id, "publicKey": world.client.key, "sessionId": nobody}
+    for path in ["/wireguard/register", "/wireguard/unregister"]:
+        world.refuse(404, "session_unknown", "sessionId", "POST", path, session,
+                     world.client.token)
+    packet = {"sessionId": nobody, "packet": as_base64(datagram(1, 148))}
+    for path, token in [("/packets", world.node.token), ("/packets/from-client",
+                                                         world.client.token)]:
+        world.refuse(404, "session_unknown", "sessionId", "POST", path, packet, token)
+
+
+@refusal
+def refuse_heartbeats_said_before(world):
+    """R77, T08: a heartbeat whose sequence does not grow changes nothing."""
+    node = world.enrol()
+
+    def beat(sequence, expected, said="online"):
+        return world.ask("POST", "/nodes/{nodeId}/heartbeat",
+                         {"status": said, "sequence": sequence}, node.token, status=expected,
+                         nodeId=node.id)
+
+    beat(10, 200)
+    for sequence in [10, 9]:
+        answer = beat(sequence, 409, "offline")
+        assert answer.code == "replay" and answer.json["error"]["field"] == "sequence", answer
+    shown = world.ask("GET", "/nodes/{nodeId}", token=node.token, status=200, nodeId=node.id).json
+    assert shown["status"] == "online"
+    beat(11, 200)
+
+
+@refusal
+def refuse_samples_said_before(world):
+    """R77, T08: a sample that is not newer than the last changes nothing."""
+    node = world.node
+    latest = world.ask("GET", "/metrics/{nodeId}/latest", token=node.token, status=200,
+                       nodeId=node.id).json["timestamp"]
+    said_again = sample(node, timestamp=latest)
+
+    def refused():
+        answer = world.ask("POST", "/metrics", said_again, node.token)
+        return answer if answer.status != 429 else None  # one sample in 10 s
+
+    answer = await_true(refused, "the next sample to be looked at")
+    assert (answer.status, answer.code) == (409, "replay"), answer
+    again = world.ask("GET", "/metrics/{nodeId}/latest", token=node.token, status=200,
+                      nodeId=node.id).json["timestamp"]
+    assert again == latest
+
+
+@refusal
+def refuse_a_client_that_is_anothers(world):
+    """Who has another access key cannot take over a client that has a session."""
+    client = Identity()
+    body = world.route_body(client)
+    await_true(lambda: route_or_none(world, body), "a route")
+    answer = world.ask("POST", "/routing/request", body, world.other_key)
+    assert (answer.status, answer.code) == (409, "client_in_use"), answer
+
+
+@refusal
+def refuse_nodes_at_each_others_doors(world):
+    """R73, R79, P02: a node's token opens its own doors only, and changes nothing at others'."""
+    a, b = world.enrol(), world.node
+    beat = {"status": "offline"}
+    world.refuse(403, "role", None, "POST", "/nodes/{nodeId}/heartbeat", beat, a.token,
+                 nodeId=b.id)
+    world.refuse(403, "role", None, "DELETE", "/nodes/{nodeId}", token=a.token, nodeId=b.id)
+    world.refuse(403, "role", None, "POST", "/metrics", sample(b), a.token)
+    for path in ["latest", "history", "aggregated"]:
+        world.refuse(403, "role", None, "GET", "/metrics/{nodeId}/" + path, token=a.token,
+                     nodeId=b.id)
+    packet = {"sessionId": world.client.session, "packet": as_base64(datagram(2, 92)),
+              "nodeId": b.id}
+    answer = world.ask("POST", "/packets", packet, a.token)
+    assert answer.status in (403, 404), answer
+    node = world.ask("GET", "/nodes/{nodeId}", token=a.token, status=200, nodeId=b.id).json
+    assert node["status"] == "online"
+
+
+@refusal
+def refuse_clients_at_each_others_doors(world):
+    """P06: a WireGuard app is bound to one's own session only."""
+    client = Identity()
+    answer = await_true(lambda: route_or_none(world, world.route_body(client)), "a route")
+    session = answer["selectedRoute"]["sessionId"]
+    other = world.client.token
+    answer = world.ask("POST", "/wireguard/register",
+                       {"clientId": client.id, "publicKey": client.key, "sessionId": session},
+                       other)
+    assert answer.status in (403, 404), answer
+    answer = world.ask("POST", "/packets/from-client",
+                       {"sessionId": session, "packet": as_base64(datagram(1, 148))}, other)
+    assert answer.status in (403, 404), answer
+
+
+# ---- other enrolment policies ----
+
+def enrol_by_approval(world):
+    """Without a key nobody is in before somebody says so; with one, the key's maker has."""
+    answer = world.register(Node(), None, 403)
+    assert answer.code == "awaiting_approval" and int(answer.headers["retry-after"]) >= 1, answer
+    world.register(Node(), world.enrol_key, 201)
+
+
+def enrol_anyone(world):
+    node = Node()
+    world.register(node, None, 201)
+    world.register(node, None, 200)
+
+
+# ---- in the end ----
+
+def check_nothing_leaks(world):
+    """R87, P03, T41: no token, private address or other key in what others may read; no secret in
+    a log."""
+    nodes = world.ask("GET", "/nodes", token=world.client_key, status=200).body.decode()
+    for word in ["sessionToken", "relayTicket", "ipv4", "198.51.100.9", "token", "secret"]:
+        assert word not in nodes or word == "ipv4" and "198.51.100.9" not in nodes, word
+    logs = world.rig.logs()
+    for secret in world.secrets:
+        assert secret not in nodes and secret not in logs
