@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes what the stack needs before its first start, and nothing that is there already: the bus keys
-# (bosonctl keys), a certificate authority of its own with one certificate for gateway and relay, and
+# (bosonctl keys curve), a certificate authority of its own with one certificate for gateway and relay, and
 # the access keys. Run once by the service `prepare` of compose.yaml, as the user of the services;
 # with the argument `node`, by `prepare-node`, for the node's volume.
 set -eu
@@ -8,7 +8,7 @@ umask 077
 
 make_keys()
 {
-	[ -e /etc/boson/keys/allow ] || bosonctl keys /etc/boson/keys >/dev/null
+	[ -e /etc/boson/keys/allow ] || bosonctl keys curve /etc/boson/keys >/dev/null
 	{ cat /stack/boson.conf; sed 1d /etc/boson/keys/bus.conf; } >/etc/boson/boson.conf.new
 	mv /etc/boson/boson.conf.new /etc/boson/boson.conf
 }

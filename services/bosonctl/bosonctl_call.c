@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum { CURSOR_BYTES = 256 };
 
@@ -98,6 +99,12 @@ explain(const struct run *run, const struct bus_result *result)
 			run->call->service, result->code);
 		return EX_TEMPFAIL;
 	}
+	/* What another version, or no service of ours, would say. */
+	if (result->status == BUS_INTERNAL) {
+		fprintf(stderr, "bosonctl: %s does not speak as it should: %s\n",
+			run->call->service, result->code);
+		return EX_PROTOCOL;
+	}
 	fprintf(stderr, "bosonctl: %s refused: %s%s%s\n", run->call->service, result->code,
 		result->field[0] ? ", field " : "", result->field);
 	return EX_UNAVAILABLE;
@@ -112,15 +119,33 @@ on_answer(const ProtobufCMessage *answer, void *arg)
 	loop_stop(run->loop);
 }
 
+/* A socket that is there and not for us would look like one where nobody answers. */
+static int
+check_socket(const char *endpoint)
+{
+	static const char ipc[] = "ipc://";
+	const char *path = endpoint + sizeof(ipc) - 1;
+	if (strncmp(endpoint, ipc, sizeof(ipc) - 1) != 0 || access(path, W_OK) == 0 ||
+	    (errno != EACCES && errno != EPERM))
+		return EX_OK;
+	fprintf(stderr, "bosonctl: %s: %s; run it as the account of the service, or as root\n",
+		path, strerror(errno));
+	return EX_NOPERM;
+}
+
+static const char *
+endpoint_of(const struct bosonctl_call *call, const struct service_bus *where)
+{
+	return call->endpoint != NULL ? call->endpoint : service_bus_endpoint(where, call->service);
+}
+
 static int
 open_peer(struct run *run, const struct service_bus *where)
 {
-	const char *name = run->call->service, *endpoint = run->call->endpoint;
-	const char *server_key = run->call->server_key;
-	if (endpoint == NULL) {
-		endpoint = service_bus_endpoint(where, name);
-		server_key = service_bus_server_key(where, name);
-	}
+	const struct bosonctl_call *call = run->call;
+	const char *server_key = call->endpoint != NULL
+					 ? call->server_key
+					 : service_bus_server_key(where, call->service);
 	int r = loop_new(&run->loop);
 	if (r == 0)
 		r = metrics_new("bosonctl", &run->metrics);
@@ -128,7 +153,8 @@ open_peer(struct run *run, const struct service_bus *where)
 		r = bus_new(run->loop, run->metrics, "bosonctl", service_bus_security(where),
 			    &run->bus);
 	if (r == 0)
-		r = bus_peer_new(run->bus, endpoint, server_key, run->call->mailbox, &run->peer);
+		r = bus_peer_new(run->bus, endpoint_of(call, where), server_key, call->mailbox,
+				 &run->peer);
 	return r;
 }
 
@@ -195,7 +221,9 @@ int
 bosonctl_call(const struct service_bus *where, const struct bosonctl_call *call)
 {
 	ProtobufCMessage *request = NULL;
-	int code = read_request(call, &request);
+	int code = check_socket(endpoint_of(call, where));
+	if (code == EX_OK)
+		code = read_request(call, &request);
 	if (code != EX_OK)
 		return code;
 
@@ -203,7 +231,7 @@ bosonctl_call(const struct service_bus *where, const struct bosonctl_call *call)
 	int r = open_peer(&run, where);
 	if (r < 0) {
 		fprintf(stderr, "bosonctl: cannot use the bus at %s: %s\n",
-			service_bus_endpoint(where, call->service), strerror(-r));
+			endpoint_of(call, where), strerror(-r));
 		run.exit_code = EX_CONFIG;
 	} else {
 		invoke(&run, request);

@@ -30,6 +30,7 @@ struct bosonctl_call {
 };
 
 /* Makes the call and waits for its end. An exit code of sysexits.h: 0 and the answer on stdout, or
- * a sentence on stderr: 65 the request does not fit, 69 refused by the service, 75 nobody answers.
+ * a sentence on stderr: 65 the request does not fit, 69 refused by the service, 75 nobody answers,
+ * 76 what answers is none of ours, 77 the socket is not for us.
  */
 int bosonctl_call(const struct service_bus *where, const struct bosonctl_call *call);

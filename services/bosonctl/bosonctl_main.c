@@ -57,6 +57,12 @@ print_help(void)
 }
 
 static int
+said(void)
+{
+	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+static int
 complain(const char *what, const char *typed, const char *nearest)
 {
 	fprintf(stderr, "bosonctl: unknown %s", what);
@@ -109,14 +115,12 @@ call_by_name(const char *config_path, int n, char **words)
 	return code;
 }
 
-/* `keys DIR` is what `keys curve DIR` was called first; a verb with a slip is no folder. */
+/* A path is taken for `keys curve PATH`, as it was called first. */
 static bool
 is_curve(int n, char **words)
 {
-	static const char *const verbs[] = { "create", "list", "revoke", "curve", NULL };
-	if (n == 0)
-		return false;
-	return strcmp(words[0], "curve") == 0 || config_nearest(words[0], verbs) == NULL;
+	return n > 0 && (strcmp(words[0], "curve") == 0 || strcmp(words[0], "--force") == 0 ||
+			 words[0][0] == '/' || strncmp(words[0], "./", 2) == 0);
 }
 
 static int
@@ -160,10 +164,10 @@ main(int argc, char **argv)
 			break;
 		case 'V':
 			printf("bosonctl %s\n", BOSON_VERSION);
-			return EX_OK;
+			return said();
 		case 'h':
 			print_help();
-			return EX_OK;
+			return said();
 		default:
 			fputs("see bosonctl --help\n", stderr);
 			return EX_USAGE;
