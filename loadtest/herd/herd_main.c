@@ -55,6 +55,7 @@ send_datagram(struct herd_session *session, int64_t now_us)
 
 	session->sent++;
 	memcpy(message + 3 + 8, &now_us, sizeof(now_us));
+	memcpy(message + 3 + 16, &session->sent, sizeof(session->sent));
 	herd_leg_send(&session->leg, message, sizeof(message));
 }
 
@@ -62,18 +63,20 @@ static void
 on_echo(struct herd_session *session, const uint8_t *datagram)
 {
 	int64_t sent_us, now_us = herd_now_us();
+	uint64_t number;
 
 	memcpy(&sent_us, datagram + 8, sizeof(sent_us));
+	memcpy(&number, datagram + 16, sizeof(number));
 	session->received++;
 	herd_report_latency(now_us - sent_us, herd.event_us != 0 && sent_us > herd.event_us);
-	if (session->echoed_us != 0 && sent_us > session->echoed_us) {
-		int64_t gap_us = sent_us - session->echoed_us;
+	/* In datagrams that were sent: a generator that was not given the processor loses none. */
+	if (number > session->echoed) {
+		uint64_t lost = number - session->echoed - 1;
 
-		if (herd.event_us != 0 && sent_us > herd.event_us && gap_us > session->gap_us)
-			session->gap_us = gap_us;
+		if (herd.event_us != 0 && sent_us > herd.event_us && lost > session->lost)
+			session->lost = lost;
+		session->echoed = number;
 	}
-	if (sent_us > session->echoed_us)
-		session->echoed_us = sent_us;
 	if (herd.event_us != 0 && sent_us > herd.event_us && session->back_us == 0)
 		session->back_us = now_us - herd.event_us;
 }

@@ -97,17 +97,21 @@ print_sessions(FILE *to, const struct herd_outcome *outcome)
 		missing += session->back_us == 0;
 		in_5s += session->back_us != 0 && session->back_us <= 5000 * US_PER_MS;
 		hit += session->is_hit;
-		if (session->back_us == 0)
+		if (session->back_us == 0) {
+			fprintf(stderr, "session %s is not back: relay %u, state %d, node %u\n",
+				session->leg.id, session->leg.relay,
+				session->leg.lines[session->leg.active].state, session->node);
 			continue;
+		}
 		back[n] = session->back_us;
-		gaps[n++] = session->gap_us;
+		gaps[n++] = (int64_t)session->lost * outcome->interval_ms * US_PER_MS;
 	}
 	fprintf(to,
 		"\"sessions\": %u, \"hit\": %zu, \"not_back\": %u, \"back_in_5s_percent\": %.2f,\n",
 		outcome->session_n, hit, missing,
 		outcome->session_n > 0 ? 100.0 * (double)in_5s / outcome->session_n : 100.0);
 	print_spread(to, "first_datagram_after", back, n);
-	print_spread(to, "longest_gap", gaps, n);
+	print_spread(to, "longest_loss", gaps, n);
 	free(back);
 	free(gaps);
 	return missing;

@@ -9,8 +9,9 @@ struct herd_session {
 	struct herd_leg leg; /* first: a leg of a session is its session */
 	unsigned node;
 	bool is_hit; /* the relay of the event was its own or its node's */
-	int64_t next_us, echoed_us;
-	int64_t gap_us;	 /* the longest between two datagrams that came back, since the event */
+	int64_t next_us;
+	uint64_t echoed; /* the last datagram's number */
+	uint64_t lost;	 /* the most in a row, since the event */
 	int64_t back_us; /* from the event to the first that was sent after it */
 	uint64_t sent, received;
 };

@@ -113,6 +113,7 @@ take_node(struct relay_shard *shard, struct relay_node *node, struct relay_leg *
 	relay_node_attach(node, leg, generation);
 }
 
+/* Clients of other relays are not passed on: they might come back to where they began. */
 static void
 open_channels(struct relay_shard *shard, struct relay_node *node)
 {
@@ -120,7 +121,8 @@ open_channels(struct relay_shard *shard, struct relay_node *node)
 	uint32_t i = 0;
 
 	while ((channel = relay_node_next(node, &i)) != NULL)
-		relay_link_channel_open(shard, channel);
+		if (has_own_leg(node) || !relay_mesh_is_client(channel->client))
+			relay_link_channel_open(shard, channel);
 }
 
 /* The one that is there stays; the other is told, and whoever watches the relay. */
@@ -228,7 +230,10 @@ join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_le
 			? relay_channel_find(&shard->directory, client->session_id)
 			: NULL;
 
-	if (older != NULL && older->generation > client->generation)
+	/* One that is no older than itself came back to where it began. */
+	if (older != NULL &&
+	    (older->generation > client->generation ||
+	     (older->generation == client->generation && older->client->carrier == NULL)))
 		return -ESTALE;
 	int r = relay_channel_new(&shard->directory, node, client->session_id, leg,
 				  shard->settings->channels_max, &leg->channel);

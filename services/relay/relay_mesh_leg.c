@@ -6,6 +6,7 @@
 #include "relay/relay_mesh_leg.h"
 
 #include "bus/bus.h"
+#include "log/log.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_data.h"
 #include "relay/relay_link.h"
@@ -175,11 +176,13 @@ on_home_close(struct relay_shard *shard, struct relay_leg *leg,
 		/* The channel alone went, not what it was for: it is sought again. */
 		relay_leg_doom(shard, leg, 0, "home relay gave a channel up");
 	} else if (channel != NULL) {
+		log_debug("mesh_closes_client", "code=%u", close->code);
 		relay_leg_doom(shard, channel->client,
 			       close->code <= UINT16_MAX ? (uint16_t)close->code : WS_CLOSE_GONE,
-			       close->code == WS_CLOSE_REPLACED ? "replaced by a newer leg"
-			       : close->code == WS_CLOSE_GONE	? "session is closed"
-								: "overloaded: node is away");
+			       close->code == WS_CLOSE_REPLACED
+				       ? "replaced by a newer leg elsewhere"
+			       : close->code == WS_CLOSE_GONE ? "session is closed"
+							      : "overloaded: node is away");
 	}
 }
 
@@ -250,7 +253,7 @@ on_client_open(struct relay_shard *shard, struct relay_port *port, const uint8_t
 	if (known != NULL)
 		return bind_session(shard, known->leg, open->session_id);
 	if (node == NULL || node->leg == NULL || node->leg->carrier != NULL)
-		return say_close(shard, port, node_id, 0, 0, "node is not here");
+		return say_close(shard, port, node_id, open->channel, 0, "node is not here");
 	if (open->session_id != NULL && uuid_parse(open->session_id, session_id) == 0)
 		client.session_id = session_id;
 	memcpy(client.node_id, node_id, UUID_BYTES);
