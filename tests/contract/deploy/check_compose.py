@@ -42,7 +42,12 @@ expect(services["relay"]["environment"]["BOSON_BUS_RELAY"] != config["bus"]["rel
 
 for name in ("gateway", "relay"):
     listen = port(config[name]["listen"])
-    expect(services[name]["ports"] == [f"127.0.0.1:{listen}:{listen}"],
+    published = [f"127.0.0.1:{listen}:{listen}"]
+    if name == "relay":
+        udp = port(config[name]["udp_listen"])
+        published.append(f"127.0.0.1:{udp}:{udp}/udp")
+        expect(config[name]["udp_public"] == f"relay:{udp}", "what stock apps are told")
+    expect(services[name]["ports"] == published,
            f"{name}: published is {services[name]['ports']}, listening {listen}")
 expect(config["relay"]["public_url"] == f"wss://relay:{port(config['relay']['listen'])}",
        "the relay's public name")

@@ -8,7 +8,7 @@ import re
 from checking import (SERVICES, Host, expect, finish, load_yaml, port, read, sections)
 import checking
 
-folder = os.path.join(checking.deploy, "k8s")
+folder = os.path.join(checking.deploy, "k8s", "base")
 kustomization = load_yaml(os.path.join(folder, "kustomization.yaml"))[0]
 files = sorted(os.path.basename(path) for path in glob.glob(os.path.join(folder, "*.yaml")))
 files.remove("kustomization.yaml")

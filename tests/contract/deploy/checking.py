@@ -82,7 +82,7 @@ class Host:
     def make_keys(self):
         """The lines of bus.conf as {key: value}."""
         folder = self.path("bus-keys")
-        made = subprocess.run([program("bosonctl"), "keys", folder], check=True,
+        made = subprocess.run([program("bosonctl"), "keys", "curve", folder], check=True,
                               capture_output=True, text=True)
         return folder, sections(made.stdout)["bus"]
 
