@@ -26,7 +26,7 @@ static const struct config_key keys[] = {
 	{ "discovery", "store", CONFIG_STRING, "", 0, 0, NULL,
 	  "URL of the nodes' table; empty: sqlite in the state folder" },
 	{ "discovery", "cache", CONFIG_STRING, "", 0, 0, NULL,
-	  "URL of a cache that replicas share for used proofs, redis:...; empty: there are none" },
+	  "URL of a cache of used proofs, redis:...; replicas on PostgreSQL do without as well" },
 	{ "discovery", "enrolment", CONFIG_ENUM, "token", 0, 0, policies,
 	  "open: any key may enrol; token: a new node needs a node access key; approval: it needs "
 	  "one, or waits until `bosonctl nodes approve`" },

@@ -6,6 +6,7 @@
 #include "discovery/discovery_replicas.h"
 
 #include "discovery/discovery_beats.h"
+#include "identity/proof.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -23,6 +24,7 @@ enum {
 	FLUSH_MORE_MS = 20,
 	PRUNE_MS = 30 * 1000,
 	KEPT_LEASES = 3, /* heartbeats are kept for so many */
+	KEPT_PROOFS = 2, /* and used proofs for so many of their lives */
 };
 
 int
@@ -301,6 +303,8 @@ prune(struct discovery *discovery, int64_t now_ms)
 	discovery->pruned_ms = now_ms;
 	(void)discovery_store_prune_beats(
 		discovery->store, clock_wall_ms() - KEPT_LEASES * discovery->offline_after_ms);
+	(void)discovery_store_prune_proofs(discovery->store,
+					   clock_wall_ms() - KEPT_PROOFS * PROOF_REMEMBER_MS);
 }
 
 static void

@@ -7,11 +7,12 @@
  * first, by the key that it has second. Both are computed whenever there are two, whatever is wrong
  * with either, and with the new key in the place of one that is not known.
  */
-#include "discovery/discovery_handlers.h"
+#include "discovery/discovery_replicas.h"
 
 #include "identity/proof.h"
 #include "loop/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +26,22 @@ discovery_refuse(struct discovery *discovery, void *call, enum bus_status status
 	bus_call_fail(call, status, code, field);
 }
 
+/* In the transaction of the registration: what is refused after all has used its proof up as well.
+ */
+static int
+nonce_first_in_store(struct discovery *discovery, const char *key)
+{
+	struct discovery_stamp stamp;
+
+	if (discovery_stamp(discovery, &stamp) != 0)
+		return -EIO;
+	return discovery_store_first_proof(discovery->store, key, clock_wall_ms());
+}
+
 /* As cache_first. Our own memory counts too: what Redis forgets (FLUSHALL, a failover) is no second
- * chance here. A cache that cannot say lets nobody through. */
+ * chance here. Replicas have their tables in common, which decide; Redis then only spares them the
+ * question, and may be away (F16). Without such tables a cache that cannot say lets nobody through.
+ */
 static int
 nonce_first(struct discovery *discovery, const uint8_t nonce[PROOF_NONCE_BYTES])
 {
@@ -38,7 +53,13 @@ nonce_first(struct discovery *discovery, const uint8_t nonce[PROOF_NONCE_BYTES])
 		(void)snprintf(key + 2 * i, 3, "%02x", nonce[i]);
 	if (discovery->shared_nonces != NULL)
 		first = cache_first(discovery->shared_nonces, key, PROOF_REMEMBER_MS, now_ms);
-	return first == 1 ? cache_first(discovery->nonces, key, PROOF_REMEMBER_MS, now_ms) : first;
+	if (first < 0 && discovery->is_shared)
+		first = 1;
+	if (first == 1)
+		first = cache_first(discovery->nonces, key, PROOF_REMEMBER_MS, now_ms);
+	if (first == 1 && discovery->is_shared)
+		first = nonce_first_in_store(discovery, key);
+	return first;
 }
 
 /* The header's first proof, cut off; and what follows it, or NULL. */
@@ -96,7 +117,8 @@ discovery_proof_check(struct discovery *discovery, const Boson__Discovery__Regis
 		good = false;
 	first = good ? both_first(discovery, nonce, *ret_by_old, old_nonce) : 0;
 	if (first < 0)
-		bus_call_fail_retry(call, BUS_UNAVAILABLE, "cache_failed", 1);
+		bus_call_fail_retry(call, BUS_UNAVAILABLE,
+				    discovery->is_shared ? "store_failed" : "cache_failed", 1);
 	else if (first == 0)
 		discovery_refuse(discovery, call, BUS_UNAUTHENTICATED, "challenge", NULL);
 	return first > 0 ? 0 : -1;

@@ -48,6 +48,10 @@ const struct store_migration discovery_migrations[] = {
 	  " asked_at BIGINT NOT NULL," /* epoch ms, as the next two */
 	  " last_asked_at BIGINT NOT NULL,"
 	  " decided_at BIGINT NOT NULL)" /* 0: not yet */ },
+	{ 4, "used proofs",
+	  "CREATE TABLE proofs ("
+	  " nonce TEXT NOT NULL PRIMARY KEY,"
+	  " used_at BIGINT NOT NULL)" /* epoch ms */ },
 };
 const size_t discovery_migrations_n =
 	sizeof(discovery_migrations) / sizeof(discovery_migrations[0]);
@@ -305,6 +309,27 @@ discovery_store_beats(struct store *store, const struct discovery_span *span, si
 			   " ORDER BY change, part LIMIT $4",
 			   (struct store_value[]){ SPAN(span), STORE_V_INT((int64_t)max) }, 4,
 			   read_beats, &each);
+}
+
+int
+discovery_store_first_proof(struct store *store, const char *nonce, int64_t now_wall_ms)
+{
+	int changed = store_exec(
+		store,
+		"INSERT INTO proofs (nonce, used_at) VALUES ($1, $2)"
+		" ON CONFLICT (nonce) DO NOTHING",
+		(struct store_value[]){ store_text(nonce), STORE_V_INT(now_wall_ms) }, 2);
+
+	return changed < 0 ? -EIO : changed;
+}
+
+int
+discovery_store_prune_proofs(struct store *store, int64_t before_wall_ms)
+{
+	int changed = store_exec(store, "DELETE FROM proofs WHERE used_at < $1",
+				 (struct store_value[]){ STORE_V_INT(before_wall_ms) }, 1);
+
+	return changed < 0 ? -EIO : 0;
 }
 
 int

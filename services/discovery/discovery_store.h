@@ -94,3 +94,7 @@ int discovery_store_remove_relay(struct store *store, const char *id);
 typedef int (*discovery_relay_fn)(const void *bytes, size_t n, const char *peer, void *arg);
 int discovery_store_relays(struct store *store, const struct discovery_span *span,
 			   discovery_relay_fn fn, void *arg);
+
+/* Proofs that were used, for replicas: 1 for the first that names this one, 0 for others, -EIO. */
+int discovery_store_first_proof(struct store *store, const char *nonce, int64_t now_wall_ms);
+int discovery_store_prune_proofs(struct store *store, int64_t before_wall_ms);

@@ -157,16 +157,27 @@ test_F15_hanging_postgresql_is_unavailable_and_then_well_again(void **state)
 }
 
 static void
-test_F16_without_redis_no_proof_is_taken_and_heartbeats_go_on(void **state)
+test_F16_without_redis_nodes_enrol_and_beat_and_no_proof_counts_twice(void **state)
 {
-	struct enrolment_node node;
+	struct enrolment_node node, late, replayed;
+	char proof[PROOF_HEADER_MAX_BYTES];
+	struct rig_call call;
 
 	(void)state;
 	enrolment_node_init(&node);
 	enrol(&node);
 	servers_redis_kill(&servers);
-	enrol_is_unavailable("cache_failed");
-	enrol_is_unavailable("cache_failed");
+	enrolment_node_init(&late);
+	enrol(&late);
+	enrolment_node_init(&replayed);
+	enrolment_prove(&rig, discovery, &replayed, body, proof);
+	for (int i = 0; i < 2; i++) {
+		rig_call_init(&call, &rig, discovery);
+		enrolment_send(&call, &replayed, proof, body, NULL);
+		rig_call_wait(&call);
+		assert_int_equal(call.result.status, i == 0 ? BUS_OK : BUS_UNAUTHENTICATED);
+		rig_call_fini(&call);
+	}
 	heartbeat_is_answered(&node);
 	assert_int_equal(servers_redis_start(&servers), 0);
 	enrol_in_the_end();
@@ -215,7 +226,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_RIG(test_F13_without_postgresql_nobody_new_gets_in_and_heartbeats_go_on),
 		IN_A_RIG(test_F15_hanging_postgresql_is_unavailable_and_then_well_again),
-		IN_A_RIG(test_F16_without_redis_no_proof_is_taken_and_heartbeats_go_on),
+		IN_A_RIG(test_F16_without_redis_nodes_enrol_and_beat_and_no_proof_counts_twice),
 		IN_A_RIG(test_F16_flushed_redis_is_no_second_chance_for_a_used_proof),
 	};
 	int result = start_servers();

@@ -314,6 +314,33 @@ test_id_and_key_taken_at_one_are_taken_at_the_other(void **state)
 	rig_call_fini(&call);
 }
 
+/* With Redis, and without. */
+static void
+test_proof_used_at_one_is_used_up_at_the_other_T08_F16(void **state)
+{
+	static const uint8_t body[32] = { 9 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char proof[PROOF_HEADER_MAX_BYTES];
+		struct enrolment_node node;
+
+		enrolment_node_init(&node);
+		enrolment_prove(rig(), replicas[0].peer, &node, body, proof);
+		for (int k = 0; k < REPLICAS; k++) {
+			struct rig_call call;
+
+			rig_call_init(&call, rig(), replicas[k].peer);
+			enrolment_send(&call, &node, proof, body, NULL);
+			rig_call_wait(&call);
+			assert_int_equal(call.result.status, k == 0 ? BUS_OK : BUS_UNAUTHENTICATED);
+			rig_call_fini(&call);
+		}
+		if (i == 0)
+			servers_redis_kill(&servers);
+	}
+}
+
 /* Each registration that was answered is there, whoever answered it and is dead now. */
 static void
 kill_one_and_count(int killed)
@@ -556,6 +583,7 @@ main(void)
 		WITH_TWO(test_node_registered_at_one_is_told_by_the_other),
 		WITH_TWO(test_node_registered_at_one_may_beat_at_the_other_at_once),
 		WITH_TWO(test_id_and_key_taken_at_one_are_taken_at_the_other),
+		WITH_TWO(test_proof_used_at_one_is_used_up_at_the_other_T08_F16),
 		WITH_TWO(test_no_acknowledged_registration_is_lost_when_the_first_is_killed_F02),
 		WITH_TWO(test_no_acknowledged_registration_is_lost_when_the_second_is_killed_F02),
 		WITH_SHORT(test_silent_node_is_offline_once_at_both),
