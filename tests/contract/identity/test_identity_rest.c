@@ -342,6 +342,39 @@ test_a_key_may_go_to_a_file_instead_of_the_screen(void **state)
 	assert_null(strstr(bosonctl(0, WORDS("keys", "list")), "\"name\":\"b\""));
 }
 
+/* T39, T40, T41: what is no name stays none, wherever it is put, and nothing happens by it. */
+static void
+test_sql_shell_and_control_bytes_in_names_are_only_text(void **state)
+{
+	static const char *const names[] = { "x\'; DROP TABLE access_keys; --",
+					     "$(reboot)",
+					     "`reboot`",
+					     "a b",
+					     "a\nb",
+					     "\x1b[31m",
+					     "../../etc",
+					     "" };
+	static const char *const targets[] = {
+		"/api/v1/nodes?country=D%27",
+		"/api/v1/nodes?status=online%27%20OR%20%271%27=%271",
+		"/api/v1/nodes?cursor=1;DROP%20TABLE%20nodes",
+		"/api/v1/nodes/%27%20OR%20%271%27=%271",
+		"/api/v1/nodes/$(reboot)",
+	};
+	struct made_key made = make_key("client", NULL, NULL);
+
+	(void)state;
+	secrets_add(made.bearer + 7);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)bosonctl(69, WORDS("keys", "create", "client", names[i]));
+		(void)bosonctl(69, WORDS("nodes", "show", names[i][0] != '\0' ? names[i] : "x"));
+	}
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		assert_int_equal(ask("GET", targets[i], made.bearer, NULL)->status, 400);
+	assert_int_equal(ask("GET", "/api/v1/nodes", made.bearer, NULL)->status, 200);
+	assert_non_null(strstr(bosonctl(0, WORDS("keys", "list")), made.id));
+}
+
 /* ---- tokens ---- */
 
 /* P02, P03, T06: at once where it was deleted, everywhere within a second. */
@@ -521,6 +554,7 @@ main(void)
 		ROW(test_an_expired_key_is_refused),
 		ROW(test_keys_are_listed_with_their_state_and_without_themselves),
 		ROW(test_a_key_may_go_to_a_file_instead_of_the_screen),
+		ROW(test_sql_shell_and_control_bytes_in_names_are_only_text),
 		ROW(test_a_deleted_nodes_token_is_refused_everywhere),
 		ROW(test_a_node_changes_its_key_and_its_older_tokens_are_void),
 		ROW(test_refusals_of_proofs_are_alike_to_the_letter),
