@@ -19,7 +19,7 @@
 
 struct relay_leg;
 
-enum { RELAY_CHANNELS_MAX = 65535 };
+enum { RELAY_CHANNELS_MAX = 65535, RELAY_ANNOUNCED_MAX = 3 };
 
 /* How often a leg took the place of one that was there. Two hosts with one key would go on for
  * ever.
@@ -67,6 +67,7 @@ struct relay_channel {
 	struct relay_lane to_node, to_client;
 	struct relay_channel *next_limited, **limited_at; /* see relay_drops */
 	struct relay_rate rate_up, rate_down;
+	uint32_t announced[RELAY_ANNOUNCED_MAX]; /* indexes in the node's handshakes, newest first */
 	uint64_t bytes_up, bytes_down; /* since they were last reported */
 };
 

@@ -400,6 +400,8 @@ relay_udp_bind(struct relay_shard *shard, const struct relay_udp_binding *bindin
 	}
 	if (r < 0)
 		log_warn("udp_not_bound", "reason=\"%s\"", strerror(-r));
+	else
+		relay_udp_recall(shard, relay_udp_sessions_find(sessions, binding->session_id));
 	arm(shard);
 }
 

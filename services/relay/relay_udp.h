@@ -60,9 +60,12 @@ void relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_B
 void relay_udp_set_peers(struct relay_shard *shard, const struct relay_udp_peers *peers);
 
 /* A node's message to this client leg, which is no UDP leg: what it announces in handshakes is
- * learnt, so that the client may go on by UDP. batch: checked datagrams, lengths before them. */
-void relay_udp_learn(struct relay_shard *shard, const struct relay_channel *channel,
-		     const uint8_t *batch, size_t n);
+ * noted, so that the client may go on by UDP. batch: checked datagrams, lengths before them. */
+void relay_udp_learn(struct relay_shard *shard, struct relay_channel *channel, const uint8_t *batch,
+		     size_t n);
+
+/* A session was bound: what its node announced before counts. */
+void relay_udp_recall(struct relay_shard *shard, struct relay_udp_session *session);
 
 /* ---- between relay_udp.c and relay_udp_down.c ---- */
 

@@ -192,9 +192,18 @@ const struct relay_carrier relay_udp_carrier = {
 
 /* ---- other legs ---- */
 
+/* WireGuard keeps three keys at most, and calls each by an index. */
+static void
+note(struct relay_channel *channel, uint32_t index)
+{
+	memmove(channel->announced + 1, channel->announced,
+		sizeof(channel->announced) - sizeof(*channel->announced));
+	channel->announced[0] = index;
+}
+
 void
-relay_udp_learn(struct relay_shard *shard, const struct relay_channel *channel,
-		const uint8_t *batch, size_t n)
+relay_udp_learn(struct relay_shard *shard, struct relay_channel *channel, const uint8_t *batch,
+		size_t n)
 {
 	struct leg_reader reader = { .next = batch, .end = batch + n };
 	struct relay_udp_session *session;
@@ -204,8 +213,21 @@ relay_udp_learn(struct relay_shard *shard, const struct relay_channel *channel,
 	if (shard->udp == NULL || channel->client->carrier == &relay_udp_carrier)
 		return;
 	session = relay_udp_sessions_find(&shard->udp->sessions, channel->session_id);
-	while (session != NULL && leg_reader_next(&reader, &datagram, &datagram_n) == 1)
-		if ((datagram[0] == DATAGRAM_INITIATION || datagram[0] == DATAGRAM_RESPONSE) &&
-		    mac1_is_for(&session->mac1, datagram, datagram_n))
+	while (leg_reader_next(&reader, &datagram, &datagram_n) == 1) {
+		if (datagram[0] != DATAGRAM_INITIATION && datagram[0] != DATAGRAM_RESPONSE)
+			continue;
+		note(channel, relay_udp_sender(datagram));
+		if (session != NULL)
 			learn(shard, session, relay_udp_sender(datagram));
+	}
+}
+
+void
+relay_udp_recall(struct relay_shard *shard, struct relay_udp_session *session)
+{
+	const struct relay_channel *channel = relay_channel_find(&shard->directory, session->id);
+
+	for (int i = RELAY_ANNOUNCED_MAX - 1; channel != NULL && i >= 0; i--)
+		if (channel->announced[i] != 0)
+			learn(shard, session, channel->announced[i]);
 }

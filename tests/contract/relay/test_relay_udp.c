@@ -182,10 +182,10 @@ test_client_of_a_websocket_leg_goes_on_by_udp(void **state)
 
 	(void)state;
 	uint32_t channel = udp_talk_channel(a, session_1);
-	bind_one(session_1, node_a, &key_a, &app);
 	udp_talk_response(message, &app.key, 77, app.index);
 	udp_talk_node_send(a, channel, message, sizeof(message));
 	assert_true(raw_leg_receive(client, &frame));
+	bind_one(session_1, node_a, &key_a, &app); /* after the handshake, as higgs does */
 	udp_talk_transport(got, 96, 77, 1);
 	udp_app_send(&app, got, 96);
 	uint32_t by_udp = udp_talk_channel(a, NULL);
