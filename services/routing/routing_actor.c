@@ -234,6 +234,8 @@ start(const struct actor_context *context, void **ret_state)
 	if (error == 0)
 		error = routing_watch_start(routing);
 	if (error == 0)
+		error = routing_events_start(routing);
+	if (error == 0)
 		error = open_mailbox(routing);
 	if (error == 0)
 		error = loop_timer_start(context->loop, TICK_MS, TICK_MS, tick, routing,

@@ -94,6 +94,7 @@ end_opened(struct routing_request *request)
 		return;
 	}
 	metric_add(routing->routes, 1);
+	routing_tell(routing, record);
 	routing_request_free(request);
 }
 

@@ -150,6 +150,7 @@ close_deleted(struct routing *routing, const struct session_record *before,
 	      const struct session *session)
 {
 	(void)before;
+	routing_tell(routing, &session->record);
 	routing_close_session(routing, session);
 }
 

@@ -6,6 +6,7 @@
  *	relay     -> LocateNode
  *	discovery -> NodeChanged, RelayChanged (events)		routing -> discovery.Snapshot
  *	relay     -> LegAttached, LegDetached, RelayLoad (events)
+ *	routing   -> SessionChanged (event)
  *	routing   -> relay.OpenSession, CloseSession, ListLegs, ListFlows, CarryPacket,
  *		     BindUdp, UnbindUdp
  *
@@ -41,7 +42,8 @@ struct routing_request;
 struct routing {
 	Boson__Routing__Routing_Service service; /* first: handlers find us by it */
 	const struct actor_context *context;
-	struct store *store;
+	struct bus_publisher *publisher;
+	struct store *store; /* NULL while a PostgreSQL is not there */
 	struct ticket_signer *signer;
 	struct table table;
 	struct sessions sessions;
@@ -99,7 +101,7 @@ struct routing {
 /* A copy of this is `service`. */
 extern const Boson__Routing__Routing_Service routing_mailbox;
 
-/* ---- routing_request.c: a request until a node said yes ---- */
+/* ---- routing_begin.c, routing_request.c: a request until a node said yes ---- */
 
 /* What a request has to write next, and what follows when it is written. */
 enum routing_step {
@@ -143,6 +145,9 @@ struct routing_request {
 void routing_request_start(struct routing *routing, const Boson__Routing__RouteRequest *input,
 			   const struct routing_wish *wish, const struct session *known,
 			   Boson__Routing__RouteReply_Closure closure, void *call);
+
+/* Picks the next node, writes that down when the session is new, and asks it. */
+void routing_request_try(struct routing_request *request);
 
 /* What is written: the node of the record is asked. */
 void routing_request_ask(struct routing_request *request);
@@ -251,3 +256,10 @@ void routing_close_write(struct routing *routing);
 int routing_sweep_start(struct routing *routing);
 void routing_sweep_tick(struct routing *routing, int64_t now_ms);
 void routing_sweep_stop(struct routing *routing); /* another one may do it at once */
+
+/* ---- routing_events.c ---- */
+
+int routing_events_start(struct routing *routing);
+
+/* That a session was opened, moved or closed here, as the record has it. */
+void routing_tell(const struct routing *routing, const struct session_record *record);

@@ -2,9 +2,9 @@
  * routing: what one replica does for all: it removes sessions that have ended, tells relays again
  * what they have not heard, and looks for rows that nobody remembers. The others only forget.
  */
+#include "routing/routing_binding.h"
 #include "routing/routing_handlers.h"
 #include "routing/routing_store.h"
-#include "routing/routing_wireguard.h"
 
 #include "log/log.h"
 #include "loop/clock.h"
@@ -27,13 +27,17 @@ static void
 end_session(struct routing *routing, const struct session *session)
 {
 	const struct session_record *record = &session->record;
+	struct session_record ended;
 
 	if (!session_lives(record->status))
 		return;
 	(void)table_sessions_add(&routing->table, record->node_id, -1);
-	if (routing->is_sweeper)
-		routing_close_unwanted(routing, record->node_id, record->relay_id, record->id,
-				       "expired");
+	if (!routing->is_sweeper)
+		return;
+	routing_close_unwanted(routing, record->node_id, record->relay_id, record->id, "expired");
+	ended = *record;
+	ended.status = SESSION_CLOSED;
+	routing_tell(routing, &ended);
 }
 
 /* Opens the transaction in which the sweeper writes; false when it is not us any more: who was
@@ -143,7 +147,7 @@ routing_sweep_tick(struct routing *routing, int64_t now_ms)
 		expire(routing, now_ms);
 	if (!routing->is_sweeper)
 		return;
-	routing_wireguard_tick(routing);
+	routing_binding_tick(routing);
 	if (now_ms - routing->closed_again_ms < CLOSE_AGAIN_MS)
 		return;
 	routing->closed_again_ms = now_ms;

@@ -1,71 +1,11 @@
 /* routing_wireguard: see the header. */
 #include "routing/routing_wireguard.h"
+#include "routing/routing_binding.h"
 #include "routing/routing_store.h"
-
-#include "log/log.h"
-#include "relay.pb-c.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-	BIND_TIMEOUT_MS = 2000,
-	BIND_AGAIN_MAX = 256, /* in one tick */
-};
-
-struct binding {
-	struct routing *routing;
-	struct bus_peer *peer;
-	uint8_t session_id[UUID_BYTES];
-	char relay_id[ROUTING_RELAY_ID_BYTES];
-	uint64_t told; /* of the leg that it is for */
-
-	/* Of a registration; NULL when it is ours. */
-	Boson__Routing__WireguardReply_Closure closure;
-	void *call;
-};
-
-/* ---- BindUdp ---- */
-
-static void
-bind_udp(struct binding *binding, const struct session_record *record,
-	 const struct table_node *node, const char *client_address,
-	 void (*on_bound)(const Boson__Common__Empty *reply, void *binding))
-{
-	Boson__Relay__BindUdpRequest request = BOSON__RELAY__BIND_UDP_REQUEST__INIT;
-	char session_id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES], client_key[KEY_TEXT_BYTES];
-
-	uuid_format(record->id, session_id);
-	uuid_format(record->node_id, node_id);
-	key_format(&record->client_key, client_key);
-	request.session_id = session_id;
-	request.node_id = node_id;
-	request.node_public_key = (char *)(uintptr_t)node->public_key;
-	request.client_public_key = client_key;
-	request.has_expires_at = 1;
-	request.expires_at = record->expires_wall_ms;
-	request.client_address = (char *)(uintptr_t)client_address;
-	bus_peer_next(binding->peer, BIND_TIMEOUT_MS,
-		      binding->call == NULL ? NULL : bus_call_trace(binding->call));
-	boson__relay__relay__bind_udp(bus_peer_service(binding->peer), &request, on_bound, binding);
-}
-
-static struct binding *
-make_binding(struct routing *routing, const struct session *session,
-	     const struct table_relay *relay)
-{
-	struct bus_peer *peer = routing_links_peer(routing, relay->id);
-	struct binding *binding = peer == NULL ? NULL : calloc(1, sizeof(*binding));
-
-	if (binding == NULL)
-		return NULL;
-	binding->routing = routing;
-	binding->peer = peer;
-	memcpy(binding->session_id, session->record.id, UUID_BYTES);
-	memcpy(binding->relay_id, relay->id, sizeof(binding->relay_id));
-	return binding;
-}
 
 /* ---- answers ---- */
 
@@ -166,7 +106,7 @@ start_registration(struct routing *routing, struct session *session,
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "no_udp", 0);
 		return;
 	}
-	binding = make_binding(routing, session, home->relay);
+	binding = routing_binding_new(routing, session, home->relay);
 	if (binding == NULL) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
@@ -174,7 +114,7 @@ start_registration(struct routing *routing, struct session *session,
 	binding->told = home->told;
 	binding->closure = closure;
 	binding->call = call;
-	bind_udp(binding, &session->record, node, caller->address, on_registered);
+	routing_binding_send(binding, &session->record, node, caller->address, on_registered);
 }
 
 /* The client's open session with this key that the caller may use, or NULL. */
@@ -246,37 +186,15 @@ routing_wireguard_register(struct routing *routing,
 /* ---- UnregisterWireguard ---- */
 
 static void
-on_unbound(const Boson__Common__Empty *reply, void *arg)
-{
-	(void)reply; /* what is not unbound ends with the session */
-	(void)arg;
-}
-
-static void
-unbind(struct routing *routing, const struct session_record *record, const char *relay_id)
-{
-	Boson__Relay__UnbindUdpRequest request = BOSON__RELAY__UNBIND_UDP_REQUEST__INIT;
-	struct bus_peer *peer = routing_links_peer(routing, relay_id);
-	char session_id[UUID_TEXT_BYTES];
-
-	if (peer == NULL)
-		return;
-	uuid_format(record->id, session_id);
-	request.session_id = session_id;
-	bus_peer_next(peer, BIND_TIMEOUT_MS, NULL);
-	boson__relay__relay__unbind_udp(bus_peer_service(peer), &request, on_unbound, NULL);
-}
-
-static void
 unbind_everywhere(struct routing *routing, const struct session_record *before,
 		  const struct session *session)
 {
 	const struct table_leg *home =
 		table_home_leg(table_find(&routing->table, session->record.node_id));
 
-	unbind(routing, before, before->udp_relay_id);
+	routing_unbind(routing, before, before->udp_relay_id);
 	if (home != NULL && strcmp(home->relay->id, before->udp_relay_id) != 0)
-		unbind(routing, before, home->relay->id);
+		routing_unbind(routing, before, home->relay->id);
 }
 
 /* 0, also when it is not bound, or has ended. */
@@ -375,72 +293,4 @@ routing_wireguard_unregister(struct routing *routing,
 	memset(record.udp_relay_id, 0, sizeof(record.udp_relay_id));
 	answer(routing, &record, "unregistered", "the session may not be used over UDP any more",
 	       closure, call);
-}
-
-/* ---- the node has a new leg ---- */
-
-static void
-on_bound_again(const Boson__Common__Empty *reply, void *arg)
-{
-	struct binding *binding = arg;
-	struct routing *routing = binding->routing;
-
-	if (reply == NULL && !routing->stopping) {
-		struct session *session = sessions_find(&routing->sessions, binding->session_id);
-
-		if (session != NULL)
-			session->bound_told = 0;
-		routing->bound_told = 0; /* look again */
-	}
-	free(binding);
-}
-
-static void
-bind_at(struct routing *routing, const struct session *session, const struct table_node *node,
-	const struct table_relay *relay)
-{
-	struct binding *binding;
-
-	if (relay->udp_endpoint[0] == '\0')
-		return;
-	binding = make_binding(routing, session, relay);
-	if (binding != NULL)
-		bind_udp(binding, &session->record, node, NULL, on_bound_again);
-}
-
-/* At the relay that has the leg now, and where the app was told to send to. */
-static void
-bind_again(struct routing *routing, struct session *session, const struct table_node *node,
-	   const struct table_leg *home)
-{
-	const struct table_relay *told =
-		table_relay_find(&routing->table, session->record.udp_relay_id);
-
-	session->bound_told = home->told;
-	bind_at(routing, session, node, home->relay);
-	if (told != NULL && told != home->relay && told->alive)
-		bind_at(routing, session, node, told);
-}
-
-void
-routing_wireguard_tick(struct routing *routing)
-{
-	uint64_t told = routing->table.told;
-	size_t n = 0;
-
-	if (routing->bound_told == told)
-		return;
-	for (struct session *session = routing->sessions.bound; session != NULL;
-	     session = session->bound_next) {
-		const struct table_node *node =
-			table_find(&routing->table, session->record.node_id);
-		const struct table_leg *home = table_home_leg(node);
-
-		if (home == NULL || home->told == session->bound_told)
-			continue;
-		if (n++ == BIND_AGAIN_MAX)
-			return; /* the rest with the next tick */
-		bind_again(routing, session, node, home);
-	}
-	routing->bound_told = told;
 }

@@ -1,7 +1,6 @@
 /*
  * routing_wireguard: stock WireGuard apps: a session may be used over UDP at the relay that has the
- * node's leg. Told again when that leg is a new one: the relay started anew, or the node went to
- * another.
+ * node's leg (routing_binding).
  */
 #pragma once
 
@@ -13,6 +12,3 @@ void routing_wireguard_register(struct routing *routing,
 void routing_wireguard_unregister(struct routing *routing,
 				  const Boson__Routing__UnregisterWireguardRequest *input,
 				  Boson__Routing__WireguardReply_Closure closure, void *call);
-
-/* Binds those again whose node has a new leg. The sweeper's. */
-void routing_wireguard_tick(struct routing *routing);

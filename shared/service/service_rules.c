@@ -42,6 +42,7 @@ const struct bus_rule service_rules[] = {
 	{ ROUTING "PacketFromNode", "gateway", false },
 	{ ROUTING "PacketFromClient", "gateway", false },
 	{ ROUTING "LocateNode", "gateway relay", REPEAT },
+	{ "boson.routing.SessionChanged", "gateway", false },
 
 	{ RELAY "OpenSession", "routing", false },
 	{ RELAY "CloseSession", "routing", REPEAT },
