@@ -14,6 +14,18 @@ relay_of(Boson__Relay__Relay_Service *service)
 	return (struct relay_mailbox *)service;
 }
 
+static char *
+id_of(const struct relay_mailbox *relay)
+{
+	return (char *)(uintptr_t)(relay->id == NULL ? "relay-1" : relay->id);
+}
+
+static const char *
+name_of(const struct relay_mailbox *relay)
+{
+	return relay->name == NULL ? "relay" : relay->name;
+}
+
 struct relay_mailbox_leg *
 relay_mailbox_find(struct relay_mailbox *relay, const char *node_id)
 {
@@ -86,7 +98,7 @@ fill_leg(const struct relay_mailbox *relay, struct relay_mailbox_leg *leg,
 	 Boson__Relay__LegAttached *ret)
 {
 	boson__relay__leg_attached__init(ret);
-	ret->relay_id = "relay-1";
+	ret->relay_id = id_of(relay);
 	ret->node_id = leg->node_id;
 	ret->has_generation = 1;
 	ret->generation = relay->generation;
@@ -201,7 +213,7 @@ publisher_opens(void *arg)
 	struct relay_mailbox *relay = arg;
 	char endpoint[RIG_PATH_BYTES];
 
-	rig_endpoint(relay->rig, "relay", true, endpoint);
+	rig_endpoint(relay->rig, name_of(relay), true, endpoint);
 	return relay->publisher != NULL ||
 	       bus_publisher_new(relay->bus, endpoint, &relay->publisher) == 0;
 }
@@ -212,7 +224,7 @@ mailbox_opens(void *arg)
 	struct relay_mailbox *relay = arg;
 	char endpoint[RIG_PATH_BYTES];
 
-	rig_endpoint(relay->rig, "relay", false, endpoint);
+	rig_endpoint(relay->rig, name_of(relay), false, endpoint);
 	if (!relay->serves)
 		relay->serves = bus_serve(relay->bus, endpoint, &relay->service.base, NULL) == 0;
 	return relay->serves;
@@ -293,9 +305,9 @@ relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *
 		       char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES])
 {
 	boson__common__relay__init(ret);
-	rig_endpoint(relay->rig, "relay", false, ret_bus);
-	rig_endpoint(relay->rig, "relay", true, ret_events);
-	ret->id = "relay-1";
+	rig_endpoint(relay->rig, name_of(relay), false, ret_bus);
+	rig_endpoint(relay->rig, name_of(relay), true, ret_events);
+	ret->id = id_of(relay);
 	ret->group = "default";
 	ret->relay_endpoint = "wss://relay.example:8443";
 	ret->udp_endpoint = (char *)(uintptr_t)relay->udp_endpoint;

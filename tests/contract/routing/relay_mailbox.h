@@ -26,6 +26,7 @@ struct relay_mailbox_leg {
 
 struct relay_mailbox {
 	Boson__Relay__Relay_Service service; /* first: handlers find us by it */
+	const char *id, *name; /* in its messages, and of its sockets; NULL: relay-1, relay */
 	struct rig *rig;
 	struct bus *bus;
 	struct bus_publisher *publisher;

@@ -36,19 +36,30 @@ route_rig_stop(struct route_rig *rig)
 }
 
 void
-route_rig_announce(struct route_rig *rig)
+route_rig_announce_relay(struct route_rig *rig, const struct relay_mailbox *mailbox,
+			 const char *url, bool is_draining)
 {
 	char bus[RIG_PATH_BYTES], events[RIG_PATH_BYTES];
 	Boson__Common__Relay relay;
 	struct rig_call call;
 
-	relay_mailbox_describe(&rig->relay, &relay, bus, events);
+	relay_mailbox_describe(mailbox, &relay, bus, events);
+	if (url != NULL)
+		relay.relay_endpoint = (char *)(uintptr_t)url;
+	relay.has_draining = 1;
+	relay.draining = is_draining;
 	rig_call_init(&call, &rig->rig, rig->discovery);
 	boson__discovery__discovery__announce_relay(bus_peer_service(rig->discovery), &relay,
 						    on_empty, &call);
 	rig_call_wait(&call);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
+}
+
+void
+route_rig_announce(struct route_rig *rig)
+{
+	route_rig_announce_relay(rig, &rig->relay, NULL, false);
 }
 
 struct relay_mailbox_leg *

@@ -22,6 +22,8 @@ void route_rig_stop(struct route_rig *rig);
 
 /* Tells discovery of the relay. */
 void route_rig_announce(struct route_rig *rig);
+void route_rig_announce_relay(struct route_rig *rig, const struct relay_mailbox *mailbox,
+			      const char *url, bool is_draining);
 
 /* Enrols a fresh node and attaches it to the relay. */
 struct relay_mailbox_leg *route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
