@@ -17,6 +17,7 @@ enum {
 	ROWS_MAX = 10000, /* of one span; two years of days are 731 */
 	CURSOR_BYTES = 24,
 	RETRY_SEC = 1,
+	DAY_MS = 24 * 3600 * 1000,
 };
 
 static void
@@ -107,10 +108,10 @@ metrics_answer_latest(struct metrics_service *metrics, const Boson__Metrics__Lat
 
 /* ---- the span asked for ---- */
 
-/* 0, or -EINVAL and the field. */
+/* 0, or -EINVAL and the field. No span is longer than anything is kept (R81). */
 static int
-parse_range(const char *start, const char *end, int64_t now_ms, int64_t *ret_from_ms,
-	    int64_t *ret_to_ms, const char **ret_field)
+parse_range(const struct metrics_service *metrics, const char *start, const char *end,
+	    int64_t now_ms, int64_t *ret_from_ms, int64_t *ret_to_ms, const char **ret_field)
 {
 	*ret_to_ms = now_ms;
 	if (end != NULL && metrics_time_parse(end, ret_to_ms) != 0) {
@@ -122,6 +123,9 @@ parse_range(const char *start, const char *end, int64_t now_ms, int64_t *ret_fro
 		*ret_field = "startTime";
 		return -EINVAL;
 	}
+	*ret_field = "startTime";
+	if (*ret_to_ms - *ret_from_ms > metrics->retention.keep_ms[METRICS_DAY] + DAY_MS)
+		return -EINVAL;
 	*ret_field = "endTime";
 	return *ret_from_ms < *ret_to_ms ? 0 : -EINVAL;
 }
@@ -207,7 +211,7 @@ plan_history(const struct metrics_service *metrics, const Boson__Metrics__Histor
 	     int64_t now_ms, struct history *history, const char **ret_field)
 {
 	struct metrics_span *span = &history->span;
-	int error = parse_range(input->start_time, input->end_time, now_ms, &span->from_ms,
+	int error = parse_range(metrics, input->start_time, input->end_time, now_ms, &span->from_ms,
 				&span->to_ms, ret_field);
 
 	if (error != 0)
@@ -328,8 +332,8 @@ metrics_answer_aggregated(struct metrics_service *metrics,
 
 	if (!may_read(input->caller, input->node_id, call, id))
 		return;
-	if (parse_range(input->start_time, input->end_time, now_ms, &from_ms, &to_ms, &field) !=
-	    0) {
+	if (parse_range(metrics, input->start_time, input->end_time, now_ms, &from_ms, &to_ms,
+			&field) != 0) {
 		bus_call_fail(call, BUS_INVALID, "range", field);
 		return;
 	}

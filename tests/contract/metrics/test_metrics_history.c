@@ -107,7 +107,7 @@ assert_refused(const struct range *range, const char *field)
 }
 
 static void
-test_a_range_that_makes_no_sense_is_refused_with_its_field(void **state)
+test_R81_a_range_that_makes_no_sense_is_refused_with_its_field(void **state)
 {
 	struct rig_call call;
 
@@ -117,6 +117,9 @@ test_a_range_that_makes_no_sense_is_refused_with_its_field(void **state)
 	assert_refused(
 		&(struct range){ .start = "2026-01-02T00:00:00Z", .end = "2026-01-01T00:00:00Z" },
 		"endTime");
+	assert_refused(
+		&(struct range){ .start = "2001-01-01T00:00:00Z", .end = "2011-01-01T00:00:00Z" },
+		"startTime");
 	assert_refused(&(struct range){ .interval = "fortnight" }, "interval");
 	assert_refused(&(struct range){ .limit = 301 }, "limit");
 	assert_refused(&(struct range){ .cursor = "-1" }, "cursor");
@@ -158,7 +161,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_RIG(test_a_sample_is_in_the_history_at_once),
 		IN_A_RIG(test_aggregates_have_min_mean_max_and_p95),
-		IN_A_RIG(test_a_range_that_makes_no_sense_is_refused_with_its_field),
+		IN_A_RIG(test_R81_a_range_that_makes_no_sense_is_refused_with_its_field),
 		IN_A_RIG(test_prometheus_text_names_no_node_T42_P26),
 	};
 
