@@ -29,15 +29,15 @@ enum {
 	URL_BYTES = 600,
 };
 
-static int
-url_of(const struct session *session, const char *path, char ret_url[URL_BYTES])
+int
+session_url(const struct session *session, const char *path, char *ret_url, size_t capacity)
 {
 	size_t n = strlen(session->options->server);
 
 	while (n > 0 && session->options->server[n - 1] == '/')
 		n--;
-	int r = snprintf(ret_url, URL_BYTES, "%.*s%s", (int)n, session->options->server, path);
-	return r > 0 && r < URL_BYTES ? 0 : -ENAMETOOLONG;
+	int r = snprintf(ret_url, capacity, "%.*s%s", (int)n, session->options->server, path);
+	return r > 0 && (size_t)r < capacity ? 0 : -ENAMETOOLONG;
 }
 
 static void
@@ -138,6 +138,8 @@ pin_all(struct session *session)
 
 	for (size_t i = 0; i < session->next.relay_n && r == 0; i++)
 		r = client_pins_add_url(&pins, session->next.relays[i]);
+	if (r == 0 && session->next.udp_endpoint[0] != '\0')
+		r = client_pins_add_udp(&pins, session->next.udp_endpoint);
 	if (r == 0) {
 		client_pins_learn(&pins, &session->pins);
 		session->next_pins = pins;
@@ -212,7 +214,7 @@ session_ask(struct session *session)
 
 	if (session->is_asking || session->phase == SESSION_STOPPING)
 		return;
-	int r = url_of(session, "/api/v1/routing/request", url);
+	int r = session_url(session, "/api/v1/routing/request", url, sizeof url);
 	if (r == 0)
 		r = client_route_request(&wish, &body);
 	const struct http_request request = {
@@ -264,7 +266,7 @@ session_ask_country(struct session *session)
 	};
 
 	snprintf(path, sizeof path, "/api/v1/nodes/%s", session->route.node_id);
-	if (url_of(session, path, url) == 0)
+	if (session_url(session, path, url, sizeof url) == 0)
 		http_client_send(session->http, &request, on_country, session);
 }
 
@@ -301,7 +303,7 @@ session_say_goodbye(struct session *session)
 		.timeout_ms = FAREWELL_MS,
 	};
 	bool is_sent = session->has_route && session->route.session_token[0] != '\0' &&
-		       url_of(session, path, url) == 0 &&
+		       session_url(session, path, url, sizeof url) == 0 &&
 		       http_client_send(session->http, &request, on_farewell, session) == 0;
 	if (!is_sent || loop_timer_start(session->loop, FAREWELL_MS, 0, on_farewell_late, session,
 					 &session->farewell) < 0)

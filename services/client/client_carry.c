@@ -43,8 +43,8 @@ on_handshake_look(struct loop *loop, void *arg)
 }
 
 /* Each message to the node needs the peer; the first makes WireGuard shake hands. */
-static void
-set_peer(struct session *session)
+void
+session_set_peer(struct session *session)
 {
 	int r = client_tunnel_set_peer(session->tunnel, &session->route);
 
@@ -76,10 +76,12 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 		return;
 	if (state != LEG_DOWN && leg_url_parse(leg_client_url(session->leg), &parts) == 0)
 		snprintf(session->relay, sizeof session->relay, "%s", parts.host);
+	if (state != LEG_CONNECTING)
+		session_path_leg(session, state == LEG_UP);
 	if (state == LEG_UP) {
 		session->leg_reason[0] = '\0';
 		if (!session->has_peer)
-			set_peer(session);
+			session_set_peer(session);
 		else
 			client_say(session->voice, "the leg to the relay is up again");
 	} else if (state == LEG_DOWN) {
@@ -92,23 +94,6 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 	}
 }
 
-/* The targets again, without the relay that is about to go, if there is another. */
-static void
-leave_relay(struct session *session)
-{
-	const char *urls[ROUTE_RELAYS_MAX + 1];
-	size_t n = session->route.relay_n;
-
-	if (n < 2)
-		return; /* it closes with 1012, and then we come back to it */
-	for (size_t i = 0; i < n; i++)
-		urls[i] = session->route.relays[(i + 1) % n];
-	urls[n - 1] = NULL;
-	int r = leg_client_target(session->leg, urls, session->route.ticket);
-	if (r < 0)
-		log_warn("drain_target", "error=%s", strerror(-r));
-}
-
 static void
 on_control(struct session *session, const uint8_t *bytes, size_t n)
 {
@@ -119,7 +104,7 @@ on_control(struct session *session, const uint8_t *bytes, size_t n)
 	if (control == NULL)
 		return;
 	if (control->body_case == BOSON__LINK__CONTROL__BODY_DRAIN)
-		leave_relay(session);
+		session_path_drain(session, control->drain);
 	boson__link__control__free_unpacked(control, NULL);
 }
 
@@ -149,7 +134,7 @@ on_device_restart(bool is_alive, void *arg)
 	if (r < 0)
 		log_error("routes_not_open", "error=%s", strerror(-r));
 	if (session->has_peer)
-		set_peer(session);
+		session_set_peer(session);
 }
 
 int
@@ -172,6 +157,8 @@ session_carry_init(struct session *session)
 	};
 	int r = client_tunnel_new(session->loop, session->metrics, &tunnel, &session->tunnel);
 
+	if (r == 0)
+		r = session_path_init(session);
 	return r < 0 ? r
 		     : leg_client_new(session->loop, session->metrics, &leg, &events,
 				      &session->leg);
@@ -243,5 +230,6 @@ session_carry_route(struct session *session)
 	if (r < 0)
 		carry_failed(session, EXIT_PROTOCOL_WRONG, strerror(-r));
 	else if (is_same && !session->has_peer && leg_client_state(session->leg) == LEG_UP)
-		set_peer(session);
+		session_set_peer(session);
+	session_path_route(session);
 }

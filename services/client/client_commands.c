@@ -207,7 +207,8 @@ print_report(json_t *report)
 	printf("  node       %s\n", text_of(report, "nodeId"));
 	printf("  address    %s%s%s\n", text_of(report, "address4"), address6 != NULL ? ", " : "",
 	       address6 != NULL ? text_of(report, "address6") : "");
-	printf("  relay      %s\n", text_of(report, "relayEndpoint"));
+	printf("  relay      %s, by %s\n", text_of(report, "relayEndpoint"),
+	       strcmp(text_of(report, "carriedBy"), "udp") == 0 ? "UDP" : "WebSocket");
 	printf("  interface  %s, kill switch %s\n", text_of(report, "interface"),
 	       json_is_true(json_object_get(report, "killSwitch")) ? "on" : "off");
 	printf("  received   %" JSON_INTEGER_FORMAT " bytes\n",

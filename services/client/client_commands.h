@@ -1,6 +1,6 @@
 /*
- * client_commands: the commands that do not stay: status, disconnect, nodes, config; and what connect does
- * before and around its session. Each returns the exit status.
+ * client_commands: the commands that do not stay: status, disconnect, nodes, config; and what
+ * connect does before and around its session. Each returns the exit status.
  */
 #pragma once
 

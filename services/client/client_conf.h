@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-enum { CONF_TEXT_BYTES = 2048, CONF_ENDPOINT_BYTES = 300 };
+enum { CONF_TEXT_BYTES = 2048, CONF_ENDPOINT_BYTES = ROUTE_UDP_BYTES };
 
 /* The body of POST /wireguard/register. *ret is malloc'd JSON. */
 int client_conf_registration(const char *client_id, const struct key *public_key,

@@ -44,8 +44,9 @@ client_killswitch_text(const struct client_pins *pins, const char *interface, ui
 	put(&text, "\tchain output {\n\t\ttype filter hook output priority filter; policy drop;\n");
 	put(&text, "\t\toifname \"lo\" accept\n\t\toifname \"%s\" accept\n", interface);
 	for (size_t i = 0; i < pins->n; i++)
-		put(&text, "\t\tmeta skuid %u %s daddr %s tcp dport %u accept\n", uid,
-		    pins->pins[i].is_v6 ? "ip6" : "ip", pins->pins[i].address, pins->pins[i].port);
+		put(&text, "\t\tmeta skuid %u %s daddr %s %s dport %u accept\n", uid,
+		    pins->pins[i].is_v6 ? "ip6" : "ip", pins->pins[i].address,
+		    pins->pins[i].is_udp ? "udp" : "tcp", pins->pins[i].port);
 	put(&text, "\t\tip protocol udp udp sport 68 udp dport 67 accept\n"
 		   "\t\tip6 daddr { fe80::/10, ff02::/16 } udp sport 546 udp dport 547 accept\n"
 		   "\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, "

@@ -3,9 +3,12 @@
  */
 #include "client/client_pins.h"
 
+#include "client/client_conf.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,9 +22,9 @@ is_address(const char *text, bool *ret_is_v6)
 }
 
 static int
-add(struct client_pins *pins, const char *host, uint16_t port)
+add(struct client_pins *pins, const char *host, uint16_t port, bool is_udp)
 {
-	struct client_pin pin = { .port = port };
+	struct client_pin pin = { .port = port, .is_udp = is_udp };
 
 	snprintf(pin.host, sizeof pin.host, "%s", host);
 	if (is_address(host, &pin.is_v6))
@@ -29,7 +32,7 @@ add(struct client_pins *pins, const char *host, uint16_t port)
 	for (size_t i = 0; i < pins->n; i++) {
 		if (strcasecmp(pins->pins[i].host, host) != 0)
 			continue;
-		if (pins->pins[i].port == port)
+		if (pins->pins[i].port == port && pins->pins[i].is_udp == is_udp)
 			return 0;
 		memcpy(pin.address, pins->pins[i].address, sizeof pin.address);
 		pin.is_v6 = pins->pins[i].is_v6;
@@ -57,9 +60,32 @@ client_pins_add_url(struct client_pins *pins, const char *url)
 	if (leg_url_parse(url, &parts) < 0)
 		return -EINVAL;
 	if (!leg_url_proxy(&parts, proxy))
-		return add(pins, parts.host, parts.port);
+		return add(pins, parts.host, parts.port, false);
 	int r = leg_proxy_address(proxy, host, &port);
-	return r < 0 ? r : add(pins, host, port);
+	return r < 0 ? r : add(pins, host, port, false);
+}
+
+int
+client_pins_add_udp(struct client_pins *pins, const char *endpoint)
+{
+	const char *colon = strrchr(endpoint, ':');
+	bool is_bracketed = *endpoint == '[';
+	char host[LEG_URL_HOST_BYTES];
+
+	if (!client_conf_is_endpoint(endpoint))
+		return -EINVAL;
+	int n = (int)(colon - endpoint) - (is_bracketed ? 2 : 0);
+	snprintf(host, sizeof host, "%.*s", n, endpoint + (is_bracketed ? 1 : 0));
+	return add(pins, host, (uint16_t)strtoul(colon + 1, NULL, 10), true);
+}
+
+const struct client_pin *
+client_pins_udp(const struct client_pins *pins)
+{
+	for (size_t i = 0; i < pins->n; i++)
+		if (pins->pins[i].is_udp)
+			return &pins->pins[i];
+	return NULL;
 }
 
 void
@@ -100,7 +126,7 @@ static bool
 has(const struct client_pins *pins, const struct client_pin *pin)
 {
 	for (size_t i = 0; i < pins->n; i++)
-		if (pins->pins[i].port == pin->port &&
+		if (pins->pins[i].port == pin->port && pins->pins[i].is_udp == pin->is_udp &&
 		    strcmp(pins->pins[i].address, pin->address) == 0)
 			return true;
 	return false;

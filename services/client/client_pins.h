@@ -1,7 +1,8 @@
 /*
  * client_pins: the few places that may be reached outside the tunnel: exactly (tcp, address, port)
- * of gateway and relays (or of the proxy before them). Names are resolved once, before the rules
- * that would keep a resolver from working, and stay what they were. Pure, but for client_resolve.
+ * of gateway and relays (or of the proxy before them), and (udp, address, port) of one relay. Names
+ * are resolved once, before the rules that would keep a resolver from working, and stay what they
+ * were. Pure, but for client_resolve.
  */
 #pragma once
 
@@ -19,6 +20,7 @@ struct client_pin {
 	uint16_t port;
 	char address[INET6_ADDRSTRLEN]; /* empty: not resolved yet */
 	bool is_v6;
+	bool is_udp;
 };
 
 struct client_pins {
@@ -29,6 +31,12 @@ struct client_pins {
 /* What has to be reachable for this URL: https://, or wss:// for a leg. Addresses are taken as they
  * are; a host that is known already keeps its address. -EINVAL, -ENOSPC. */
 int client_pins_add_url(struct client_pins *pins, const char *url);
+
+/* Likewise for "host:port" or "[v6]:port" by UDP. */
+int client_pins_add_udp(struct client_pins *pins, const char *endpoint);
+
+/* The place by UDP, or NULL. */
+const struct client_pin *client_pins_udp(const struct client_pins *pins);
 
 /* Takes over addresses of hosts that `known` has resolved. */
 void client_pins_learn(struct client_pins *pins, const struct client_pins *known);

@@ -2,6 +2,7 @@
  * client_report: what `higgs status` is told, as JSON.
  */
 #include "client/client_session.h"
+#include "client/client_udp.h"
 #include "json/json_text.h"
 
 #include <string.h>
@@ -12,7 +13,9 @@ state_name(const struct session *session)
 {
 	switch (session->phase) {
 	case SESSION_CONNECTED:
-		return leg_client_state(session->leg) == LEG_UP ? "connected" : "reconnecting";
+		return leg_client_state(session->leg) == LEG_UP || client_udp_is_up(session->udp)
+			       ? "connected"
+			       : "reconnecting";
 	case SESSION_STOPPING:
 		return "disconnecting";
 	case SESSION_ASKING:
@@ -53,6 +56,7 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	if (relay[0] == '\0' && session->has_route)
 		relay = session->route.relays[0];
 	put_or_leave(&text, "relayEndpoint", relay);
+	json_text_member(&text, "carriedBy", client_udp_is_up(session->udp) ? "udp" : "leg");
 	json_text_member(&text, "interface", session->options->interface);
 	json_text_key(&text, "pid");
 	json_text_int(&text, getpid());

@@ -2,6 +2,7 @@
  * client_route: see the header. The JSON goes through the same protobuf messages as the server's.
  */
 #include "client/client_route.h"
+#include "client/client_conf.h"
 
 #include "routing.pb-c.h"
 #include "json/json_message.h"
@@ -142,6 +143,9 @@ take_wireguard(struct client_route *route, const Boson__Routing__WireguardConfig
 
 	if (error == NULL)
 		error = take_dns(route, config);
+	/* One that is none is no reason to refuse: the leg carries everything, too. */
+	if (config->endpoint != NULL && client_conf_is_endpoint(config->endpoint))
+		strcpy(route->udp_endpoint, config->endpoint);
 	route->mtu = ROUTE_MTU_DEFAULT;
 	if (config->has_mtu && config->mtu >= MTU_MIN && config->mtu <= MTU_MAX)
 		route->mtu = config->mtu;

@@ -20,6 +20,7 @@ enum {
 	ROUTE_URL_BYTES = LEG_URL_HOST_BYTES + LEG_URL_PATH_BYTES + 16,
 	ROUTE_MTU_DEFAULT = 1280,
 	ROUTE_COUNTRY_BYTES = 3,
+	ROUTE_UDP_BYTES = 300,
 };
 
 struct client_route {
@@ -38,6 +39,7 @@ struct client_route {
 	size_t dns_n;
 	uint32_t mtu;
 	uint32_t keepalive_sec;
+	char udp_endpoint[ROUTE_UDP_BYTES]; /* "host:port"; empty: none */
 };
 
 struct client_route_wish {

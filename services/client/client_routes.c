@@ -60,7 +60,7 @@ add_pin(const struct client_pin *pin, uid_t uid)
 	size_t n = pin->is_v6 ? sizeof(struct in6_addr) : sizeof(struct in_addr);
 	rule->dst_len = (uint8_t)(n * 8);
 	mnl_attr_put(header, FRA_DST, n, address);
-	mnl_attr_put_u8(header, FRA_IP_PROTO, IPPROTO_TCP);
+	mnl_attr_put_u8(header, FRA_IP_PROTO, pin->is_udp ? IPPROTO_UDP : IPPROTO_TCP);
 	mnl_attr_put(header, FRA_DPORT_RANGE, sizeof port, &port);
 	mnl_attr_put(header, FRA_UID_RANGE, sizeof who, &who);
 	int r = netlink_request_send(header, NULL, NULL);
@@ -111,7 +111,7 @@ struct found {
 };
 
 struct rule_facts {
-	uint8_t protocol;
+	uint8_t protocol, ip_protocol;
 	uint32_t priority, table;
 	uint16_t port;
 	char address[INET6_ADDRSTRLEN];
@@ -127,6 +127,8 @@ on_rule_attribute(const struct nlattr *attribute, void *arg)
 
 	if (type == FRA_PROTOCOL && n == 1)
 		facts->protocol = mnl_attr_get_u8(attribute);
+	else if (type == FRA_IP_PROTO && n == 1)
+		facts->ip_protocol = mnl_attr_get_u8(attribute);
 	else if (type == FRA_PRIORITY && n == 4)
 		facts->priority = mnl_attr_get_u32(attribute);
 	else if (type == FRA_DPORT_RANGE && n >= 2)
@@ -154,6 +156,7 @@ is_kept(const struct client_pins *keep, const struct rule_facts *facts)
 		char canonical[INET6_ADDRSTRLEN];
 		uint8_t address[sizeof(struct in6_addr)];
 		if (pin->is_v6 != (facts->family == AF_INET6) || pin->port != facts->port ||
+		    facts->ip_protocol != (pin->is_udp ? IPPROTO_UDP : IPPROTO_TCP) ||
 		    inet_pton(facts->family, pin->address, address) != 1 ||
 		    inet_ntop(facts->family, address, canonical, sizeof canonical) == NULL)
 			continue;

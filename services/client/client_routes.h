@@ -2,7 +2,7 @@
  * client_routes: the policy rules and the table that send everything into the tunnel but what is
  * pinned. All carry our protocol number, so that those of a client that was killed are found again.
  *
- *	priority 18500	to <pinned address>, tcp, <port>, our uid	-> main
+ *	priority 18500	to <pinned address>, tcp or udp, <port>, our uid	-> main
  *	priority 18510	everything else				-> table 18503
  *	table 18503	default via the interface, else unreachable
  *

@@ -1,7 +1,7 @@
 /*
  * client_session: the state of a session, between client_connect.c (start, signals, end),
- * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake) and
- * client_report.c (status). One loop, one thread.
+ * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake),
+ * client_path.c (leg or UDP) and client_report.c (status). One loop, one thread.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "client/client_route.h"
 #include "client/client_tunnel.h"
 #include "leg/leg_client.h"
+#include "link.pb-c.h"
 #include "net/http_client.h"
 
 enum session_phase {
@@ -29,6 +30,7 @@ struct session {
 	struct metrics *metrics;
 	struct http_client *http;
 	struct leg_client *leg;
+	struct client_udp *udp;
 	struct client_tunnel *tunnel;
 	struct client_control *control;
 	struct client_resolve *resolve;
@@ -44,7 +46,7 @@ struct session {
 	char relay[LEG_URL_HOST_BYTES];
 	char country[3]; /* of the node; empty: not known */
 	unsigned ask_failures;
-	struct loop_timer *deadline, *handshake, *renewal, *farewell;
+	struct loop_timer *deadline, *handshake, *renewal, *farewell, *alone, *stranded;
 	struct loop_fd *signals;
 	int signal_fd;
 };
@@ -55,6 +57,8 @@ void session_fail(struct session *session, int status, const char *format, ...)
 void session_stop(struct session *session, int status);
 
 /* client_ask.c */
+/* path: "/api/v1/...". -ENAMETOOLONG. */
+int session_url(const struct session *session, const char *path, char *ret_url, size_t capacity);
 void session_ask(struct session *session);
 /* Asks again after a pause that grows with the failures, at least at_least_ms. */
 void session_ask_later(struct session *session, int64_t at_least_ms);
@@ -65,6 +69,16 @@ void session_say_goodbye(struct session *session);
 /* client_carry.c */
 int session_carry_init(struct session *session);
 void session_carry_route(struct session *session); /* next and next_pins are ready */
+
+/* The node as WireGuard's peer, which makes it shake hands. */
+void session_set_peer(struct session *session);
+
+/* client_path.c */
+int session_path_init(struct session *session);
+void session_path_fini(struct session *session);
+void session_path_route(struct session *session); /* a route is in use */
+void session_path_leg(struct session *session, bool is_up);
+void session_path_drain(struct session *session, const Boson__Link__Drain *drain);
 
 /* client_report.c */
 size_t session_report(struct session *session, char *ret_json, size_t capacity);

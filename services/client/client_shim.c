@@ -31,6 +31,8 @@ struct client_shim {
 	int fd;
 	uint16_t port;
 	struct leg_client *leg;
+	client_shim_carry_fn carry;
+	void *carry_arg;
 	struct leg_writer writer;
 	struct metric *up, *down, *lost_up, *lost_down;
 	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
@@ -84,6 +86,8 @@ take_read(struct client_shim *shim, const struct msghdr *header, const uint8_t *
 			if (size > 0)
 				segment = (size_t)size;
 		}
+	if (n == 0 || (shim->carry != NULL && shim->carry(bytes, n, segment, shim->carry_arg)))
+		return;
 	for (size_t at = 0; at < n; at += segment)
 		take_datagram(shim, bytes + at, n - at < segment ? n - at : segment);
 }
@@ -187,6 +191,13 @@ client_shim_free(struct client_shim **shim_pointer)
 	if (shim->fd >= 0)
 		close(shim->fd);
 	free(shim);
+}
+
+void
+client_shim_set_carry(struct client_shim *shim, client_shim_carry_fn carry, void *arg)
+{
+	shim->carry = carry;
+	shim->carry_arg = arg;
 }
 
 uint16_t
@@ -300,4 +311,20 @@ client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n)
 	metric_add(shim->down, sent);
 	metric_add(shim->lost_down, runs.vector_n - sent);
 	return r;
+}
+
+void
+client_shim_deliver_bundle(struct client_shim *shim, const uint8_t *bytes, size_t n, size_t segment)
+{
+	struct runs runs;
+
+	for (size_t at = 0; at < n;) {
+		runs.run_n = 0;
+		runs.vector_n = 0;
+		for (; at < n && runs.vector_n < LEG_BATCH_MAX; at += segment)
+			run_add(&runs, bytes + at, n - at < segment ? n - at : segment);
+		size_t sent = runs_send(shim->fd, &runs);
+		metric_add(shim->down, sent);
+		metric_add(shim->lost_down, runs.vector_n - sent);
+	}
 }

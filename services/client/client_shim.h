@@ -9,10 +9,15 @@
 #include "loop/loop.h"
 #include "metrics/metrics.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct client_shim;
+
+/* Asked first with what WireGuard sends, as the kernel joined it: datagrams of `segment` bytes, the
+ * last perhaps shorter. True: it is taken, and the leg gets nothing of it. */
+typedef bool (*client_shim_carry_fn)(const uint8_t *bytes, size_t n, size_t segment, void *arg);
 
 int client_shim_new(struct loop *loop, struct metrics *metrics, struct client_shim **ret);
 void client_shim_free(struct client_shim **shim);
@@ -22,6 +27,13 @@ uint16_t client_shim_port(const struct client_shim *shim);
 
 /* From now on WireGuard listens at this port of 127.0.0.1, and its datagrams go to leg. */
 int client_shim_join(struct client_shim *shim, uint16_t wireguard_port, struct leg_client *leg);
+
+/* carry NULL: nobody is asked. */
+void client_shim_set_carry(struct client_shim *shim, client_shim_carry_fn carry, void *arg);
+
+/* What came another way than the leg's goes to WireGuard; shapes as above. */
+void client_shim_deliver_bundle(struct client_shim *shim, const uint8_t *bytes, size_t n,
+				size_t segment);
 
 /* A data message from the leg: its datagrams go to WireGuard. -EBADMSG: it was none; what came
  * before the fault has been delivered. */

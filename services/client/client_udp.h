@@ -1,0 +1,49 @@
+/*
+ * client_udp: the other way to the relay: WireGuard's datagrams as they are, by UDP to its ingress,
+ * while that works; the leg carries them while it does not, and WireGuard notices neither. Owns a
+ * socket; the owner of the leg asks it first.
+ *
+ *	OFF	no relay that hears UDP
+ *	TRYING	everything goes by the leg; now and then one datagram goes here, too, and an
+ *		answer here means that it works
+ *	UP	everything goes here; when some went unanswered for a while, back to TRYING
+ *
+ * What comes from anywhere but the relay's address and port is not heard. Loop thread.
+ */
+#pragma once
+
+#include "client/client_shim.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client_udp;
+
+struct client_udp_events {
+	void (*on_change)(bool is_up, void *arg);
+	void *arg;
+};
+
+/* What comes is delivered to the shim. */
+int client_udp_new(struct loop *loop, struct metrics *metrics, struct client_shim *shim,
+		   const struct client_udp_events *events, struct client_udp **ret);
+void client_udp_free(struct client_udp **udp);
+
+/* The relay's address and port; another one than before starts anew. NULL: OFF. */
+int client_udp_target(struct client_udp *udp, const char *address, uint16_t port);
+
+/* Tries at once: something has changed. */
+void client_udp_retry(struct client_udp *udp);
+
+bool client_udp_is_up(const struct client_udp *udp);
+
+/* The leg is down, so that there is nothing to lose: TRYING sends everything here, too. */
+void client_udp_set_alone(struct client_udp *udp, bool is_alone);
+
+/* Datagrams of `segment` bytes, the last perhaps shorter. True: they went here, and not by the leg.
+ */
+bool client_udp_carry(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t segment);
