@@ -17,6 +17,8 @@ enum {
 	REPLACED_MS = 30 * 1000,
 	LEAVE_MS = 500,
 	CODE_REPLACED = 4009,
+	CONNECT_MS = 5 * 1000,
+	CONNECT_AGAIN_MS = 10 * 1000,
 	US_PER_MS = 1000,
 };
 
@@ -173,6 +175,8 @@ static void
 open_line(struct herd_leg *leg, struct herd_line *line, unsigned relay)
 {
 	leg->owner->attempts++;
+	leg->deadline_us = herd_now_us() +
+			   (leg->failures > 0 ? CONNECT_AGAIN_MS : CONNECT_MS) * (int64_t)US_PER_MS;
 	herd_line_open(line, leg->owner->ports[relay], leg->id, leg->ticket);
 }
 
@@ -184,6 +188,12 @@ herd_leg_tick(struct herd_leg *leg, int64_t now_us)
 	if (leg->retry_us != 0 && now_us >= leg->retry_us) {
 		leg->retry_us = 0;
 		open_line(leg, &leg->lines[leg->active], leg->relay);
+	}
+	struct herd_line *active = &leg->lines[leg->active];
+	if ((active->state == HERD_CONNECTING || active->state == HERD_UPGRADING) &&
+	    now_us >= leg->deadline_us) {
+		herd_line_close(active);
+		on_down(active, 0);
 	}
 	if (leg->leave_us != 0 && now_us >= leg->leave_us) {
 		leg->leave_us = 0;

@@ -203,6 +203,8 @@ admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 		relay_leg_free(&leg);
 		return;
 	}
+	leg->upgrade->counted = &shard->accept.upgrading;
+	shard->accept.upgrading++;
 	relay_count(&shard->counters, RELAY_ACCEPTED, 1);
 	set_options(settings, fd);
 	if (relay_leg_enter(shard, leg) < 0)
@@ -241,8 +243,8 @@ may_come(struct relay_shard *shard)
 		accept->paced_ms = shard->now_ms;
 		accept->paced = 0;
 	}
-	if (accept->paced >= step) {
-		accept->resume_ms = accept->paced_ms + RELAY_ACCEPT_PACE_MS;
+	if (accept->paced >= step || accept->upgrading >= RELAY_UPGRADING_MAX) {
+		accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
 		relay_accept_watch(shard, false);
 		return 0;
 	}

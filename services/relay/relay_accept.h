@@ -17,7 +17,9 @@ enum {
 	RELAY_ACCEPT_AT_ONCE = 64,
 	RELAY_ACCEPT_REST_MS = 100, /* after descriptors ran out */
 	RELAY_ACCEPT_PACE_MS = 10,  /* the pace is kept in steps */
-	RELAY_SOURCES_MAX = 4096,   /* power of two */
+	RELAY_UPGRADING_MAX =
+		512, /* at once; who waits in the backlog costs nothing, and is not late */
+	RELAY_SOURCES_MAX = 4096, /* power of two */
 };
 
 /* A bucket of connections for the addresses that share it. */
@@ -33,6 +35,7 @@ struct relay_accept {
 	int64_t resume_ms; /* 0: not resting */
 	int64_t paced_ms;  /* when the step began in which `paced` connections came */
 	uint32_t paced;
+	uint32_t upgrading; /* accepted here and not admitted yet */
 	uint64_t secret[2];
 	struct relay_source *sources;
 	struct relay_pending pending;

@@ -54,6 +54,7 @@ struct relay_carrier {
 
 /* While UPGRADING only. Travels with the leg when it moves. */
 struct relay_upgrade {
+	uint32_t *counted; /* one of these, of the shard that accepted it; NULL: no longer */
 	int64_t deadline_ms;
 	struct relay_pending_address *address; /* that it is counted for, or NULL */
 	struct relay_request request;
@@ -88,7 +89,7 @@ struct relay_leg {
 	uint32_t tail_n, tail_capacity;
 
 	struct relay_outbox outbox;
-	uint32_t accounted;		  /* of the outbox, in the shard's sum */
+	uint32_t accounted; /* of the outbox, in the shard's sum */
 	struct relay_pace pace;
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */

@@ -27,6 +27,15 @@ relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg)
 }
 
 void
+relay_upgrade_uncount(struct relay_upgrade *upgrade)
+{
+	relay_pending_put(&upgrade->address);
+	if (upgrade->counted != NULL)
+		--*upgrade->counted;
+	upgrade->counted = NULL;
+}
+
+void
 relay_upgrade_free(struct relay_upgrade **upgrade)
 {
 	struct relay_upgrade *u = *upgrade;
@@ -34,7 +43,7 @@ relay_upgrade_free(struct relay_upgrade **upgrade)
 	*upgrade = NULL;
 	if (u == NULL)
 		return;
-	relay_pending_put(&u->address);
+	relay_upgrade_uncount(u);
 	free(u->bytes);
 	free(u);
 }

@@ -16,7 +16,8 @@ enum {
 	BACKOFF_MAX_MS = 30 * 1000,
 	REPLACED_WAIT_MS = 30 * 1000,
 	STABLE_MS = 10 * 1000, /* a leg that lived this long was no failure */
-	CONNECT_MAX_MS = 5 * 1000,
+	CONNECT_MAX_MS = 5 * 1000, /* the first time; relays that are asked again may be busy */
+	CONNECT_AGAIN_MAX_MS = 10 * 1000,
 	LOST_SPREAD_MS = 500, /* of all that a dead relay leaves at one moment */
 	CLOSE_MAX_MS = 300,
 	CODE_REPLACED = 4009,
@@ -144,7 +145,8 @@ connect_now(struct leg_thread *thread)
 	thread->reason[0] = '\0';
 	thread->phase = LEG_PHASE_CONNECTING;
 	tell_state(thread, LEG_CONNECTING);
-	schedule(thread, &thread->deadline, on_deadline, CONNECT_MAX_MS);
+	schedule(thread, &thread->deadline, on_deadline,
+		 thread->failures > 0 ? CONNECT_AGAIN_MAX_MS : CONNECT_MAX_MS);
 	lws_client_connect_via_info(&info);
 	/* It may have failed already, and then has said so or not. */
 	if (thread->wsi == NULL && thread->phase == LEG_PHASE_CONNECTING) {
