@@ -118,6 +118,7 @@ tick(struct loop *loop, void *arg)
 	}
 	metric_set(metrics->dropped, (double)(metrics->samples.dropped + metrics->usages.dropped));
 	metrics_watch_tick(metrics);
+	metrics_count_tick(metrics, now_ms);
 }
 
 static int

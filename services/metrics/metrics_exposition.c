@@ -1,8 +1,8 @@
 /*
  * metrics_exposition: the fleet in Prometheus' text format. What is counted comes from the fleet's
  * rollup of all time, what is distributed from that of the last whole minute, so that every replica
- * says the same; relays come from their own reports. Labels are relays, of which there are few, and
- * quantiles: never a node, a client or a session (T42, P26).
+ * says the same; relays come from their own reports. Labels are countries and relays, of which
+ * there are few, and quantiles: never a node, a client or a session (T42, P26).
  */
 #include "metrics/metrics_handlers.h"
 
@@ -95,6 +95,25 @@ write_relays(const struct metrics_service *metrics, FILE *out)
 	write_relay_figure(out, &relays, "channels", "Channels of clients", channels_of);
 }
 
+/* Absent until they were counted once. */
+static void
+write_nodes(const struct metrics_service *metrics, FILE *out)
+{
+	if (!metrics->has_counted)
+		return;
+	(void)fputs("# HELP boson_fleet_nodes Nodes that are registered\n"
+		    "# TYPE boson_fleet_nodes gauge\n",
+		    out);
+	for (size_t i = 0; i < metrics->counted.n; i++)
+		for (size_t k = 0; k < CENSUS_STATUSES; k++) {
+			const struct census_country *country = &metrics->counted.countries[i];
+
+			(void)fprintf(out, "boson_fleet_nodes{country=\"%s\",status=\"%s\"} %llu\n",
+				      country->code, census_status_names[k],
+				      (unsigned long long)country->nodes[k]);
+		}
+}
+
 static void
 write_samples(FILE *out, const struct rollup *ever, const struct rollup *minute)
 {
@@ -162,6 +181,7 @@ metrics_exposition_write(struct metrics_service *metrics, int64_t now_wall_ms, c
 	out = open_memstream(ret, &n);
 	if (out == NULL)
 		return -ENOMEM;
+	write_nodes(metrics, out);
 	write_relays(metrics, out);
 	write_samples(out, ever, minute);
 	write_figures(out, ever, minute);

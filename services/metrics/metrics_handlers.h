@@ -3,7 +3,8 @@
  *
  *	gateway   -> Submit Latest History Aggregated Exposition
  *	operators -> Usage
- *	discovery -> RelayChanged (event)	metrics -> discovery.Snapshot, for its relays
+ *	discovery -> RelayChanged (event)	metrics -> discovery.Snapshot, for its relays,
+ *						and to count the nodes
  *	relay     -> SessionUsage RelayLoad (events)
  *
  * What nodes and relays say is acknowledged from memory and written behind every few seconds, in
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "metrics.pb-c.h"
+#include "metrics/metrics_census.h"
 #include "metrics/metrics_samples.h"
 #include "metrics/metrics_span.h"
 #include "metrics/metrics_usage.h"
@@ -20,7 +22,6 @@
 #include "store/store.h"
 
 struct metrics_link;
-struct metrics_fleet;
 
 struct metrics_service {
 	Boson__Metrics__Metrics_Service service; /* first: handlers find us by it */
@@ -38,6 +39,11 @@ struct metrics_service {
 	struct bus_subscription *relays_changed;
 	bool asking, ask_again;
 	struct metrics_link *links;
+
+	/* metrics_count */
+	struct census counting, counted;
+	bool is_counting, has_counted;
+	int64_t count_began_ms, count_due_ms; /* monotonic */
 
 	struct loop_timer *timer;
 	struct metric *accepted, *limited, *reports, *written, *late, *dropped;
@@ -65,6 +71,9 @@ int metrics_exposition_write(struct metrics_service *metrics, int64_t now_wall_m
 int metrics_writer_flush(struct metrics_service *metrics, bool *ret_more);
 /* Deletes what is kept no longer, a bounded number of rows. */
 void metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms);
+
+/* metrics_count.c: counts the nodes by country and status. */
+void metrics_count_tick(struct metrics_service *metrics, int64_t now_ms);
 
 /* metrics_watch.c: finds the relays and hears their SessionUsage. */
 int metrics_watch_start(struct metrics_service *metrics);

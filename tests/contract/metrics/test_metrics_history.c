@@ -1,4 +1,5 @@
 /* metrics: what can be read back: history, aggregates, Prometheus' text; by whom, and how much. */
+#include "discovery.pb-c.h"
 #include "loop/clock.h"
 #include "metrics_calls.h"
 
@@ -153,6 +154,73 @@ test_prometheus_text_names_no_node_T42_P26(void **state)
 	rig_call_fini(&call);
 }
 
+/* ---- a discovery of the test's own, with two pages of nodes ---- */
+
+static void
+on_snapshot(Boson__Discovery__Discovery_Service *service,
+	    const Boson__Discovery__SnapshotRequest *input,
+	    Boson__Discovery__SnapshotReply_Closure closure, void *call)
+{
+	Boson__Discovery__SnapshotReply reply = BOSON__DISCOVERY__SNAPSHOT_REPLY__INIT;
+	Boson__Discovery__Node node = BOSON__DISCOVERY__NODE__INIT, *nodes[] = { &node };
+	Boson__Common__Location location = BOSON__COMMON__LOCATION__INIT;
+	bool is_first = input->cursor == NULL;
+
+	(void)service;
+	location.country = is_first ? "CH" : "DE";
+	node.node_id = is_first ? NODE : OTHER;
+	node.status = is_first ? "online" : "offline";
+	node.location = &location;
+	reply.n_nodes = 1;
+	reply.nodes = nodes;
+	reply.next_cursor = is_first ? "more" : NULL;
+	closure(&reply, call);
+}
+
+/* arg: the line that is awaited. */
+static bool
+is_exposed(void *arg)
+{
+	const Boson__Metrics__ExpositionReply *reply;
+	struct rig_call call;
+	bool found;
+
+	call_exposition(&call, &rig, metrics);
+	reply = (const Boson__Metrics__ExpositionReply *)call.reply;
+	found = reply != NULL && strstr(reply->text, arg) != NULL;
+	if (found)
+		assert_null(strstr(reply->text, NODE));
+	rig_call_fini(&call);
+	return found;
+}
+
+static void
+test_nodes_are_counted_by_country_over_all_pages_P26(void **state)
+{
+	static Boson__Discovery__Discovery_Service discovery = {
+		.base = { &boson__discovery__discovery__descriptor,
+			  protobuf_c_service_invoke_internal, NULL },
+		.snapshot = on_snapshot,
+	};
+	char endpoint[RIG_PATH_BYTES];
+	char lines[] = "\nboson_fleet_nodes{country=\"CH\",status=\"online\"} 1\n"
+		       "boson_fleet_nodes{country=\"CH\",status=\"degraded\"} 0\n"
+		       "boson_fleet_nodes{country=\"CH\",status=\"offline\"} 0\n"
+		       "boson_fleet_nodes{country=\"DE\",status=\"online\"} 0\n"
+		       "boson_fleet_nodes{country=\"DE\",status=\"degraded\"} 0\n"
+		       "boson_fleet_nodes{country=\"DE\",status=\"offline\"} 1\n";
+
+	(void)state;
+	rig_start(&rig, "");
+	rig_endpoint(&rig, "discovery", false, endpoint);
+	assert_int_equal(bus_serve(rig.bus, endpoint, &discovery.base, NULL), 0);
+	(void)rig_spawn(&rig, PROGRAM_METRICS, 0);
+	metrics = rig_peer(&rig, "metrics", &boson__metrics__metrics__descriptor);
+	rig_wait_up(&rig, metrics);
+	rig_wait(&rig, is_exposed, lines, "the count");
+	rig_stop(&rig);
+}
+
 #define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -163,6 +231,7 @@ main(void)
 		IN_A_RIG(test_aggregates_have_min_mean_max_and_p95),
 		IN_A_RIG(test_R81_a_range_that_makes_no_sense_is_refused_with_its_field),
 		IN_A_RIG(test_prometheus_text_names_no_node_T42_P26),
+		cmocka_unit_test(test_nodes_are_counted_by_country_over_all_pages_P26),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
