@@ -200,6 +200,7 @@ read_open(struct relay_shard *shard, struct relay_leg *leg)
 	if (n > 0 && (leg->tail == NULL || join_tail(leg, begin + have, n)))
 		read_frames(shard, leg, begin, begin + have + n);
 	hold(shard, leg);
+	relay_round_flush_read(shard);
 	if (ended == NULL || !relay_leg_is_open(leg))
 		return;
 	relay_count(&shard->counters, RELAY_CLOSED_PEER, 1);

@@ -135,6 +135,22 @@ relay_round_add(struct relay_shard *shard, struct relay_leg *leg, struct relay_l
 	relay_round_mark(shard, leg);
 }
 
+static void
+flush_leg(struct relay_shard *shard, struct relay_leg *leg)
+{
+	leg->is_dirty = false;
+	relay_output_flush(shard, leg);
+	leg->first_piece = leg->last_piece = RELAY_NO_PIECE;
+}
+
+static void
+start_again(struct relay_round *round)
+{
+	round->n_pieces = 0;
+	round->bounced = 0;
+	round->used = 0;
+}
+
 void
 relay_round_flush(struct relay_shard *shard)
 {
@@ -144,11 +160,38 @@ relay_round_flush(struct relay_shard *shard)
 		struct relay_leg *leg = round->dirty;
 
 		round->dirty = leg->next_dirty;
-		leg->is_dirty = false;
-		relay_output_flush(shard, leg);
-		leg->first_piece = leg->last_piece = RELAY_NO_PIECE;
+		flush_leg(shard, leg);
 	}
-	round->n_pieces = 0;
-	round->bounced = 0;
-	round->used = 0;
+	start_again(round);
+}
+
+/* Can nobody but the leg that was just read add to it in this turn? */
+static bool
+has_one_source(const struct relay_leg *leg)
+{
+	if (leg->carrier != NULL)
+		return false; /* carriers gather over a turn */
+	return leg->channel != NULL || (leg->node != NULL && leg->node->count == 1);
+}
+
+void
+relay_round_flush_read(struct relay_shard *shard)
+{
+	struct relay_round *round = &shard->round;
+	struct relay_leg *rest = round->dirty;
+
+	round->dirty = NULL;
+	while (rest != NULL) {
+		struct relay_leg *leg = rest;
+
+		rest = leg->next_dirty;
+		if (has_one_source(leg)) {
+			flush_leg(shard, leg);
+		} else {
+			leg->next_dirty = round->dirty;
+			round->dirty = leg;
+		}
+	}
+	if (round->dirty == NULL)
+		start_again(round);
 }

@@ -66,5 +66,9 @@ void relay_round_add(struct relay_shard *shard, struct relay_leg *leg, struct re
 /* The leg has something to send. */
 void relay_round_mark(struct relay_shard *shard, struct relay_leg *leg);
 
+/* A leg has been read: sends what nothing more can join in this turn. The next read then finds the
+ * arena's beginning free, and in the processor's cache. Frees no leg, but may doom some. */
+void relay_round_flush_read(struct relay_shard *shard);
+
 /* Sends everything. Frees no leg, but may doom some. */
 void relay_round_flush(struct relay_shard *shard);
