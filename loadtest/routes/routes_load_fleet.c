@@ -95,10 +95,9 @@ load_table_fill(struct table *table, size_t nodes)
 		message.id = (char *)(uintptr_t)load_relay_name(i);
 		message.group = (char *)(uintptr_t) "default";
 		message.relay_endpoint = (char *)(uintptr_t) "wss://relay.example";
-		message.has_load = 1;
-		message.load = 0.1 * (double)i;
 		if (table_relay_put(table, &message, &relay) != 0)
 			load_fail("a relay does not go into the table");
+		table_relay_set_load(relay, 0.1 * (double)i, 0);
 		table_relay_set_alive(table, relay, true);
 	}
 	for (size_t i = 0; i < nodes; i++) {

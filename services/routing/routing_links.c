@@ -90,8 +90,9 @@ on_load(const ProtobufCMessage *event, bool gap, void *arg)
 	struct routing_link *link = arg;
 
 	(void)gap; /* the next one says all */
-	if (load != NULL && load->has_load && load->load >= 0 && load->load <= 1)
-		link->relay->load = load->load;
+	if (load != NULL && load->has_load)
+		table_relay_set_load(link->relay, load->load,
+				     loop_now_ms(link->routing->context->loop));
 }
 
 static void
@@ -269,6 +270,8 @@ routing_links_put(struct routing *routing, const Boson__Common__Relay *message)
 		log_warn("relay_not_indexed", "relay=%s error=%d", message->id, error);
 		return;
 	}
+	if (message->has_load)
+		table_relay_set_load(relay, message->load, loop_now_ms(routing->context->loop));
 	link = find(routing, relay->id);
 	if (link == NULL)
 		link = add_link(routing, relay);
@@ -328,6 +331,7 @@ routing_links_tick(struct routing *routing, int64_t now_ms)
 			remove_link(routing, link);
 			continue;
 		}
+		table_relay_age(link->relay, now_ms);
 		if (now_ms - link->pinged_ms >= PING_PERIOD_MS) {
 			link->pinged_ms = now_ms;
 			bus_peer_ping(link->peer, PING_TIMEOUT_MS, on_ping, link);

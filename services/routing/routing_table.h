@@ -25,6 +25,7 @@ enum {
 	TABLE_ENDPOINT_BYTES = 129,
 	TABLE_GROUP_BYTES = 16,
 	TABLE_PLACE_BYTES = ROUTING_COUNTRY_BYTES + ROUTING_REGION_BYTES,
+	TABLE_LOAD_MS = 90 * 1000,
 	TABLE_NEW_MS = 24 * 60 * 60 * 1000, /* a node that is known for less gets a small share */
 	TABLE_NEW_DIVISOR = 8,
 	TABLE_NEW_WEIGHT_MAX = 16,
@@ -46,7 +47,8 @@ struct table_relay {
 	char relay_endpoint[TABLE_ENDPOINT_BYTES]; /* wss://host[:port] */
 	char udp_endpoint[TABLE_ENDPOINT_BYTES];   /* "" when there is none */
 	char group[TABLE_GROUP_BYTES];
-	double load; /* 0 to 1 */
+	double load;	 /* 0 to 1; a hint, which ages (T23) */
+	int64_t load_ms; /* when it was told last */
 	bool draining;
 	bool alive; /* its bus answers */
 	/* The shortest round trip to a node here, not above the truth; of a listing that runs. */
@@ -149,6 +151,10 @@ void table_snapshot_end(struct table *table);
 int table_relay_put(struct table *table, const Boson__Common__Relay *message,
 		    struct table_relay **ret);
 struct table_relay *table_relay_find(const struct table *table, const char *id);
+/* 0 to 1: told by the relay; anything else is passed over. */
+void table_relay_set_load(struct table_relay *relay, double load, int64_t now_ms);
+/* What nobody has told for TABLE_LOAD_MS is not known any more. */
+void table_relay_age(struct table_relay *relay, int64_t now_ms);
 void table_relay_set_alive(struct table *table, struct table_relay *relay, bool alive);
 
 /* With all of its legs. */

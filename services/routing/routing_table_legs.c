@@ -55,10 +55,25 @@ table_relay_put(struct table *table, const Boson__Common__Relay *message, struct
 	copy_text(relay->relay_endpoint, sizeof(relay->relay_endpoint), message->relay_endpoint);
 	copy_text(relay->udp_endpoint, sizeof(relay->udp_endpoint), message->udp_endpoint);
 	copy_text(relay->group, sizeof(relay->group), message->group);
-	relay->load = message->has_load ? message->load : 0;
 	relay->draining = message->has_draining && message->draining;
 	*ret = relay;
 	return 0;
+}
+
+void
+table_relay_set_load(struct table_relay *relay, double load, int64_t now_ms)
+{
+	if (!(load >= 0 && load <= 1))
+		return;
+	relay->load = load;
+	relay->load_ms = now_ms;
+}
+
+void
+table_relay_age(struct table_relay *relay, int64_t now_ms)
+{
+	if (now_ms - relay->load_ms >= TABLE_LOAD_MS)
+		relay->load = 0;
 }
 
 /* For each node with a leg at this relay; fn may free the node. */

@@ -1,6 +1,8 @@
 /* routing_table: what discovery and relays say, in any order, on simulated fleets. */
 #include "table_sample.h"
 
+#include <math.h>
+
 static struct table table;
 
 static int
@@ -196,6 +198,24 @@ test_pools_follow_country_and_region(void **state)
 	assert_int_equal(table.all.count, 100);
 }
 
+/* T23: what a relay says of its load is a hint with bounds, and not for ever. */
+static void
+test_a_relays_load_is_bounded_and_ages_T23(void **state)
+{
+	struct table_relay *relay = sample_relay_put(&table, "r1");
+
+	(void)state;
+	table_relay_set_load(relay, 0.5, 1000);
+	table_relay_set_load(relay, -1, 2000);
+	table_relay_set_load(relay, 1e9, 2000);
+	table_relay_set_load(relay, NAN, 2000);
+	assert_true(relay->load == 0.5);
+	table_relay_age(relay, 1000 + TABLE_LOAD_MS - 1);
+	assert_true(relay->load == 0.5);
+	table_relay_age(relay, 1000 + TABLE_LOAD_MS);
+	assert_true(relay->load == 0);
+}
+
 static void
 test_sessions_of_a_node_that_is_not_known_yet_are_counted(void **state)
 {
@@ -226,6 +246,7 @@ main(void)
 		ON_A_TABLE(test_old_news_of_a_node_is_passed_over_but_a_snapshot_is_not),
 		ON_A_TABLE(test_a_snapshot_removes_who_is_not_in_it),
 		ON_A_TABLE(test_pools_follow_country_and_region),
+		ON_A_TABLE(test_a_relays_load_is_bounded_and_ages_T23),
 		ON_A_TABLE(test_sessions_of_a_node_that_is_not_known_yet_are_counted),
 	};
 
