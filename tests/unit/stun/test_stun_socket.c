@@ -199,7 +199,7 @@ answer_third(unsigned n, const struct stun_message *request, const struct sockad
 }
 
 static void
-test_S55_a_question_is_repeated_until_it_is_answered(void **state)
+test_S55_S63_a_question_is_repeated_until_it_is_answered(void **state)
 {
 	(void)state;
 	behave = answer_third;
@@ -207,6 +207,16 @@ test_S55_a_question_is_repeated_until_it_is_answered(void **state)
 	assert_int_equal(answer.calls, 1);
 	assert_true(answer.has_message);
 	assert_int_equal(requests, 3);
+}
+
+/* S63: the wall clock, in every call an hour further. */
+int64_t __wrap_clock_wall_ms(void);
+int64_t
+__wrap_clock_wall_ms(void)
+{
+	static int64_t now_ms;
+
+	return now_ms += 3600 * 1000;
 }
 
 static void
@@ -226,6 +236,39 @@ test_S55_and_given_up_in_the_end(void **state)
 	assert_int_equal(answer.calls, 1);
 	assert_false(answer.has_message);
 	assert_int_equal(requests, 2);
+}
+
+static struct sockaddr_in late_from;
+static uint8_t late_transaction[STUN_TRANSACTION_BYTES];
+
+static void
+remember(unsigned n, const struct stun_message *request, const struct sockaddr_in *from)
+{
+	(void)n;
+	memcpy(late_transaction, request->transaction, sizeof(late_transaction));
+	late_from = *from;
+}
+
+static void
+answer_both(unsigned n, const struct stun_message *request, const struct sockaddr_in *from)
+{
+	(void)n;
+	reply_as(server, STUN_SUCCESS, STUN_BINDING, late_transaction, NULL, &late_from);
+	reply_as(server, STUN_ERROR, STUN_BINDING, request->transaction, NULL, from);
+}
+
+static void
+test_S49_an_answer_after_the_end_is_ignored(void **state)
+{
+	(void)state;
+	behave = remember;
+	ask(NULL, 100);
+	assert_false(answer.has_message);
+	behave = answer_both;
+	ask(NULL, 0);
+	assert_int_equal(answer.calls, 2);
+	assert_int_equal(answer.class, STUN_ERROR);
+	assert_int_equal(ignored("reason=\"spoof\""), 1);
 }
 
 static void
@@ -278,8 +321,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_S01_S07_S09_S11_only_the_answer_counts_and_the_rest_is_counted_P22),
-		TEST(test_S55_a_question_is_repeated_until_it_is_answered),
+		TEST(test_S55_S63_a_question_is_repeated_until_it_is_answered),
 		TEST(test_S55_and_given_up_in_the_end),
+		TEST(test_S49_an_answer_after_the_end_is_ignored),
 		TEST(test_a_signed_question_takes_a_signed_answer),
 		TEST(test_an_error_may_be_unsigned),
 	};
