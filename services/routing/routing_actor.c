@@ -80,6 +80,7 @@ tick(struct loop *loop, void *arg)
 	routing_sweep_tick(routing, now_ms);
 	metric_set(routing->known_nodes, (double)routing->table.known);
 	metric_set(routing->free_nodes, (double)routing->table.all.count);
+	metric_set(routing->sweeper, routing->is_sweeper ? 1 : 0);
 	metric_set(routing->open_sessions, (double)routing->sessions.open);
 }
 
@@ -159,6 +160,8 @@ make_metrics(struct routing *routing)
 	routing->known_nodes = metrics_gauge(metrics, "nodes", NULL, "Nodes in the table");
 	routing->free_nodes = metrics_gauge(metrics, "nodes_attached", NULL,
 					    "Nodes alive, attached to a live relay and not full");
+	routing->sweeper =
+		metrics_gauge(metrics, "sweeper", NULL, "1: this replica sweeps for all");
 	routing->open_sessions = metrics_gauge(metrics, "sessions", NULL, "Open sessions");
 }
 

@@ -95,7 +95,7 @@ struct routing {
 
 	struct loop_timer *timer, *follow_timer;
 	struct metric *routes, *unserved, *refusals, *silences, *known_nodes, *free_nodes,
-		*open_sessions;
+		*open_sessions, *sweeper;
 };
 
 /* A copy of this is `service`. */

@@ -154,6 +154,7 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 	struct routing *routing = request->routing;
 	const Boson__Link__SessionOpened *opened = reply == NULL ? NULL : reply->opened;
 	struct table_node *node;
+	bool said_yes;
 
 	if (routing->stopping) {
 		bus_call_fail(request->call, BUS_UNAVAILABLE, "stopping", NULL);
@@ -161,9 +162,10 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 		return;
 	}
 	node = table_find(&routing->table, request->record.node_id);
-	if (opened != NULL && opened->has_result &&
-	    opened->result == BOSON__LINK__SESSION_OPENED__RESULT__OK &&
-	    is_good_answer(request, node, opened) && is_in_time(request)) {
+	said_yes = opened != NULL && opened->has_result &&
+		   opened->result == BOSON__LINK__SESSION_OPENED__RESULT__OK &&
+		   is_good_answer(request, node, opened);
+	if (said_yes && is_in_time(request)) {
 		if (node != NULL)
 			choice_note_success(node);
 		request->record.status = SESSION_OPEN;
@@ -182,9 +184,20 @@ on_opened(const Boson__Relay__OpenSessionReply *reply, void *arg)
 			choice_note_failure(node, clock_monotonic_ms());
 	} else {
 		metric_add(routing->silences, 1);
-		note_failure(request, node);
+		note_failure(request, said_yes ? NULL : node);
 	}
 	routing_request_try(request);
+}
+
+/* Never longer than the client waits. */
+static uint32_t
+time_to_answer_ms(const struct routing_request *request)
+{
+	int64_t left_ms = bus_call_deadline_ms(request->call) - clock_monotonic_ms();
+
+	if (left_ms > request->routing->answer_timeout_ms)
+		left_ms = request->routing->answer_timeout_ms;
+	return left_ms > 1 ? (uint32_t)left_ms : 1;
 }
 
 void
@@ -212,8 +225,7 @@ routing_request_ask(struct routing_request *request)
 	session.expires_at = request->expires_wall_ms;
 	open.node_id = node_id;
 	open.session = &session;
-	bus_peer_next(request->peer, (uint32_t)request->routing->answer_timeout_ms,
-		      bus_call_trace(request->call));
+	bus_peer_next(request->peer, time_to_answer_ms(request), bus_call_trace(request->call));
 	boson__relay__relay__open_session(bus_peer_service(request->peer), &open, on_opened,
 					  request);
 }
