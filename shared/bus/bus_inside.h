@@ -13,6 +13,7 @@
 #include "bus/bus_frames.h"
 #include "bus/bus_sightings.h"
 #include "bus/bus_socket.h"
+#include "bus/bus_strikes.h"
 #include "bus/bus_tally.h"
 #include "bus/bus_zap.h"
 
@@ -99,6 +100,7 @@ struct bus_server {
 	const struct bus_rule **rules; /* of the methods, in their order; NULL: none */
 	struct bus_tally tally;
 	struct bus_sightings sightings;
+	struct bus_strikes strikes;
 	struct bus_call *calls; /* not yet answered, or running, or held */
 	size_t n_calls;
 	struct bus_call *first_outbox, **last_outbox; /* replies whose peer was full */

@@ -131,6 +131,27 @@ admit_request(struct bus_server *server, struct bus_frames *frames,
 	return call;
 }
 
+/* Another connection of the same peer is not to blame. Routing ids over 255 bytes are nobody's.
+ * (T24, B16) */
+static bool
+is_struck_out(struct bus_server *server, struct bus_frames *frames)
+{
+	size_t n = zmq_msg_size(&frames->part[0]);
+
+	return n >= BUS_ROUTING_ID_BYTES ||
+	       bus_strikes_is_out(&server->strikes, zmq_msg_data(&frames->part[0]), n,
+				  server->turn_us / 1000);
+}
+
+static void
+strike(struct bus_server *server, struct bus_frames *frames)
+{
+	if (bus_strikes_add(&server->strikes, zmq_msg_data(&frames->part[0]),
+			    zmq_msg_size(&frames->part[0]), server->turn_us / 1000))
+		log_warn("connection_struck_out", "mailbox=%s for_ms=%d",
+			 server->service->descriptor->short_name, BUS_STRIKES_WINDOW_MS);
+}
+
 static struct bus_call *
 admit(struct bus_server *server, struct bus_frames *frames)
 {
@@ -138,8 +159,13 @@ admit(struct bus_server *server, struct bus_frames *frames)
 	ProtobufCMessage *head = NULL;
 	struct bus_call *call = NULL;
 
+	if (is_struck_out(server, frames)) {
+		bus_drop(bus, BUS_DROP_STRUCK_OUT, bus->actor);
+		return NULL;
+	}
 	if (frames->n != REQUEST_PARTS) {
 		bus_drop(bus, BUS_DROP_PARTS, bus->actor);
+		strike(server, frames);
 		return NULL;
 	}
 	if (server->transport == BUS_TCP && !zmq_msg_gets(&frames->part[1], "User-Id")) {
@@ -151,8 +177,10 @@ admit(struct bus_server *server, struct bus_frames *frames)
 	    bus_check_unpack(&boson__bus__request_head__descriptor, &bus->arena.allocator,
 			     zmq_msg_data(&frames->part[1]), n, &head) == 0)
 		call = admit_request(server, frames, (Boson__Bus__RequestHead *)head);
-	else
+	else {
 		bus_drop(bus, BUS_DROP_ENVELOPE, bus->actor);
+		strike(server, frames);
+	}
 	bus_arena_reset(&bus->arena);
 	return call;
 }
@@ -322,6 +350,7 @@ bus_serve(struct bus *bus, const char *endpoint, ProtobufCService *service,
 	server->service = service;
 	server->last_outbox = &server->first_outbox;
 	server->sightings.seed = bus_random(bus);
+	server->strikes.seed = bus_random(bus);
 	if (batch)
 		server->batch = *batch;
 	int r = server_open(server, endpoint);

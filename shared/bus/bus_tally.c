@@ -39,6 +39,7 @@ static const char *const DROP_WORDS[BUS_DROPS] = {
 	[BUS_DROP_UNCOMMITTED] = "uncommitted",
 	[BUS_DROP_ACL] = "acl",
 	[BUS_DROP_EVENT_FULL] = "event_full",
+	[BUS_DROP_STRUCK_OUT] = "struck_out",
 };
 
 static const int64_t DROP_LOG_MS = 60 * 1000;

@@ -48,6 +48,7 @@ enum bus_drop {
 	BUS_DROP_UNCOMMITTED,	/* an event of a batch whose commit failed */
 	BUS_DROP_ACL,		/* a call or a subscription that a peer may not make */
 	BUS_DROP_EVENT_FULL,	/* an event to one who does not read */
+	BUS_DROP_STRUCK_OUT,	/* from a connection that sent too much that cannot be read */
 	BUS_DROPS,
 };
 

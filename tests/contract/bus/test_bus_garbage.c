@@ -146,6 +146,25 @@ assert_dropped(const char *reason)
 	assert_int_equal(fixture_metric(echo.actor.metrics, line), 1);
 }
 
+/* T24: after ten of them nobody listens to this connection any more, and to all others as ever. */
+static void
+test_connection_that_sends_only_garbage_is_struck_out_and_no_other(void **state)
+{
+	uint64_t said;
+
+	for (int i = 0; i < 10; i++)
+		send_part("garbage", 7, false);
+	while (fixture_metric(echo.actor.metrics, "bus_drops_total{reason=\"parts\"}") < 10)
+		assert_still_served(state);
+	said = atomic_load(&echo.said);
+	send_request(1, "", 0); /* a good one, too late */
+	while (fixture_metric(echo.actor.metrics, "bus_drops_total{reason=\"struck_out\"}") < 1) {
+		assert_still_served(state);
+		said++;
+	}
+	assert_int_equal(atomic_load(&echo.said), said);
+}
+
 /* B12 */
 static void
 test_message_of_nine_parts_is_dropped(void **state)
@@ -485,6 +504,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_connection_that_sends_only_garbage_is_struck_out_and_no_other),
 		TEST(test_message_of_nine_parts_is_dropped),
 		TEST(test_message_without_a_body_frame_is_dropped),
 		TEST(test_head_that_is_no_head_is_dropped),

@@ -157,14 +157,18 @@ test_the_public_sees_no_private_address_R87(void **state)
 	assert_false(view.node.network_info->has_local_port);
 	assert_string_equal(view.node.network_info->stun_mapped_address, "93.184.216.34:4000");
 	node = add(2, "DE", "93.184.216.34", "[fd00::1]:4000", NULL);
+	discovery_view_fini(&view);
 	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	assert_string_equal(view.node.network_info->ipv4, "93.184.216.34");
 	assert_null(view.node.network_info->stun_mapped_address);
 	node = add(3, "DE", NULL, "100.64.0.1:4000", NULL);
+	discovery_view_fini(&view);
 	discovery_view_fill(&view, node, VIEW_PUBLIC);
 	assert_null(view.node.network_info->stun_mapped_address);
+	discovery_view_fini(&view);
 	discovery_view_fill(&view, node, VIEW_INTERNAL);
 	assert_string_equal(view.node.network_info->stun_mapped_address, "100.64.0.1:4000");
+	discovery_view_fini(&view);
 }
 
 static void
