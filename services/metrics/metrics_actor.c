@@ -95,8 +95,9 @@ forget_old(struct metrics_service *metrics, int64_t now_ms)
 {
 	if (now_ms - metrics->forgot_ms < FORGET_PERIOD_MS)
 		return;
-	metrics->forgot_ms = now_ms;
-	metrics_writer_forget(metrics, clock_wall_ms());
+	/* While there is more, a little at each tick: the mailbox is not kept waiting. */
+	if (!metrics_writer_forget(metrics, clock_wall_ms()))
+		metrics->forgot_ms = now_ms;
 }
 
 static void

@@ -69,8 +69,8 @@ int metrics_exposition_write(struct metrics_service *metrics, int64_t now_wall_m
 /* metrics_writer.c: writes the oldest pending ones, a batch at a time. 0, and *ret_more when there
  * are more; -EIO, and all are pending again. */
 int metrics_writer_flush(struct metrics_service *metrics, bool *ret_more);
-/* Deletes what is kept no longer, a bounded number of rows. */
-void metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms);
+/* Deletes what is kept no longer, a bounded number of rows: true when there are more. */
+bool metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms);
 
 /* metrics_count.c: counts the nodes by country and status. */
 void metrics_count_tick(struct metrics_service *metrics, int64_t now_ms);

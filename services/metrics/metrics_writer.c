@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 200, FORGET_BATCH = 2000, FORGET_ROUNDS = 10 };
+enum { BATCH = 200, FORGET_BATCH = 2000, FORGET_ROUNDS = 3 };
 
 struct batch {
 	struct sample *samples[BATCH];
@@ -183,10 +183,11 @@ metrics_writer_flush(struct metrics_service *metrics, bool *ret_more)
 	return error;
 }
 
-void
+bool
 metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms)
 {
 	struct store *store = metrics->store;
+	bool has_more = false;
 	int n = FORGET_BATCH;
 
 	for (int i = METRICS_RAW; i < METRICS_LEVELS && n >= 0; i++) {
@@ -195,6 +196,7 @@ metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms)
 			n = metrics_store_forget(store, (enum metrics_level)i,
 						 now_wall_ms - metrics->retention.keep_ms[i],
 						 FORGET_BATCH);
+		has_more = has_more || n == FORGET_BATCH;
 	}
 	if (n >= 0)
 		n = metrics_store_forget_latest(
@@ -204,4 +206,5 @@ metrics_writer_forget(struct metrics_service *metrics, int64_t now_wall_ms)
 					       FORGET_BATCH);
 	if (n < 0)
 		log_warn("old_figures_not_deleted", "error=%d", n);
+	return n >= 0 && has_more;
 }

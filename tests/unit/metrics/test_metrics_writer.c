@@ -225,11 +225,11 @@ test_what_is_old_goes_level_by_level(void **state)
 	say(&replicas[0], 1, now - 2 * DAY, 1, 1);
 	say(&replicas[0], 1, now - HOUR, 1, 1);
 	assert_int_equal(flush(&replicas[0]), 0);
-	metrics_writer_forget(&replicas[0], now);
+	assert_false(metrics_writer_forget(&replicas[0], now));
 	assert_int_equal(count_level(1, METRICS_RAW), 1);
 	assert_int_equal(count_level(1, METRICS_MINUTE), 2);
 	assert_int_equal(count_level(1, METRICS_HOUR), 3);
-	metrics_writer_forget(&replicas[0], now + 1000 * DAY);
+	assert_false(metrics_writer_forget(&replicas[0], now + 1000 * DAY));
 	for (int level = METRICS_RAW; level <= METRICS_DAY; level++)
 		assert_int_equal(count_level(1, (enum metrics_level)level), 0);
 }
@@ -290,7 +290,7 @@ test_a_session_is_forgotten_a_day_after_its_last_report_T46(void **state)
 	report(&replicas[0], 2, 1, 10, 10, T0);
 	report(&replicas[0], 2, 2, 10, 10, T0 + DAY); /* lives on: its first run stays, too */
 	assert_int_equal(flush(&replicas[0]), 0);
-	metrics_writer_forget(&replicas[0], T0 + DAY + 1);
+	assert_false(metrics_writer_forget(&replicas[0], T0 + DAY + 1));
 	assert_int_equal(metrics_store_usage(replicas[0].store, id, &usage), 0);
 	assert_used(2, 20, 20);
 }
