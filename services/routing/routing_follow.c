@@ -34,6 +34,9 @@ routing_keep(struct routing *routing, const struct session_record *record, struc
 {
 	struct session *session = sessions_find(&routing->sessions, record->id);
 	bool did_live = session != NULL && session_lives(session->record.status);
+	bool is_bound_anew = session != NULL && session->is_bound &&
+			     (session->record.expires_wall_ms != record->expires_wall_ms ||
+			      memcmp(session->record.node_id, record->node_id, UUID_BYTES) != 0);
 	uint8_t node_id[UUID_BYTES] = { 0 };
 	int error;
 
@@ -47,6 +50,9 @@ routing_keep(struct routing *routing, const struct session_record *record, struc
 		(void)table_sessions_add(&routing->table, record->node_id, 1);
 	if (did_live)
 		(void)table_sessions_add(&routing->table, node_id, -1);
+	/* A stock app's relay is told of the new node, or the new end. */
+	if (is_bound_anew)
+		session->bound_told = routing->bound_told = 0;
 	if (ret != NULL)
 		*ret = session;
 	return 0;

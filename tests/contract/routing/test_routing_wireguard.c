@@ -206,6 +206,25 @@ test_an_app_is_bound_again_after_kill_9_of_routing_F03(void **state)
 }
 
 static void
+test_an_app_is_bound_again_when_its_session_goes_to_another_node(void **state)
+{
+	struct enrolment_node other;
+	struct rig_call call;
+	unsigned int bound;
+
+	(void)state;
+	register_app(&call, session_id, client.id_text);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	bound = rig.relay.bound;
+	(void)route_rig_add_node(&rig, &other, RELAY_NODE_OPENS);
+	route_rig_request_until_served(&rig, &call, &client, other.id_text);
+	rig_call_fini(&call);
+	rig_wait(&rig.rig, is_bound_again, &bound, "BindUdp for the other node");
+	assert_string_equal(rig.relay.last_bound, session_id);
+}
+
+static void
 test_a_relay_without_udp_is_not_asked(void **state)
 {
 	struct rig_call call;
@@ -229,6 +248,7 @@ main(void)
 		IN_A_RIG(test_another_ones_session_looks_unknown_T05),
 		IN_A_RIG(test_an_app_is_bound_again_when_its_relay_started_anew_F04),
 		IN_A_RIG(test_an_app_is_bound_again_after_kill_9_of_routing_F03),
+		IN_A_RIG(test_an_app_is_bound_again_when_its_session_goes_to_another_node),
 		cmocka_unit_test_setup_teardown(test_a_relay_without_udp_is_not_asked,
 						setup_without_udp, teardown),
 	};
