@@ -198,6 +198,9 @@ test_a_key_opens_what_its_kind_is_for_and_nothing_else(void **state)
 		{ "admin", "GET", "/api/v1/nodes", NULL, 200 },
 		{ "node", "GET", "/api/v1/nodes", NULL, 403 },
 		{ "scraper", "GET", "/api/v1/nodes", NULL, 403 },
+		{ "scraper", "GET", "/metrics", NULL, 200 },
+		{ "node", "GET", "/metrics", NULL, 403 },
+		{ "client", "GET", "/metrics", NULL, 403 },
 		{ "client", "DELETE", "/api/v1/nodes/0f1e2d3c-4b5a-4697-8877-665544332211", NULL,
 		  403 },
 		{ "admin", "DELETE", "/api/v1/nodes/0f1e2d3c-4b5a-4697-8877-665544332211", NULL,
@@ -373,6 +376,38 @@ test_sql_shell_and_control_bytes_in_names_are_only_text(void **state)
 		assert_int_equal(ask("GET", targets[i], made.bearer, NULL)->status, 400);
 	assert_int_equal(ask("GET", "/api/v1/nodes", made.bearer, NULL)->status, 200);
 	assert_non_null(strstr(bosonctl(0, WORDS("keys", "list")), made.id));
+}
+
+static void
+wait_said(const char *text)
+{
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+
+	while (secrets_count_said(text) == 0 && rig_now_ms() < deadline_ms)
+		poll(NULL, 0, POLL_MS);
+	assert_true(secrets_count_said(text) > 0);
+}
+
+static void
+test_what_an_administrator_writes_is_logged_with_the_name_of_the_key(void **state)
+{
+	struct made_key made = make_key("admin", NULL, NULL);
+	struct rig_node node;
+	char target[128], line[128];
+
+	(void)state;
+	secrets_add(made.bearer + 7);
+	snprintf(line, sizeof(line), "admin_write rpc=CreateKey peer=local key=%s kind=admin",
+		 made.id);
+	wait_said(line);
+	rig_node_enrol(&rig, &node);
+	snprintf(target, sizeof(target), "/api/v1/nodes/%s", node.id_text);
+	assert_int_equal(ask("DELETE", target, made.bearer, NULL)->status, 204);
+	wait_said("admin_write endpoint=/nodes/{nodeId} subject=key:tester status=204");
+	(void)bosonctl(0, WORDS("keys", "revoke", made.id));
+	snprintf(line, sizeof(line), "admin_write rpc=RevokeKey peer=local key=%s kind=admin",
+		 made.id);
+	wait_said(line);
 }
 
 /* ---- tokens ---- */
@@ -554,6 +589,7 @@ main(void)
 		ROW(test_an_expired_key_is_refused),
 		ROW(test_keys_are_listed_with_their_state_and_without_themselves),
 		ROW(test_a_key_may_go_to_a_file_instead_of_the_screen),
+		ROW(test_what_an_administrator_writes_is_logged_with_the_name_of_the_key),
 		ROW(test_sql_shell_and_control_bytes_in_names_are_only_text),
 		ROW(test_a_deleted_nodes_token_is_refused_everywhere),
 		ROW(test_a_node_changes_its_key_and_its_older_tokens_are_void),
