@@ -1,7 +1,8 @@
 /*
- * A whole shard, without its thread: a node's leg and two clients' legs over socket pairs. The
- * fuzzer says which end writes what, raw or as well-formed frames, and in which pieces. Whatever it
- * says: no crash, and what comes out at every end is a stream of whole, unmasked frames.
+ * A whole shard, without its thread: a node's leg, two clients' legs and a raw client's over socket
+ * pairs. The fuzzer says which end writes what, raw, as well-formed frames or as control messages,
+ * and in which pieces, and whether the far ends read. Whatever it says: no crash, and what comes
+ * out at every end is a stream of whole, unmasked frames.
  */
 #include "log/log.h"
 #include "relay/relay_attach.h"
@@ -15,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ENDS = 3, OPERATIONS_MAX = 64, OUTPUT_BYTES = 512 * 1024 };
+enum { ENDS = 4, RAW_END = 3, OPERATIONS_MAX = 64, OUTPUT_BYTES = 512 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -68,6 +69,8 @@ add_leg(struct relay_shard *shard, struct end *end, unsigned i)
 	leg->upgrade->ticket.role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION;
 	memcpy(leg->upgrade->ticket.node_id, node_id, UUID_BYTES);
 	leg->upgrade->ticket.session_id[0] = (uint8_t)i;
+	leg->is_raw = i == RAW_END;
+	leg->upgrade->request.is_raw = leg->is_raw;
 	strcpy(leg->upgrade->request.key, "dGhlIHNhbXBsZSBub25jZQ==");
 	relay_attach(shard, leg);
 }
@@ -128,7 +131,11 @@ operate(struct end *ends, const uint8_t **data, size_t *n)
 	*data += 3;
 	*n -= 3;
 	part = part < *n ? part : *n;
-	if (d[0] & 0x80) { /* raw */
+	if ((d[0] & 0xe0) == 0xe0) { /* a control message, kind byte and all */
+		repeated[0] = 2;
+		memcpy(repeated + 1, *data, part);
+		write_frame(end->fd, 0x82, repeated, 1 + part);
+	} else if (d[0] & 0x80) { /* raw */
 		if (write(end->fd, *data, part) < 0)
 			return;
 	} else if (d[0] & 0x40) { /* a large message with a fuzzed beginning */
@@ -164,13 +171,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	for (int i = 0; i < OPERATIONS_MAX && n >= 3; i++) {
 		struct relay_message *wake = relay_message_new(RELAY_NODE_BACK, session_id, 0);
 
+		unsigned slow = data[0] & 0x10 ? data[1] : 0;
 		operate(ends, &data, &n);
 		/* So that the turn never sleeps. */
 		if (wake == NULL || relay_mailbox_send(&shard->mailbox, &wake) < 0)
 			abort();
 		relay_shard_turn(shard);
+		/* An end that does not read for a while is one that is slow. */
 		for (unsigned e = 0; e < ENDS; e++)
-			drain(&ends[e]);
+			if (!(slow & (1U << e)))
+				drain(&ends[e]);
 	}
 	for (unsigned i = 0; i < ENDS; i++) {
 		drain(&ends[i]);
