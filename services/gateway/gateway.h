@@ -25,6 +25,7 @@
 struct gateway_events;
 struct gateway_http;
 struct gateway_health;
+struct gateway_parts;
 struct gateway_tls_watch;
 
 enum { GATEWAY_STATUS_CLASSES = 6 }; /* by the hundred; 0: no answer */
@@ -45,6 +46,7 @@ struct gateway {
 	struct gateway_networks scrapers; /* who may read GET /metrics without a key */
 	struct bus_peer *peers[PEER_COUNT];
 	struct gateway_health *health;
+	struct gateway_parts *parts;
 	struct gateway_events *events;
 	struct gateway_http *http;
 	struct gateway_tls_watch *tls_watch; /* NULL: no TLS */

@@ -12,6 +12,7 @@
 #include "gateway/gateway_health.h"
 #include "gateway/gateway_http.h"
 #include "gateway/gateway_openapi.h"
+#include "gateway/gateway_parts.h"
 #include "gateway/gateway_tls_watch.h"
 #include "log/log.h"
 
@@ -115,8 +116,11 @@ open_peers(struct gateway *gateway)
 	int r = gateway_events_new(context, gateway->peers[PEER_DISCOVERY], &gateway->events);
 	if (r < 0)
 		return r;
-	return gateway_health_new(context->loop, gateway->peers, context->metrics,
-				  &gateway->health);
+	r = gateway_health_new(context->loop, gateway->peers, context->metrics, &gateway->health);
+	if (r < 0)
+		return r;
+	return gateway_parts_new(context->loop, gateway_access_store(gateway->access),
+				 gateway->limits.shared, gateway->health, &gateway->parts);
 }
 
 static int
@@ -179,6 +183,7 @@ gateway_actor_stop(void *state)
 	gateway_events_free(&gateway->events);
 	gateway_tls_watch_free(&gateway->tls_watch);
 	gateway_http_close(&gateway->http);
+	gateway_parts_free(&gateway->parts);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);
 	cache_close(&gateway->limits.shared);

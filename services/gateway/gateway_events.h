@@ -1,6 +1,7 @@
 /*
  * gateway_events: what happens in the fleet, to those who watch (GET /events). While somebody does,
- * it hears discovery's events and those of every relay that discovery knows, and sends each on as
+ * it hears the events of discovery, routing and every relay that discovery knows, and sends each on
+ * as
  *
  *	{"event":"nodeChanged","timestamp":<epoch ms>,"data":{...the message's public fields...}}
  *

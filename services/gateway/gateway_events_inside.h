@@ -36,7 +36,7 @@ struct gateway_events {
 	struct watching watching[GATEWAY_WATCHERS_MAX];
 	size_t watching_n;
 	struct loop_timer *tick;
-	struct bus_subscription *nodes, *relays;
+	struct bus_subscription *nodes, *relays, *sessions;
 	struct event_source *sources;
 	size_t sources_n;
 	bool is_heard, is_asking;

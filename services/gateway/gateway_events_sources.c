@@ -1,5 +1,5 @@
 /*
- * gateway_events_sources: who is heard: discovery, and each relay that it knows; see
+ * gateway_events_sources: who is heard: discovery, routing, and each relay known to discovery; see
  * gateway_events.h.
  */
 #include "gateway/gateway_events_inside.h"
@@ -7,6 +7,7 @@
 #include "discovery.pb-c.h"
 #include "log/log.h"
 #include "relay.pb-c.h"
+#include "routing.pb-c.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,22 +129,30 @@ on_relay_changed(const ProtobufCMessage *event, bool gap, void *arg)
 	gateway_events_show(events, event);
 }
 
+static int
+hear(struct gateway_events *events, const char *service, const ProtobufCMessageDescriptor *kind,
+     bus_event_fn fn, struct bus_subscription **ret)
+{
+	const struct actor_context *context = events->context;
+	return bus_subscribe(context->bus, actor_event_endpoint(context, service),
+			     actor_server_key(context, service), kind, fn, events, ret);
+}
+
 int
 gateway_events_hear(struct gateway_events *events)
 {
-	const struct actor_context *context = events->context;
-	const char *from = actor_event_endpoint(context, "discovery");
-	const char *key = actor_server_key(context, "discovery");
 	if (events->is_heard)
 		return 0;
-	int r = bus_subscribe(context->bus, from, key, &boson__discovery__node_changed__descriptor,
-			      on_event, events, &events->nodes);
+	int r = hear(events, "discovery", &boson__discovery__node_changed__descriptor, on_event,
+		     &events->nodes);
 	if (r == 0)
-		r = bus_subscribe(context->bus, from, key,
-				  &boson__discovery__relay_changed__descriptor, on_relay_changed,
-				  events, &events->relays);
+		r = hear(events, "discovery", &boson__discovery__relay_changed__descriptor,
+			 on_relay_changed, &events->relays);
+	if (r == 0)
+		r = hear(events, "routing", &boson__routing__session_changed__descriptor, on_event,
+			 &events->sessions);
 	if (r < 0) {
-		bus_unsubscribe(&events->nodes);
+		gateway_events_deafen(events);
 		return r;
 	}
 	events->is_heard = true;
@@ -157,6 +166,7 @@ gateway_events_deafen(struct gateway_events *events)
 	events->is_heard = false;
 	bus_unsubscribe(&events->nodes);
 	bus_unsubscribe(&events->relays);
+	bus_unsubscribe(&events->sessions);
 	while (events->sources != NULL)
 		source_forget(&events->sources);
 }

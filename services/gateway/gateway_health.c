@@ -11,8 +11,9 @@
 
 enum { PING_PERIOD_MS = 2000, PING_TIMEOUT_MS = 1500, MS_PER_SEC = 1000 };
 
+/* One that is asked: a peer, or a part. */
 struct peer_health {
-	enum gateway_peer peer;
+	const char *name;
 	bool is_known, is_alive, is_asked;
 	uint32_t round_trip_us;
 	struct metric *up;
@@ -21,6 +22,7 @@ struct peer_health {
 struct gateway_health {
 	struct bus_peer *const *peers;
 	struct peer_health of[PEER_COUNT];
+	struct peer_health parts[PART_COUNT];
 	struct loop_timer *timer;
 	int64_t started_ms;
 	bool is_draining;
@@ -70,11 +72,13 @@ gateway_health_new(struct loop *loop, struct bus_peer *const *peers, struct metr
 	if (health == NULL)
 		return -ENOMEM;
 	health->peers = peers;
+	health->parts[PART_DATABASE].name = "database";
+	health->parts[PART_CACHE].name = "cache";
 	health->started_ms = clock_monotonic_ms();
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++) {
 		char label[64];
 		snprintf(label, sizeof(label), "peer=\"%s\"", gateway_peer_name(i));
-		health->of[i] = (struct peer_health){ .peer = i };
+		health->of[i] = (struct peer_health){ .name = gateway_peer_name(i) };
 		health->of[i].up = metrics_gauge(metrics, "peer_up", label,
 						 "1 while the service answers the bus");
 	}
@@ -93,6 +97,16 @@ gateway_health_free(struct gateway_health **health)
 	loop_timer_stop(&(*health)->timer);
 	free(*health);
 	*health = NULL;
+}
+
+void
+gateway_health_heard(struct gateway_health *health, enum gateway_part part, bool alive,
+		     uint32_t round_trip_us)
+{
+	struct peer_health *of = &health->parts[part];
+	of->is_known = true;
+	of->is_alive = alive;
+	of->round_trip_us = round_trip_us;
 }
 
 void
@@ -124,13 +138,17 @@ overall(const struct gateway_health *health)
 		if (!health->of[i].is_alive)
 			return "degraded";
 	}
+	for (enum gateway_part i = 0; i < PART_COUNT; i++) {
+		if (health->parts[i].is_known && !health->parts[i].is_alive)
+			return "degraded";
+	}
 	return "healthy";
 }
 
 static void
 write_peer(struct json_text *text, const struct peer_health *of)
 {
-	json_text_key(text, gateway_peer_name(of->peer));
+	json_text_key(text, of->name);
 	json_text_open(text, '{');
 	json_text_member(text, "status",
 			 !of->is_known	? "unknown"
@@ -158,6 +176,8 @@ gateway_health_answer(const struct gateway_health *health, struct gateway_answer
 	json_text_member(&text, "version", BOSON_VERSION);
 	json_text_key(&text, "services");
 	json_text_open(&text, '{');
+	for (enum gateway_part i = 0; i < PART_COUNT; i++)
+		write_peer(&text, &health->parts[i]);
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
 		write_peer(&text, &health->of[i]);
 	json_text_close(&text, '}');

@@ -7,6 +7,7 @@ nothing here has shown fails.
 usage: contract.py PROGRAMS_FOLDER    (77: a package is missing)"""
 
 import sys
+import time
 
 try:
     import walks
@@ -16,6 +17,8 @@ try:
 except ImportError as missing:
     print("skipped: %s (apt-get install python3-jsonschema python3-cryptography)" % missing)
     sys.exit(77)
+
+START = time.monotonic()
 
 # 500 is a defect: that it is described is all that can be shown of it. A node that was deleted has
 # no token any more; 404 is for the moment in which another gateway has not heard of it.
@@ -53,12 +56,13 @@ def run(rig):
     walks.check_each_row_has_a_walk(description)
     world = walks.World(rig, description)
     for name, fn in walks.SUCCESSES + walks.REFUSALS:
-        print("walk: " + name)
+        print("walk: %s (at %.1f s)" % (name, time.monotonic() - START))
         fn(world)
     faults.walk_requests_that_are_no_good(world)
     faults.walk_slow_bodies(world)
     faults.walk_rates(world)
     faults.walk_rooms(world)
+    walks.refuse_samples_said_before(world)
     walks.check_nothing_leaks(world)
     faults.walk_services_that_are_down(world)
     run_other_policies(rig.programs, description)
