@@ -1,6 +1,7 @@
 /* coturn: see the header. */
 #include "coturn.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -124,12 +125,16 @@ coturn_stop(pid_t process)
 }
 
 pid_t
-coturn_start_echo(struct rig *rig)
+coturn_start_echo(struct rig *rig, const char *address)
 {
-	char *arguments[] = { "/usr/bin/turnutils_peer", "-p", "3480", "-L", COTURN_PEER, NULL };
-	char listener[] = "06060606:0D98";
+	char *arguments[] = { "/usr/bin/turnutils_peer",  "-p", "3480", "-L",
+			      (char *)(uintptr_t)address, NULL };
+	char listener[32];
+	struct in_addr parsed;
 	pid_t process = spawn(arguments);
 
+	assert_int_equal(inet_pton(AF_INET, address, &parsed), 1);
+	(void)snprintf(listener, sizeof(listener), "%08X:0D98", parsed.s_addr);
 	rig_wait(rig, listens, listener, "the echo service");
 	return process;
 }

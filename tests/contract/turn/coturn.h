@@ -24,8 +24,8 @@ bool coturn_prepare(void);
 pid_t coturn_start(struct rig *rig, const char *config_path);
 void coturn_stop(pid_t process);
 
-/* turnutils_peer at COTURN_PEER. */
-pid_t coturn_start_echo(struct rig *rig);
+/* turnutils_peer at an IPv4 address. */
+pid_t coturn_start_echo(struct rig *rig, const char *address);
 
 /* True when turnutils_uclient could send a message by COTURN_SERVER to this peer's echo service,
  * and got it back. */

@@ -35,7 +35,7 @@ _Static_assert(2000 + TURN_PROBE_TIMEOUT_MS <= 5000, "a hung coturn is noticed i
 static struct rig rig;
 static struct bus_peer *turn;
 static pid_t process, coturn, echo;
-static char coturn_config[RIG_PATH_BYTES];
+static char coturn_config[RIG_PATH_BYTES], coturn_nft[RIG_PATH_BYTES];
 
 RIG_CLOSURE(on_servers, Boson__Turn__ServersReply)
 
@@ -110,20 +110,22 @@ setup(void **state)
 	(void)state;
 	rig_start(&rig, "");
 	rig_path(&rig, "coturn.conf", coturn_config);
+	rig_path(&rig, "coturn.nft", coturn_nft);
 	rig_path(&rig, "secrets", path);
 	(void)snprintf(config, sizeof(config),
 		       "[turn]\nservers = turn:" COTURN_SERVER ":3478?transport=udp\n"
-		       "coturn_config = %s\nsecret = %s\n"
+		       "coturn_config = %s\nsecret = %s\ncoturn_nft = %s\n"
+		       "coturn_account = root\n"
 		       "coturn_listen = " COTURN_SERVER ", " COTURN_SERVER_OTHER ", " COTURN_SERVER6
 		       "\n",
-		       coturn_config, path);
+		       coturn_config, path, coturn_nft);
 	rig_configure(&rig, config);
 	write_secrets(OLD "\n");
 	process = rig_spawn(&rig, PROGRAM_TURN, 0);
 	turn = rig_peer(&rig, "turn", &boson__turn__turn__descriptor);
 	rig_wait_up(&rig, turn);
 	coturn = coturn_start(&rig, coturn_config);
-	echo = coturn_start_echo(&rig);
+	echo = coturn_start_echo(&rig, COTURN_PEER);
 	wait_for(1);
 	return 0;
 }
@@ -235,6 +237,51 @@ test_nor_by_ipv6_in_any_disguise_T26(void **state)
 	assert_int_not_equal(turn_client_permit_raw(&client, 2, unspecified, 16), 0);
 	assert_int_equal(turn_client_permit(&client, COTURN_PEER6), 0);
 	turn_client_close(&client);
+}
+
+/* A coturn that could be talked past its list: here it has none. */
+static void
+start_coturn_without_its_list(void)
+{
+	char path[RIG_PATH_BYTES], command[3 * RIG_PATH_BYTES];
+
+	rig_path(&rig, "open.conf", path);
+	(void)snprintf(command, sizeof(command), "grep -v denied-peer-ip %s > %s", coturn_config,
+		       path);
+	assert_int_equal(system(command), 0);
+	coturn_stop(coturn);
+	coturn = coturn_start(&rig, path);
+	wait_for(1);
+}
+
+/* As a user of its own: what turnutils_uclient leaves behind counts against its quota. */
+static bool
+relays_for(const char *subject, const char *peer)
+{
+	struct turn_credential credential;
+
+	assert_int_equal(
+		turn_credential_make(OLD, "client", subject, clock_wall_ms(), 60000, &credential),
+		0);
+	return coturn_relays(credential.username, credential.password, peer);
+}
+
+static void
+test_the_kernel_holds_what_coturn_lets_through_T26(void **state)
+{
+	char command[3 * RIG_PATH_BYTES];
+	pid_t lan;
+
+	(void)state;
+	start_coturn_without_its_list();
+	lan = coturn_start_echo(&rig, COTURN_LAN);
+	assert_true(relays_for("one", COTURN_LAN));
+	(void)snprintf(command, sizeof(command), "nft -f %s && nft -f %s", coturn_nft, coturn_nft);
+	assert_int_equal(system(command), 0); /* it may be loaded again */
+	assert_false(relays_for("two", COTURN_LAN));
+	assert_true(relays_for("three", COTURN_PEER));
+	assert_int_equal(system("nft delete table inet boson_coturn"), 0);
+	coturn_stop(lan);
 }
 
 static void
@@ -364,6 +411,7 @@ main(void)
 		IN_A_RIG(test_coturn_relays_with_the_credential_and_with_no_other_T25_P15),
 		IN_A_RIG(test_no_peer_but_the_internets_can_be_reached_T26_P15),
 		IN_A_RIG(test_nor_by_ipv6_in_any_disguise_T26),
+		IN_A_RIG(test_the_kernel_holds_what_coturn_lets_through_T26),
 		IN_A_RIG(test_no_tcp_relay_and_four_allocations_for_a_user_T25),
 		IN_A_RIG(test_a_coturn_that_hangs_or_dies_is_missed_and_found_again_F44),
 		IN_A_RIG(test_a_killed_turn_service_leaves_coturn_alone_F05),
