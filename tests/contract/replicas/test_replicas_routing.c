@@ -310,6 +310,11 @@ test_a_request_that_outlives_its_replica_makes_one_session_F01(void **state)
 	leg->answer = RELAY_NODE_OPENS;
 	kill_replica(0); /* the list's first is the one that is asked */
 	rig_call_wait(&call);
+	if (call.reply == NULL) { /* the bus did not know b yet: the client asks again itself */
+		assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+		rig_call_fini(&call);
+		route_rig_request_until_served(&rig, &call, &client, NULL);
+	}
 	take(&call, &answer);
 	assert_string_equal(answer.session_id, asked_first);
 	use(peers[1]);
