@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Three relays on one host (ports 443, 444, 445 of 203.0.113.10) and real WireGuard through them, in the lab
+# of deploy/demo/lab.sh: a relay is killed under a download, then all of them are drained and started anew, one
+# after the other; the TCP connection of the download goes on (F04, F21). The node and the client are brought to
+# different relays, so that the mesh carries them.
+#
+#   relays.sh --bin DIR [--keep]      exit status 0 held, 1 did not, 77 cannot be tried here
+set -u -o pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+bin="" keep=no body=processes tcp=no
+while [ $# -gt 0 ]; do
+	case $1 in
+	--bin) bin=${2:?--bin needs a folder}; shift ;;
+	--keep) keep=yes ;;
+	*) echo "relays: unknown argument $1" >&2; exit 64 ;;
+	esac
+	shift
+done
+
+cannot()
+{
+	echo "relays: skipped: $1" >&2
+	exit 77
+}
+
+[ "$(id -u)" = 0 ] || cannot "needs root, for network namespaces and nftables"
+[ -c /dev/net/tun ] || cannot "/dev/net/tun is missing"
+for program in wireguard-go wg nft conntrack nginx jq curl openssl; do
+	[ -n "$(type -P $program)" ] || cannot "$program is missing"
+done
+ip netns add "relaystry$$" 2>/dev/null || cannot "network namespaces are not allowed here"
+ip netns delete "relaystry$$"
+
+. deploy/demo/lab.sh
+. deploy/demo/programs.sh
+
+lab_init "hr$$" "$(mktemp -d /tmp/boson-relays-lab.XXXXXX)"
+
+finish()
+{
+	trap - EXIT
+	trap '' INT TERM
+	if [ $keep = yes ]; then
+		echo "left up: ip netns exec $lab-client bash; $lab_dir"
+	else
+		[ "${1:-0}" = 0 ] || tail -n 12 "$lab_dir"/log/*.log >&2
+		higgs_disconnect 2>/dev/null
+		lab_down
+	fi
+	exit "${1:-0}"
+}
+trap 'finish $?' EXIT
+trap 'finish 130' INT TERM
+
+failed=0
+check() # NAME COMMAND...
+{
+	local name=$1
+	shift
+	detail=""
+	if "$@"; then
+		echo "  ok    $name${detail:+: $detail}"
+	else
+		echo "  FAIL  $name${detail:+: $detail}"
+		failed=1
+	fi
+}
+
+# ---- three relays ----
+
+# The first is the one that boson.conf describes; the others differ in name, port and mailbox.
+start_relay() # NUMBER
+{
+	local n=$1 state=$lab_dir/relay$1
+	mkdir -p "$state"
+	[ -e "$state/keys" ] || ln -s "$lab_dir/boson/keys" "$state/keys"
+	start server "relay$n" env "BOSON_SERVICE_STATE=$state" "BOSON_RELAY_ID=relay-$n" \
+		"BOSON_RELAY_LISTEN=203.0.113.10:$((442 + n))" \
+		"BOSON_RELAY_PUBLIC_URL=wss://boson.test:$((442 + n))" \
+		"BOSON_BUS_RELAY=ipc://$lab_dir/boson-run/relay$n.sock" BOSON_ADMIN_RELAY=off \
+		BOSON_RELAY_DRAIN=8s "$bin/boson-relay" -c "$lab_dir/etc/boson.conf"
+}
+
+call_relay() # NUMBER METHOD
+{
+	on server env "BOSON_BUS_RELAY=ipc://$lab_dir/boson-run/relay$1.sock" \
+		"$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call relay "$2"
+}
+
+counter() # NUMBER NAME
+{
+	call_relay "$1" GetStats | jq -r --arg name "$2" \
+		'[.counters[] | select(.name == $name) | .value | tonumber] | add // 0'
+}
+
+# The relay that has a leg of this role; 0: none.
+relay_of() # node|client
+{
+	local n
+	for n in 1 2 3; do
+		is_running "relay$n" && [ "$(counter $n "legs{role=\"$1\"}" 2>/dev/null)" = 1 ] &&
+			{ echo $n; return; }
+	done
+	echo 0
+}
+
+has_leg() # ROLE
+{
+	[ "$(relay_of "$1")" != 0 ]
+}
+
+relay_listens() # NUMBER
+{
+	on server bash -c "exec 3<>/dev/tcp/203.0.113.10/$((442 + $1))"
+}
+
+knows_relays() # HOW MANY
+{
+	[ "$(on server "$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call discovery ListRelays |
+		jq '.relays | length')" = "$1" ]
+}
+
+start_everything()
+{
+	local service n
+	write_boson_config && write_wireguard_wrapper && write_higgs_config higgs on ca.pem || return 1
+	start_inet
+	for service in gateway discovery routing metrics turn; do
+		start_service $service
+	done
+	wait_for 20 test -e "$lab_dir/boson/keys/ticket-session.pub" || return 1
+	for n in 1 2 3; do
+		start_relay $n
+	done
+	wait_for 30 knows_relays 3 || return 1
+	wait_for 30 on client curl -sf --max-time 2 --cacert "$lab_dir/etc/ca.pem" \
+		https://boson.test:8443/api/v1/health -o /dev/null || return 1
+	install -m 0600 "$lab_dir/boson/gateway/client.key" "$lab_dir/etc/client.key"
+	install -m 0600 "$lab_dir/boson/gateway/node.key" "$lab_dir/etc/node.key"
+	start_agent
+	start_forwarder higgs
+	wait_for 30 has_leg node
+}
+
+# ---- a download, and pings beside it ----
+
+# Datagrams say how long nothing passed; the download, that TCP got over it.
+start_pings()
+{
+	: >"$lab_dir/log/pings.log"
+	start client pings ping -D -n -i 0.05 -W 1 198.51.100.80
+}
+
+# The longest time between two answers, in ms.
+longest_gap()
+{
+	stop pings INT
+	awk -F'[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
+		END { if (!last) exit 1; printf "%d", gap * 1000 }' "$lab_dir/log/pings.log"
+}
+
+start_download() # KBYTES A SECOND
+{
+	start client download curl -sS --limit-rate "${1}k" -o "$lab_dir/down.bin" \
+		http://198.51.100.80/file.bin
+}
+
+check_connect()
+{
+	higgs_connect || { detail=$(tail -1 "$lab_dir/log/higgs.log"); return 1; }
+	detail="node at relay $(relay_of node), client at relay $(relay_of client)"
+	on client curl -sf --max-time 10 http://198.51.100.80/whoami >/dev/null
+}
+
+check_kill()
+{
+	local used gap
+	used=$(relay_of node)
+	start_download 2000
+	start_pings
+	sleep 3
+	stop "relay$used" KILL
+	wait_for 20 has_leg node && wait_for 20 has_leg client || return 1
+	sleep 5
+	gap=$(longest_gap) || { detail="no pings"; return 1; }
+	detail="relay $used killed, nothing passed for $gap ms; node at $(relay_of node), client at $(relay_of client)"
+	is_running download || { detail+="; the download broke"; return 1; }
+	[ "$gap" -le 5000 ]
+}
+
+restart_relay() # NUMBER
+{
+	start_relay "$1"
+	wait_for 20 relay_listens "$1"
+}
+
+# The bound leaves a busy machine its time; loadtest/herd/run roll measures.
+check_roll()
+{
+	local n gap
+	start_pings
+	for n in 1 2 3; do
+		stop "relay$n"
+		restart_relay $n || { detail="relay $n does not start"; return 1; }
+		wait_for 10 has_leg node && wait_for 10 has_leg client || return 1
+		sleep 2
+	done
+	gap=$(longest_gap) || { detail="no pings"; return 1; }
+	detail="nothing passed for $gap ms; node at $(relay_of node), client at $(relay_of client)"
+	is_running download || { detail+="; the download broke"; return 1; }
+	[ "$gap" -le 2000 ]
+}
+
+check_whole()
+{
+	wait_for 60 bash -c "! kill -0 $(pid_of download)" || { detail="not done"; return 1; }
+	detail="$(stat -c %s "$lab_dir/down.bin") bytes"
+	[ "$(grep -c 'GET /file.bin' "$lab_dir/log/access.log")" = 1 ] &&
+	cmp -s "$lab_dir/down.bin" "$lab_dir/www/file.bin"
+}
+
+echo "Making a lab of $(echo $lab_hosts | wc -w) hosts and three relays ..."
+lab_up || exit 1
+make_certificates >"$lab_dir/log/openssl.log" 2>&1 || exit 1
+start_everything || { echo "relays: the lab does not come up" >&2; exit 1; }
+check "higgs connect" check_connect
+check "F04: the relay in use is killed, the download goes on" check_kill
+check "its relay comes back" restart_relay "$(for n in 1 2 3; do is_running relay$n || echo $n; done)"
+check "F21: three relays are drained in turn, the download goes on" check_roll
+check "the file is whole, by one TCP connection" check_whole
+exit $failed
