@@ -72,6 +72,7 @@ struct relay_message {
 	uint64_t generation, request_id, bytes_up, bytes_down;
 	uint64_t link; /* of the mesh */
 	int64_t queued_ms;
+	_Atomic bool is_handed_over; /* to ZeroMQ, whose thread frees it */
 	bool is_dialled;
 	uint32_t channels, rtt_us;
 	size_t n;
