@@ -142,6 +142,7 @@ test_a_client_that_waits_hears_where_its_node_came(void **state)
 	struct raw_leg *client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 
 	(void)state;
+	relay_group_await_hearing(&group, EDGE, OTHER);
 	while (relay_group_asked(&group) == 0)
 		(void)relay_fixture_counter(&group.relays[EDGE], "mesh_nodes");
 	struct raw_leg *node = open_node(OTHER);
@@ -159,6 +160,7 @@ test_f04_clients_follow_their_node_to_another_relay(void **state)
 	struct raw_leg *newer;
 
 	(void)state;
+	relay_group_await_hearing(&group, EDGE, OTHER);
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	/* Make before break: the newer leg is taken while the older still is there. */
 	newer = open_node(OTHER);
