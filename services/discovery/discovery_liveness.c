@@ -16,7 +16,8 @@
 enum {
 	TICK_MAX_MS = 1000,
 	TICKS_PER_LEASE = 20,
-	SWEEP_MAX = 500, /* nodes in one transaction, as the next two */
+	SWEEPS_A_TICK = 4, /* the mailbox waits meanwhile */
+	SWEEP_MAX = 500,   /* nodes in one transaction, as the next two */
 	FLUSH_MAX = 20000,
 	FLUSH_PART_BYTES = 512 * 1024,
 	FLUSH_MS = 1000,
@@ -114,7 +115,8 @@ hold_lease(struct discovery *discovery, int64_t now_ms)
 	return r;
 }
 
-static void
+/* True when there may be more. */
+static bool
 sweep(struct discovery *discovery, int64_t now_ms)
 {
 	struct due due = { .n = registry_due(&discovery->registry, now_ms, due.nodes, SWEEP_MAX) };
@@ -123,9 +125,9 @@ sweep(struct discovery *discovery, int64_t now_ms)
 	int r;
 
 	if (due.n == 0 && !must_renew)
-		return;
+		return false;
 	if (discovery->is_shared && !must_renew && !discovery->sweeps)
-		return;
+		return false;
 	r = begin(discovery);
 	if (r == 0)
 		r = hold_lease(discovery, now_ms);
@@ -139,6 +141,7 @@ sweep(struct discovery *discovery, int64_t now_ms)
 	/* A file that cannot be written keeps them online; the next start finds out anew. */
 	if (r == 0 || !discovery->is_shared)
 		tell_due(discovery, &due);
+	return r == 0 && due.n == SWEEP_MAX;
 }
 
 static void
@@ -169,7 +172,8 @@ on_tick(struct loop *loop, void *arg)
 	}
 	discovery->tick_ms = now_ms;
 	if (!discovery->is_shared || now_ms - discovery->followed_ms < DISCOVERY_SYNC_MS)
-		sweep(discovery, now_ms);
+		for (int i = 0; i < SWEEPS_A_TICK && sweep(discovery, now_ms); i++)
+			continue;
 	sweep_relays(discovery, now_ms);
 	metric_set(discovery->nodes, (double)discovery->registry.count);
 	metric_set(discovery->online, (double)discovery->registry.online);

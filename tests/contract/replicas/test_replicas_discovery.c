@@ -443,7 +443,7 @@ keep_beating(struct beating *beating)
 static void
 stop_and_go_on(int stopped)
 {
-	enum { STOPPED_MS = 5000 };
+	enum { STOPPED_MS = 4000 };
 	struct enrolment_node node;
 
 	enrolment_node_init(&node);
@@ -454,7 +454,7 @@ stop_and_go_on(int stopped)
 				   clock_monotonic_ms() + STOPPED_MS };
 	keep_beating(&beating);
 	assert_int_equal(kill(replicas[stopped].process, SIGCONT), 0);
-	beating.until_ms = clock_monotonic_ms() + STOPPED_MS / 2;
+	beating.until_ms = clock_monotonic_ms() + STOPPED_MS / 4;
 	keep_beating(&beating);
 	assert_int_equal(beat(replicas[stopped].peer, &node).status, BUS_OK);
 	assert_int_equal(replicas[0].offline, 0);
