@@ -127,13 +127,21 @@ gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_
 		inet_ntop(AF_INET6, address, ret_text, INET6_ADDRSTRLEN);
 }
 
+/* Probes must be answered whatever the shared cache does, and cost nobody else anything. */
+static bool
+is_shared(const struct gateway_limits *limits, enum gateway_rate class)
+{
+	return limits->shared != NULL && class != RATE_PROBE;
+}
+
 static uint32_t
-take(const struct gateway_limits *limits, const char *key, uint32_t per_minute, int64_t now_ms)
+take(const struct gateway_limits *limits, enum gateway_rate class, const char *key,
+     uint32_t per_minute, int64_t now_ms)
 {
 	if (per_minute == 0)
 		return 0;
 	int64_t wait_ms = -EIO;
-	if (limits->shared != NULL)
+	if (is_shared(limits, class))
 		wait_ms = cache_take(limits->shared, key, per_minute, per_minute, now_ms);
 	if (wait_ms < 0)
 		wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
@@ -157,7 +165,7 @@ gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_ra
 	struct in6_addr network = gateway_limits_network(address);
 	gateway_limits_address_text(&network, text);
 	snprintf(key, sizeof(key), "gateway:address:%s:%s", class_names[class], text);
-	return take(limits, key, limits->per_address[class], now_ms);
+	return take(limits, class, key, limits->per_address[class], now_ms);
 }
 
 uint32_t
@@ -166,5 +174,5 @@ gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_ra
 {
 	char key[KEY_BYTES_MAX];
 	snprintf(key, sizeof(key), "gateway:subject:%s:%s", class_names[class], subject);
-	return take(limits, key, limits->per_subject[class], now_ms);
+	return take(limits, class, key, limits->per_subject[class], now_ms);
 }

@@ -69,7 +69,8 @@ test_health_tells_of_each_service(void **state)
 	assert_non_null(rig_member(answer, "timestamp"));
 	assert_non_null(rig_member(answer, "uptime"));
 	assert_non_null(rig_member(answer, "version"));
-	assert_null(rig_member(answer, "services.database"));
+	assert_string_equal(rig_member(answer, "services.database.status"), "healthy");
+	assert_string_equal(rig_member(answer, "services.cache.status"), "healthy");
 	assert_int_equal(rig_request(&rig, "GET", "/health/live", NULL, NULL, NULL)->status, 200);
 	assert_int_equal(rig_request(&rig, "GET", "/health/ready", NULL, NULL, NULL)->status, 503);
 	assert_int_equal(rig_request(&rig, "HEAD", "/health/live", NULL, NULL, NULL)->status, 200);

@@ -58,13 +58,13 @@ def run(rig):
     for name, fn in walks.SUCCESSES + walks.REFUSALS:
         print("walk: %s (at %.1f s)" % (name, time.monotonic() - START))
         fn(world)
-    faults.walk_requests_that_are_no_good(world)
-    faults.walk_slow_bodies(world)
-    faults.walk_rates(world)
-    faults.walk_rooms(world)
-    walks.refuse_samples_said_before(world)
-    walks.check_nothing_leaks(world)
-    faults.walk_services_that_are_down(world)
+    for fn in [faults.walk_requests_that_are_no_good, faults.walk_slow_bodies, faults.walk_rates,
+               faults.walk_rooms, faults.walk_main_services_that_are_down,
+               walks.refuse_samples_said_before, walks.check_nothing_leaks,
+               faults.walk_other_services_that_are_down]:
+        print("walk: %s (at %.1f s)" % (fn.__name__, time.monotonic() - START))
+        fn(world)
+    print("other policies (at %.1f s)" % (time.monotonic() - START))
     run_other_policies(rig.programs, description)
     check_all_was_seen(description)
     answers = sum(len(statuses) for statuses in description.seen.values())

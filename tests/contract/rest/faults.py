@@ -205,28 +205,47 @@ def is_unavailable(world, row):
     return True
 
 
-def walk_services_that_are_down(world):
+def walk_main_services_that_are_down(world):
+    walk_services_that_are_down(world, [("discovery",), ("routing",)])
+
+
+def walk_other_services_that_are_down(world):
+    walk_services_that_are_down(world, [("metrics", "turn")])
+
+
+def walk_services_that_are_down(world, rounds):
     """F01 and its like: a service is killed; its rows are 503 with Retry-After, the others go on;
     and when it is back, so are they."""
-    for service, prefixes in PEERS.items():
-        print("down: " + service)
-        world.rig.kill(service)
-        for row in rows(world):
-            if any(re.match(prefix + "(/|$)", row.path) for prefix in prefixes):
-                await_true(lambda: is_unavailable(world, row), "503 of %s %s, with %s down" % (
-                    row.method, row.path, service))
-        health = await_true(lambda: unhealthy(world, service), "%s to be seen to be down" % service)
-        assert world.rig.ask("GET", "/health/live").status == 200
-        if service in ("discovery", "routing"):
-            assert health.status == 503 and health.json["status"] == "unhealthy"
-            world.description.check("GET", "/health", health)
-            ready = world.rig.ask("GET", "/health/ready")
-            world.description.check("GET", "/health/ready", ready)
-            assert ready.status == 503
-        else:
-            assert health.status == 200 and health.json["status"] == "degraded"
-        world.rig.start(service)
-        await_true(world.is_ready, service + " to be back")
+    for services in rounds:
+        print("down: " + ", ".join(services))
+        for service in services:
+            world.rig.kill(service)
+        for service in services:
+            check_its_rows(world, service)
+            check_health(world, service)
+        for service in services:
+            world.rig.start(service)
+    await_true(world.is_ready, "all to be back")
+
+
+def check_its_rows(world, service):
+    for row in rows(world):
+        if any(re.match(prefix + "(/|$)", row.path) for prefix in PEERS[service]):
+            await_true(lambda: is_unavailable(world, row), "503 of %s %s, with %s down" % (
+                row.method, row.path, service))
+
+
+def check_health(world, service):
+    health = await_true(lambda: unhealthy(world, service), "%s to be seen to be down" % service)
+    assert world.rig.ask("GET", "/health/live").status == 200
+    if service in ("discovery", "routing"):
+        assert health.status == 503 and health.json["status"] == "unhealthy"
+        world.description.check("GET", "/health", health)
+        ready = world.rig.ask("GET", "/health/ready")
+        world.description.check("GET", "/health/ready", ready)
+        assert ready.status == 503
+    else:
+        assert health.status == 200 and health.json["status"] == "degraded"
 
 
 def unhealthy(world, service):
