@@ -12,7 +12,8 @@ enum {
 	STATUS = CLIENT_FLAG_FOR(COMMAND_STATUS),
 	NODES = CLIENT_FLAG_FOR(COMMAND_NODES),
 	CONFIG = CLIENT_FLAG_FOR(COMMAND_CONFIG),
-	ALL = CONNECT | DISCONNECT | STATUS | NODES | CONFIG,
+	DOCTOR = CLIENT_FLAG_FOR(COMMAND_DOCTOR),
+	ALL = CONNECT | DISCONNECT | STATUS | NODES | CONFIG | DOCTOR,
 };
 
 const struct client_command_row client_commands[] = {
@@ -23,6 +24,7 @@ const struct client_command_row client_commands[] = {
 	{ "nodes", COMMAND_NODES, "list the nodes there are" },
 	{ "config", COMMAND_CONFIG,
 	  "make a session for a stock WireGuard app, as its .conf or a QR code" },
+	{ "doctor", COMMAND_DOCTOR, "see whether the tunnel does what it is for" },
 	{ "help", COMMAND_HELP, "this text, or that of one command: higgs help connect" },
 	{ 0 },
 };
@@ -30,11 +32,11 @@ const struct client_command_row client_commands[] = {
 #define AT(field) offsetof(struct client_options, field)
 
 const struct client_flag client_flags[] = {
-	{ "server", 's', "URL", CONNECT | NODES | CONFIG, AT(server), false,
+	{ "server", 's', "URL", CONNECT | NODES | CONFIG | DOCTOR, AT(server), false,
 	  "BosonServer, e.g. https://boson.example" },
 	{ "key-file", 'k', "FILE", CONNECT | NODES | CONFIG, AT(key_file), false,
 	  "your access key, in a file that only you can read" },
-	{ "ca", 0, "FILE", CONNECT | NODES | CONFIG, AT(ca_file), false,
+	{ "ca", 0, "FILE", CONNECT | NODES | CONFIG | DOCTOR, AT(ca_file), false,
 	  "trust these certificates instead of the system's" },
 	{ "country", 0, "CC", CONNECT | NODES | CONFIG, AT(country), false,
 	  "a country to come out in, two letters" },
@@ -42,7 +44,7 @@ const struct client_flag client_flags[] = {
 	  "one certain node; not with --country" },
 	{ "interface", 'i', "NAME", CONNECT, AT(interface), false,
 	  "name of the WireGuard interface (higgs0)" },
-	{ "state", 0, "DIR", CONNECT | DISCONNECT | STATUS, AT(state_dir), false,
+	{ "state", 0, "DIR", CONNECT | DISCONNECT | STATUS | DOCTOR, AT(state_dir), false,
 	  "folder for state (/var/lib/higgs/client)" },
 	{ "foreground", 'f', NULL, CONNECT, AT(foreground), true,
 	  "stay in this terminal; Ctrl-C disconnects" },

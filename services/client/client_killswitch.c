@@ -113,3 +113,11 @@ client_killswitch_remove(void)
 
 	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
+
+int
+client_killswitch_is_set(void)
+{
+	int r = run("list table inet " CLIENT_TABLE_NAME "\n");
+
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}

@@ -24,3 +24,6 @@ int client_killswitch_set(const struct client_pins *pins, const char *interface,
 
 /* 1: removed; 0: there was none. */
 int client_killswitch_remove(void);
+
+/* Whether it is there: 1 or 0, or -errno. */
+int client_killswitch_is_set(void);

@@ -38,6 +38,9 @@ main(int argc, char **argv)
 	case COMMAND_CONFIG:
 		status = client_command_config(&options);
 		break;
+	case COMMAND_DOCTOR:
+		status = client_command_doctor(&options);
+		break;
 	case COMMAND_VERSION:
 		printf("higgs %s\n", BOSON_VERSION);
 		break;

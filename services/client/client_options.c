@@ -277,7 +277,8 @@ check_values(struct parse *parse)
 	if (needs_server && options->key_file == NULL)
 		return refuse(parse, EXIT_USAGE_WRONG,
 			      "which access key? --key-file FILE, or `key_file` in client.conf");
-	if (needs_server && !is_server_url(options->server))
+	bool asks = needs_server || (options->command == COMMAND_DOCTOR && options->server != NULL);
+	if (asks && !is_server_url(options->server))
 		return refuse(parse, EXIT_USAGE_WRONG,
 			      "\"%s\" is no server: it takes https://host[:port]",
 			      client_escape(options->server, shown, sizeof shown));

@@ -58,6 +58,10 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	put_or_leave(&text, "relayEndpoint", relay);
 	json_text_member(&text, "carriedBy", client_udp_is_up(session->udp) ? "udp" : "leg");
 	json_text_member(&text, "interface", session->options->interface);
+	if (session->route.dns_n > 0)
+		json_text_member(&text, "dns", session->route.dns[0]);
+	json_text_key(&text, "mtu");
+	json_text_uint(&text, session->route.mtu);
 	json_text_key(&text, "pid");
 	json_text_int(&text, getpid());
 	json_text_key(&text, "killSwitch");

@@ -393,6 +393,20 @@ check_higgs_without_wss()
 	return $result
 }
 
+check_doctor()
+{
+	local lines
+	lines=$(laptop_higgs doctor --server https://boson.test:8443 --ca "$lab_dir/etc/ca.pem") || { detail=$lines; return 1; }
+	[ "$(echo "$lines" | wc -l)" = 6 ] || { detail=$lines; return 1; }
+	for what in IPv6 "kill switch" packets way; do
+		echo "$lines" | grep -q "^ok *$what" || { detail=$lines; return 1; }
+	done
+	on laptop nft delete table inet higgs_client 2>/dev/null ||
+		on laptop nft delete table inet "$(on laptop nft list tables | awk '/higgs/ { print $3; exit }')"
+	! laptop_higgs doctor >"$lab_dir/doctor" && grep -q "^BAD *kill switch" "$lab_dir/doctor" || { detail="a kill switch that is gone was not noticed"; return 1; }
+	detail=$(echo "$lines" | tail -1)
+}
+
 check_higgs_leaves_nothing()
 {
 	laptop_higgs disconnect >/dev/null || return 1
@@ -416,5 +430,6 @@ check "the node's leg is lost" check_node_leg_lost
 check "higgs goes by UDP" check_higgs_by_udp
 check "UDP blocked halfway, and back" check_higgs_blocked_and_back
 check "WebSockets blocked from the start" check_higgs_without_wss
+check "higgs doctor" check_doctor
 check "higgs leaves nothing behind" check_higgs_leaves_nothing
 exit $failed
