@@ -96,6 +96,32 @@ test_what_cannot_be_read_is_absent(void **state)
 }
 
 static void
+test_the_load_is_read_or_absent(void **state)
+{
+	struct resources r;
+
+	(void)state;
+	temp_folder_write(&folder, "loadavg", "0.50 1.25 2.00 1/300 4242\n", 0600);
+	resources_read(folder.path, &r);
+	assert_true(r.has_load);
+	assert_true(r.load[0] == 0.5 && r.load[1] == 1.25 && r.load[2] == 2);
+	temp_folder_write(&folder, "loadavg", "0.50 x\n", 0600);
+	resources_read(folder.path, &r);
+	assert_false(r.has_load);
+}
+
+static void
+test_how_full_a_disk_is(void **state)
+{
+	double percent = -1;
+
+	(void)state;
+	assert_true(resources_disk_percent("/tmp", &percent));
+	assert_true(percent >= 0 && percent <= 100);
+	assert_false(resources_disk_percent("/nowhere/at/all", &percent));
+}
+
+static void
 test_this_machine_can_be_read(void **state)
 {
 	struct resources r;
@@ -115,6 +141,8 @@ main(void)
 		cmocka_unit_test(test_memory_that_could_be_freed_is_not_used),
 		cmocka_unit_test(test_counters_that_went_back_give_no_percentage),
 		cmocka_unit_test(test_what_cannot_be_read_is_absent),
+		cmocka_unit_test(test_the_load_is_read_or_absent),
+		cmocka_unit_test(test_how_full_a_disk_is),
 		cmocka_unit_test(test_this_machine_can_be_read),
 	};
 
