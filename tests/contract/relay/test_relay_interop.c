@@ -247,7 +247,7 @@ test_f21_a_leg_moves_without_a_gap(void **state)
 	relay_fixture_wait(first, &node.is_up);
 	assert_false(node.is_down);
 	assert_true(leg_client_line(node.leg) > line);
-	assert_int_equal(relay_fixture_counter(&second, "legs{role=\"node\"}"), 1);
+	relay_fixture_await(&second, "legs{role=\"node\"}", 1);
 	while (relay_fixture_counter(first, "legs{role=\"node\"}") != 0)
 		;
 	assert_false(node.is_down);
