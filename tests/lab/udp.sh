@@ -250,8 +250,8 @@ roams() # WHAT COMMAND...
 {
 	local what=$1 gap
 	shift
-	pings mobile 400 "$lab_dir/ping.roam" &
-	sleep 3
+	pings mobile 240 "$lab_dir/ping.roam" &
+	sleep 2
 	"$@"
 	wait $!
 	gap=$(longest_gap "$lab_dir/ping.roam") || { detail="no answers"; return 1; }
@@ -285,15 +285,16 @@ check_flood()
 {
 	local key flood_pid before_a before_b dropped
 	key=$(sed -n 's/^PublicKey = //p' "$lab_dir/etc/hua$$.conf")
-	pings client 200 "$lab_dir/ping.a" & pings phone 200 "$lab_dir/ping.b"
-	wait $!
+	pings client 100 "$lab_dir/ping.a" & pings phone 100 "$lab_dir/ping.b"
+	wait
 	before_a=$(lost "$lab_dir/ping.a") before_b=$(lost "$lab_dir/ping.b") # a busy machine's share
-	on core "$bin/udp_flood" 203.0.113.10:51820 "$key" 198.19.0.0 20000 14 >"$lab_dir/flood" &
+	on core "$bin/udp_flood" 203.0.113.10:51820 "$key" 198.19.0.0 20000 8 >"$lab_dir/flood" &
 	flood_pid=$!
 	sleep 1
-	pings client 200 "$lab_dir/ping.a" & pings phone 200 "$lab_dir/ping.b"
-	wait $!
-	wait $flood_pid
+	pings client 100 "$lab_dir/ping.a" &
+	local ping_pid=$!
+	pings phone 100 "$lab_dir/ping.b"
+	wait $ping_pid $flood_pid
 	dropped=$(bus relay GetStats | jq '[.counters[] | select(.name | test("udp_drops")) | .value | tonumber] | add')
 	detail="$(cat "$lab_dir/flood") junk initiations, $dropped dropped; lost $(lost "$lab_dir/ping.a") and"
 	detail+=" $(lost "$lab_dir/ping.b") of 10000, $before_a and $before_b without"
@@ -305,7 +306,7 @@ check_flood()
 check_node_leg_lost()
 {
 	local gap
-	pings client 400 "$lab_dir/ping.node" &
+	pings client 240 "$lab_dir/ping.node" &
 	sleep 3
 	stop forwarder KILL
 	start_forwarder higgs
@@ -366,11 +367,10 @@ check_higgs_by_udp()
 check_higgs_blocked_and_back()
 {
 	local gap back
-	pings laptop 500 "$lab_dir/ping.l" &
-	sleep 3
+	pings laptop 400 "$lab_dir/ping.l" &
+	sleep 2
 	udp_is blocked
-	sleep 8
-	carried_by leg || { detail="not by the leg"; wait; return 1; }
+	wait_for 10 carried_by leg || { detail="not by the leg"; wait; return 1; }
 	udp_is free
 	wait_for 40 carried_by udp
 	back=$?

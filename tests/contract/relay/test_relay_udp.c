@@ -248,6 +248,25 @@ test_binding_that_makes_no_sense_is_refused(void **state)
 	udp_app_close(&app);
 }
 
+static int
+set_up_deaf(void **state)
+{
+	(void)state;
+	relay_fixture_start(&relay, false, "");
+	return 0;
+}
+
+static void
+test_relay_without_udp_says_so(void **state)
+{
+	struct key key = { .bytes = { 1 } };
+
+	(void)state;
+	assert_int_equal(udp_talk_bind(&relay, session_1, node_a, &key, &key, HOUR_MS, NULL),
+			 BUS_UNAVAILABLE);
+	assert_int_equal(udp_talk_unbind(&relay, session_1), BUS_UNAVAILABLE);
+}
+
 /* ---- T15 ---- */
 
 static void
@@ -682,6 +701,8 @@ main(void)
 		UDP_TEST(test_closed_session_loses_its_legs),
 		UDP_TEST(test_session_that_ends_loses_its_legs),
 		UDP_TEST(test_binding_that_makes_no_sense_is_refused),
+		cmocka_unit_test_setup_teardown(test_relay_without_udp_says_so, set_up_deaf,
+						tear_down),
 		UDP_TEST(test_T15_unproven_source_is_sent_no_more_than_it_sent),
 		UDP_TEST(test_U10_repeated_initiation_is_rationed),
 		UDP_TEST(test_T16_flood_of_sources_costs_no_proven_leg_its_place),
