@@ -1,0 +1,200 @@
+/*
+ * The mesh's models: sections on the wire, a link's queue and credit, where nodes are at home.
+ */
+#include "relay/relay_homes.h"
+#include "relay/relay_mesh_link.h"
+#include "relay/relay_mesh_wire.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint8_t node_a[UUID_BYTES] = "node-a", node_b[UUID_BYTES] = "node-b";
+
+static size_t
+put_section(uint8_t *at, const uint8_t *node_id, const char *text)
+{
+	relay_mesh_section_write(at, node_id, strlen(text));
+	memcpy(at + RELAY_MESH_SECTION_BYTES, text, strlen(text));
+	return RELAY_MESH_SECTION_BYTES + strlen(text);
+}
+
+static void
+test_sections_are_read_as_they_were_written(void **state)
+{
+	uint8_t bytes[256], *at = bytes;
+	struct relay_mesh_section section;
+	size_t n = put_section(bytes, node_a, "one");
+
+	(void)state;
+	n += put_section(bytes + n, node_b, "three");
+	assert_int_equal(relay_mesh_section_next(&at, bytes + n, &section), 1);
+	assert_memory_equal(section.node_id, node_a, UUID_BYTES);
+	assert_int_equal(section.n, 3);
+	assert_int_equal(relay_mesh_section_next(&at, bytes + n, &section), 1);
+	assert_memory_equal(section.message, "three", 5);
+	assert_int_equal(relay_mesh_section_next(&at, bytes + n, &section), 0);
+}
+
+static void
+test_a_section_that_is_cut_short_is_none(void **state)
+{
+	uint8_t bytes[256];
+	struct relay_mesh_section section;
+	size_t n = put_section(bytes, node_a, "one");
+
+	(void)state;
+	for (size_t cut = 1; cut < n; cut++) {
+		uint8_t *at = bytes;
+
+		assert_int_equal(relay_mesh_section_next(&at, bytes + cut, &section), -EBADMSG);
+	}
+	uint8_t *at = bytes;
+	relay_mesh_put32(bytes + UUID_BYTES, 0);
+	assert_int_equal(relay_mesh_section_next(&at, bytes + n, &section), -EBADMSG);
+	relay_mesh_put32(bytes + UUID_BYTES, UINT32_MAX);
+	assert_int_equal(relay_mesh_section_next(&at, bytes + n, &section), -EBADMSG);
+}
+
+static void
+test_the_mesh_is_beside_the_mailbox(void **state)
+{
+	char endpoint[RELAY_MESH_ENDPOINT_BYTES];
+
+	(void)state;
+	assert_int_equal(relay_mesh_endpoint("tcp://10.0.0.2:7030", endpoint), 0);
+	assert_string_equal(endpoint, "tcp://10.0.0.2:7032");
+	assert_int_equal(relay_mesh_endpoint("tcp://*:7030", endpoint), 0);
+	assert_string_equal(endpoint, "tcp://*:7032");
+	assert_int_equal(relay_mesh_endpoint("ipc:///run/boson/relay.sock", endpoint), 0);
+	assert_string_equal(endpoint, "ipc:///run/boson/relay.sock-mesh");
+	assert_int_equal(relay_mesh_endpoint("inproc://relay", endpoint), -EINVAL);
+	assert_int_equal(relay_mesh_endpoint("tcp://10.0.0.2:*", endpoint), -EINVAL);
+	assert_int_equal(relay_mesh_endpoint("tcp://10.0.0.2:65535", endpoint), -EINVAL);
+}
+
+static unsigned
+push(struct relay_link *link, enum relay_mesh_kind kind, size_t n, int64_t now_ms)
+{
+	struct relay_message *message = relay_message_new(RELAY_MESH_SEND, NULL, n);
+
+	assert_non_null(message);
+	message->bytes[0] = (uint8_t)kind;
+	message->queued_ms = now_ms;
+	unsigned dropped = relay_link_push(link, &message);
+	assert_null(message);
+	return dropped;
+}
+
+static void
+take(struct relay_link *link, enum relay_mesh_kind want)
+{
+	assert_non_null(relay_link_peek(link));
+	struct relay_message *message = relay_link_take(link);
+	assert_int_equal(message->bytes[0], want);
+	relay_message_free(&message);
+}
+
+static void
+test_control_goes_first_and_needs_no_credit(void **state)
+{
+	struct relay_link link = { .is_up = true, .granted = 1000 };
+
+	(void)state;
+	push(&link, RELAY_MESH_DATA, 600, 0);
+	push(&link, RELAY_MESH_DATA, 600, 0);
+	push(&link, RELAY_MESH_CONTROL, 600, 0);
+	take(&link, RELAY_MESH_CONTROL);
+	take(&link, RELAY_MESH_DATA);
+	assert_null(relay_link_peek(&link)); /* 600 of 1000 are under way */
+	push(&link, RELAY_MESH_CONTROL, 600, 0);
+	take(&link, RELAY_MESH_CONTROL);
+	link.granted = 1200;
+	take(&link, RELAY_MESH_DATA);
+	assert_int_equal(link.sent, 1200);
+	relay_link_clear(&link);
+}
+
+static void
+test_what_a_slow_link_does_not_take_is_dropped_oldest_first(void **state)
+{
+	enum { BLOCK = 64 * 1024, FIT = RELAY_LINK_QUEUE_BYTES / BLOCK };
+	struct relay_link link = { .is_up = true };
+	unsigned dropped = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < FIT + 5; i++)
+		dropped += push(&link, RELAY_MESH_DATA, BLOCK, i);
+	push(&link, RELAY_MESH_CONTROL, BLOCK, 0);
+	assert_int_equal(dropped, 5);
+	assert_int_equal(link.data->queued_ms, 5);
+	assert_true(link.data_bytes <= RELAY_LINK_QUEUE_BYTES);
+	assert_int_equal(relay_link_age(&link, 110, 100), 5); /* 5 to 9 */
+	assert_int_equal(link.data->queued_ms, 10);
+	take(&link, RELAY_MESH_CONTROL);
+	relay_link_clear(&link);
+	assert_int_equal(link.data_bytes, 0);
+}
+
+static void
+test_the_newest_leg_says_where_a_node_is(void **state)
+{
+	struct relay_other one = { .id = "one" }, two = { .id = "two" };
+	struct relay_homes homes;
+
+	(void)state;
+	assert_int_equal(relay_homes_init(&homes), 0);
+	assert_true(relay_homes_set(&homes, node_a, &one, 10));
+	assert_true(relay_homes_set(&homes, node_a, &two, 20));
+	assert_false(relay_homes_set(&homes, node_a, &one, 15)); /* an event that came late */
+	assert_ptr_equal(relay_homes_find(&homes, node_a)->at, &two);
+	relay_homes_unset(&homes, node_a, &one, 10); /* the older leg's end */
+	assert_non_null(relay_homes_find(&homes, node_a));
+	relay_homes_unset(&homes, node_a, &two, 20);
+	assert_null(relay_homes_find(&homes, node_a));
+	assert_true(relay_homes_set(&homes, node_a, &one, 30));
+	assert_true(relay_homes_set(&homes, node_b, &two, 30));
+	relay_homes_forget(&homes, &one);
+	assert_null(relay_homes_find(&homes, node_a));
+	assert_non_null(relay_homes_find(&homes, node_b));
+	relay_homes_fini(&homes);
+}
+
+static void
+test_what_is_heard_of_longest_ago_is_forgotten_first(void **state)
+{
+	struct relay_other one = { .id = "one" };
+	struct relay_homes homes;
+	uint8_t id[UUID_BYTES] = { 0 };
+
+	(void)state;
+	assert_int_equal(relay_homes_init(&homes), 0);
+	for (uint32_t i = 0; i <= RELAY_HOMES_MAX; i++) {
+		memcpy(id, &i, sizeof(i));
+		assert_true(relay_homes_set(&homes, id, &one, 1));
+	}
+	assert_int_equal(homes.homes.count, RELAY_HOMES_MAX);
+	memset(id, 0, sizeof(id));
+	assert_null(relay_homes_find(&homes, id));
+	relay_homes_fini(&homes);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sections_are_read_as_they_were_written),
+		cmocka_unit_test(test_a_section_that_is_cut_short_is_none),
+		cmocka_unit_test(test_the_mesh_is_beside_the_mailbox),
+		cmocka_unit_test(test_control_goes_first_and_needs_no_credit),
+		cmocka_unit_test(test_what_a_slow_link_does_not_take_is_dropped_oldest_first),
+		cmocka_unit_test(test_the_newest_leg_says_where_a_node_is),
+		cmocka_unit_test(test_what_is_heard_of_longest_ago_is_forgotten_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
