@@ -166,6 +166,39 @@ test_w57_what_has_no_shape_is_dropped_and_counted(void **state)
 	assert_int_equal(relay_fixture_counter(&relay, "drops_total{reason=\"length\"}"), 1);
 }
 
+/* P19: what a message holds is told by the subprotocol, never guessed from its bytes: a handshake
+ * initiation begins with 1, as a data message does, and one whose bytes are those of a batch is
+ * still one datagram. */
+static void
+test_p19_framing_is_not_guessed_from_bytes(void **state)
+{
+	enum { INITIATION_BYTES = 148 };
+	static const uint8_t other_session[UUID_BYTES] = "session-00000002";
+	uint8_t message[1 + 2 + INITIATION_BYTES] = { 1, 0, INITIATION_BYTES, 1, 0, 0, 0 };
+	uint8_t *datagram = message + 3;
+	struct raw_frame frame;
+
+	(void)state;
+	/* From a raw client: with a length of its own that would fit. */
+	datagram[4] = 0;
+	datagram[5] = INITIATION_BYTES - 6;
+	assert_true(raw_leg_send(client, 0x82, datagram, INITIATION_BYTES));
+	assert_true(raw_leg_receive(node, &frame));
+	assert_int_equal(frame.n, 7 + INITIATION_BYTES);
+	assert_memory_equal(frame.payload + 7, datagram, INITIATION_BYTES);
+	/* From another that speaks higgs.v1: a batch of one. */
+	struct raw_leg *other = raw_leg_open(&relay, node_id, other_session);
+	leg_talk_channel(node, other_session);
+	assert_true(raw_leg_send(other, 0x82, message, sizeof(message)));
+	assert_true(raw_leg_receive(node, &frame));
+	assert_int_equal(frame.n, sizeof(message) + 4);
+	assert_memory_equal(frame.payload + 5, message + 1, sizeof(message) - 1);
+	/* Without the batch around it, it is malformed there. */
+	assert_true(raw_leg_send(other, 0x82, datagram, INITIATION_BYTES));
+	assert_int_equal(raw_leg_close_code(other), 4400);
+	raw_leg_close(&other);
+}
+
 static void
 test_an_empty_message_gets_4400(void **state)
 {
@@ -217,6 +250,7 @@ main(void)
 		EACH(test_a_burst_of_small_datagrams_keeps_its_order),
 		EACH(test_a_batch_leaves_as_one_message_for_each_datagram),
 		EACH(test_w57_what_has_no_shape_is_dropped_and_counted),
+		EACH(test_p19_framing_is_not_guessed_from_bytes),
 		EACH(test_an_empty_message_gets_4400),
 		EACH(test_a_raw_message_that_a_node_could_not_take_gets_1009),
 		EACH(test_a_raw_leg_is_closed_in_a_drain_without_a_control_message),

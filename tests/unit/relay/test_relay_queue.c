@@ -387,6 +387,54 @@ test_random_operations_keep_the_books(void **state)
 	relay_outbox_fini(&outbox);
 }
 
+/* F29: five megabits a second offered to a leg that takes one: what is sent has waited no longer
+ * than the queue allows and what is promised at once adds, whatever was lost. */
+static void
+test_f29_a_leg_of_one_megabit_delays_by_its_queue_alone(void **state)
+{
+	enum { TAKEN = 125, FRAME = 1250, EVERY_MS = 2, SECONDS = 20, MOST_MS = 250 };
+	const struct relay_queue_limits usual = { .lane_bytes = 128 * 1024, .age_ms = 80 };
+	struct relay_lane lane = { 0 };
+	struct relay_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	struct relay_pace pace = { 0 };
+	int64_t worst_ms = 0;
+	unsigned sent = 0;
+	uint8_t bytes[FRAME] = { 0 };
+
+	(void)state;
+	for (int64_t now_ms = 0; now_ms < SECONDS * 1000; now_ms++) {
+		if (now_ms % EVERY_MS == 0)
+			relay_lane_push(&outbox, &lane, relay_item_new(bytes, FRAME, now_ms),
+					&usual, note_drop, &tally);
+		/* The socket takes so much, and says that it is full. */
+		for (uint32_t left = TAKEN; left > 0;) {
+			if (outbox.committed.head == NULL)
+				relay_outbox_commit(&outbox, &usual, now_ms, note_drop, &tally);
+			const struct relay_item *item = outbox.committed.head;
+			if (item == NULL)
+				break;
+			uint32_t rest = item->n - outbox.sent, n = rest < left ? rest : left;
+			int64_t waited_ms = now_ms - item->queued_at_ms;
+			sent += n == rest;
+			worst_ms = n == rest && waited_ms > worst_ms ? waited_ms : worst_ms;
+			relay_outbox_sent(&outbox, n);
+			relay_pace_took(&pace, n);
+			left -= n;
+		}
+		relay_pace_full(&pace, now_ms, 128 * 1024);
+		if (pace.bytes_per_ms != 0)
+			relay_outbox_pace(&outbox, pace.bytes_per_ms);
+	}
+	assert_in_range(sent, SECONDS * 95, SECONDS * 100 + 1);
+	assert_true(tally.age > 0);
+	assert_int_equal(pace.unsent_bytes, RELAY_PACE_LEAST_BYTES);
+	/* What the kernel holds back comes on top. */
+	assert_in_range(worst_ms + RELAY_PACE_LEAST_BYTES / TAKEN, 80, MOST_MS);
+	relay_lane_clear(&lane, note_drop, &tally);
+	relay_outbox_fini(&outbox);
+}
+
 /* ---- how fast a socket takes ---- */
 
 /* Full every millisecond, having taken so many bytes, for so long; the last choice. */
@@ -717,6 +765,7 @@ main(void)
 		cmocka_unit_test(test_one_that_begins_to_wait_goes_first_once),
 		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
 		cmocka_unit_test(test_random_operations_keep_the_books),
+		cmocka_unit_test(test_f29_a_leg_of_one_megabit_delays_by_its_queue_alone),
 		cmocka_unit_test(test_a_slow_socket_is_given_little_and_a_fast_one_much),
 		cmocka_unit_test(test_deadlines_fire_once_and_never_early),
 		cmocka_unit_test(test_a_deadline_moves_and_stops),
