@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PING_PERIOD_MS = 2000, PING_TIMEOUT_MS = 1500, MS_PER_SEC = 1000 };
+enum { PING_PERIOD_MS = 2000, PING_TIMEOUT_MS = 1500, SHOWN_MS = 100, MS_PER_SEC = 1000 };
 
 /* One that is asked: a peer, or a part. */
 struct peer_health {
@@ -26,6 +26,10 @@ struct gateway_health {
 	struct loop_timer *timer;
 	int64_t started_ms;
 	bool is_draining;
+	/* The answer of a moment ago: whoever asks more often than that learns no less. */
+	struct json_text shown;
+	int64_t shown_at_ms; /* 0: nothing */
+	bool shown_ready;
 };
 
 const char gateway_health_schema[] =
@@ -95,6 +99,7 @@ gateway_health_free(struct gateway_health **health)
 	if (*health == NULL)
 		return;
 	loop_timer_stop(&(*health)->timer);
+	json_text_fini(&(*health)->shown);
 	free(*health);
 	*health = NULL;
 }
@@ -161,29 +166,46 @@ write_peer(struct json_text *text, const struct peer_health *of)
 	json_text_close(text, '}');
 }
 
+static void
+write_all(const struct gateway_health *health, struct json_text *text)
+{
+	json_text_open(text, '{');
+	json_text_member(text, "status", overall(health));
+	json_text_key(text, "timestamp");
+	json_text_int(text, clock_wall_ms());
+	json_text_key(text, "uptime");
+	json_text_int(text, (clock_monotonic_ms() - health->started_ms) / MS_PER_SEC);
+	json_text_member(text, "version", BOSON_VERSION);
+	json_text_key(text, "services");
+	json_text_open(text, '{');
+	for (enum gateway_part i = 0; i < PART_COUNT; i++)
+		write_peer(text, &health->parts[i]);
+	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
+		write_peer(text, &health->of[i]);
+	json_text_close(text, '}');
+	json_text_close(text, '}');
+}
+
 void
-gateway_health_answer(const struct gateway_health *health, struct gateway_answer *answer,
+gateway_health_answer(struct gateway_health *health, struct gateway_answer *answer,
 		      const char *trace)
 {
+	int64_t now_ms = clock_monotonic_ms();
 	struct json_text text = { 0 };
 	const char *reason;
-	json_text_open(&text, '{');
-	json_text_member(&text, "status", overall(health));
-	json_text_key(&text, "timestamp");
-	json_text_int(&text, clock_wall_ms());
-	json_text_key(&text, "uptime");
-	json_text_int(&text, (clock_monotonic_ms() - health->started_ms) / MS_PER_SEC);
-	json_text_member(&text, "version", BOSON_VERSION);
-	json_text_key(&text, "services");
-	json_text_open(&text, '{');
-	for (enum gateway_part i = 0; i < PART_COUNT; i++)
-		write_peer(&text, &health->parts[i]);
-	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
-		write_peer(&text, &health->of[i]);
-	json_text_close(&text, '}');
-	json_text_close(&text, '}');
-	gateway_answer_json(answer, gateway_health_is_ready(health, &reason) ? 200 : 503, &text,
-			    trace);
+	bool ready = gateway_health_is_ready(health, &reason);
+	if (health->shown_at_ms == 0 || now_ms - health->shown_at_ms >= SHOWN_MS ||
+	    ready != health->shown_ready) {
+		health->shown_ready = ready;
+		json_text_fini(&health->shown);
+		write_all(health, &health->shown);
+		health->shown_at_ms = json_text_failed(&health->shown) ? 0 : now_ms;
+	}
+	if (health->shown_at_ms != 0)
+		json_text_raw(&text, health->shown.bytes);
+	else
+		text.failed = true;
+	gateway_answer_json(answer, ready ? 200 : 503, &text, trace);
 }
 
 static void

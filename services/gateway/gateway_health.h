@@ -30,7 +30,7 @@ bool gateway_health_is_ready(const struct gateway_health *health, const char **r
 /* Stopping: from now on not ready. */
 void gateway_health_drain(struct gateway_health *health);
 
-void gateway_health_answer(const struct gateway_health *health, struct gateway_answer *answer,
+void gateway_health_answer(struct gateway_health *health, struct gateway_answer *answer,
 			   const char *trace);
 void gateway_health_answer_ready(const struct gateway_health *health, struct gateway_answer *answer,
 				 const char *trace);

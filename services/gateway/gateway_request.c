@@ -259,7 +259,7 @@ answer_openapi(struct gateway_request *request)
 static void
 run_confirmed(struct gateway_request *request)
 {
-	const struct gateway_health *health = request->gateway->health;
+	struct gateway_health *health = request->gateway->health;
 	ProtobufCMessage *message = NULL;
 	switch (request->match.endpoint->local) {
 	case LOCAL_HEALTH:
