@@ -267,6 +267,34 @@ test_relay_without_udp_says_so(void **state)
 	assert_int_equal(udp_talk_unbind(&relay, session_1), BUS_UNAVAILABLE);
 }
 
+static int
+set_up_slow(void **state)
+{
+	set_up(state);
+	tear_down(state);
+	relay_fixture_start(&relay, false, "rate = 8000\nudp_listen = 127.0.0.1:0");
+	return 0;
+}
+
+static void
+test_U52_more_than_the_sessions_rate_is_dropped(void **state)
+{
+	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
+	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	uint8_t message[1312];
+
+	(void)state;
+	bind_one(session_1, node_a, &key_a, &app);
+	udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
+	for (uint64_t i = 1; i < 200; i++) {
+		udp_talk_transport(message, sizeof(message), 11, i);
+		udp_app_send(&app, message, sizeof(message));
+	}
+	await_drops("quota", 100);
+	udp_app_close(&app);
+	raw_leg_close(&a);
+}
+
 /* ---- T15 ---- */
 
 static void
@@ -703,6 +731,8 @@ main(void)
 		UDP_TEST(test_binding_that_makes_no_sense_is_refused),
 		cmocka_unit_test_setup_teardown(test_relay_without_udp_says_so, set_up_deaf,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_U52_more_than_the_sessions_rate_is_dropped,
+						set_up_slow, tear_down),
 		UDP_TEST(test_T15_unproven_source_is_sent_no_more_than_it_sent),
 		UDP_TEST(test_U10_repeated_initiation_is_rationed),
 		UDP_TEST(test_T16_flood_of_sources_costs_no_proven_leg_its_place),

@@ -7,6 +7,7 @@
 #include "relay/relay_udp_mac1.h"
 #include "relay/relay_udp_sessions.h"
 #include "relay/relay_udp_shape.h"
+#include "relay/relay_udp_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -430,6 +432,28 @@ test_T17_half_open_legs_of_one_index_are_few(void **state)
 	relay_udp_sessions_fini(&sessions);
 }
 
+/* ---- the socket ---- */
+
+/* U60: what the system refuses is told, once, and the next one is tried. */
+static void
+test_U60_refused_datagrams_are_counted_and_not_repeated(void **state)
+{
+	struct relay_udp_arrival a = arrival("192.0.2.1", 9, "127.0.0.1", false);
+	uint8_t bytes[64] = { 4 };
+	struct iovec datagrams[] = { { bytes, 64 }, { bytes, 64 }, { bytes, 32 }, { bytes, 64 } };
+	uint16_t port = 0;
+	int fd;
+
+	(void)state;
+	assert_int_equal(relay_udp_socket_open("127.0.0.1", false, &port, &fd), 0);
+	assert_int_not_equal(port, 0);
+	/* From the loopback there is no way to a public address. */
+	assert_int_equal(relay_udp_socket_send(fd, &a.tuple, datagrams, 4), 0);
+	a = arrival("127.0.0.1", port, "127.0.0.1", false);
+	assert_int_equal(relay_udp_socket_send(fd, &a.tuple, datagrams, 4), 4);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -445,6 +469,7 @@ main(void)
 		cmocka_unit_test(test_session_that_changes_hands_must_be_unbound),
 		cmocka_unit_test(test_T16_half_open_legs_make_way_for_each_other_only),
 		cmocka_unit_test(test_T17_half_open_legs_of_one_index_are_few),
+		cmocka_unit_test(test_U60_refused_datagrams_are_counted_and_not_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
