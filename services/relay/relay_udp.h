@@ -67,7 +67,7 @@ void relay_udp_learn(struct relay_shard *shard, struct relay_channel *channel, c
 /* A session was bound: what its node announced before counts. */
 void relay_udp_recall(struct relay_shard *shard, struct relay_udp_session *session);
 
-/* ---- between relay_udp.c and relay_udp_down.c ---- */
+/* ---- between relay_udp.c, relay_udp_up.c and relay_udp_down.c ---- */
 
 extern const struct relay_carrier relay_udp_carrier;
 
