@@ -197,7 +197,7 @@ connect_relay(struct udp_ends *ends, const struct load_options *options, uint16_
 	if (ends->read == NULL || ends->frames == NULL)
 		load_die("out of memory");
 	for (unsigned i = 0; i < ends->count; i++) {
-		snprintf(address, sizeof(address), "127.1.%u.1", i);
+		snprintf(address, sizeof(address), "127.1.%hhu.1", (unsigned char)i);
 		ends->clients[i].fd = udp_socket(address, udp_port);
 		shake_hands(ends, i);
 		ends->frame_n = build_frame(ends->frames + i * most, ends->clients[i].channel,
