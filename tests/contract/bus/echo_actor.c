@@ -38,6 +38,8 @@ on_keep(Boson__Test__Echo_Service *service, const Boson__Test__Words *input,
 	struct echo *echo = echo_of(service);
 	unsigned i = atomic_load(&echo->kept_count);
 
+	atomic_store(&echo->said_at_keep, atomic_load(&echo->said));
+
 	(void)input;
 	assert_true(i < ECHO_KEPT_MAX);
 	echo->kept[i].closure = closure;

@@ -18,7 +18,8 @@ struct echo {
 	const struct bus_rule *rules;
 	_Atomic(int) begin_result, commit_result;
 
-	_Atomic(unsigned) said, kept_count, published, begins, commits, largest_batch;
+	_Atomic(unsigned) said, said_at_keep /* how many before the last Keep */, kept_count,
+		published, begins, commits, largest_batch;
 	unsigned batch_now;
 	sem_t is_blocked, unblock;
 	struct {
