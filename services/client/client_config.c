@@ -9,6 +9,7 @@
 #include "client/client_qr.h"
 #include "client/client_refusal.h"
 #include "client/client_state.h"
+#include "identity/state_file.h"
 #include "net/http_client.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ASK_TIMEOUT_MS = 15 * 1000, URL_BYTES = 700 };
@@ -135,30 +137,52 @@ ask(struct asking *asking)
 /* ---- what comes of it ---- */
 
 static int
+write_into(const char *path, bool is_forced, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (is_forced ? O_TRUNC : O_EXCL), 0600);
+
+	if (fd < 0)
+		return -errno;
+	/* Of one that was there, too: it holds a private key now. */
+	ssize_t n = fchmod(fd, 0600) < 0 ? -1 : write(fd, text, strlen(text));
+	int r = n < 0 ? -errno : (size_t)n < strlen(text) ? -ENOSPC : 0;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r < 0 && !is_forced)
+		unlink(path); /* made here, and no half of it is of use */
+	return r;
+}
+
+/* A file of ours is replaced in one step, so that a full disk leaves the old one; a device, a link
+ * or a file of another account is written to. */
+static int
+write_output(const struct client_options *options, const char *text)
+{
+	struct stat st;
+
+	if (options->force && lstat(options->output, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid()) {
+		int r = state_file_replace(options->output, 0600, text, strlen(text));
+		if (r != -EACCES) /* the folder's: then the file itself may do */
+			return r;
+	}
+	return write_into(options->output, options->force, text);
+}
+
+static int
 write_file(const struct client_options *options, const char *text)
 {
 	char shown[CLIENT_TEXT_BYTES / 2];
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (options->force ? O_TRUNC : O_EXCL);
-	int fd = open(options->output, flags, 0600);
+	int r = write_output(options, text);
 
 	client_escape(options->output, shown, sizeof shown);
-	if (fd < 0 && errno == EEXIST) {
+	if (r == -EEXIST)
 		client_complain("%s is there already; --force replaces it", shown);
-		return EXIT_CANNOT_CREATE;
-	}
-	if (fd < 0) {
-		client_complain("%s: %s", shown, strerror(errno));
-		return EXIT_CANNOT_CREATE;
-	}
-	/* Of one that was there, too: it holds a private key now. */
-	ssize_t n = fchmod(fd, 0600) < 0 ? -1 : write(fd, text, strlen(text));
-	int failed = n < 0 ? errno : (size_t)n < strlen(text) ? ENOSPC : 0;
-	if (close(fd) < 0 && failed == 0)
-		failed = errno;
-	if (failed == 0)
+	else if (r < 0)
+		client_complain("%s: %s", shown, strerror(-r));
+	if (r == 0)
 		return EXIT_OK;
-	client_complain("%s: %s", shown, strerror(failed));
-	return EXIT_IO;
+	return r == -ENOSPC || r == -EDQUOT || r == -EIO ? EXIT_IO : EXIT_CANNOT_CREATE;
 }
 
 static int

@@ -7,10 +7,13 @@
 #include "log/log.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct text {
 	char *at;
@@ -76,13 +79,28 @@ error_of(const char *message)
 	return -EIO;
 }
 
+/* libnftables ends the whole process when it gets no such socket: asked for before it does. */
+static int
+look_for_nftables(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd >= 0)
+		return close(fd) < 0 ? -errno : 0;
+	return errno == EACCES					   ? -EPERM
+	       : errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT ? -EOPNOTSUPP
+								   : -errno;
+}
+
 /* One transaction; nothing is written to our own stdout or stderr. */
 static int
 run(const char *commands)
 {
-	struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);
-	int r = 0;
+	int r = look_for_nftables();
 
+	if (r < 0)
+		return r;
+	struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (context == NULL)
 		return -ENOMEM;
 	if (nft_ctx_buffer_error(context) != 0 || nft_ctx_buffer_output(context) != 0)
@@ -111,7 +129,8 @@ client_killswitch_remove(void)
 {
 	int r = run("delete table inet " CLIENT_TABLE_NAME "\n");
 
-	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+	/* A kernel without nftables has no table either. */
+	return r == 0 ? 1 : r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
 }
 
 int

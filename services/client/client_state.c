@@ -161,6 +161,15 @@ is_open_to_others(const char *path)
 					(st.st_uid != geteuid() && geteuid() != 0));
 }
 
+/* A terminal, a pipe, a folder: nothing waits for somebody to type. */
+static bool
+is_no_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 int
 client_access_key_read(const char *path, char ret_key[CLIENT_ACCESS_KEY_BYTES], char *ret_error,
 		       size_t error_bytes)
@@ -169,6 +178,11 @@ client_access_key_read(const char *path, char ret_key[CLIENT_ACCESS_KEY_BYTES], 
 	ssize_t n = state_file_read(path, false, text, sizeof text);
 
 	client_escape(path, shown, sizeof shown);
+	if (n < 0 && is_no_file(path)) {
+		snprintf(ret_error, error_bytes,
+			 "%s: not a file; --key-file takes one that holds the access key", shown);
+		return EXIT_NO_INPUT;
+	}
 	if (n != -ENOENT && is_open_to_others(path)) {
 		key_wipe(text, sizeof text);
 		snprintf(ret_error, error_bytes,

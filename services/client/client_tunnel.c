@@ -112,6 +112,12 @@ explain(int r, const char *what, int *ret_status, char *ret_text, size_t capacit
 		snprintf(ret_text, capacity, "%s: this system lacks what it takes (%s)", what,
 			 strerror(-r));
 		break;
+	case ENOSPC:
+	case EDQUOT:
+		*ret_status = EXIT_IO;
+		snprintf(ret_text, capacity, "%s: %s; make room for the state folder", what,
+			 strerror(-r));
+		break;
 	case EEXIST:
 		*ret_status = EXIT_CANNOT_CREATE;
 		snprintf(ret_text, capacity,

@@ -105,6 +105,10 @@ answer_http(const char *request, const char *body, char *ret, size_t capacity, v
 		}
 		if (answer == LAB_GARBAGE)
 			snprintf(text, sizeof text, "{\"selectedRoute\":{");
+	} else if (strncmp(request, "POST /api/v1/wireguard/register ", 32) == 0) {
+		snprintf(text, sizeof text,
+			 "{\"status\":\"registered\",\"udpEndpoint\":\"10.0.9.1:51820\"}");
+		answer = LAB_ROUTE;
 	} else {
 		snprintf(text, sizeof text, "{\"nodeId\":\"%s\",\"location\":{\"country\":\"SE\"}}",
 			 node_id);
