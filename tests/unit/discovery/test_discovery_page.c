@@ -201,6 +201,7 @@ test_a_snapshot_page_of_the_longest_nodes_fits_one_message(void **state)
 	assert_int_equal(total, 1000);
 }
 
+/* B54: so that who was given half of a snapshot never gets the other half of another one. */
 static void
 test_a_snapshot_cursor_counts_only_where_it_came_from(void **state)
 {

@@ -81,6 +81,7 @@ test_detaching_an_old_generation_keeps_the_new_leg_P17(void **state)
 	assert_int_equal(sample_find(&table, 1)->leg_count, 0);
 }
 
+/* P18: a relay speaks of its own legs; the same nodes' legs at the other one stay. */
 static void
 test_a_listing_drops_legs_that_are_gone_and_takes_a_restarted_relay(void **state)
 {
@@ -160,6 +161,35 @@ test_a_snapshot_removes_who_is_not_in_it(void **state)
 	assert_int_equal(table.known, 2000);
 	assert_int_equal(table.nodes.count, 2001); /* one is held by its leg */
 	assert_int_equal(table.all.count, 0);
+}
+
+/* B54: pages that come twice, because nodes were added before their place or an answer was
+ * repeated. */
+static void
+test_a_page_that_comes_twice_counts_once_B54(void **state)
+{
+	struct table_relay *relay = sample_relay_put(&table, "r1");
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		sample_attach(&table, relay, i, 1, 0);
+	table_snapshot_begin(&table);
+	for (uint32_t i = 0; i < 100; i++)
+		sample_node_put(&table, (struct sample_node){ .number = i,
+							      .version = 1,
+							      .country = "DE",
+							      .from_snapshot = true });
+	for (uint32_t i = 50; i < 100; i++)
+		sample_node_put(&table, (struct sample_node){ .number = i,
+							      .version = 1,
+							      .country = "DE",
+							      .from_snapshot = true });
+	table_snapshot_end(&table);
+	assert_int_equal(table.known, 100);
+	assert_int_equal(table.nodes.count, 100);
+	assert_int_equal(table.all.count, 100);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(sample_find(&table, i)->leg_count, 1);
 }
 
 static void
@@ -245,6 +275,7 @@ main(void)
 		ON_A_TABLE(test_nodes_of_a_dead_relay_are_not_chosen_until_it_is_back),
 		ON_A_TABLE(test_old_news_of_a_node_is_passed_over_but_a_snapshot_is_not),
 		ON_A_TABLE(test_a_snapshot_removes_who_is_not_in_it),
+		ON_A_TABLE(test_a_page_that_comes_twice_counts_once_B54),
 		ON_A_TABLE(test_pools_follow_country_and_region),
 		ON_A_TABLE(test_a_relays_load_is_bounded_and_ages_T23),
 		ON_A_TABLE(test_sessions_of_a_node_that_is_not_known_yet_are_counted),
