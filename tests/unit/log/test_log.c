@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,17 +205,56 @@ test_thread_names_its_own_lines(void **state)
 	assert_string_equal(line(), "info test x a=2\n");
 }
 
+/* Those that wait to be read. */
+static uint64_t
+count_lines(void)
+{
+	static char text[1 << 16];
+	uint64_t lines = 0;
+	ssize_t n;
+
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(ends[0], text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	return lines;
+}
+
+/* C59, F46: the only place for lines is stderr, and nobody reads it. Each line that is not there
+ * was counted, and there is room again once somebody reads. */
 static void
 test_full_stderr_loses_lines_and_blocks_nobody(void **state)
+{
+	enum { LINES = 20000 };
+	uint64_t before = log_lost_count();
+
+	(void)state;
+	for (int i = 0; i < LINES; i++)
+		log_info("noise", "text=%s", "0123456789012345678901234567890123456789");
+	uint64_t lost = log_lost_count() - before;
+	assert_true(lost > 0);
+	assert_int_equal(count_lines(), LINES - lost);
+	log_info("heard", "x=%d", 1);
+	assert_string_equal(line(), "info test heard x=1\n");
+	assert_int_equal(log_lost_count() - before, lost);
+	/* And stderr itself was left as it was, for those who share it. */
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+}
+
+/* C59: whoever read it has gone. Our programs ignore SIGPIPE. */
+static void
+test_stderr_without_a_reader_loses_lines_and_ends_nobody(void **state)
 {
 	uint64_t before = log_lost_count();
 
 	(void)state;
-	for (int i = 0; i < 20000; i++)
-		log_info("noise", "text=%s", "0123456789012345678901234567890123456789");
-	assert_true(log_lost_count() > before);
-	/* And stderr itself was left as it was, for those who share it. */
-	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+	signal(SIGPIPE, SIG_IGN);
+	close(ends[0]);
+	for (int i = 0; i < 10; i++)
+		log_info("unheard", "i=%d", i);
+	assert_int_equal(log_lost_count() - before, 10);
+	ends[0] = open("/dev/null", O_RDONLY | O_CLOEXEC); /* for teardown */
+	signal(SIGPIPE, SIG_DFL);
 }
 
 static void *
@@ -279,6 +319,8 @@ main(void)
 		PIPE(test_thread_names_its_own_lines),
 		PIPE(test_full_stderr_loses_lines_and_blocks_nobody),
 		SOCKET(test_full_stderr_loses_lines_and_blocks_nobody),
+		PIPE(test_stderr_without_a_reader_loses_lines_and_ends_nobody),
+		SOCKET(test_stderr_without_a_reader_loses_lines_and_ends_nobody),
 		PIPE(test_lines_of_threads_do_not_mix),
 		cmocka_unit_test(test_level_is_read_from_its_name),
 	};
