@@ -409,7 +409,8 @@ test_T16_flood_of_sources_costs_no_proven_leg_its_place(void **state)
 /* ---- T17 ---- */
 
 /* An index that was guessed opens a leg of the guesser's own, which nobody answers; the client's
- * leg stays what it is. U20: ten a second until it is answered. */
+ * leg stays what it is. P08: no source is attached to a session before its node has answered it.
+ * U20: ten a second until it is answered. */
 static void
 test_T17_guessed_index_moves_no_leg(void **state)
 {
@@ -502,6 +503,7 @@ fill_shape(uint8_t *to, uint8_t type, size_t n)
 	return n;
 }
 
+/* P08: the only session there is is not the stranger's. */
 static void
 test_T18_junk_reaches_no_node(void **state)
 {

@@ -56,6 +56,7 @@ put(const char *key, const char *value, int64_t ttl_ms, int64_t now_ms)
 	assert_int_equal(cache_put(cache, key, value, strlen(value), ttl_ms, now_ms), 0);
 }
 
+/* P25 */
 static void
 test_value_lives_until_its_time_and_not_a_millisecond_longer(void **state)
 {

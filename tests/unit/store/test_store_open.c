@@ -114,6 +114,7 @@ test_F24_file_with_a_newer_schema_is_left_as_it_was(void **state)
 	assert_memory_equal(after, before, n);
 }
 
+/* P27 */
 static void
 test_edited_migration_is_refused_by_its_name(void **state)
 {
@@ -185,6 +186,7 @@ test_second_opener_is_refused_until_the_first_closes(void **state)
 	store_close(&store);
 }
 
+/* P27: a file has one opener at a time, and with it one who migrates. */
 static void
 test_second_process_is_refused(void **state)
 {

@@ -400,6 +400,7 @@ use_new_schema(const char *name)
 	servers_postgresql_url(fixture_servers(), name, fixture_url);
 }
 
+/* P27: none of them fails on a step that another one has done. */
 static void
 test_F23_of_several_starters_one_migrates_and_all_start(void **state)
 {
