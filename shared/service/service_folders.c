@@ -1,11 +1,13 @@
 /* Makes the folders that actors live in. See service_folders.h. */
 #include "service/service_folders.h"
 
+#include "log/log.h"
 #include "loop/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -74,14 +76,18 @@ check_private(const char *path, int fd, char *ret_error, size_t error_bytes)
 /* A process that was killed holds its folder until the kernel has taken it apart: its successor is
  * faster. */
 static int
-lock(int fd)
+lock(const char *folder, int fd)
 {
 	int64_t end_ms = clock_monotonic_ms() + LOCK_PATIENCE_MS;
 	const struct timespec pause = { .tv_nsec = LOCK_AGAIN_MS * 1000 * 1000 };
+	bool is_told = false;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || clock_monotonic_ms() >= end_ms)
 			return -errno;
+		if (!is_told)
+			log_warn("folder_in_use", "folder=%s wait_ms=%d", folder, LOCK_PATIENCE_MS);
+		is_told = true;
 		(void)nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -99,7 +105,7 @@ service_folders_take(const char *folder, int *ret_fd, char *ret_error, size_t er
 	if (fd < 0)
 		return fail(EX_CANTCREAT, folder, strerror(errno), ret_error, error_bytes);
 	result = check_private(folder, fd, ret_error, error_bytes);
-	if (result == EX_OK && lock(fd) < 0)
+	if (result == EX_OK && lock(folder, fd) < 0)
 		result = fail(EX_TEMPFAIL, folder, "in use by another process", ret_error,
 			      error_bytes);
 	if (result != EX_OK) {

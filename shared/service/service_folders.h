@@ -9,8 +9,8 @@
 /* Makes state (0755), state/keys (0755) and run (0700), each only where its parent exists. */
 int service_folders_make(const char *state, const char *run, char *ret_error, size_t error_bytes);
 
-/* Makes state/actor 0700, ours, and takes it for this process: 75 when another one has it. *ret_fd
- * holds it; close it to let go. */
+/* Makes state/actor 0700, ours, and takes it for this process: waits 2 s, and says so in the log,
+ * while another one has it, then 75. *ret_fd holds it; close it to let go. */
 int service_folders_take(const char *folder, int *ret_fd, char *ret_error, size_t error_bytes);
 
 /* Raises the soft limit of descriptors to the hard one. */

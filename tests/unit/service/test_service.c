@@ -6,7 +6,6 @@
 
 #include "loop/clock.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -218,26 +217,10 @@ test_L34_second_start_on_the_same_state_is_75(void **state)
 	start(SPECIMEN, "");
 	child_await(&child, CHILD_STDERR, "service_running");
 	assert_int_equal(child_run(&second, argv), EX_TEMPFAIL);
+	assert_non_null(strstr(second.output[CHILD_STDERR], "folder_in_use"));
 	assert_non_null(strstr(second.output[CHILD_STDERR], "in use by another process"));
 	child_signal(&child, SIGTERM);
 	assert_int_equal(child_wait(&child), EX_OK);
-}
-
-/* Has it got as far as to its folder, which it opens and then waits for? */
-static bool
-waits_for_folder(pid_t pid)
-{
-	char path[64], target[128], wanted[128];
-	bool found = false;
-
-	snprintf(wanted, sizeof(wanted), "%s/state/relay", folder);
-	for (int fd = 0; fd < 64 && !found; fd++) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
-		ssize_t n = readlink(path, target, sizeof(target) - 1);
-		target[n > 0 ? n : 0] = '\0';
-		found = strcmp(target, wanted) == 0;
-	}
-	return found;
 }
 
 /* As after a kill -9: the dead one's lock goes a moment later. */
@@ -250,8 +233,7 @@ test_start_waits_for_the_folder_of_one_that_is_just_dying(void **state)
 	start(SPECIMEN, "");
 	child_await(&child, CHILD_STDERR, "service_running");
 	child_start(&second, argv);
-	while (!waits_for_folder(second.pid))
-		sched_yield();
+	child_await(&second, CHILD_STDERR, "folder_in_use");
 	child_signal(&child, SIGKILL);
 	child_await(&second, CHILD_STDERR, "service_running");
 	child_signal(&second, SIGTERM);
