@@ -119,3 +119,13 @@ cache_take(struct cache *cache, const char *key, uint32_t rate_per_minute, uint3
 		return -EIO;
 	return cache->driver->take(cache->db, key, rate_per_minute, burst, now_ms);
 }
+
+int
+cache_charge(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
+	     uint32_t count, int64_t now_ms, int64_t *ret_left)
+{
+	if (rate_per_minute == 0 || burst == 0 || !is_key(key))
+		return -EINVAL;
+	return cache->driver->charge(cache->db, key, rate_per_minute, burst, count, now_ms,
+				     ret_left);
+}

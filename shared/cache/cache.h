@@ -49,3 +49,8 @@ int cache_first(struct cache *cache, const char *key, int64_t ttl_ms, int64_t no
  * ms to wait (positive), or -EIO. A rate or burst of 0 lets nobody through. */
 int64_t cache_take(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
 		   int64_t now_ms);
+
+/* The same bucket is told afterwards of `count` tokens that were let through elsewhere: they are
+ * taken, there or not. The whole ones left; negative: owed, at most `burst`. 0, -EINVAL or -EIO. */
+int cache_charge(struct cache *cache, const char *key, uint32_t rate_per_minute, uint32_t burst,
+		 uint32_t count, int64_t now_ms, int64_t *ret_left);

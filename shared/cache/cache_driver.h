@@ -19,6 +19,8 @@ struct cache_driver {
 	int (*first)(void *db, const char *key, int64_t ttl_ms, int64_t now_ms);
 	int64_t (*take)(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst,
 			int64_t now_ms);
+	int (*charge)(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst,
+		      uint32_t count, int64_t now_ms, int64_t *ret_left);
 };
 
 extern const struct cache_driver cache_driver_memory, cache_driver_redis;

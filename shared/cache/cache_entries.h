@@ -20,7 +20,7 @@ struct cache_entry {
 	/* the caller's */
 	void *value; /* malloc'd; freed with the entry */
 	size_t value_n;
-	uint64_t level; /* of a token bucket */
+	int64_t level; /* of a token bucket; negative: owed */
 	int64_t filled_at_ms;
 
 	/* the table's */

@@ -136,43 +136,81 @@ memory_first(void *db, const char *key, int64_t ttl_ms, int64_t now_ms)
 	return cache_entries_add(entries, &name, now_ms + ttl_ms, now_ms) != NULL ? 1 : -EIO;
 }
 
-static uint64_t
-refilled(const struct cache_entry *entry, uint64_t rate, uint64_t full, int64_t now_ms)
+struct bucket {
+	int64_t rate, full; /* in parts of a token, a ms and in all */
+	struct cache_name name;
+	struct cache_entry *entry; /* NULL: not there, so full */
+	int64_t level;
+};
+
+static int64_t
+refilled(const struct bucket *bucket, int64_t now_ms)
 {
-	uint64_t elapsed_ms =
-		now_ms > entry->filled_at_ms ? (uint64_t)(now_ms - entry->filled_at_ms) : 0;
-	uint64_t missing = entry->level < full ? full - entry->level : 0;
+	const struct cache_entry *entry = bucket->entry;
+	int64_t elapsed_ms = now_ms > entry->filled_at_ms ? now_ms - entry->filled_at_ms : 0;
+	int64_t missing = entry->level < bucket->full ? bucket->full - entry->level : 0;
 
 	/* by division: a product could overflow */
-	return elapsed_ms >= missing / rate + 1 ? full : entry->level + elapsed_ms * rate;
+	return elapsed_ms >= missing / bucket->rate + 1 ? bucket->full
+							: entry->level + elapsed_ms * bucket->rate;
+}
+
+static void
+bucket_find(struct cache_entries *entries, const char *key, uint32_t rate_per_minute,
+	    uint32_t burst, int64_t now_ms, struct bucket *ret)
+{
+	ret->rate = rate_per_minute;
+	ret->full = (int64_t)burst * TOKEN;
+	make_name(KIND_BUCKET, key, &ret->name);
+	ret->entry = cache_entries_find(entries, &ret->name, now_ms);
+	ret->level = ret->entry != NULL ? refilled(ret, now_ms) : ret->full;
+	if (ret->level > ret->full)
+		ret->level = ret->full;
 }
 
 /* A bucket that is not there is full, so one that has had the time to fill may expire. */
+static int
+bucket_keep(struct cache_entries *entries, struct bucket *bucket, int64_t now_ms)
+{
+	int64_t fills_ms = (bucket->full - bucket->level) / bucket->rate + 1;
+
+	if (bucket->entry == NULL)
+		bucket->entry = cache_entries_add(entries, &bucket->name, now_ms, now_ms - 1);
+	if (bucket->entry == NULL)
+		return -EIO;
+	bucket->entry->level = bucket->level;
+	bucket->entry->filled_at_ms = now_ms;
+	cache_entries_renew(entries, bucket->entry, now_ms + fills_ms);
+	return 0;
+}
+
 static int64_t
 memory_take(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst, int64_t now_ms)
 {
-	struct cache_entries *entries = db;
-	uint64_t full = (uint64_t)burst * TOKEN, rate = rate_per_minute, level;
-	struct cache_entry *entry;
-	struct cache_name name;
+	struct bucket bucket;
 
-	make_name(KIND_BUCKET, key, &name);
-	entry = cache_entries_find(entries, &name, now_ms);
-	level = entry != NULL ? refilled(entry, rate, full, now_ms) : full;
-	if (level > full)
-		level = full;
-	if (level < TOKEN)
-		return (int64_t)((TOKEN - level + rate - 1) / rate);
-	level -= TOKEN;
-	if (entry == NULL) {
-		entry = cache_entries_add(entries, &name, now_ms, now_ms - 1);
-		if (entry == NULL)
-			return -EIO;
-	}
-	entry->level = level;
-	entry->filled_at_ms = now_ms;
-	cache_entries_renew(entries, entry, now_ms + (int64_t)((full - level) / rate) + 1);
-	return 0;
+	bucket_find(db, key, rate_per_minute, burst, now_ms, &bucket);
+	if (bucket.level < TOKEN)
+		return (TOKEN - bucket.level + bucket.rate - 1) / bucket.rate;
+	bucket.level -= TOKEN;
+	return bucket_keep(db, &bucket, now_ms);
+}
+
+static int
+memory_charge(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst, uint32_t count,
+	      int64_t now_ms, int64_t *ret_left)
+{
+	struct bucket bucket;
+	int result;
+
+	bucket_find(db, key, rate_per_minute, burst, now_ms, &bucket);
+	bucket.level -= (int64_t)count * TOKEN;
+	if (bucket.level < -bucket.full)
+		bucket.level = -bucket.full;
+	result = bucket_keep(db, &bucket, now_ms);
+	if (result == 0)
+		*ret_left = (bucket.level - (bucket.level < 0 ? TOKEN - 1 : 0)) / TOKEN;
+	return result;
 }
 
 const struct cache_driver cache_driver_memory = {
@@ -185,4 +223,5 @@ const struct cache_driver cache_driver_memory = {
 	.remove = memory_remove,
 	.first = memory_first,
 	.take = memory_take,
+	.charge = memory_charge,
 };

@@ -25,8 +25,8 @@ static const int64_t ttl_max_ms = 3650LL * 24 * 3600 * 1000;
 
 /*
  * The memory driver's bucket: ARGV[1] is the rate, in parts that refill in a ms; 60000 parts are a
- * token; ARGV[2] are the parts of a full bucket. When the wall clock was set back the bucket goes
- * on from there.
+ * token; ARGV[2] are the parts of a full bucket; ARGV[3] are tokens to be taken whether they are
+ * there or not ("": one, if it is). When the wall clock was set back the bucket goes on from there.
  */
 static const char bucket_script[] =
 	"local t = redis.call('TIME') "
@@ -35,14 +35,16 @@ static const char bucket_script[] =
 	"local b = redis.call('HMGET', KEYS[1], 'level', 'at') "
 	"local level, at = tonumber(b[1]) or full, tonumber(b[2]) or now "
 	"level = math.min(full, level + math.max(0, now - at) * rate) "
-	"local wait = 0 "
-	"if level < 60000 then wait = math.ceil((60000 - level) / rate) "
+	"local count, answer = tonumber(ARGV[3]), 0 "
+	"if count then level = math.max(-full, level - count * 60000) "
+	"answer = math.floor(level / 60000) "
+	"elseif level < 60000 then answer = math.ceil((60000 - level) / rate) "
 	"else level = level - 60000 end "
 	"redis.call('HSET', KEYS[1], 'level', string.format('%.0f', level),"
 	" 'at', string.format('%.0f', now)) "
 	"redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil((full - level) / rate) + "
 	"1)) "
-	"return wait";
+	"return answer";
 
 struct driver {
 	struct redis link;
@@ -231,7 +233,7 @@ redis_first(void *db, const char *key, int64_t ttl_ms, int64_t now_ms)
 /* By its hash; by its text where Redis has lost it or never had it. */
 static int
 run_script(struct driver *driver, const char *name, const char *rate, const char *full,
-	   redisReply **ret)
+	   const char *count, redisReply **ret)
 {
 	struct redis_command command = { 0 };
 	int result;
@@ -242,6 +244,7 @@ run_script(struct driver *driver, const char *name, const char *rate, const char
 	add(&command, name);
 	add(&command, rate);
 	add(&command, full);
+	add(&command, count);
 	result = redis_link_ask(&driver->link, &command, ret);
 	if (result != -ENOEXEC)
 		return result;
@@ -252,24 +255,46 @@ run_script(struct driver *driver, const char *name, const char *rate, const char
 	return redis_link_ask(&driver->link, &command, ret);
 }
 
-static int64_t
-redis_take(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst, int64_t now_ms)
+static int
+ask_bucket(struct driver *driver, const char *key, uint32_t rate_per_minute, uint32_t burst,
+	   const char *count, int64_t *ret)
 {
-	struct driver *driver = db;
 	char rate[NUMBER_BYTES], full[NUMBER_BYTES];
 	redisReply *reply;
 	struct name name;
-	int64_t result;
+	int result;
 
-	(void)now_ms;
 	snprintf(rate, sizeof(rate), "%" PRIu32, rate_per_minute);
 	snprintf(full, sizeof(full), "%" PRIu64, (uint64_t)burst * 60000);
-	result = run_script(driver, make_name(driver, KIND_BUCKET, key, &name), rate, full, &reply);
+	result = run_script(driver, make_name(driver, KIND_BUCKET, key, &name), rate, full, count,
+			    &reply);
 	if (result < 0)
 		return -EIO;
-	result = reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0 ? reply->integer : -EIO;
+	result = reply->type == REDIS_REPLY_INTEGER ? 0 : -EIO;
+	*ret = reply->integer;
 	freeReplyObject(reply);
 	return result;
+}
+
+static int64_t
+redis_take(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst, int64_t now_ms)
+{
+	int64_t wait_ms = 0;
+	int result = ask_bucket(db, key, rate_per_minute, burst, "", &wait_ms);
+
+	(void)now_ms;
+	return result < 0 || wait_ms < 0 ? -EIO : wait_ms;
+}
+
+static int
+redis_charge(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst, uint32_t count,
+	     int64_t now_ms, int64_t *ret_left)
+{
+	char text[NUMBER_BYTES];
+
+	(void)now_ms;
+	snprintf(text, sizeof(text), "%" PRIu32, count);
+	return ask_bucket(db, key, rate_per_minute, burst, text, ret_left);
 }
 
 const struct cache_driver cache_driver_redis = {
@@ -282,4 +307,5 @@ const struct cache_driver cache_driver_redis = {
 	.remove = redis_remove,
 	.first = redis_first,
 	.take = redis_take,
+	.charge = redis_charge,
 };

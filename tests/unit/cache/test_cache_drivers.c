@@ -193,6 +193,49 @@ test_largest_rates_and_bursts_are_counted_right(void **state)
 	assert_true(cache_take(cache, "d", 5, 0, now_ms) > 0);
 }
 
+static int64_t
+charge(const char *key, uint32_t count)
+{
+	int64_t left = INT64_MIN;
+
+	assert_int_equal(cache_charge(cache, key, 1, 5, count, now_ms, &left), 0);
+	return left;
+}
+
+static void
+test_bucket_is_told_of_what_was_let_through_elsewhere(void **state)
+{
+	int64_t left = 7;
+
+	(void)state;
+	assert_true(charge("b", 0) == 5);
+	assert_true(charge("b", 3) == 2);
+	assert_true(cache_take(cache, "b", 1, 5, now_ms) == 0);
+	assert_true(charge("b", 0) == 1);
+	/* more than there was: owed, and so whoever takes waits for longer than a token's time */
+	assert_true(charge("b", 4) == -3);
+	assert_in_range(cache_take(cache, "b", 1, 5, now_ms), 3 * 60 * 1000 + 1, 4 * 60 * 1000);
+	/* never more than a full bucket is owed */
+	assert_true(charge("b", UINT32_MAX) == -5);
+	assert_true(charge("other", 0) == 5);
+	assert_int_equal(cache_charge(cache, "b", 0, 5, 1, now_ms, &left), -EINVAL);
+	assert_int_equal(cache_charge(cache, "b", 5, 0, 1, now_ms, &left), -EINVAL);
+	assert_true(left == 7);
+}
+
+/* What is owed is paid back at the bucket's own rate. */
+static void
+test_bucket_that_owes_gives_again_once_it_has_filled(void **state)
+{
+	int64_t left;
+
+	(void)state;
+	assert_int_equal(cache_charge(cache, "b", 6000, 2, 4, now_ms, &left), 0);
+	assert_true(left == -2);
+	assert_true(take_fast("b") > 0);
+	wait_for(take_fast, "b", 0);
+}
+
 static void
 test_what_is_out_of_bounds_is_refused(void **state)
 {
@@ -241,6 +284,8 @@ main(int argc, char **argv)
 		TEST(test_bucket_gives_its_burst_and_then_says_how_long_to_wait),
 		TEST(test_bucket_refills_but_not_beyond_its_burst),
 		TEST(test_largest_rates_and_bursts_are_counted_right),
+		TEST(test_bucket_is_told_of_what_was_let_through_elsewhere),
+		TEST(test_bucket_that_owes_gives_again_once_it_has_filled),
 		TEST(test_what_is_out_of_bounds_is_refused),
 	};
 	int exit_code = begin(argc, argv);
