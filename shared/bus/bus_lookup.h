@@ -1,13 +1,17 @@
 /*
- * bus_lookup: the addresses of a host name, asked of the system's resolver on a thread of its own,
- * since that may take long and an actor never waits.
+ * bus_lookup: the endpoints of a host name, told to the loop when the resolver has answered.
  */
 #pragma once
 
 #include "bus/bus_socket.h"
+#include "loop/lookup.h"
 #include "loop/loop.h"
 
-enum { BUS_LOOKUP_MAX = 16, BUS_LOOKUP_HOST_BYTES = 256, BUS_LOOKUP_PORT_BYTES = 8 };
+enum {
+	BUS_LOOKUP_MAX = LOOKUP_MAX,
+	BUS_LOOKUP_HOST_BYTES = LOOKUP_HOST_BYTES,
+	BUS_LOOKUP_PORT_BYTES = 8,
+};
 
 struct bus_lookup;
 

@@ -5,7 +5,8 @@
  *
  *	memory:                                of this process; capped, the oldest goes first
  *	redis:///run/redis/redis.sock?db=0     shared by replicas; Redis's own caps
- *	redis://[user@]127.0.0.1:6379/0        the same; addresses only, no names
+ *	redis://[user@]127.0.0.1:6379/0        the same; or a host name, looked up for each
+ *connection
  *
  * After `?`: db, prefix ("boson:"), passfile (0600, one line; a password is never in the URL), and
  * clear_text=yes, without which an address must be loopback. A Redis that does not answer costs a

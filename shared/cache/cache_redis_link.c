@@ -1,7 +1,7 @@
 /*
- * cache_redis_link: the socket. hiredis does the protocol only: its own sockets are inherited by
- * children, may raise SIGPIPE, and wait anew for each read, so that a slow server could hold us for
- * as long as it likes.
+ * cache_redis_link: a question and its answer in bounded time. hiredis does the protocol only: its
+ * own sockets are inherited by children, may raise SIGPIPE, and wait anew for each read, so that a
+ * slow server could hold us for as long as it likes.
  */
 #include "cache/cache_redis.h"
 
@@ -26,9 +26,7 @@ enum {
 static void
 drop(struct redis *redis)
 {
-	if (redis->fd >= 0)
-		close(redis->fd);
-	redis->fd = -1;
+	redis_socket_close(redis);
 	if (redis->reader != NULL)
 		redisReaderFree(redis->reader);
 	redis->reader = NULL;
@@ -38,6 +36,7 @@ void
 redis_link_close(struct redis *redis)
 {
 	drop(redis);
+	lookup_free(&redis->lookup);
 }
 
 static void
@@ -61,22 +60,6 @@ fail(struct redis *redis, const char *what, const char *why)
 	return -EIO;
 }
 
-static bool
-wait_for(const struct redis *redis, short events, int64_t deadline_ms)
-{
-	struct pollfd fd = { .fd = redis->fd, .events = events };
-
-	for (;;) {
-		int64_t left_ms = deadline_ms - clock_monotonic_ms();
-		int n = poll(&fd, 1, left_ms > 0 ? (int)left_ms : 0);
-
-		if (n > 0)
-			return true;
-		if (n == 0 || errno != EINTR)
-			return false;
-	}
-}
-
 static int
 write_all(struct redis *redis, const char *bytes, size_t n, int64_t deadline_ms)
 {
@@ -87,7 +70,7 @@ write_all(struct redis *redis, const char *bytes, size_t n, int64_t deadline_ms)
 			bytes += sent;
 			n -= (size_t)sent;
 		} else if (errno == EAGAIN) {
-			if (!wait_for(redis, POLLOUT, deadline_ms))
+			if (!redis_socket_wait(redis->fd, POLLOUT, deadline_ms))
 				return fail(redis, "write", "no room in time");
 		} else if (errno != EINTR) {
 			return fail(redis, "write", strerror(errno));
@@ -106,7 +89,7 @@ read_reply(struct redis *redis, int64_t deadline_ms, redisReply **ret)
 	for (;;) {
 		ssize_t n;
 
-		if (!wait_for(redis, POLLIN, deadline_ms))
+		if (!redis_socket_wait(redis->fd, POLLIN, deadline_ms))
 			return fail(redis, "read", "no answer in time");
 		n = recv(redis->fd, bytes, sizeof(bytes), 0);
 		if (n == 0)
@@ -225,28 +208,18 @@ refuse_array(const redisReadTask *task, int elements)
 }
 
 static int
-connect_socket(struct redis *redis, int64_t deadline_ms)
+open_socket(struct redis *redis, int64_t deadline_ms)
 {
-	const struct redis_target *target = &redis->target;
-	int error = 0;
-	socklen_t n = sizeof(error);
+	const char *what, *why;
 
 	redis->reader = redisReaderCreate();
-	redis->fd =
-		socket(target->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (redis->reader == NULL || redis->fd < 0)
-		return fail(redis, "socket", "out of memory or descriptors");
+	if (redis->reader == NULL)
+		return fail(redis, "connect", "out of memory");
 	redis->functions = *redis->reader->fn;
 	redis->functions.createArray = refuse_array;
 	redis->reader->fn = &redis->functions;
-	if (connect(redis->fd, (const struct sockaddr *)&target->address, target->address_n) == 0)
-		return 0;
-	if (errno != EINPROGRESS)
-		return fail(redis, "connect", strerror(errno));
-	if (!wait_for(redis, POLLOUT, deadline_ms))
-		return fail(redis, "connect", "no answer in time");
-	if (getsockopt(redis->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error != 0)
-		return fail(redis, "connect", strerror(error));
+	if (redis_socket_open(redis, deadline_ms, &what, &why) < 0)
+		return fail(redis, what, why);
 	return 0;
 }
 
@@ -267,7 +240,7 @@ connect_anew(struct redis *redis, int64_t deadline_ms)
 	int result;
 
 	drop(redis);
-	result = connect_socket(redis, deadline_ms);
+	result = open_socket(redis, deadline_ms);
 	if (result == 0)
 		result = authenticate(redis, deadline_ms);
 	return result == 0 ? select_database(redis, deadline_ms) : result;

@@ -2,7 +2,7 @@
  * cache_redis_url: what a redis: URL says.
  *
  *	redis://[user@]/run/redis/redis.sock?db=0
- *	redis://[user@]127.0.0.1:6379[/0]
+ *	redis://[user@]127.0.0.1:6379[/0]	or a host name
  *	&prefix=boson:  &passfile=/path (0600, one line)  &clear_text=yes
  */
 #include "cache/cache_redis.h"
@@ -80,7 +80,6 @@ parse_unix(const char *path, struct redis_target *target)
 	struct sockaddr_un *address = (struct sockaddr_un *)&target->address;
 
 	address->sun_family = AF_UNIX;
-	target->address_n = sizeof(*address);
 	return copy(path, address->sun_path, sizeof(address->sun_path));
 }
 
@@ -90,46 +89,76 @@ is_loopback(const struct redis_target *target)
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&target->address;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&target->address;
 
+	if (target->host[0] != '\0')
+		return strcmp(target->host, "localhost") == 0;
 	if (target->address.ss_family == AF_INET)
 		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	return target->address.ss_family == AF_UNIX || IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-/* An address, not a name: nobody waits for a resolver. */
+/* What inet_pton does not take and DNS could: no address with a slip in it. */
+static bool
+is_name(const char *host)
+{
+	size_t n =
+		strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	return n > 0 && host[n] == '\0' && host[strspn(host, "0123456789.")] != '\0';
+}
+
+static int
+parse_port(const char *text, in_port_t *ret)
+{
+	unsigned long number = PORT;
+
+	if (text != NULL && (parse_number(text, UINT16_MAX, &number) < 0 || number == 0))
+		return -EINVAL;
+	*ret = htons((uint16_t)number);
+	return 0;
+}
+
+/* Cuts the port off host:port or [v6]:port. */
+static int
+split_port(char *host, char **ret_address, char **ret_port)
+{
+	bool is_v6 = *host == '[';
+	char *end = strchr(host, is_v6 ? ']' : ':');
+
+	*ret_address = is_v6 ? host + 1 : host;
+	*ret_port = NULL;
+	if (is_v6 && (end == NULL || (end[1] != ':' && end[1] != '\0')))
+		return -EINVAL;
+	if (is_v6)
+		*end++ = '\0';
+	if (end == NULL || (is_v6 && *end == '\0'))
+		return 0;
+	*end = '\0';
+	*ret_port = end + 1;
+	return 0;
+}
+
 static int
 parse_host(char *host, struct redis_target *target)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
-	char *port = *host == '[' ? strchr(host, ']') : strchr(host, ':');
-	const char *address = *host == '[' ? host + 1 : host;
-	unsigned long number = PORT;
+	char *address, *port;
 
-	if (*host == '[') {
-		if (port == NULL || (port[1] != ':' && port[1] != '\0'))
-			return -EINVAL;
-		*port = '\0';
-		port = port[1] == ':' ? port + 1 : NULL;
-	}
-	if (port != NULL) {
-		*port++ = '\0';
-		if (parse_number(port, UINT16_MAX, &number) < 0 || number == 0)
-			return -EINVAL;
-	}
-	if (strcmp(address, "localhost") == 0)
-		address = "127.0.0.1";
+	if (split_port(host, &address, &port) < 0 || parse_port(port, &target->port) < 0)
+		return -EINVAL;
 	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)number);
-		target->address_n = sizeof(*v4);
+		v4->sin_port = target->port;
 		return 0;
 	}
-	if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1)
-		return -EINVAL;
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)number);
-	target->address_n = sizeof(*v6);
-	return 0;
+	if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = target->port;
+		return 0;
+	}
+	return address == host && is_name(address)
+		       ? copy(address, target->host, sizeof(target->host))
+		       : -EINVAL;
 }
 
 /* [user@] and /path/of/socket or host[:port][/database] */
@@ -199,7 +228,7 @@ redis_target_parse(const char *location, struct redis_target *ret, char *ret_err
 	if (parse_authority(url, &target) < 0)
 		return refuse(ret_error, error_bytes,
 			      "the URL must be redis://[user@]/path or "
-			      "redis://[user@]address[:port][/db]");
+			      "redis://[user@]host[:port][/db]");
 	if (!is_loopback(&target) && !clear_text)
 		return refuse(ret_error, error_bytes,
 			      "TLS is not spoken: beyond loopback use a tunnel, or say "

@@ -315,12 +315,15 @@ test_bad_urls_are_refused_with_a_reason_and_no_secret(void **state)
 	assert_refused("redis://u:hunter2@127.0.0.1", "passfile");
 	assert_refused("redis://:hunter2@127.0.0.1/0", "passfile");
 	assert_refused("redis://127.0.0.1?password=hunter2", "after ?");
-	assert_refused("redis://127.0.0.1:0", "address");
-	assert_refused("redis://127.0.0.1:66000", "address");
-	assert_refused("redis://127.0.0.1/x", "address");
-	assert_refused("redis://cache.example.org", "address");
-	assert_refused("redis://[::1", "address");
-	assert_refused("redis://[::1]x", "address");
+	assert_refused("redis://127.0.0.1:0", "host");
+	assert_refused("redis://127.0.0.1:66000", "host");
+	assert_refused("redis://127.0.0.1/x", "host");
+	assert_refused("redis://127.0.0.1.9", "host");
+	assert_refused("redis://[cache.example.org]", "host");
+	assert_refused("redis://cache example", "host");
+	assert_refused("redis://cache.example.org", "clear_text");
+	assert_refused("redis://[::1", "host");
+	assert_refused("redis://[::1]x", "host");
 	assert_refused("redis://10.0.0.1", "clear_text");
 	assert_refused("redis://127.0.0.1?db=x", "after ?");
 	assert_refused("redis:///tmp/x?passfile=/nowhere/secret", "/nowhere/secret");
@@ -332,6 +335,8 @@ test_bad_urls_are_refused_with_a_reason_and_no_secret(void **state)
 	assert_int_equal(cache_check("redis://10.0.0.1?clear_text=yes", reason, 256), 0);
 	assert_int_equal(cache_check("redis://u@[::1]:7000/2?prefix=x", reason, 256), 0);
 	assert_int_equal(cache_check("redis://localhost", reason, 256), 0);
+	assert_int_equal(
+		cache_check("redis://cache.example.org:7000/2?clear_text=yes", reason, 256), 0);
 }
 
 /* ---- a server that is none ---- */
