@@ -6,8 +6,8 @@
 #include "gateway/gateway_access_first.h"
 #include "gateway/gateway_access_revoked.h"
 #include "gateway/gateway_access_ring.h"
-#include "gateway/gateway_access_thread.h"
 #include "gateway/gateway_access_time.h"
+#include "gateway/gateway_side.h"
 #include "identity/key.h"
 #include "log/log.h"
 #include "loop/clock.h"
@@ -27,7 +27,7 @@ struct gateway_access {
 	struct access_time time;
 	struct access_revoked *revoked;
 	struct access_first first;
-	struct access_thread *thread; /* NULL: no store */
+	struct side_thread *thread; /* NULL: no store */
 };
 
 static int
@@ -60,7 +60,7 @@ open_store(struct gateway_access *access, const struct gateway_access_options *o
 		store_close(&store);
 		return EX_IOERR;
 	}
-	return access_thread_new(options->loop, &store, &access->thread);
+	return side_thread_new(options->loop, &store, &access->thread);
 }
 
 int
@@ -87,7 +87,7 @@ gateway_access_open(const struct gateway_access_options *options, struct gateway
 void
 gateway_access_stop(struct gateway_access *access)
 {
-	access_thread_free(&access->thread);
+	side_thread_free(&access->thread);
 }
 
 void
@@ -234,7 +234,7 @@ gateway_access_check(struct gateway_access *access, const char *header, int64_t 
 
 /* One confirmation under way. */
 struct confirmation {
-	struct access_job job; /* first */
+	struct side_job job; /* first */
 	struct gateway_caller *caller;
 	gateway_access_fn fn;
 	void *arg;
@@ -246,7 +246,7 @@ struct confirmation {
 
 /* On the store's thread. */
 static int
-confirmation_run(struct store *store, struct access_job *job)
+confirmation_run(struct store *store, struct side_job *job)
 {
 	struct confirmation *asked = (struct confirmation *)job;
 	int r = access_store_find(store, asked->digest, &asked->row);
@@ -260,7 +260,7 @@ confirmation_run(struct store *store, struct access_job *job)
 }
 
 static void
-confirmation_done(struct access_job *job)
+confirmation_done(struct side_job *job)
 {
 	struct confirmation *asked = (struct confirmation *)job;
 	struct gateway_caller *caller = asked->caller;
@@ -284,32 +284,32 @@ gateway_access_confirm(struct gateway_access *access, struct gateway_caller *cal
 	struct confirmation *asked = calloc(1, sizeof(*asked));
 	if (asked == NULL)
 		return -ENOMEM;
-	asked->job = (struct access_job){ .run = confirmation_run, .done = confirmation_done };
+	asked->job = (struct side_job){ .run = confirmation_run, .done = confirmation_done };
 	asked->caller = caller;
 	asked->fn = fn;
 	asked->arg = arg;
 	memcpy(asked->digest, caller->digest, MAC_BYTES);
 	asked->takes_use = takes_use;
 	asked->wall_now_ms = wall_now_ms;
-	int r = access->thread != NULL ? access_thread_run(access->thread, &asked->job) : -EIO;
+	int r = access->thread != NULL ? side_thread_run(access->thread, &asked->job) : -EIO;
 	if (r < 0)
 		free(asked);
 	return r;
 }
 
 struct refund {
-	struct access_job job; /* first */
+	struct side_job job; /* first */
 	uint8_t digest[MAC_BYTES];
 };
 
 static int
-refund_run(struct store *store, struct access_job *job)
+refund_run(struct store *store, struct side_job *job)
 {
 	return access_store_unuse(store, ((struct refund *)job)->digest);
 }
 
 static void
-refund_done(struct access_job *job)
+refund_done(struct side_job *job)
 {
 	if (job->result < 0)
 		log_warn("use_not_given_back", "error=%d", job->result);
@@ -336,13 +336,13 @@ gateway_access_settle(struct gateway_access *access, struct gateway_caller *call
 	struct refund *refund = calloc(1, sizeof(*refund));
 	if (refund == NULL)
 		return;
-	refund->job = (struct access_job){ .run = refund_run, .done = refund_done };
+	refund->job = (struct side_job){ .run = refund_run, .done = refund_done };
 	memcpy(refund->digest, caller->digest, MAC_BYTES);
-	if (access_thread_run(access->thread, &refund->job) < 0)
+	if (side_thread_run(access->thread, &refund->job) < 0)
 		free(refund);
 }
 
-struct access_thread *
+struct side_thread *
 gateway_access_store(const struct gateway_access *access)
 {
 	return access->thread;

@@ -3,7 +3,7 @@
  * gateway minted, or an access key. The only holder of the token secrets.
  *
  *	gateway_access_check     token: who it is. Key: who it says it is, is_unconfirmed
- *	gateway_access_confirm   key: asks the store (gateway_access_thread); takes a use
+ *	gateway_access_confirm   key: asks the store (gateway_side); takes a use
  *	gateway_access_settle    gives a use back that came to nothing
  *
  * Access keys are rows of the store, made and revoked by bosonctl (gateway_access_mailbox). Three
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct gateway_access;
-struct access_thread;
+struct side_thread;
 
 /* One caller. */
 struct gateway_caller {
@@ -86,4 +86,4 @@ void gateway_access_revoke(struct gateway_access *access, const uint8_t node_id[
 			   int64_t since_ms);
 
 /* For the mailbox; NULL without a store. */
-struct access_thread *gateway_access_store(const struct gateway_access *access);
+struct side_thread *gateway_access_store(const struct gateway_access *access);

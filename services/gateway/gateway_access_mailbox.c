@@ -3,7 +3,7 @@
  */
 #include "gateway/gateway_access_mailbox.h"
 
-#include "gateway/gateway_access_thread.h"
+#include "gateway/gateway_side.h"
 #include "identity/key.h"
 #include "log/log.h"
 #include "loop/clock.h"
@@ -26,7 +26,7 @@ enum {
 
 /* One call under way. */
 struct asked {
-	struct access_job job; /* first */
+	struct side_job job; /* first */
 	void *call;
 	char peer[64], trace[BUS_TRACE_BYTES];
 	union {
@@ -94,14 +94,14 @@ show(struct shown *shown, const struct access_row *row, int64_t wall_now_ms)
 /* ---- what every call needs ---- */
 
 static struct asked *
-asked_new(void *call, size_t rows, access_job_fn run, void (*done)(struct access_job *job))
+asked_new(void *call, size_t rows, side_job_fn run, void (*done)(struct side_job *job))
 {
 	struct asked *asked = calloc(1, sizeof(*asked) + rows * sizeof(asked->rows[0]));
 	if (asked == NULL) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return NULL;
 	}
-	asked->job = (struct access_job){ .run = run, .done = done };
+	asked->job = (struct side_job){ .run = run, .done = done };
 	asked->call = call;
 	asked->wall_now_ms = clock_wall_ms();
 	snprintf(asked->peer, sizeof(asked->peer), "%s", bus_call_peer(call));
@@ -120,7 +120,7 @@ static void
 asked_send(Boson__Gateway__Gateway_Service *service, struct asked *asked)
 {
 	const struct access_mailbox *mailbox = (struct access_mailbox *)service;
-	if (access_thread_run(gateway_access_store(mailbox->access), &asked->job) < 0) {
+	if (side_thread_run(gateway_access_store(mailbox->access), &asked->job) < 0) {
 		bus_call_fail_retry(asked->call, BUS_UNAVAILABLE, "busy", 1);
 		asked_free(asked);
 	}
@@ -199,7 +199,7 @@ read_create(const Boson__Gateway__CreateKeyRequest *input, struct access_row *re
 }
 
 static int
-create_run(struct store *store, struct access_job *job)
+create_run(struct store *store, struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	uint8_t digest[MAC_BYTES];
@@ -208,7 +208,7 @@ create_run(struct store *store, struct access_job *job)
 }
 
 static void
-create_done(struct access_job *job)
+create_done(struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	Boson__Gateway__CreateKeyReply reply = BOSON__GATEWAY__CREATE_KEY_REPLY__INIT;
@@ -250,7 +250,7 @@ on_create_key(Boson__Gateway__Gateway_Service *service,
 /* ---- ListKeys ---- */
 
 static int
-list_run(struct store *store, struct access_job *job)
+list_run(struct store *store, struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	int n = access_store_list(store, asked->after, asked->rows, asked->limit + 1);
@@ -288,7 +288,7 @@ answer_list(const struct asked *asked)
 }
 
 static void
-list_done(struct access_job *job)
+list_done(struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	if (job->result == 0)
@@ -334,7 +334,7 @@ on_list_keys(Boson__Gateway__Gateway_Service *service, const Boson__Gateway__Lis
 /* ---- RevokeKey ---- */
 
 static int
-revoke_run(struct store *store, struct access_job *job)
+revoke_run(struct store *store, struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	char id[ACCESS_KEY_ID_BYTES];
@@ -344,7 +344,7 @@ revoke_run(struct store *store, struct access_job *job)
 }
 
 static void
-revoke_done(struct access_job *job)
+revoke_done(struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	struct shown shown;

@@ -1,6 +1,6 @@
 /*
  * gateway_access_store: the access keys' table; the only SQL of the gateway. A key is found by its
- * digest; the key itself is nowhere. Called on the store's own thread (gateway_access_thread),
+ * digest; the key itself is nowhere. Called on the store's own thread (gateway_side),
  * within its transaction. Times are epoch milliseconds.
  */
 #pragma once

@@ -64,7 +64,8 @@ open_limits(struct gateway *gateway)
 		r = cache_open("memory:", CACHE_ENTRIES_MAX, &limits->cache);
 	const char *shared = config_string(config, "gateway", "cache");
 	if (r == 0 && *shared != '\0')
-		r = cache_open(shared, CACHE_ENTRIES_MAX, &limits->shared);
+		r = limits_shared_new(gateway->context->loop, limits->cache, shared,
+				      &limits->shared);
 	return r;
 }
 
@@ -173,10 +174,11 @@ static void
 gateway_actor_stop(void *state)
 {
 	struct gateway *gateway = state;
-	/* The store and the peers first: what waits for them is answered, or its exchange would be
-	 * freed under the call. */
+	/* The side threads and the peers first: what waits for them is answered, or its exchange
+	 * would be freed under the call. */
 	if (gateway->access != NULL)
 		gateway_access_stop(gateway->access);
+	limits_shared_free(&gateway->limits.shared);
 	for (enum gateway_peer i = 0; i < PEER_COUNT; i++)
 		bus_peer_free(&gateway->peers[i]);
 	access_watch_free(&gateway->watch);
@@ -186,7 +188,6 @@ gateway_actor_stop(void *state)
 	gateway_parts_free(&gateway->parts);
 	gateway_health_free(&gateway->health);
 	cache_close(&gateway->limits.cache);
-	cache_close(&gateway->limits.shared);
 	gateway_access_close(&gateway->access);
 	free(gateway->openapi);
 	free(gateway);

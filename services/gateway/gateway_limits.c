@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BYTES_MAX = 160, V4_MAPPED_BITS = 96 };
+enum { V4_MAPPED_BITS = 96 };
 
 static const char *const class_names[RATE_CLASSES] = {
 	[RATE_GENERAL] = "general",	[RATE_PROBE] = "probe",
@@ -127,7 +127,7 @@ gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_
 		inet_ntop(AF_INET6, address, ret_text, INET6_ADDRSTRLEN);
 }
 
-/* Probes must be answered whatever the shared cache does, and cost nobody else anything. */
+/* Probes are many, and ours alone to answer. */
 static bool
 is_shared(const struct gateway_limits *limits, enum gateway_rate class)
 {
@@ -140,11 +140,10 @@ take(const struct gateway_limits *limits, enum gateway_rate class, const char *k
 {
 	if (per_minute == 0)
 		return 0;
-	int64_t wait_ms = -EIO;
-	if (is_shared(limits, class))
-		wait_ms = cache_take(limits->shared, key, per_minute, per_minute, now_ms);
-	if (wait_ms < 0)
-		wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
+	int64_t wait_ms = cache_take(limits->cache, key, per_minute, per_minute, now_ms);
+	if (wait_ms == 0 && is_shared(limits, class))
+		limits_shared_tell(limits->shared, key, per_minute);
+	/* Out of memory limits nobody. */
 	return wait_ms > 0 ? (uint32_t)((wait_ms + 999) / 1000) : 0;
 }
 
@@ -161,7 +160,7 @@ uint32_t
 gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_rate class,
 			    const struct in6_addr *address, int64_t now_ms)
 {
-	char key[KEY_BYTES_MAX], text[INET6_ADDRSTRLEN];
+	char key[LIMITS_KEY_BYTES], text[INET6_ADDRSTRLEN];
 	struct in6_addr network = gateway_limits_network(address);
 	gateway_limits_address_text(&network, text);
 	snprintf(key, sizeof(key), "gateway:address:%s:%s", class_names[class], text);
@@ -172,7 +171,7 @@ uint32_t
 gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_rate class,
 			    const char *subject, int64_t now_ms)
 {
-	char key[KEY_BYTES_MAX];
+	char key[LIMITS_KEY_BYTES];
 	snprintf(key, sizeof(key), "gateway:subject:%s:%s", class_names[class], subject);
 	return take(limits, class, key, limits->per_subject[class], now_ms);
 }

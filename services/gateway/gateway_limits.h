@@ -1,13 +1,13 @@
 /*
- * gateway_limits: how many requests an address and a subject may make. Buckets lie in a cache that
- * replicas share, if there is one, and while it cannot say, in our own. Before an address is
- * counted it is found out: forwarded-for headers count only from configured proxies (P10). One
- * thread.
+ * gateway_limits: how many requests an address and a subject may make. Buckets are our own, settled
+ * with other gateways' if they share a cache (gateway_limits_shared). Before an address is counted
+ * it is found out: forwarded-for headers count only from configured proxies (P10). One thread.
  */
 #pragma once
 
 #include "cache/cache.h"
 #include "gateway/gateway_endpoints.h"
+#include "gateway/gateway_limits_shared.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -27,8 +27,8 @@ int gateway_networks_add(struct gateway_networks *networks, const char *const *c
 bool gateway_networks_have(const struct gateway_networks *networks, const struct in6_addr *address);
 
 struct gateway_limits {
-	struct cache *cache;		    /* of this process */
-	struct cache *shared;		    /* or NULL */
+	struct cache *cache;
+	struct limits_shared *shared;	    /* or NULL */
 	uint32_t per_address[RATE_CLASSES]; /* a minute */
 	uint32_t per_subject[RATE_CLASSES];
 	struct gateway_networks proxies; /* whose X-Forwarded-For counts */
@@ -48,7 +48,7 @@ void gateway_limits_address_text(const struct in6_addr *address, char ret_text[I
 /* What counts as one address: an IPv4 address, or an IPv6 /64, all of which one host may have. */
 struct in6_addr gateway_limits_network(const struct in6_addr *address);
 
-/* Takes one from a bucket: seconds to wait, 0: go on. A cache that cannot say limits nobody. */
+/* Takes one from a bucket: seconds to wait, 0: go on. Never blocks. */
 uint32_t gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_rate class,
 				     const struct in6_addr *address, int64_t now_ms);
 uint32_t gateway_limits_take_subject(const struct gateway_limits *limits, enum gateway_rate class,

@@ -10,14 +10,20 @@
 
 enum { PERIOD_MS = 2000 };
 
-struct gateway_parts {
-	struct access_job job; /* the first member */
-	struct access_thread *store;
-	struct cache *cache;
-	struct gateway_health *health;
-	struct loop_timer *timer;
+/* One question, asked on the part's own thread. */
+struct asking {
+	struct side_job job; /* first */
+	struct gateway_parts *parts;
+	struct side_thread *thread;
 	int64_t asked_us;
 	bool is_asked;
+};
+
+struct gateway_parts {
+	struct asking database, cache;
+	struct cache *shared;
+	struct gateway_health *health;
+	struct loop_timer *timer;
 };
 
 static int
@@ -30,33 +36,43 @@ pass_over(const struct store_value *row, size_t columns, void *arg)
 }
 
 static int
-database_ask(struct store *store, struct access_job *job)
+database_ask(struct store *store, struct side_job *job)
 {
 	(void)job;
 	return store_query(store, "SELECT 1", NULL, 0, pass_over, NULL) < 0 ? -EIO : 0;
 }
 
-static void
-database_said(struct access_job *job)
+static int
+cache_ask(struct store *store, struct side_job *job)
 {
-	struct gateway_parts *parts = (struct gateway_parts *)job;
-	parts->is_asked = false;
-	gateway_health_heard(parts->health, PART_DATABASE, job->result == 0,
-			     (uint32_t)(clock_monotonic_us() - parts->asked_us));
+	(void)store;
+	const struct asking *asking = (struct asking *)job;
+	void *value = NULL;
+	size_t n = 0;
+	int r = cache_get(asking->parts->shared, "gateway:health", clock_monotonic_ms(), &value,
+			  &n);
+	free(value);
+	return r == -ENOENT ? 0 : r;
 }
 
 static void
-cache_ask(struct gateway_parts *parts)
+heard(struct side_job *job)
 {
-	int64_t start_us = clock_monotonic_us();
-	void *value = NULL;
-	size_t n = 0;
-	int r = parts->cache == NULL ? 0
-				     : cache_get(parts->cache, "gateway:health",
-						 clock_monotonic_ms(), &value, &n);
-	free(value);
-	gateway_health_heard(parts->health, PART_CACHE, r == 0 || r == -ENOENT,
-			     (uint32_t)(clock_monotonic_us() - start_us));
+	struct asking *asking = (struct asking *)job;
+	struct gateway_parts *parts = asking->parts;
+	asking->is_asked = false;
+	gateway_health_heard(parts->health, asking == &parts->database ? PART_DATABASE : PART_CACHE,
+			     job->result == 0, (uint32_t)(clock_monotonic_us() - asking->asked_us));
+}
+
+static void
+ask(struct asking *asking, side_job_fn run)
+{
+	if (asking->thread == NULL || asking->is_asked)
+		return;
+	asking->job = (struct side_job){ .run = run, .done = heard };
+	asking->asked_us = clock_monotonic_us();
+	asking->is_asked = side_thread_run(asking->thread, &asking->job) == 0;
 }
 
 static void
@@ -64,24 +80,26 @@ on_timer(struct loop *loop, void *arg)
 {
 	(void)loop;
 	struct gateway_parts *parts = arg;
-	cache_ask(parts);
-	if (parts->store == NULL || parts->is_asked)
-		return;
-	parts->job = (struct access_job){ .run = database_ask, .done = database_said };
-	parts->asked_us = clock_monotonic_us();
-	parts->is_asked = access_thread_run(parts->store, &parts->job) == 0;
+	ask(&parts->database, database_ask);
+	ask(&parts->cache, cache_ask);
 }
 
 int
-gateway_parts_new(struct loop *loop, struct access_thread *store, struct cache *cache,
+gateway_parts_new(struct loop *loop, struct side_thread *store, const struct limits_shared *shared,
 		  struct gateway_health *health, struct gateway_parts **ret)
 {
 	struct gateway_parts *parts = calloc(1, sizeof(*parts));
 	if (parts == NULL)
 		return -ENOMEM;
-	parts->store = store;
-	parts->cache = cache;
 	parts->health = health;
+	parts->database = (struct asking){ .parts = parts, .thread = store };
+	parts->cache.parts = parts;
+	if (shared != NULL) {
+		parts->shared = limits_shared_cache(shared);
+		parts->cache.thread = limits_shared_thread(shared);
+	} else {
+		gateway_health_heard(health, PART_CACHE, true, 0); /* our own memory */
+	}
 	int r = loop_timer_start(loop, 0, PERIOD_MS, on_timer, parts, &parts->timer);
 	if (r < 0) {
 		free(parts);

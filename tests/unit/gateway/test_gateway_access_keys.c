@@ -3,7 +3,7 @@
  * by with_servers on PostgreSQL.
  */
 #include "gateway/gateway_access.h"
-#include "gateway/gateway_access_thread.h"
+#include "gateway/gateway_side.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -88,7 +88,7 @@ run(struct fixture *f)
 /* ---- making keys ---- */
 
 struct making {
-	struct access_job job;
+	struct side_job job;
 	struct loop *loop;
 	uint8_t digest[MAC_BYTES];
 	struct access_row row;
@@ -98,7 +98,7 @@ struct making {
 };
 
 static int
-making_run(struct store *store, struct access_job *job)
+making_run(struct store *store, struct side_job *job)
 {
 	struct making *making = (struct making *)job;
 	return making->revokes ? access_store_revoke(store, making->id, clock_wall_ms())
@@ -106,7 +106,7 @@ making_run(struct store *store, struct access_job *job)
 }
 
 static void
-making_done(struct access_job *job)
+making_done(struct side_job *job)
 {
 	struct making *making = (struct making *)job;
 	making->result = job->result;
@@ -117,9 +117,9 @@ static int
 do_making(struct fixture *f, struct making *making)
 {
 	making->loop = f->loop;
-	making->job = (struct access_job){ .run = making_run, .done = making_done };
+	making->job = (struct side_job){ .run = making_run, .done = making_done };
 	making->result = 1;
-	assert_int_equal(access_thread_run(gateway_access_store(f->access), &making->job), 0);
+	assert_int_equal(side_thread_run(gateway_access_store(f->access), &making->job), 0);
 	run(f);
 	return making->result;
 }

@@ -83,21 +83,6 @@ test_a_bucket_is_emptied_and_fills_again(void **state)
 }
 
 static void
-test_F16_shared_cache_that_is_away_leaves_our_own_limit(void **state)
-{
-	(void)state;
-	struct gateway_limits limits = { .per_address = { [RATE_ENROLMENT] = 2 } };
-	assert_int_equal(cache_open("memory:", 1024, &limits.cache), 0);
-	assert_int_equal(cache_open("redis:///nowhere/redis.sock", 1024, &limits.shared), 0);
-	struct in6_addr from = address("192.0.2.1");
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(gateway_limits_take_address(&limits, RATE_ENROLMENT, &from, 0), 0);
-	assert_true(gateway_limits_take_address(&limits, RATE_ENROLMENT, &from, 0) > 0);
-	cache_close(&limits.cache);
-	cache_close(&limits.shared);
-}
-
-static void
 test_an_ipv6_address_counts_with_its_network(void **state)
 {
 	(void)state;
@@ -118,7 +103,6 @@ main(void)
 		cmocka_unit_test(test_forwarded_for_of_a_stranger_is_not_believed),
 		cmocka_unit_test(test_a_trusted_proxy_tells_the_last_address_it_saw),
 		cmocka_unit_test(test_a_bucket_is_emptied_and_fills_again),
-		cmocka_unit_test(test_F16_shared_cache_that_is_away_leaves_our_own_limit),
 		cmocka_unit_test(test_an_ipv6_address_counts_with_its_network),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

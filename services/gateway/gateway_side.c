@@ -1,7 +1,7 @@
 /*
- * gateway_access_thread: see the header. The two threads share nothing but loop_post.
+ * gateway_side: see the header. The two threads share nothing but loop_post.
  */
-#include "gateway/gateway_access_thread.h"
+#include "gateway/gateway_side.h"
 
 #include "log/log.h"
 
@@ -12,29 +12,29 @@
 /* Far below what a loop takes, so that answers always find room. */
 enum { OPEN_MAX_JOBS = 16384 };
 
-struct access_thread {
+struct side_thread {
 	struct loop *owner, *loop;
-	struct store *store; /* the thread's, once it runs */
+	struct store *store; /* the thread's, once it runs; or NULL */
 	pthread_t id;
 	bool has_thread;
-	struct access_job *open; /* the owner's, as the count */
+	struct side_job *open; /* the owner's, as the count */
 	size_t open_count;
 
 	/* the thread's own */
-	struct access_job *batch, **batch_end;
+	struct side_job *batch, **batch_end;
 };
 
-/* ---- on the store's thread ---- */
+/* ---- on the side thread ---- */
 
 static void on_done(struct loop *loop, void *arg);
 
 static void
-give_back(struct access_thread *thread, struct access_job *batch)
+give_back(struct side_thread *thread, struct side_job *batch)
 {
-	for (struct access_job *next; batch != NULL; batch = next) {
+	for (struct side_job *next; batch != NULL; batch = next) {
 		next = batch->next;
 		if (loop_post(thread->owner, on_done, batch) < 0)
-			log_error("access_answer_lost", "error=%d", -EAGAIN);
+			log_error("side_answer_lost", "error=%d", -EAGAIN);
 	}
 }
 
@@ -42,16 +42,16 @@ static void
 run_batch(struct loop *loop, void *arg)
 {
 	(void)loop;
-	struct access_thread *thread = arg;
-	struct access_job *batch = thread->batch;
+	struct side_thread *thread = arg;
+	struct side_job *batch = thread->batch;
 	thread->batch = NULL;
 	/* The transaction begins with the first write: who only asks needs none. */
-	int r = store_batch_begin(thread->store);
-	for (struct access_job *job = batch; r == 0 && job != NULL; job = job->next)
+	int r = thread->store != NULL ? store_batch_begin(thread->store) : 0;
+	for (struct side_job *job = batch; r == 0 && job != NULL; job = job->next)
 		job->result = job->run(thread->store, job);
-	if (r == 0)
+	if (r == 0 && thread->store != NULL)
 		r = store_batch_commit(thread->store);
-	for (struct access_job *job = batch; r < 0 && job != NULL; job = job->next)
+	for (struct side_job *job = batch; r < 0 && job != NULL; job = job->next)
 		job->result = -EIO;
 	give_back(thread, batch);
 }
@@ -59,8 +59,8 @@ run_batch(struct loop *loop, void *arg)
 static void
 on_job(struct loop *loop, void *arg)
 {
-	struct access_job *job = arg;
-	struct access_thread *thread = job->thread;
+	struct side_job *job = arg;
+	struct side_thread *thread = job->thread;
 	job->next = NULL;
 	if (thread->batch == NULL) {
 		thread->batch_end = &thread->batch;
@@ -77,18 +77,18 @@ on_job(struct loop *loop, void *arg)
 static void *
 thread_main(void *arg)
 {
-	struct access_thread *thread = arg;
+	struct side_thread *thread = arg;
 	if (loop_run(thread->loop) < 0)
-		log_error("access_store_stopped", "reason=%s", "its loop failed");
+		log_error("side_thread_stopped", "reason=%s", "its loop failed");
 	return NULL;
 }
 
 /* ---- on the owner's thread ---- */
 
 static void
-job_close(struct access_job *job)
+job_close(struct side_job *job)
 {
-	struct access_thread *thread = job->thread;
+	struct side_thread *thread = job->thread;
 	if (job->open_previous != NULL)
 		job->open_previous->open_next = job->open_next;
 	else
@@ -107,7 +107,7 @@ on_done(struct loop *loop, void *arg)
 }
 
 int
-access_thread_run(struct access_thread *thread, struct access_job *job)
+side_thread_run(struct side_thread *thread, struct side_job *job)
 {
 	if (thread->open_count >= OPEN_MAX_JOBS)
 		return -EAGAIN;
@@ -126,9 +126,9 @@ access_thread_run(struct access_thread *thread, struct access_job *job)
 }
 
 int
-access_thread_new(struct loop *loop, struct store **store, struct access_thread **ret)
+side_thread_new(struct loop *loop, struct store **store, struct side_thread **ret)
 {
-	struct access_thread *thread = calloc(1, sizeof(*thread));
+	struct side_thread *thread = calloc(1, sizeof(*thread));
 	if (thread == NULL) {
 		store_close(store);
 		return -ENOMEM;
@@ -141,15 +141,15 @@ access_thread_new(struct loop *loop, struct store **store, struct access_thread 
 		r = -pthread_create(&thread->id, NULL, thread_main, thread);
 	thread->has_thread = r == 0;
 	if (r < 0)
-		access_thread_free(&thread);
+		side_thread_free(&thread);
 	*ret = thread;
 	return r;
 }
 
 void
-access_thread_free(struct access_thread **pointer)
+side_thread_free(struct side_thread **pointer)
 {
-	struct access_thread *thread = *pointer;
+	struct side_thread *thread = *pointer;
 	if (thread == NULL)
 		return;
 	if (thread->has_thread) {
