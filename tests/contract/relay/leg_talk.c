@@ -82,6 +82,16 @@ leg_talk_channel(struct raw_leg *leg, const uint8_t session_id[UUID_BYTES])
 }
 
 void
+leg_talk_expect_close(struct raw_leg *node, uint32_t channel)
+{
+	Boson__Link__Control *control = leg_talk_control(node);
+
+	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
+	assert_int_equal(control->channel_close->channel, channel);
+	boson__link__control__free_unpacked(control, NULL);
+}
+
+void
 leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel)
 {
 	uint8_t message[256], there[256];

@@ -20,5 +20,8 @@ void leg_talk_send_control(struct raw_leg *leg, const Boson__Link__Control *cont
 /* The channel that the next message opens for this session. */
 uint32_t leg_talk_channel(struct raw_leg *leg, const uint8_t session_id[UUID_BYTES]);
 
+/* The next message must close this channel. */
+void leg_talk_expect_close(struct raw_leg *node, uint32_t channel);
+
 /* A node's message for the channel must come out at the client, and the other way round. */
 void leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel);

@@ -51,10 +51,7 @@ code_for(const void *bytes, size_t n)
 	raw_leg_close(&leg);
 	leg = raw_leg_open(&relay, node_id, session_id);
 	uint32_t channel = leg_talk_channel(node, session_id);
-	Boson__Link__Control *control = leg_talk_control(node); /* of the one that was closed */
-	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
-	assert_int_equal(control->channel_close->channel, channel);
-	boson__link__control__free_unpacked(control, NULL);
+	leg_talk_expect_close(node, channel); /* of the one that was closed */
 	channel = leg_talk_channel(node, session_id);
 	leg_talk_exchange(node, leg, channel);
 	raw_leg_close(&leg);

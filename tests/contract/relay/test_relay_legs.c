@@ -38,7 +38,8 @@ static int
 set_up_two(void **state)
 {
 	(void)state;
-	relay_fixture_start(&relay, false, "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
+	relay_fixture_start(&relay, false,
+			    "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
 	return 0;
 }
 
@@ -46,7 +47,8 @@ static int
 set_up_two_tls(void **state)
 {
 	(void)state;
-	relay_fixture_start(&relay, true, "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
+	relay_fixture_start(&relay, true,
+			    "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
 	return 0;
 }
 
@@ -56,16 +58,6 @@ tear_down(void **state)
 	(void)state;
 	relay_fixture_stop(&relay);
 	return 0;
-}
-
-static void
-expect_channel_close(struct raw_leg *node, uint32_t channel)
-{
-	Boson__Link__Control *control = leg_talk_control(node);
-
-	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
-	assert_int_equal(control->channel_close->channel, channel);
-	boson__link__control__free_unpacked(control, NULL);
 }
 
 /* Many nodes, each with two clients, all talking: no two mix, wherever each was accepted. */
@@ -135,7 +127,7 @@ test_the_newest_leg_of_a_node_wins_and_takes_its_channels_up(void **state)
 	/* The older's end must not have taken the newer's place away. */
 	leg_talk_exchange(newer, client, again);
 	raw_leg_close(&client);
-	expect_channel_close(newer, again);
+	leg_talk_expect_close(newer, again);
 	raw_leg_close(&newer);
 }
 
@@ -150,7 +142,7 @@ test_a_client_that_leaves_is_told_to_the_node(void **state)
 
 	(void)state;
 	raw_leg_close(&a);
-	expect_channel_close(node, channel_a);
+	leg_talk_expect_close(node, channel_a);
 	leg_talk_exchange(node, b, channel_b);
 	/* Its number does not come back soon. */
 	for (int i = 0; i < 20; i++) {
@@ -159,7 +151,7 @@ test_a_client_that_leaves_is_told_to_the_node(void **state)
 		assert_int_not_equal(channel, channel_a);
 		assert_int_not_equal(channel, channel_b);
 		raw_leg_close(&a);
-		expect_channel_close(node, channel);
+		leg_talk_expect_close(node, channel);
 	}
 	raw_leg_close(&b);
 	raw_leg_close(&node);
@@ -398,7 +390,7 @@ test_a_leg_is_closed_when_its_ticket_expires(void **state)
 	uint32_t channel = leg_talk_channel(node, session_a);
 	leg_talk_exchange(node, client, channel);
 	assert_int_equal(raw_leg_close_code(client), 1008);
-	expect_channel_close(node, channel);
+	leg_talk_expect_close(node, channel);
 	assert_int_equal(relay_fixture_counter(&relay, "legs_closed_total{reason=\"expired\"}"), 1);
 	/* A new ticket of the same session is as good as the first was. */
 	struct raw_leg *again = raw_leg_open(&relay, node_id, session_a);
