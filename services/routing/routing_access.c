@@ -2,7 +2,10 @@
 #include "routing/routing_access.h"
 
 #include "identity/key.h"
+#include "identity/mac.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 Boson__Common__Caller__Role
@@ -18,35 +21,60 @@ routing_is_admin(const Boson__Common__Caller *caller)
 	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__ADMIN;
 }
 
-static bool
-is_subject(const Boson__Common__Caller *caller, Boson__Common__Caller__Role role, const char *id)
+bool
+routing_is_token(const char *subject)
 {
-	return routing_role(caller) == role && caller->subject != NULL && id != NULL &&
-	       strcmp(caller->subject, id) == 0;
+	char client_id[UUID_TEXT_BYTES];
+	uint8_t id[UUID_BYTES];
+
+	(void)snprintf(client_id, sizeof(client_id), "%.*s", UUID_TEXT_BYTES - 1, subject);
+	return uuid_parse(client_id, id) == 0;
+}
+
+int
+routing_token_subject(const uint8_t client_id[UUID_BYTES], const char *owner,
+		      char ret_subject[ROUTING_TOKEN_BYTES])
+{
+	uint8_t digest[MAC_BYTES];
+	size_t at = UUID_TEXT_BYTES - 1;
+
+	if (routing_is_token(owner)) {
+		(void)snprintf(ret_subject, ROUTING_TOKEN_BYTES, "%s", owner);
+		return 0;
+	}
+	if (mac_sha256(owner, strlen(owner), digest) < 0)
+		return -EIO;
+	uuid_format(client_id, ret_subject);
+	ret_subject[at++] = '.';
+	for (size_t i = 0; at + 2 < ROUTING_TOKEN_BYTES; i++, at += 2)
+		(void)snprintf(ret_subject + at, 3, "%02x", digest[i]);
+	return 0;
 }
 
 bool
 routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id)
 {
-	uint8_t id[UUID_BYTES];
-
 	if (routing_is_admin(caller))
 		return true;
 	if (routing_role(caller) != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject == NULL)
 		return false;
-	return uuid_parse(caller->subject, id) != 0 || routing_is_client(caller, client_id);
+	return !routing_is_token(caller->subject) || routing_is_client(caller, client_id);
 }
 
 bool
 routing_is_client(const Boson__Common__Caller *caller, const char *client_id)
 {
-	return is_subject(caller, BOSON__COMMON__CALLER__ROLE__CLIENT, client_id);
+	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__CLIENT &&
+	       caller->subject != NULL && routing_is_token(caller->subject) && client_id != NULL &&
+	       strlen(client_id) == UUID_TEXT_BYTES - 1 &&
+	       memcmp(caller->subject, client_id, UUID_TEXT_BYTES - 1) == 0;
 }
 
 bool
 routing_is_node(const Boson__Common__Caller *caller, const char *node_id)
 {
-	return is_subject(caller, BOSON__COMMON__CALLER__ROLE__NODE, node_id);
+	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__NODE &&
+	       caller->subject != NULL && node_id != NULL && strcmp(caller->subject, node_id) == 0;
 }
 
 void
@@ -59,15 +87,23 @@ routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *cal
 }
 
 bool
+routing_is_sessions_client(const struct session *session, const struct routing_caller *caller)
+{
+	char subject[ROUTING_TOKEN_BYTES];
+
+	return caller->role == BOSON__COMMON__CALLER__ROLE__CLIENT &&
+	       routing_token_subject(session->record.client_id, session->record.owner, subject) ==
+		       0 &&
+	       strcmp(caller->subject, subject) == 0;
+}
+
+bool
 routing_may_use(const struct session *session, const struct routing_caller *caller)
 {
-	char client_id[UUID_TEXT_BYTES];
-
 	if (caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN)
 		return true;
 	if (caller->role != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject[0] == '\0')
 		return false;
-	uuid_format(session->record.client_id, client_id);
-	return strcmp(caller->subject, client_id) == 0 ||
-	       strcmp(caller->subject, session->record.owner) == 0;
+	return strcmp(caller->subject, session->record.owner) == 0 ||
+	       routing_is_sessions_client(session, caller);
 }

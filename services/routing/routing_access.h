@@ -18,15 +18,31 @@ struct routing_caller {
 Boson__Common__Caller__Role routing_role(const Boson__Common__Caller *caller);
 bool routing_is_admin(const Boson__Common__Caller *caller);
 
+/* A client's token says "<clientId>.<digest of the access key's subject>": whoever has another
+ * access key may name a client's id, and gets a token that is no good for what the client has
+ * (T05). */
+enum { ROUTING_TOKEN_BYTES = UUID_TEXT_BYTES + 1 + 16 };
+
+/* Is a caller's subject that of a client's token, not of an access key? */
+bool routing_is_token(const char *subject);
+
+/* The subject of tokens for sessions of this client and owner (of what a token opened, that token
+ * is the owner). 0 or -EIO. */
+int routing_token_subject(const uint8_t client_id[UUID_BYTES], const char *owner,
+			  char ret_subject[ROUTING_TOKEN_BYTES]);
+
 /* May start something for this client: a client's own token names the client; an access key, whose
- * subject is no UUID, may speak for any client. */
+ * subject does not begin with a UUID, may speak for any client. */
 bool routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id);
 
-/* The client or node itself, by its own token. */
+/* A client's own token, of any session of its; the node itself. */
 bool routing_is_client(const Boson__Common__Caller *caller, const char *client_id);
 bool routing_is_node(const Boson__Common__Caller *caller, const char *node_id);
 
 void routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *caller);
+
+/* Its client, by the token that came with it. */
+bool routing_is_sessions_client(const struct session *session, const struct routing_caller *caller);
 
 /* May take up this session: the client by its own token, the access key that opened it, an admin
  * (T05: to know a client's id and key, or a session's id, is not enough). */

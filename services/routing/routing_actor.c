@@ -4,6 +4,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "routing/routing_handlers.h"
+#include "routing/routing_liveness.h"
 #include "routing/routing_store.h"
 
 #include <errno.h>
@@ -38,6 +39,9 @@ static const struct config_key keys[] = {
 	  "a node that does not open a session in this time is passed over" },
 	{ "routing", "candidates", CONFIG_INT, "3", 1, CHOICE_EXCLUDED_MAX, NULL,
 	  "nodes that are asked before giving up" },
+	{ "routing", "deaf_after", CONFIG_DURATION, "5s", 50, 60 * 1000, NULL,
+	  "a node that was sent something for a session and sent nothing back for so long is "
+	  "deaf" },
 	{ "routing", "mtu", CONFIG_INT, "1280", 1280, 9000, NULL,
 	  "WireGuard's MTU at the client; a node may say less" },
 	{ "routing", "keepalive", CONFIG_DURATION, "25s", 0, 3600 * 1000, NULL,
@@ -78,6 +82,7 @@ tick(struct loop *loop, void *arg)
 	routing_links_tick(routing, now_ms);
 	routing_close_write(routing);
 	routing_sweep_tick(routing, now_ms);
+	routing_liveness_tick(routing, now_ms);
 	metric_set(routing->known_nodes, (double)routing->table.known);
 	metric_set(routing->free_nodes, (double)routing->table.all.count);
 	metric_set(routing->sweeper, routing->is_sweeper ? 1 : 0);
@@ -135,6 +140,7 @@ read_config(struct routing *routing)
 	routing->relay_group = config_string(config, "routing", "relay_group");
 	routing->session_lifetime_ms = config_int(config, "routing", "session_lifetime");
 	routing->answer_timeout_ms = config_int(config, "routing", "answer_timeout");
+	routing->deaf_after_ms = config_int(config, "routing", "deaf_after");
 	routing->sessions_per_key = (size_t)config_int(config, "routing", "sessions_per_key");
 	routing->sessions_per_client = (size_t)config_int(config, "routing", "sessions_per_client");
 	routing->candidates = (size_t)config_int(config, "routing", "candidates");
@@ -203,6 +209,7 @@ stop(void *state)
 	}
 	routing_links_stop(routing);
 	routing_watch_stop(routing);
+	routing_liveness_stop(routing);
 	sessions_fini(&routing->sessions);
 	table_fini(&routing->table);
 	ticket_signer_free(&routing->signer);
@@ -230,6 +237,8 @@ start(const struct actor_context *context, void **ret_state)
 		error = sessions_init(&routing->sessions);
 	if (error == 0)
 		error = open_signer(routing);
+	if (error == 0)
+		error = routing_liveness_start(routing);
 	if (error == 0)
 		error = routing_sweep_start(routing);
 	if (error == 0)

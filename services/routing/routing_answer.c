@@ -77,7 +77,7 @@ struct answer {
 	Boson__Routing__NodeEndpoint endpoint;
 	Boson__Routing__WireguardConfig wireguard;
 	struct routing_route_text route_text;
-	char client_id[UUID_TEXT_BYTES];
+	char token_subject[ROUTING_TOKEN_BYTES];
 	char ticket[TICKET_TEXT_MAX_BYTES];
 	char urls[CHOICE_ENTRIES_MAX][URL_BYTES];
 	char *url_pointers[CHOICE_ENTRIES_MAX];
@@ -165,9 +165,11 @@ fill_answer(struct answer *answer, struct routing_request *request)
 	boson__routing__node_endpoint__init(&answer->endpoint);
 	routing_route_fill(record, &answer->route, &answer->route_text);
 	error = sign_ticket(request->routing, record, answer->ticket);
+	if (error == 0)
+		error = routing_token_subject(record->client_id, record->owner,
+					      answer->token_subject);
 	if (error != 0)
 		return error;
-	uuid_format(record->client_id, answer->client_id);
 	fill_wireguard(answer, request, node, table_home_leg(node));
 	fill_endpoints(answer, entries, n);
 	answer->endpoint.node_id = answer->route_text.node_id;
@@ -184,7 +186,7 @@ fill_answer(struct answer *answer, struct routing_request *request)
 	answer->reply.n_routes = 1;
 	answer->reply.routes = answer->routes;
 	answer->reply.selected_route = &answer->selected;
-	answer->reply.mint_subject = answer->client_id;
+	answer->reply.mint_subject = answer->token_subject;
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * one that it has; and what becomes of the request when that changes under it.
  */
 #include "routing/routing_handlers.h"
+#include "routing/routing_liveness.h"
 
 #include "loop/clock.h"
 
@@ -49,6 +50,9 @@ begin_known(struct routing_request *request, const struct session *session)
 	request->has_row = request->has_old = true;
 	request->tried_count = 0;
 	memcpy(request->old_node_id, session->record.node_id, UUID_BYTES);
+	if (!request->is_new && request->wish.has_failed &&
+	    memcmp(request->wish.failed, request->old_node_id, UUID_BYTES) == 0)
+		routing_liveness_complain(request->routing, &session->record);
 }
 
 void
@@ -105,9 +109,8 @@ fill_request(struct routing_request *request, const Boson__Routing__RouteRequest
 static bool
 has_room(const struct routing *routing, const struct routing_request *request)
 {
-	uint8_t id[UUID_BYTES];
-	size_t max = uuid_parse(request->owner, id) == 0 ? routing->sessions_per_client
-							 : routing->sessions_per_key;
+	size_t max = routing_is_token(request->owner) ? routing->sessions_per_client
+						      : routing->sessions_per_key;
 
 	return max == 0 || sessions_of_owner(&routing->sessions, request->owner) < max;
 }

@@ -129,6 +129,11 @@ routing_check_request(const Boson__Routing__RouteRequest *request, struct routin
 	}
 	if (request->session_id != NULL && uuid_parse(request->session_id, id) != 0)
 		return problem(ret_problem, "field", "sessionId");
+	if (request->failed_node_id != NULL) {
+		if (uuid_parse(request->failed_node_id, ret->failed) != 0)
+			return problem(ret_problem, "field", "failedNodeId");
+		ret->has_failed = true;
+	}
 	if (request->requirements != NULL)
 		error = check_requirements(request->requirements, ret, ret_problem);
 	if (error == 0 && request->client_network_info != NULL)

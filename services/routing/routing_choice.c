@@ -6,18 +6,44 @@
 
 /* A node with this many recent failures is asked only when there is no other. */
 #define FAILURES_BAD 3.0
+/* So is one that took so many sessions and answered none of them (T04). They fade, so that three in
+ * a few minutes are too many. */
+#define DEAF_BAD 2.5
 /* So is one behind a relay with this much load. */
 #define LOAD_BAD 0.95
 /* Latency at which a node is half as good. */
 #define LATENCY_HALF_MS 100.0
 
+static double
+faded(float count, int64_t age_ms, int64_t half_life_ms)
+{
+	return count <= 0 ? 0 : (double)count * exp2(-(double)age_ms / (double)half_life_ms);
+}
+
 double
 choice_failures(const struct table_node *node, int64_t now_ms)
 {
-	if (node->failures <= 0)
-		return 0;
-	return (double)node->failures *
-	       exp2(-(double)(now_ms - node->failures_at_ms) / (double)CHOICE_FAILURE_HALF_LIFE_MS);
+	return faded(node->failures, now_ms - node->failures_at_ms, CHOICE_FAILURE_HALF_LIFE_MS);
+}
+
+static double
+deafness(const struct table_node *node, int64_t now_ms)
+{
+	return faded(node->deaf, now_ms - node->deaf_at_ms, CHOICE_DEAF_HALF_LIFE_MS);
+}
+
+bool
+choice_note_deaf(struct table_node *node, int64_t now_ms)
+{
+	node->deaf = (float)(deafness(node, now_ms) + 1);
+	node->deaf_at_ms = now_ms;
+	return (double)node->deaf >= DEAF_BAD;
+}
+
+void
+choice_note_heard(struct table_node *node)
+{
+	node->deaf /= 2;
 }
 
 void
@@ -67,11 +93,17 @@ is_in_place(const struct table_node *node, const struct routing_wish *wish)
 	return wish->region[0] == '\0' || strcmp(node->region, wish->region) == 0;
 }
 
+static bool
+has_failed(const struct table_node *node, const struct routing_wish *wish)
+{
+	return wish->has_failed && memcmp(node->id, wish->failed, UUID_BYTES) == 0;
+}
+
 bool
 choice_keeps(const struct table_node *node, const struct routing_wish *wish)
 {
-	return table_node_is_attached(node) && is_in_place(node, wish) && is_suitable(node, wish) &&
-	       is_near_enough(node, wish);
+	return table_node_is_attached(node) && !has_failed(node, wish) && is_in_place(node, wish) &&
+	       is_suitable(node, wish) && is_near_enough(node, wish);
 }
 
 /* ---- the choice ---- */
@@ -91,7 +123,8 @@ is_bad(const struct table_node *node, const struct draw *draw)
 	const struct table_relay *relay = table_home_leg(node)->relay;
 
 	return relay->draining || relay->load >= LOAD_BAD ||
-	       choice_failures(node, draw->now_ms) >= FAILURES_BAD;
+	       choice_failures(node, draw->now_ms) >= FAILURES_BAD ||
+	       deafness(node, draw->now_ms) >= DEAF_BAD;
 }
 
 static bool
@@ -101,7 +134,8 @@ is_eligible(const struct table_node *node, const struct draw *draw)
 		if (draw->excluded[i] == node)
 			return false;
 	return node->pooled && node->full_until_ms <= draw->now_ms &&
-	       is_suitable(node, draw->wish) && is_near_enough(node, draw->wish) &&
+	       !has_failed(node, draw->wish) && is_suitable(node, draw->wish) &&
+	       is_near_enough(node, draw->wish) &&
 	       (draw->wish->min_bandwidth_mbits <= 0 ||
 		node->bandwidth_mbits - node->bandwidth_used_mbits >=
 			draw->wish->min_bandwidth_mbits) &&
@@ -117,7 +151,8 @@ score(const struct table_node *node, const struct draw *draw)
 	if (latency <= 0)
 		latency = CHOICE_LATENCY_UNKNOWN_MS;
 	return choice_free_share(node) * (1.0 - 0.5 * home->relay->load) /
-	       (1.0 + latency / LATENCY_HALF_MS) / (1.0 + choice_failures(node, draw->now_ms));
+	       (1.0 + latency / LATENCY_HALF_MS) /
+	       (1.0 + choice_failures(node, draw->now_ms) + deafness(node, draw->now_ms));
 }
 
 /* Two different ones are enough. */

@@ -14,6 +14,7 @@
 
 enum {
 	CHOICE_FAILURE_HALF_LIFE_MS = 30 * 1000,
+	CHOICE_DEAF_HALF_LIFE_MS = 10 * 60 * 1000,
 	CHOICE_FULL_MS = 5 * 1000, /* a node that said it is full is not asked again so long */
 	CHOICE_DRAWS = 24,	   /* before nodes are looked at one after the other */
 	CHOICE_HAND = 4,	   /* drawn at a time */
@@ -62,4 +63,10 @@ void choice_estimate(const struct table_node *node, const struct table_relay *en
 void choice_note_failure(struct table_node *node, int64_t now_ms);
 void choice_note_full(struct table_node *node, int64_t now_ms);
 void choice_note_success(struct table_node *node);
+
+/* What came of a session that it took: its client heard nothing, or something. True when the node
+ * is asked only if there is no other from now on. */
+bool choice_note_deaf(struct table_node *node, int64_t now_ms);
+void choice_note_heard(struct table_node *node);
+
 double choice_failures(const struct table_node *node, int64_t now_ms);

@@ -4,6 +4,7 @@
  * ended is not opened again.
  */
 #include "routing/routing_handlers.h"
+#include "routing/routing_liveness.h"
 #include "routing/routing_store.h"
 
 #include "log/log.h"
@@ -50,16 +51,18 @@ take_back(struct routing_request *request)
 		log_warn("session_not_removed", "error=%d", -EIO);
 }
 
-/* The session moved: its old node need not keep it. */
+/* A session that moved need not be kept by its old node; the new one is watched. */
 static void
-leave_old_node(const struct routing_request *request)
+settle_at_node(const struct routing_request *request)
 {
 	const struct session_record *record = &request->record;
 
-	if (!request->has_old || memcmp(request->old_node_id, record->node_id, UUID_BYTES) == 0)
+	if (request->has_old && memcmp(request->old_node_id, record->node_id, UUID_BYTES) == 0)
 		return;
-	routing_close_unwanted(request->routing, request->old_node_id, record->relay_id, record->id,
-			       "moved");
+	if (request->has_old)
+		routing_close_unwanted(request->routing, request->old_node_id, record->relay_id,
+				       record->id, "moved");
+	routing_liveness_watch(request->routing, record);
 }
 
 static void
@@ -86,7 +89,7 @@ end_opened(struct routing_request *request)
 		routing_request_fail(request, BUS_UNAVAILABLE, "store_failed");
 		return;
 	}
-	leave_old_node(request);
+	settle_at_node(request);
 	/* The node may have lost its last leg while this was written: asked again, the client gets
 	 * the same session at another. */
 	if (routing_answer(request) != 0) {

@@ -108,7 +108,7 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 	   void *call)
 {
 	bool is_current = routing_follow(routing) == 0;
-	char client_id[UUID_TEXT_BYTES];
+	struct routing_caller asking;
 	struct session *session;
 	uint8_t id[UUID_BYTES];
 
@@ -117,11 +117,10 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 		return NULL;
 	}
 	session = sessions_find_route(&routing->sessions, id);
-	if (session != NULL) {
-		uuid_format(session->record.client_id, client_id);
-		if (routing_is_admin(caller) || routing_is_client(caller, client_id))
-			return session;
-	}
+	routing_caller_take(&asking, caller);
+	if (session != NULL &&
+	    (routing_is_admin(caller) || routing_is_sessions_client(session, &asking)))
+		return session;
 	/* F13: a store that does not answer makes nothing unknown. */
 	if (is_current)
 		bus_call_fail(call, BUS_NOT_FOUND, "route_unknown", NULL);

@@ -37,6 +37,7 @@ enum {
 };
 
 struct routing_link;
+struct routing_liveness;
 struct routing_request;
 
 struct routing {
@@ -60,6 +61,8 @@ struct routing {
 
 	/* routing_links */
 	struct routing_link *links;
+
+	struct routing_liveness *liveness;
 
 	/* routing_follow */
 	bool is_shared;	   /* other replicas write to the store, too */
@@ -86,7 +89,7 @@ struct routing {
 	size_t told_count;
 
 	/* From the configuration. */
-	int64_t session_lifetime_ms, answer_timeout_ms;
+	int64_t session_lifetime_ms, answer_timeout_ms, deaf_after_ms;
 	size_t candidates, sessions_per_key, sessions_per_client;
 	uint32_t mtu, keepalive_sec;
 	bool has_cascade;

@@ -119,20 +119,19 @@ routing_packet_from_client(struct routing *routing,
 			   const Boson__Routing__PacketFromClientRequest *input,
 			   Boson__Routing__PacketReply_Closure closure, void *call)
 {
-	const Boson__Common__Caller *caller = input->caller;
-	const char *client_id = input->client_id;
 	const struct session *session;
+	struct routing_caller caller;
 
-	if (client_id == NULL && caller != NULL)
-		client_id = caller->subject;
-	if (!routing_is_client(caller, client_id)) {
+	if (routing_role(input->caller) != BOSON__COMMON__CALLER__ROLE__CLIENT ||
+	    (input->client_id != NULL && !routing_is_client(input->caller, input->client_id))) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
 	session = check(routing, input->session_id, &input->packet, call);
 	if (session == NULL)
 		return;
-	if (!is_same_id(session->record.client_id, client_id))
+	routing_caller_take(&caller, input->caller);
+	if (!routing_is_sessions_client(session, &caller))
 		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
 	else
 		carry(routing, session, true, &input->packet, closure, call);

@@ -77,7 +77,8 @@ struct table_node {
 	uint32_t sessions;	     /* that we know of */
 	/* Failures to open a session; they fade, see routing_choice. */
 	float failures;
-	int64_t failures_at_ms;
+	float deaf; /* sessions that it took and left without an answer; they fade, too */
+	int64_t failures_at_ms, deaf_at_ms;
 	int64_t full_until_ms;
 	double bandwidth_mbits; /* the lower of its two directions, 0: it did not say */
 	double bandwidth_used_mbits;

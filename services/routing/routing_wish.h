@@ -21,6 +21,8 @@ struct routing_latency {
 struct routing_wish {
 	bool has_target;
 	uint8_t target[UUID_BYTES];
+	bool has_failed;
+	uint8_t failed[UUID_BYTES];	     /* a node that does not answer this client */
 	char country[ROUTING_COUNTRY_BYTES]; /* "" is any, as the next */
 	char region[ROUTING_REGION_BYTES];   /* padded with NUL: a key of the index */
 	double min_bandwidth_mbits;	     /* 0 is any, as the next */

@@ -184,12 +184,18 @@ on_list_flows(Boson__Relay__Relay_Service *service, const Boson__Relay__ListFlow
 	      Boson__Relay__ListFlowsReply_Closure closure, void *call)
 {
 	Boson__Relay__ListFlowsReply reply = BOSON__RELAY__LIST_FLOWS_REPLY__INIT;
-	const struct relay_mailbox *relay = relay_of(service);
+	struct relay_mailbox *relay = relay_of(service);
+	struct relay_mailbox_leg *leg = relay_mailbox_find(relay, input->node_id);
 
-	(void)input;
 	reply.has_bytes_up = reply.has_bytes_down = relay->bytes_up > 0;
 	reply.bytes_up = relay->bytes_up;
-	if (relay->bytes_up > 0)
+	if (leg != NULL) {
+		leg->looked_at++;
+		reply.has_leg_bytes_up = reply.has_leg_bytes_down = 1;
+		reply.leg_bytes_up = leg->bytes_up;
+		reply.leg_bytes_down = leg->bytes_down;
+	}
+	if (relay->bytes_up > 0 || reply.leg_bytes_up > 0)
 		closure(&reply, call);
 	else
 		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", NULL);

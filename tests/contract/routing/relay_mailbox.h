@@ -21,7 +21,9 @@ enum relay_mailbox_answer {
 struct relay_mailbox_leg {
 	char node_id[UUID_TEXT_BYTES];
 	enum relay_mailbox_answer answer;
-	unsigned int opened, closed; /* how often it was asked */
+	unsigned int opened, closed;   /* how often it was asked */
+	uint64_t bytes_up, bytes_down; /* of each of its sessions, as the relay has counted */
+	unsigned int looked_at;	       /* ListFlows of its sessions */
 };
 
 struct relay_mailbox {
@@ -39,7 +41,7 @@ struct relay_mailbox {
 	unsigned int bound, unbound; /* how often BindUdp, UnbindUdp were asked */
 	char last_bound[UUID_TEXT_BYTES];
 	unsigned int carried_to_node, carried_to_client;
-	uint64_t bytes_up; /* of every session; 0: it knows none */
+	uint64_t bytes_up; /* of every session, as its node says; 0: it does not */
 	char last_session[UUID_TEXT_BYTES], last_client_key[KEY_TEXT_BYTES];
 	void *held[RELAY_MAILBOX_HELD_MAX]; /* calls of silent nodes */
 	size_t held_count;

@@ -36,24 +36,31 @@ route_rig_stop(struct route_rig *rig)
 }
 
 void
+route_rig_announce_other(struct route_rig *rig, const Boson__Common__Relay *relay)
+{
+	struct rig_call call;
+
+	rig_call_init(&call, &rig->rig, rig->discovery);
+	boson__discovery__discovery__announce_relay(bus_peer_service(rig->discovery), relay,
+						    on_empty, &call);
+	rig_call_wait(&call);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+}
+
+void
 route_rig_announce_relay(struct route_rig *rig, const struct relay_mailbox *mailbox,
 			 const char *url, bool is_draining)
 {
 	char bus[RIG_PATH_BYTES], events[RIG_PATH_BYTES];
 	Boson__Common__Relay relay;
-	struct rig_call call;
 
 	relay_mailbox_describe(mailbox, &relay, bus, events);
 	if (url != NULL)
 		relay.relay_endpoint = (char *)(uintptr_t)url;
 	relay.has_draining = 1;
 	relay.draining = is_draining;
-	rig_call_init(&call, &rig->rig, rig->discovery);
-	boson__discovery__discovery__announce_relay(bus_peer_service(rig->discovery), &relay,
-						    on_empty, &call);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	route_rig_announce_other(rig, &relay);
 }
 
 void
@@ -86,6 +93,9 @@ route_rig_client_init(struct route_rig_client *client)
 	assert_int_equal(key_public(&private_key, &public_key), 0);
 	key_format(&public_key, client->public_text);
 	client->subject = "key:first";
+	/* SHA-256 of that begins so. */
+	(void)snprintf(client->token, sizeof(client->token), "%s.%s", client->id_text,
+		       "ce1acac90b83d99d");
 }
 
 static void
@@ -97,6 +107,21 @@ fill_caller(Boson__Common__Caller *caller, const char *subject)
 	caller->subject = (char *)(uintptr_t)subject;
 }
 
+static void
+send_request(struct route_rig *rig, struct rig_call *call, const struct route_rig_client *client,
+	     Boson__Routing__RouteRequest *request)
+{
+	Boson__Common__Caller caller;
+
+	fill_caller(&caller, client->subject);
+	request->client_id = (char *)(uintptr_t)client->id_text;
+	request->public_key = (char *)(uintptr_t)client->public_text;
+	request->caller = &caller;
+	rig_call_init(call, &rig->rig, rig->routing);
+	boson__routing__routing__request_route(bus_peer_service(rig->routing), request, on_reply,
+					       call);
+}
+
 void
 route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
 			const struct route_rig_client *client, const char *target,
@@ -104,19 +129,24 @@ route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
 {
 	Boson__Routing__RouteRequest request = BOSON__ROUTING__ROUTE_REQUEST__INIT;
 	Boson__Routing__Requirements requirements = BOSON__ROUTING__REQUIREMENTS__INIT;
-	Boson__Common__Caller caller;
 
-	fill_caller(&caller, client->subject);
 	requirements.preferred_country = (char *)(uintptr_t)country;
-	request.client_id = (char *)(uintptr_t)client->id_text;
-	request.public_key = (char *)(uintptr_t)client->public_text;
 	request.target_node_id = (char *)(uintptr_t)target;
 	request.session_id = (char *)(uintptr_t)session_id;
 	request.requirements = &requirements;
-	request.caller = &caller;
-	rig_call_init(call, &rig->rig, rig->routing);
-	boson__routing__routing__request_route(bus_peer_service(rig->routing), &request, on_reply,
-					       call);
+	send_request(rig, call, client, &request);
+}
+
+void
+route_rig_complain_begin(struct route_rig *rig, struct rig_call *call,
+			 const struct route_rig_client *client, const char *session_id,
+			 const char *failed_node_id)
+{
+	Boson__Routing__RouteRequest request = BOSON__ROUTING__ROUTE_REQUEST__INIT;
+
+	request.session_id = (char *)(uintptr_t)session_id;
+	request.failed_node_id = (char *)(uintptr_t)failed_node_id;
+	send_request(rig, call, client, &request);
 }
 
 void

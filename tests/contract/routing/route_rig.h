@@ -25,14 +25,19 @@ void route_rig_announce(struct route_rig *rig);
 void route_rig_announce_relay(struct route_rig *rig, const struct relay_mailbox *mailbox,
 			      const char *url, bool is_draining);
 
+void route_rig_announce_other(struct route_rig *rig, const Boson__Common__Relay *relay);
+
 /* Enrols a fresh node and attaches it to the relay. */
 struct relay_mailbox_leg *route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
 					     enum relay_mailbox_answer answer);
 
+enum { ROUTE_RIG_TOKEN_BYTES = UUID_TEXT_BYTES + 1 + 16 };
+
 struct route_rig_client {
 	char id_text[UUID_TEXT_BYTES];
 	char public_text[KEY_TEXT_BYTES];
-	const char *subject; /* of what it asks with: the name of an access key */
+	const char *subject;		   /* of what it asks with: the name of an access key */
+	char token[ROUTE_RIG_TOKEN_BYTES]; /* of what it was given: for sessions of key:first */
 };
 void route_rig_client_init(struct route_rig_client *client);
 
@@ -44,6 +49,10 @@ void route_rig_request(struct route_rig *rig, struct rig_call *call,
 void route_rig_request_begin(struct route_rig *rig, struct rig_call *call,
 			     const struct route_rig_client *client, const char *target,
 			     const char *country, const char *session_id);
+/* That the session's node does not answer it; not waited for. */
+void route_rig_complain_begin(struct route_rig *rig, struct rig_call *call,
+			      const struct route_rig_client *client, const char *session_id,
+			      const char *failed_node_id);
 void route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id,
 		   const char *subject);
 void route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,

@@ -152,7 +152,7 @@ test_a_client_is_shown_with_its_session_and_what_it_used(void **state)
 	assert_int_equal(shown->bytes_up, 1234);
 	assert_non_null(shown->connected_at);
 	rig_call_fini(&call);
-	route_rig_delete(&rig, &call, route_id, client.id_text);
+	route_rig_delete(&rig, &call, route_id, client.token);
 	rig_call_fini(&call);
 	get(&call, client.id_text);
 	shown = (const Boson__Routing__Client *)call.reply;

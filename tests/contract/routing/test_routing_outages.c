@@ -71,7 +71,7 @@ test_a_session_survives_kill_9_of_routing_and_is_taken_up_again_F03(void **state
 	memcpy(first_node, selected->node_endpoint->node_id, sizeof(first_node));
 	rig_call_fini(&call);
 	restart_routing();
-	route_rig_get(&rig, &call, route_id, client.id_text);
+	route_rig_get(&rig, &call, route_id, client.token);
 	assert_non_null(call.reply);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "open");
 	rig_call_fini(&call);
@@ -81,11 +81,11 @@ test_a_session_survives_kill_9_of_routing_and_is_taken_up_again_F03(void **state
 	assert_string_equal(selected->id, route_id);
 	assert_string_equal(selected->node_endpoint->node_id, first_node);
 	rig_call_fini(&call);
-	route_rig_delete(&rig, &call, route_id, client.id_text);
+	route_rig_delete(&rig, &call, route_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	restart_routing();
-	route_rig_get(&rig, &call, route_id, client.id_text);
+	route_rig_get(&rig, &call, route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "closed");
 	rig_call_fini(&call);
 }

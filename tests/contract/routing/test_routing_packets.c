@@ -94,7 +94,7 @@ test_a_datagram_goes_to_the_relay_that_has_the_nodes_leg(void **state)
 	struct rig_call call;
 
 	(void)state;
-	send_from_client(&call, client.id_text, response, sizeof(response));
+	send_from_client(&call, client.token, response, sizeof(response));
 	assert_string_equal(((Boson__Routing__PacketReply *)call.reply)->status, "ok");
 	rig_call_fini(&call);
 	assert_int_equal(rig.relay.carried_to_node, 1);
@@ -111,7 +111,7 @@ test_what_is_no_wireguard_datagram_goes_nowhere(void **state)
 	struct rig_call call;
 
 	(void)state;
-	send_from_client(&call, client.id_text, response, sizeof(response) - 1);
+	send_from_client(&call, client.token, response, sizeof(response) - 1);
 	assert_int_equal(call.result.status, BUS_INVALID);
 	assert_string_equal(call.result.field, "packet");
 	rig_call_fini(&call);
@@ -127,7 +127,7 @@ test_another_clients_or_nodes_session_looks_unknown_T05(void **state)
 
 	(void)state;
 	route_rig_client_init(&other);
-	send_from_client(&call, other.id_text, response, sizeof(response));
+	send_from_client(&call, other.token, response, sizeof(response));
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	assert_string_equal(call.result.code, "session_unknown");
 	rig_call_fini(&call);

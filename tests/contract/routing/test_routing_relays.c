@@ -271,7 +271,7 @@ test_who_watches_is_told_of_sessions(void **state)
 	rig_wait(&rig.rig, is_opened, &watch, "that it was opened");
 	assert_string_equal(watch.session_id, reply_of(&call)->selected_route->session_id);
 	rig_call_fini(&call);
-	route_rig_delete(&rig, &call, route_id, client.id_text);
+	route_rig_delete(&rig, &call, route_id, client.token);
 	rig_call_fini(&call);
 	rig_wait(&rig.rig, is_closed, &watch, "that it was closed");
 	bus_unsubscribe(&subscription);

@@ -83,7 +83,7 @@ test_a_route_is_a_session_that_its_node_has_opened(void **state)
 	reply = (const Boson__Routing__RouteReply *)call.reply;
 	selected = selected_of(&call);
 	wireguard = selected->node_endpoint->wireguard_config;
-	assert_string_equal(reply->mint_subject, client.id_text);
+	assert_string_equal(reply->mint_subject, client.token);
 	assert_int_equal(reply->n_routes, 1);
 	assert_string_equal(reply->routes[0]->id, selected->id);
 	assert_string_equal(reply->routes[0]->path[0], node.id_text);
@@ -182,11 +182,11 @@ test_a_deleted_route_is_closed_at_its_node(void **state)
 	memcpy(session_id, selected_of(&call)->session_id, sizeof(session_id));
 	rig_call_fini(&call);
 	leg->closed = 0;
-	route_rig_delete(&rig, &call, route_id, client.id_text);
+	route_rig_delete(&rig, &call, route_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	rig_wait(&rig.rig, was_closed, leg, "CloseSession");
-	route_rig_get(&rig, &call, route_id, client.id_text);
+	route_rig_get(&rig, &call, route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "closed");
 	rig_call_fini(&call);
 	route_rig_request(&rig, &call, &client, NULL, NULL, session_id);
@@ -221,7 +221,7 @@ test_a_resume_in_flight_does_not_bring_back_a_deleted_session(void **state)
 	leg->answer = RELAY_NODE_IS_SILENT;
 	route_rig_request_begin(&rig, &resume, &client, NULL, NULL, session_id);
 	rig_wait(&rig.rig, is_held, NULL, "the resume's OpenSession");
-	route_rig_delete(&rig, &call, route_id, client.id_text);
+	route_rig_delete(&rig, &call, route_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	rig_wait(&rig.rig, was_closed, leg, "CloseSession");
@@ -232,7 +232,7 @@ test_a_resume_in_flight_does_not_bring_back_a_deleted_session(void **state)
 	assert_string_equal(resume.result.code, "session_unknown");
 	rig_call_fini(&resume);
 	rig_wait(&rig.rig, was_closed, leg, "CloseSession of what the node opened again");
-	route_rig_get(&rig, &call, route_id, client.id_text);
+	route_rig_get(&rig, &call, route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "closed");
 	rig_call_fini(&call);
 }
@@ -253,11 +253,11 @@ test_another_clients_route_looks_unknown_T05(void **state)
 	memcpy(route_id, selected_of(&call)->id, sizeof(route_id));
 	memcpy(session_id, selected_of(&call)->session_id, sizeof(session_id));
 	rig_call_fini(&call);
-	route_rig_get(&rig, &call, route_id, other.id_text);
+	route_rig_get(&rig, &call, route_id, other.token);
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	assert_string_equal(call.result.code, "route_unknown");
 	rig_call_fini(&call);
-	route_rig_delete(&rig, &call, route_id, other.id_text);
+	route_rig_delete(&rig, &call, route_id, other.token);
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	rig_call_fini(&call);
 	thief = client; /* knows both ids, has another key */
@@ -265,7 +265,7 @@ test_another_clients_route_looks_unknown_T05(void **state)
 	route_rig_request(&rig, &call, &thief, NULL, NULL, session_id);
 	assert_string_equal(call.result.code, "session_unknown");
 	rig_call_fini(&call);
-	route_rig_get(&rig, &call, route_id, client.id_text);
+	route_rig_get(&rig, &call, route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "open");
 	rig_call_fini(&call);
 }

@@ -114,7 +114,7 @@ test_two_requests_at_once_make_one_session_F01(void **state)
 	route_rig_client_init(&client);
 	leg = route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
 	connect_client(&client, NULL, &warm);
-	route_rig_delete(&rig, &call, warm.route_id, client.id_text);
+	route_rig_delete(&rig, &call, warm.route_id, client.token);
 	rig_call_fini(&call);
 	leg->answer = RELAY_NODE_IS_SILENT;
 	for (size_t i = 0; i < 2; i++)
@@ -149,10 +149,54 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	assert_refused(&call, BUS_CONFLICT, "client_in_use");
 	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
 	assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
-	client.subject = client.id_text; /* its own token */
+	client.subject = client.token;
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	take(&call, &again);
 	assert_string_equal(first.session_id, again.session_id);
+}
+
+/* T05: the client's id is no secret to the nodes that it used. Who names it with an access key and
+ * a key pair of his own gets a session of his own, and a token that is no good for the client's.
+ */
+static void
+test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **state)
+{
+	char token[ROUTE_RIG_TOKEN_BYTES];
+	struct route_rig_client client, thief;
+	struct answer first, thiefs;
+	struct enrolment_node node;
+	struct rig_call call;
+
+	(void)state;
+	route_rig_client_init(&client);
+	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	connect_client(&client, NULL, &first);
+	route_rig_client_init(&thief);
+	memcpy(thief.id_text, client.id_text, sizeof(thief.id_text));
+	thief.subject = "key:second";
+	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
+	assert_non_null(call.reply);
+	(void)snprintf(token, sizeof(token), "%s",
+		       ((const Boson__Routing__RouteReply *)call.reply)->mint_subject);
+	take(&call, &thiefs);
+	assert_string_not_equal(first.session_id, thiefs.session_id);
+
+	thief = client;
+	thief.subject = token;
+	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
+	assert_refused(&call, BUS_CONFLICT, "client_in_use");
+	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
+	assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	route_rig_get(&rig, &call, first.route_id, token);
+	assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	route_rig_delete(&rig, &call, first.route_id, token);
+	assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	route_rig_get(&rig, &call, first.route_id, client.token);
+	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "open");
+	rig_call_fini(&call);
+	route_rig_delete(&rig, &call, thiefs.route_id, token); /* his own */
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
 }
 
 static void
@@ -224,7 +268,7 @@ test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 	route_rig_request(&rig, &call, &clients[0], NULL, NULL, NULL); /* has one */
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
-	route_rig_delete(&rig, &call, answers[0].route_id, clients[0].id_text);
+	route_rig_delete(&rig, &call, answers[0].route_id, clients[0].token);
 	rig_call_fini(&call);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);
 	take(&call, &last);
@@ -269,6 +313,7 @@ main(void)
 		IN_A_RIG(test_a_client_that_asks_again_gets_the_session_that_it_has_F01),
 		IN_A_RIG(test_two_requests_at_once_make_one_session_F01),
 		IN_A_RIG(test_a_session_is_taken_up_by_its_owner_alone_T05),
+		IN_A_RIG(test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05),
 		IN_A_RIG(test_a_session_goes_to_another_node_when_its_own_is_gone),
 		IN_A_RIG(test_a_session_moves_to_the_node_that_is_asked_for),
 		IN_A_RIG(test_an_access_key_has_only_so_many_sessions_at_a_time),

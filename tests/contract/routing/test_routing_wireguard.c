@@ -90,7 +90,7 @@ unregister_app(struct rig_call *call, const char *session)
 		BOSON__ROUTING__UNREGISTER_WIREGUARD_REQUEST__INIT;
 	Boson__Common__Caller caller;
 
-	fill_caller(&caller, client.id_text);
+	fill_caller(&caller, client.token);
 	request.client_id = client.id_text;
 	request.session_id = (char *)(uintptr_t)session;
 	request.caller = &caller;
@@ -107,7 +107,7 @@ test_an_app_is_bound_at_its_nodes_relay_and_freed(void **state)
 	struct rig_call call;
 
 	(void)state;
-	register_app(&call, session_id, client.id_text);
+	register_app(&call, session_id, client.token);
 	reply = (const Boson__Routing__WireguardReply *)call.reply;
 	assert_non_null(reply);
 	assert_string_equal(reply->status, "registered");
@@ -176,7 +176,7 @@ test_an_app_is_bound_again_when_its_relay_started_anew_F04(void **state)
 	unsigned int bound;
 
 	(void)state;
-	register_app(&call, session_id, client.id_text);
+	register_app(&call, session_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	relay_mailbox_stop(&rig.relay);
@@ -195,7 +195,7 @@ test_an_app_is_bound_again_after_kill_9_of_routing_F03(void **state)
 	unsigned int bound;
 
 	(void)state;
-	register_app(&call, session_id, client.id_text);
+	register_app(&call, session_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	rig_kill(&rig.rig, rig.routing_process);
@@ -213,7 +213,7 @@ test_an_app_is_bound_again_when_its_session_goes_to_another_node(void **state)
 	unsigned int bound;
 
 	(void)state;
-	register_app(&call, session_id, client.id_text);
+	register_app(&call, session_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	bound = rig.relay.bound;
@@ -230,7 +230,7 @@ test_a_relay_without_udp_is_not_asked(void **state)
 	struct rig_call call;
 
 	(void)state;
-	register_app(&call, session_id, client.id_text);
+	register_app(&call, session_id, client.token);
 	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
 	assert_string_equal(call.result.code, "no_udp");
 	rig_call_fini(&call);

@@ -59,6 +59,7 @@ test_a_full_request_becomes_a_wish(void **state)
 	(void)state;
 	sample_init(&sample);
 	sample.request.target_node_id = CLIENT_ID;
+	sample.request.failed_node_id = CLIENT_ID;
 	sample.requirements.has_min_bandwidth = 1;
 	sample.requirements.min_bandwidth = 10;
 	sample.requirements.has_max_latency = 1;
@@ -67,7 +68,7 @@ test_a_full_request_becomes_a_wish(void **state)
 	sample.requirements.preferred_location = "Berlin";
 	sample.network.n_relay_latencies = 1;
 	assert_int_equal(routing_check_request(&sample.request, &wish, &problem), 0);
-	assert_true(wish.has_target);
+	assert_true(wish.has_target && wish.has_failed);
 	assert_string_equal(wish.country, "DE");
 	assert_string_equal(wish.region, "Berlin");
 	assert_true(wish.min_bandwidth_mbits == 10 && wish.max_latency_ms == 80);
@@ -108,6 +109,9 @@ test_ids_and_key_must_be_canonical(void **state)
 	sample_init(&sample);
 	sample.request.session_id = "x";
 	assert_refused(&sample, "field", "sessionId");
+	sample.request.session_id = CLIENT_ID;
+	sample.request.failed_node_id = "that one";
+	assert_refused(&sample, "field", "failedNodeId");
 }
 
 static void

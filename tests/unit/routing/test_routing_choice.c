@@ -148,6 +148,83 @@ test_a_failing_node_is_asked_last_and_forgiven_T04(void **state)
 	assert_true(choice_failures(bad, 10 * CHOICE_FAILURE_HALF_LIFE_MS) < 0.01);
 }
 
+/* T04: it takes every session, so that no success at opening may count for it. */
+static void
+test_a_node_that_left_three_sessions_unanswered_is_asked_last_T04(void **state)
+{
+	const struct routing_wish wish = { 0 };
+	struct table_node *deaf, *good;
+
+	(void)state;
+	put(1, NULL, 1000, 0, 20);
+	put(2, NULL, 1000, 0, 20);
+	deaf = sample_find(&table, 1);
+	good = sample_find(&table, 2);
+	choice_note_full(good, 0);
+	assert_false(choice_note_deaf(deaf, 0));
+	assert_false(choice_note_deaf(deaf, 10 * 1000));
+	assert_true(choice_note_deaf(deaf, 20 * 1000));
+	choice_note_success(deaf);
+	assert_ptr_equal(pick(&wish, 20), deaf); /* better than nobody */
+	for (int i = 0; i < 200; i++)
+		assert_ptr_equal(pick(&wish, 20 * 1000), good);
+	choice_note_full(good, 20 * 1000);
+	put(3, NULL, 1000, 0, 1400); /* as bad a choice as there is, but one that answers */
+	for (int i = 0; i < 200; i++)
+		assert_ptr_equal(pick(&wish, 20 * 1000), sample_find(&table, 3));
+}
+
+static void
+test_a_node_that_was_heard_or_long_ago_deaf_is_asked_again_T04(void **state)
+{
+	const struct routing_wish wish = { 0 };
+	struct table_node *node, *full;
+	int64_t later_ms = 3 * (int64_t)CHOICE_DEAF_HALF_LIFE_MS;
+
+	(void)state;
+	put(1, NULL, 1000, 0, 20);
+	put(2, NULL, 1000, 0, 1400);
+	node = sample_find(&table, 1);
+	full = sample_find(&table, 2);
+	for (int i = 0; i < 3; i++)
+		(void)choice_note_deaf(node, 0);
+	for (int i = 0; i < 200; i++)
+		assert_ptr_equal(pick(&wish, 0), full);
+	choice_note_heard(node);
+	for (int i = 0, n = 0; n == 0; i++) {
+		assert_true(i < 200);
+		n += pick(&wish, 0) == node;
+	}
+	for (int i = 0; i < 3; i++)
+		(void)choice_note_deaf(node, 0);
+	for (int i = 0, n = 0; n == 0; i++) {
+		assert_true(i < 200);
+		n += pick(&wish, later_ms) == node;
+	}
+}
+
+static void
+test_the_node_that_failed_a_client_is_not_its_next_T04(void **state)
+{
+	struct routing_wish wish = { .has_failed = true };
+	struct table_node *failed;
+
+	(void)state;
+	put(1, NULL, 1000, 0, 20);
+	failed = sample_find(&table, 1);
+	memcpy(wish.failed, failed->id, UUID_BYTES);
+	assert_null(pick(&wish, 0));
+	assert_false(choice_keeps(failed, &wish));
+	wish.has_target = true;
+	memcpy(wish.target, failed->id, UUID_BYTES);
+	assert_null(pick(&wish, 0));
+	wish.has_target = false;
+	put(2, NULL, 1, 0, 1400);
+	for (int i = 0; i < 100; i++)
+		assert_ptr_equal(pick(&wish, 0), sample_find(&table, 2));
+	assert_true(choice_keeps(sample_find(&table, 2), &wish));
+}
+
 static void
 test_excluded_nodes_are_not_picked_again(void **state)
 {
@@ -342,6 +419,9 @@ main(void)
 		ON_A_TABLE(test_sessions_spread_over_the_fleet_by_free_capacity),
 		ON_A_TABLE(test_a_full_node_is_not_picked_and_says_so_for_a_while),
 		ON_A_TABLE(test_a_failing_node_is_asked_last_and_forgiven_T04),
+		ON_A_TABLE(test_a_node_that_left_three_sessions_unanswered_is_asked_last_T04),
+		ON_A_TABLE(test_a_node_that_was_heard_or_long_ago_deaf_is_asked_again_T04),
+		ON_A_TABLE(test_the_node_that_failed_a_client_is_not_its_next_T04),
 		ON_A_TABLE(test_excluded_nodes_are_not_picked_again),
 		ON_A_TABLE(test_latency_counts_the_clients_way_to_the_relay),
 		ON_A_TABLE(
