@@ -99,7 +99,7 @@ delete_begin(struct rig_call *call, const struct route *route)
 
 	caller.has_role = 1;
 	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller.subject = (char *)(uintptr_t)route->client.id_text;
+	caller.subject = (char *)(uintptr_t)route->client.token;
 	request.route_id = (char *)(uintptr_t)route->id;
 	request.caller = &caller;
 	rig_call_init(call, &rig.rig, rig.routing);
@@ -320,11 +320,11 @@ assert_routes(void)
 
 		if (routes[i].state != OPEN && routes[i].state != CLOSED)
 			continue;
-		route_rig_get(&rig, &call, routes[i].id, routes[i].client.id_text);
+		route_rig_get(&rig, &call, routes[i].id, routes[i].client.token);
 		while (call.reply == NULL && call.result.status != BUS_NOT_FOUND) {
 			assert_true(clock_monotonic_ms() < deadline_ms);
 			rig_call_fini(&call);
-			route_rig_get(&rig, &call, routes[i].id, routes[i].client.id_text);
+			route_rig_get(&rig, &call, routes[i].id, routes[i].client.token);
 		}
 		open = call.reply != NULL &&
 		       strcmp(((const Boson__Routing__Route *)call.reply)->status, "open") == 0;

@@ -203,7 +203,7 @@ test_either_answers_for_any_session(void **state)
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
 	connect_client(&client, &first);
 	use(peers[1]);
-	assert_status(&first, client.id_text, "open");
+	assert_status(&first, client.token, "open");
 	assert_int_equal(sessions_of_client(client.id_text), 1);
 	route_rig_request_until_served(&rig, &call, &client, NULL); /* it has heard of the node */
 	take(&call, &again);
@@ -211,11 +211,11 @@ test_either_answers_for_any_session(void **state)
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	take(&call, &again);
 	assert_string_equal(first.session_id, again.session_id);
-	route_rig_delete(&rig, &call, first.route_id, client.id_text);
+	route_rig_delete(&rig, &call, first.route_id, client.token);
 	assert_non_null(call.reply);
 	rig_call_fini(&call);
 	use(peers[0]);
-	assert_status(&first, client.id_text, "closed");
+	assert_status(&first, client.token, "closed");
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	rig_call_fini(&call);
@@ -409,17 +409,17 @@ test_a_replica_starts_while_postgresql_is_down_F13(void **state)
 	processes[1] = rig_spawn(&second, PROGRAM_ROUTING, 0);
 	rig_wait_up(&rig.rig, peers[1]);
 	use(peers[1]);
-	route_rig_get(&rig, &call, answer.route_id, client.id_text);
+	route_rig_get(&rig, &call, answer.route_id, client.token);
 	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
 	assert_string_equal(call.result.code, "store_failed");
 	rig_call_fini(&call);
 	/* a remembers: what is only read is answered from memory. */
 	use(peers[0]);
-	assert_status(&answer, client.id_text, "open");
+	assert_status(&answer, client.token, "open");
 	use(peers[1]);
 	assert_int_equal(servers_postgresql_start(&servers), 0);
 	rig_wait(&rig.rig, is_served, &other, "a route of the one that started without it");
-	assert_status(&answer, client.id_text, "open");
+	assert_status(&answer, client.token, "open");
 	use(peers[0]);
 	rig_wait(&rig.rig, is_served, &other, "a route of the one that lost it");
 }

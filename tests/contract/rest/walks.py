@@ -208,8 +208,8 @@ def walk_route(world):
         assert one["id"] == world.route and one["sessionId"] == client.session
 
 
-def route_or_none(world, body):
-    answer = world.ask("POST", "/routing/request", body, world.client_key)
+def route_or_none(world, body, key=None):
+    answer = world.ask("POST", "/routing/request", body, key or world.client_key)
     assert answer.status in (200, 503), answer  # its leg may not be known yet
     return answer.json if answer.status == 200 else None
 
@@ -534,12 +534,21 @@ def refuse_samples_said_before(world):
 
 @refusal
 def refuse_a_client_that_is_anothers(world):
-    """Who has another access key cannot take over a client that has a session."""
+    """T05: who has another access key cannot take over a client that has a session, nor by a token
+    for that client's id, which a key pair of one's own gets."""
     client = Identity()
     body = world.route_body(client)
-    await_true(lambda: route_or_none(world, body), "a route")
+    route = await_true(lambda: route_or_none(world, body), "a route")
     answer = world.ask("POST", "/routing/request", body, world.other_key)
     assert (answer.status, answer.code) == (409, "client_in_use"), answer
+    own = dict(body, publicKey=world.route_body(Identity())["publicKey"])
+    own = await_true(lambda: route_or_none(world, own, world.other_key), "a route of his own")
+    token = own["selectedRoute"]["sessionToken"]
+    answer = world.ask("POST", "/routing/request", body, token)
+    assert (answer.status, answer.code) == (409, "client_in_use"), answer
+    answer = world.ask("DELETE", "/routing/route/{routeId}", token=token,
+                       routeId=route["selectedRoute"]["id"])
+    assert (answer.status, answer.code) == (404, "route_unknown"), answer
 
 
 @refusal
