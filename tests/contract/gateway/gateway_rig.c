@@ -80,7 +80,8 @@ make_certificate(const struct rig *rig)
 	return system(command) == 0;
 }
 
-/* Reads the gateway's log until it says on which port it listens. */
+/* Reads the gateway's log until it says on which port it listens, and passes it on: what it said
+ * since may have come with that. */
 static bool
 wait_for_port(struct rig *rig)
 {
@@ -99,7 +100,7 @@ wait_for_port(struct rig *rig)
 		const char *line = strstr(text, "gateway_listening ");
 		if (line != NULL && strchr(line, '\n') != NULL) {
 			rig->port = (uint16_t)atoi(strstr(line, "port=") + 5);
-			return true;
+			return write(STDERR_FILENO, text, n) == (ssize_t)n;
 		}
 	}
 	text[n] = '\0';
