@@ -24,7 +24,7 @@ struct gateway_tls_watch {
 	struct stat seen[2];
 	struct loop_timer *timer;
 	struct metric *expiry;
-	int64_t expires_ms; /* epoch */
+	int64_t expires_ms; /* epoch; 0: not known yet */
 	int64_t warned_day; /* before its end; or -1 */
 };
 
@@ -60,7 +60,7 @@ static void
 warn_of_expiry(struct gateway_tls_watch *watch, int64_t wall_ms)
 {
 	int64_t days = (watch->expires_ms - wall_ms) / DAY_MS;
-	if (days > WARN_DAYS || days == watch->warned_day)
+	if (watch->expires_ms == 0 || days > WARN_DAYS || days == watch->warned_day)
 		return;
 	watch->warned_day = days;
 	log_warn("certificate_expires", "path=%s days=%lld", watch->paths[0], (long long)days);
