@@ -4,6 +4,7 @@
 #include "gateway/gateway_access.h"
 
 #include "gateway/gateway_access_first.h"
+#include "gateway/gateway_access_kept.h"
 #include "gateway/gateway_access_revoked.h"
 #include "gateway/gateway_access_ring.h"
 #include "gateway/gateway_access_time.h"
@@ -27,7 +28,8 @@ struct gateway_access {
 	struct access_time time;
 	struct access_revoked *revoked;
 	struct access_first first;
-	struct side_thread *thread; /* NULL: no store */
+	struct side_thread *thread; /* NULL: no store, as the next */
+	struct access_kept *kept;
 };
 
 static int
@@ -38,6 +40,21 @@ open_ring(struct gateway_access *access, const struct gateway_access_options *op
 	int n = is_named ? snprintf(path, sizeof(path), "%s", options->token_secret)
 			 : snprintf(path, sizeof(path), "%s/token.secret", options->state_dir);
 	return n < PATH_MAX ? access_ring_open(path, &access->ring) : -ENAMETOOLONG;
+}
+
+static int
+read_store(struct gateway_access *access, struct store *store)
+{
+	int64_t wall_now_ms = clock_wall_ms();
+	int r = access_first_enter(&access->first, store, wall_now_ms);
+	if (r < 0) {
+		log_error("keys_not_entered", "error=%s", strerror(-r));
+		return r;
+	}
+	r = access_kept_load(store, access->revoked, wall_now_ms);
+	if (r < 0)
+		log_error("revocations_not_read", "error=%s", strerror(-r));
+	return r;
 }
 
 static int
@@ -54,13 +71,12 @@ open_store(struct gateway_access *access, const struct gateway_access_options *o
 		log_error("store_not_opened", "reason=%s", reason);
 		return store_exit_code(r);
 	}
-	r = access_first_enter(&access->first, store, clock_wall_ms());
-	if (r < 0) {
-		log_error("keys_not_entered", "error=%s", strerror(-r));
+	if (read_store(access, store) < 0) {
 		store_close(&store);
 		return EX_IOERR;
 	}
-	return side_thread_new(options->loop, &store, &access->thread);
+	r = side_thread_new(options->loop, &store, &access->thread);
+	return r < 0 ? r : access_kept_new(options->loop, access->thread, &access->kept);
 }
 
 int
@@ -87,6 +103,8 @@ gateway_access_open(const struct gateway_access_options *options, struct gateway
 void
 gateway_access_stop(struct gateway_access *access)
 {
+	if (access->kept != NULL)
+		access_kept_end(access->kept);
 	side_thread_free(&access->thread);
 }
 
@@ -97,6 +115,7 @@ gateway_access_close(struct gateway_access **access)
 		return;
 	gateway_access_stop(*access);
 	access_ring_free(&(*access)->ring);
+	access_kept_free(&(*access)->kept);
 	access_revoked_free(&(*access)->revoked);
 	key_wipe(*access, sizeof(**access));
 	free(*access);
@@ -176,8 +195,12 @@ void
 gateway_access_revoke(struct gateway_access *access, const uint8_t node_id[UUID_BYTES],
 		      int64_t since_ms)
 {
-	if (access_revoked_put(access->revoked, node_id, since_ms, clock_wall_ms()) < 0)
+	int64_t wall_now_ms = clock_wall_ms();
+	int r = access_revoked_put(access->revoked, node_id, since_ms, wall_now_ms);
+	if (r < 0)
 		log_error("revocation_lost", "reason=%s", "out of memory");
+	else if (r > 0 && access->thread != NULL)
+		access_kept_add(access->kept, node_id, since_ms, wall_now_ms);
 }
 
 /* ---- keys ---- */

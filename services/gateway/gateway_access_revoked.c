@@ -3,7 +3,6 @@
  */
 #include "gateway/gateway_access_revoked.h"
 
-#include "identity/token.h"
 #include "idtable/idtable.h"
 
 #include <errno.h>
@@ -11,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEP_PERIOD_MS = 600 * 1000, KEPT_MS = TOKEN_LIFETIME_MAX_MS + 3600 * 1000 };
+enum { SWEEP_PERIOD_MS = 600 * 1000 };
 
 struct entry {
 	struct idtable_link link;
@@ -71,7 +70,7 @@ access_revoked_put(struct access_revoked *revoked, const uint8_t node_id[UUID_BY
 		   int64_t since_ms, int64_t wall_now_ms)
 {
 	if (wall_now_ms >= revoked->sweep_ms) {
-		sweep(revoked, wall_now_ms - KEPT_MS);
+		sweep(revoked, wall_now_ms - ACCESS_REVOKED_KEPT_MS);
 		revoked->sweep_ms = wall_now_ms + SWEEP_PERIOD_MS;
 	}
 	struct entry *entry = idtable_find(&revoked->table, node_id);
@@ -85,9 +84,10 @@ access_revoked_put(struct access_revoked *revoked, const uint8_t node_id[UUID_BY
 			return -ENOMEM;
 		}
 	}
-	if (entry->since_ms < since_ms)
-		entry->since_ms = since_ms;
-	return 0;
+	if (entry->since_ms >= since_ms)
+		return 0;
+	entry->since_ms = since_ms;
+	return 1;
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * gateway_access_store: table access_keys; see the header.
+ * gateway_access_store: tables access_keys and voided_tokens; see the header.
  */
 #include "gateway/gateway_access_store.h"
 
@@ -25,6 +25,10 @@ const struct store_migration gateway_migrations[] = {
 	  " created_at BIGINT NOT NULL," /* epoch ms, as the next two; 0: never */
 	  " expires_at BIGINT NOT NULL,"
 	  " revoked_at BIGINT NOT NULL)" },
+	{ 2, "voided tokens",
+	  "CREATE TABLE voided_tokens ("
+	  " node_id BYTEA NOT NULL PRIMARY KEY,"
+	  " tokens_since BIGINT NOT NULL)" }, /* epoch ms */
 };
 
 const size_t gateway_migrations_n = sizeof(gateway_migrations) / sizeof(gateway_migrations[0]);
@@ -199,4 +203,50 @@ access_store_list(struct store *store, int64_t after, struct access_row *ret, si
 			    (struct store_value[]){ STORE_V_INT(after), STORE_V_INT((int64_t)n) },
 			    2, read_row, &reading);
 	return r < 0 ? -EIO : (int)reading.n;
+}
+
+int
+access_store_void(struct store *store, const uint8_t node_id[UUID_BYTES], int64_t since_ms)
+{
+	int changed = store_exec(
+		store,
+		"INSERT INTO voided_tokens (node_id, tokens_since) VALUES ($1, $2)"
+		" ON CONFLICT (node_id) DO UPDATE SET tokens_since = excluded.tokens_since"
+		" WHERE voided_tokens.tokens_since < excluded.tokens_since",
+		(struct store_value[]){ store_blob(node_id, UUID_BYTES), STORE_V_INT(since_ms) },
+		2);
+	return changed < 0 ? -EIO : 0;
+}
+
+struct voided {
+	access_voided_fn fn;
+	void *arg;
+};
+
+static int
+read_voided(const struct store_value *row, size_t columns, void *arg)
+{
+	const struct voided *voided = arg;
+	(void)columns;
+	if (row[0].type != STORE_BLOB || row[0].data.n != UUID_BYTES || row[1].type != STORE_INT)
+		return -EIO; /* somebody else's hand was in the table */
+	return voided->fn(row[0].data.bytes, row[1].integer, voided->arg);
+}
+
+int
+access_store_voided(struct store *store, int64_t after_ms, access_voided_fn fn, void *arg)
+{
+	struct voided voided = { .fn = fn, .arg = arg };
+	int r = store_query(
+		store, "SELECT node_id, tokens_since FROM voided_tokens WHERE tokens_since > $1",
+		(struct store_value[]){ STORE_V_INT(after_ms) }, 1, read_voided, &voided);
+	return r < 0 ? -EIO : 0;
+}
+
+int
+access_store_void_trim(struct store *store, int64_t before_ms)
+{
+	int changed = store_exec(store, "DELETE FROM voided_tokens WHERE tokens_since < $1",
+				 (struct store_value[]){ STORE_V_INT(before_ms) }, 1);
+	return changed < 0 ? -EIO : 0;
 }

@@ -1,11 +1,12 @@
 /*
- * gateway_access_store: the access keys' table; the only SQL of the gateway. A key is found by its
- * digest; the key itself is nowhere. Called on the store's own thread (gateway_side),
- * within its transaction. Times are epoch milliseconds.
+ * gateway_access_store: the tables of access keys and of voided tokens; the only SQL of the
+ * gateway. A key is found by its digest; the key itself is nowhere. Called on the store's own
+ * thread (gateway_side), within its transaction. Times are epoch milliseconds.
  */
 #pragma once
 
 #include "gateway/gateway_access_key.h"
+#include "identity/key.h"
 #include "store/store.h"
 
 enum {
@@ -51,3 +52,13 @@ int access_store_revoke(struct store *store, const char *id, int64_t wall_now_ms
 
 /* At most n rows after this number, in order. The number of rows, or -EIO. */
 int access_store_list(struct store *store, int64_t after, struct access_row *ret, size_t n);
+
+/* Tokens of this node that were made before since_ms are void; the latest counts. 0 or -EIO. */
+int access_store_void(struct store *store, const uint8_t node_id[UUID_BYTES], int64_t since_ms);
+
+/* All such nodes whose since_ms is after `after_ms`; fn's error ends it. 0 or -EIO. */
+typedef int (*access_voided_fn)(const uint8_t node_id[UUID_BYTES], int64_t since_ms, void *arg);
+int access_store_voided(struct store *store, int64_t after_ms, access_voided_fn fn, void *arg);
+
+/* Forgets those of before. 0 or -EIO. */
+int access_store_void_trim(struct store *store, int64_t before_ms);

@@ -5,7 +5,7 @@
 #include "gateway/gateway_access_watch.h"
 
 #include "discovery.pb-c.h"
-#include "identity/key.h"
+#include "gateway/gateway_access_revoked.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -14,9 +14,6 @@
 #include <string.h>
 
 enum { ASK_AGAIN_MS = 1000, CURSOR_BYTES = 64 };
-
-/* Older tokens than any that can be alive. */
-#define HORIZON_MS ((int64_t)TOKEN_LIFETIME_MAX_MS + 3600 * 1000)
 
 struct access_watch {
 	const struct actor_context *context;
@@ -84,7 +81,7 @@ ask(struct loop *loop, void *arg)
 	(void)loop;
 	watch->timer = NULL; /* it was for once */
 	request.has_since = 1;
-	request.since = clock_wall_ms() - HORIZON_MS;
+	request.since = clock_wall_ms() - ACCESS_REVOKED_KEPT_MS;
 	request.cursor = watch->cursor[0] != '\0' ? watch->cursor : NULL;
 	watch->is_asking = true;
 	boson__discovery__discovery__list_revocations(bus_peer_service(watch->discovery), &request,

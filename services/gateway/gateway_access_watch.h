@@ -1,7 +1,7 @@
 /*
  * gateway_access_watch: hears from discovery whose session tokens are void (a node was deleted, or
  * has another key), and asks for all of them at start and after a gap. While no discovery answers
- * it asks again; a gateway that starts meanwhile knows of none.
+ * it asks again; a gateway that starts meanwhile goes by those that it has kept.
  */
 #pragma once
 

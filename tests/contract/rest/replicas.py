@@ -158,8 +158,30 @@ def a_redis_that_hangs_holds_nobody_up(rig):
     assert rig.logs().count("limits_not_shared") == said + 2, rig.logs()
 
 
+def a_deleted_nodes_token_is_void_without_discovery(rig):
+    """P07: a gateway keeps what it has heard, so that one which starts while no discovery answers
+    still refuses; and the other, which heard it from discovery, does so all along."""
+    node = Node()
+    token = enrol_at(rig, 0, node)
+    path = "/api/v1/nodes/" + node.id
+    assert rig.ask("DELETE", path, token=token, i=0).status == 204
+    for i in (0, 1):
+        await_true(lambda: rig.ask("GET", path, token=token, i=i).status == 401, "a void token")
+        # The store does one thing after the other: when a key is made, the list is kept.
+        rig.make_key("client", "after-%d" % i, i)
+    rig.kill("discovery")
+    for i in (0, 1):
+        rig.kill("gateway%d" % i)
+        rig.start_gateway(i)
+        answer = rig.ask("GET", path, token=token, i=i)
+        assert answer.status == 401, answer
+    rig.start("discovery")
+    await_true(lambda: all(rig.ask("GET", "/health", i=i).status == 200 for i in (0, 1)),
+               "discovery to be back")
+
+
 CHECKS = [a_token_of_one_is_good_at_the_other, a_node_deleted_at_one_is_out_at_the_other,
-          either_may_be_killed]
+          a_deleted_nodes_token_is_void_without_discovery, either_may_be_killed]
 CHECKS_SHARED = [keys_are_shared_and_so_is_their_end, an_address_has_one_limit_at_both,
                  enrolment_has_one_limit_at_both, a_redis_that_hangs_holds_nobody_up]
 
