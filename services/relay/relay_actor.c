@@ -50,6 +50,27 @@ relay_control_command(struct relay_control *control, struct relay_message **mess
 	return r;
 }
 
+int
+relay_control_command_all(struct relay_control *control, enum relay_message_kind kind,
+			  const uint8_t *session_id, const void *bytes, size_t n)
+{
+	for (unsigned i = 0; i < control->shard_count; i++) {
+		struct relay_message *message = relay_message_new(kind, NULL, n);
+
+		if (message == NULL)
+			return -ENOMEM;
+		if (session_id != NULL)
+			memcpy(message->session_id, session_id, UUID_BYTES);
+		if (n > 0)
+			memcpy(message->bytes, bytes, n);
+		if (relay_mailbox_send(&control->shards[i]->mailbox, &message) < 0) {
+			relay_message_free(&message);
+			return -EAGAIN;
+		}
+	}
+	return 0;
+}
+
 /* ---- every now and then ---- */
 
 static void

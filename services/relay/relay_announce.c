@@ -33,6 +33,8 @@ relay_announce_now(struct relay_control *control)
 				  : NULL;
 	Boson__Common__Relay relay = BOSON__COMMON__RELAY__INIT;
 	char region[64], group[TICKET_GROUP_BYTES], bus_key[64];
+	char texts[RELAY_UDP_SOURCES_MAX][RELAY_UDP_SOURCE_TEXT_BYTES],
+		*sources[RELAY_UDP_SOURCES_MAX];
 
 	strncpy(region, settings->region, sizeof(region) - 1);
 	region[sizeof(region) - 1] = '\0';
@@ -44,6 +46,12 @@ relay_announce_now(struct relay_control *control)
 	relay.group = group;
 	if (*control->udp_endpoint != '\0')
 		relay.udp_endpoint = control->udp_endpoint;
+	relay.udp_sources = sources;
+	relay.n_udp_sources = control->udp_sources.n;
+	for (size_t i = 0; i < relay.n_udp_sources; i++) {
+		sources[i] = texts[i];
+		relay_udp_source_format(&control->udp_sources.peers[i], texts[i]);
+	}
 	relay.bus_endpoint = control->bus_endpoint;
 	relay.event_endpoint = control->event_endpoint;
 	if (key != NULL) {

@@ -12,6 +12,7 @@
 #include "relay/relay_mesh_leg.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_udp.h"
 #include "relay/relay_upgrade.h"
 
 #include <errno.h>
@@ -120,9 +121,13 @@ open_channels(struct relay_shard *shard, struct relay_node *node)
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
-	while ((channel = relay_node_next(node, &i)) != NULL)
-		if (has_own_leg(node) || !relay_mesh_is_client(channel->client))
-			relay_link_channel_open(shard, channel);
+	while ((channel = relay_node_next(node, &i)) != NULL) {
+		if (!has_own_leg(node) && relay_mesh_is_client(channel->client))
+			continue;
+		relay_link_channel_open(shard, channel);
+		if (channel->client->carrier == &relay_udp_carrier)
+			relay_udp_on_node(shard, channel->client);
+	}
 }
 
 /* The one that is there stays; the other is told, and whoever watches the relay. */
@@ -225,20 +230,21 @@ static int
 join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
 	     const struct relay_carried_client *client)
 {
+	bool takes_place = client->session_id != NULL && client->generation != 0;
 	struct relay_channel *older =
-		client->session_id != NULL
-			? relay_channel_find(&shard->directory, client->session_id)
-			: NULL;
+		takes_place ? relay_channel_find(&shard->directory, client->session_id) : NULL;
 
 	/* One that is no older than itself came back to where it began. */
 	if (older != NULL &&
 	    (older->generation > client->generation ||
 	     (older->generation == client->generation && older->client->carrier == NULL)))
 		return -ESTALE;
-	int r = relay_channel_new(&shard->directory, node, client->session_id, leg,
-				  shard->settings->channels_max, &leg->channel);
+	int r = relay_channel_new(&shard->directory, node, takes_place ? client->session_id : NULL,
+				  leg, shard->settings->channels_max, &leg->channel);
 	if (r < 0)
 		return r;
+	if (client->session_id != NULL)
+		memcpy(leg->channel->session_id, client->session_id, UUID_BYTES);
 	leg->channel->generation = client->generation;
 	relay_rate_init(&leg->channel->rate_up, client->rate_kbytes, shard->now_ms);
 	relay_rate_init(&leg->channel->rate_down, client->rate_kbytes, shard->now_ms);
@@ -287,7 +293,9 @@ relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
 {
 	struct relay_node *node = relay_node_find(&shard->directory, node_id);
 
-	if (node == NULL || !has_clients(node) || has_own_leg(node)) {
+	/* A way that took long to come up may be to where the node was before. */
+	if (node == NULL || !has_clients(node) || has_own_leg(node) ||
+	    (node->leg != NULL && generation < node->generation)) {
 		relay_leg_free(&leg);
 		return false;
 	}

@@ -12,9 +12,10 @@ void relay_attach(struct relay_shard *shard, struct relay_leg *leg);
 /* A client leg by way of a carrier. */
 struct relay_carried_client {
 	uint8_t node_id[UUID_BYTES];
-	const uint8_t *session_id; /* NULL: not known yet; many of these may stand side by side */
+	const uint8_t *session_id; /* NULL: not known yet */
 	uint32_t rate_kbytes;	   /* 0: no limit here */
-	uint64_t generation;	   /* when it came, where it came: wall clock, us */
+	uint64_t generation;	   /* when it came, where it came: wall clock, us. 0: it stands
+				    * beside its session's other legs, and takes no place */
 };
 
 /* The leg stays the caller's on failure. -ESTALE: the session has a newer leg; -ENOSPC: the node
@@ -22,8 +23,8 @@ struct relay_carried_client {
 int relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
 				const struct relay_carried_client *client);
 
-/* Takes the leg: the node's channels go by way of it, until its own leg comes. It is only kept when
- * client legs of this relay wait for the node: false, and freed, otherwise. */
+/* Takes the leg: the node's channels go by way of it, until its own leg or a newer one comes. It is
+ * only kept when client legs of this relay wait for the node: false, and freed, otherwise. */
 bool relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
 			       const uint8_t node_id[UUID_BYTES], uint64_t generation);
 

@@ -55,10 +55,15 @@ relay_attach_report_rtt(struct relay_shard *shard, const struct relay_leg *leg)
 void
 relay_attach_report_usage(struct relay_shard *shard)
 {
-	struct idtable *channels = &shard->directory.channels;
+	struct idtable *nodes = &shard->directory.nodes;
+	struct relay_channel *channel;
 
-	for (struct relay_channel *channel = idtable_next(channels, NULL); channel != NULL;
-	     channel = idtable_next(channels, channel))
-		if (channel->bytes_up != 0 || channel->bytes_down != 0)
-			relay_report_session(shard, RELAY_SESSION_CARRIED, channel);
+	for (const struct relay_node *node = idtable_next(nodes, NULL); node != NULL;
+	     node = idtable_next(nodes, node)) {
+		uint32_t i = 0;
+
+		while ((channel = relay_node_next(node, &i)) != NULL)
+			if (channel->bytes_up != 0 || channel->bytes_down != 0)
+				relay_report_session(shard, RELAY_SESSION_CARRIED, channel);
+	}
 }

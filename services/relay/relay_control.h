@@ -31,6 +31,8 @@ struct relay_control {
 	char id[RELAY_ID_BYTES];
 	char public_url[RELAY_URL_BYTES];
 	char udp_endpoint[RELAY_HOST_BYTES + 8]; /* "": no UDP ingress */
+	struct relay_udp_sources udp_sources;
+	bool has_untold_peers;
 	char bus_endpoint[RELAY_URL_BYTES], event_endpoint[RELAY_URL_BYTES];
 	uint16_t port; /* where legs are accepted */
 
@@ -99,3 +101,7 @@ uint32_t relay_control_dice(struct relay_control *control, uint32_t n);
 
 /* Takes *message, for the shard of its node. -EAGAIN: that one is far behind; freed. */
 int relay_control_command(struct relay_control *control, struct relay_message **message);
+
+/* To every shard; each has its own copy. session_id may be NULL. -EAGAIN, -ENOMEM: not to all. */
+int relay_control_command_all(struct relay_control *control, enum relay_message_kind kind,
+			      const uint8_t *session_id, const void *bytes, size_t n);

@@ -6,6 +6,7 @@
 
 #include "identity/key.h"
 #include "idtable/idtable.h"
+#include "relay/relay_udp_peers.h"
 
 #include <stdbool.h>
 
@@ -24,6 +25,7 @@ struct relay_other {
 	char bus_endpoint[RELAY_HOME_ENDPOINT_BYTES], bus_key[RELAY_HOME_KEY_BYTES];
 	char event_endpoint[RELAY_HOME_ENDPOINT_BYTES];
 	char url[RELAY_HOME_ENDPOINT_BYTES];
+	struct relay_udp_sources udp;
 	double load;
 	bool is_draining;
 	int64_t heard_ms; /* as of the last list that named it */

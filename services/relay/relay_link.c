@@ -84,7 +84,8 @@ relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *c
 	open.channel = channel->number;
 	if (relay_channel_has_session(channel))
 		open.session_id = session;
-	open.has_generation = channel->node->leg->carrier != NULL; /* between relays */
+	/* Between relays; without one: one of several legs of its session. */
+	open.has_generation = channel->node->leg->carrier != NULL && channel->generation != 0;
 	open.generation = channel->generation;
 	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN;
 	control.channel_open = &open;

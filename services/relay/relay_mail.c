@@ -93,14 +93,18 @@ static void
 on_session_close(struct relay_shard *shard, const struct relay_message *command)
 {
 	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
-	struct relay_channel *channel = relay_channel_find(&shard->directory, command->session_id);
+	struct relay_channel *channel;
+	uint32_t i = 0;
 
 	relay_gone_add(&shard->gone, command->session_id);
 	relay_udp_unbind(shard, command->session_id);
-	if (node != NULL && node->leg != NULL)
+	if (node == NULL)
+		return;
+	if (node->leg != NULL)
 		relay_link_send(shard, node->leg, command->bytes, command->n);
-	if (channel != NULL && channel->node == node)
-		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "session is closed");
+	while ((channel = relay_node_next(node, &i)) != NULL)
+		if (memcmp(channel->session_id, command->session_id, UUID_BYTES) == 0)
+			relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "session is closed");
 }
 
 static void
@@ -243,6 +247,10 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		break;
 	case RELAY_UDP_UNBIND:
 		relay_udp_unbind(shard, command->session_id);
+		break;
+	case RELAY_UDP_PEERS:
+		relay_udp_set_peers(shard,
+				    (const struct relay_udp_peers *)(const void *)command->bytes);
 		break;
 	case RELAY_NODE_MOVED:
 		relay_attach_on_node_moved(shard, command->node_id, command->generation);

@@ -32,6 +32,7 @@ enum relay_message_kind {
 	RELAY_NODE_BACK,     /* node: enrolled again */
 	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
 	RELAY_UDP_UNBIND,    /* session */
+	RELAY_UDP_PEERS,     /* bytes: struct relay_udp_peers */
 	RELAY_NODE_MOVED,    /* node, generation: of its leg at another relay */
 	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
 		      thread: bytes: that relay's id, endpoint and key, each with its NUL */

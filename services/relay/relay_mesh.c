@@ -215,9 +215,22 @@ link_free(struct relay_link *link)
 	free(link);
 }
 
+/* Nodes that are reached by way of this link: what is sent before it is up would be lost. */
+static void
+tell_ties(struct relay_link *link)
+{
+	while (link->ties != NULL) {
+		struct relay_message *tie = link->ties;
+
+		link->ties = tie->next;
+		tell_shard(link->mesh, relay_shard_of(tie->node_id, link->mesh->shard_count), &tie);
+	}
+}
+
 static void
 link_down(struct relay_link *link, const char *reason)
 {
+	tell_ties(link); /* so that they are sought anew */
 	log_info("mesh_link_down", "relay=%s way=%s reason=\"%s\"", link->relay_id,
 		 link->is_dialled ? "out" : "in", reason);
 	tell_down(link->mesh, link->id);
@@ -297,6 +310,7 @@ on_hello(struct relay_link *link, const Boson__Relay__MeshHello *hello)
 			 link->is_dialled ? "out" : "in");
 		if (!link->is_dialled)
 			say_hello(link);
+		tell_ties(link);
 	}
 	return true;
 }
@@ -491,7 +505,11 @@ on_tie(struct relay_mesh *mesh, struct relay_message **message)
 	if (link == NULL)
 		return;
 	(*message)->link = link->id;
-	tell_shard(mesh, relay_shard_of((*message)->node_id, mesh->shard_count), message);
+	(*message)->next = link->ties;
+	link->ties = *message;
+	*message = NULL;
+	if (link->is_up)
+		tell_ties(link);
 }
 
 static void

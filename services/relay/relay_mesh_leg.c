@@ -230,8 +230,10 @@ bind_session(struct relay_shard *shard, struct relay_leg *leg, const char *sessi
 	struct relay_channel *channel = leg->channel;
 	uint8_t session_id[UUID_BYTES];
 
-	if (channel == NULL || session == NULL || uuid_parse(session, session_id) < 0 ||
-	    relay_channel_has_session(channel))
+	/* One that takes a place is found by its session, which stays. */
+	if (channel == NULL || channel->generation != 0 || session == NULL ||
+	    uuid_parse(session, session_id) < 0 ||
+	    memcmp(channel->session_id, session_id, UUID_BYTES) == 0)
 		return;
 	memcpy(channel->session_id, session_id, UUID_BYTES);
 	if (channel->node->leg != NULL)

@@ -91,6 +91,12 @@ relay_link_take(struct relay_link *link)
 void
 relay_link_clear(struct relay_link *link)
 {
+	while (link->ties != NULL) {
+		struct relay_message *tie = link->ties;
+
+		link->ties = tie->next;
+		relay_message_free(&tie);
+	}
 	while (link->control != NULL) {
 		struct relay_message *message = pop(&link->control, &link->control_tail);
 

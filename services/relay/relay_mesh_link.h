@@ -37,6 +37,7 @@ struct relay_link {
 	uint8_t route[RELAY_LINK_ROUTE_BYTES];
 	size_t route_n;
 
+	struct relay_message *ties;		      /* for shards, once the link is up */
 	struct relay_message *control, *control_tail; /* never dropped */
 	struct relay_message *data, *data_tail;	      /* bounded in bytes and age */
 	size_t data_bytes;

@@ -207,6 +207,7 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_UDP_LEARNT:
 	case RELAY_UDP_BIND:
 	case RELAY_UDP_UNBIND:
+	case RELAY_UDP_PEERS:
 	case RELAY_DRAIN:
 	case RELAY_STOP:
 		break; /* commands are for shards */

@@ -159,6 +159,20 @@ add_other(struct relay_control *control, const char *id)
 	return other;
 }
 
+/* routing, too, names relays, and does not say these. */
+static void
+note_udp(struct relay_control *control, struct relay_other *other,
+	 const Boson__Common__Relay *relay)
+{
+	struct relay_udp_sources sources;
+
+	relay_udp_sources_read(relay, &sources);
+	if (sources.n == 0 || memcmp(&other->udp, &sources, sizeof(sources)) == 0)
+		return;
+	other->udp = sources;
+	relay_udp_peers_tell(control);
+}
+
 /* NULL: ourselves, another group's, or one without a bus. */
 static struct relay_other *
 note_other(struct relay_control *control, const Boson__Common__Relay *relay)
@@ -179,6 +193,7 @@ note_other(struct relay_control *control, const Boson__Common__Relay *relay)
 	other->load = relay->load;
 	other->is_draining = relay->draining;
 	other->heard_ms = loop_now_ms(control->context->loop);
+	note_udp(control, other, relay);
 	if (is_moved) {
 		stop_hearing(other);
 		if (*other->event_endpoint != '\0')
@@ -198,6 +213,7 @@ forget_other(struct relay_control *control, struct relay_other *other)
 	control->other_count--;
 	stop_hearing(other);
 	relay_homes_forget(&control->homes, other);
+	relay_udp_peers_tell(control);
 	free(other);
 }
 
@@ -217,6 +233,7 @@ on_relays(const Boson__Discovery__ListRelaysReply *reply, void *arg)
 		if (now_ms - other->heard_ms > FORGET_MS)
 			forget_other(control, other);
 	}
+	relay_udp_peers_retry(control);
 }
 
 static void

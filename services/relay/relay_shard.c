@@ -70,9 +70,11 @@ check_drain(struct relay_shard *shard)
 {
 	if (shard->drain_until_ms == 0 || shard->is_drained)
 		return;
+	/* Stock apps cannot be told: their legs are served for as long as there is. */
+	if (shard->now_ms < shard->drain_until_ms &&
+	    (shard->leg_count > 0 || relay_udp_is_used(shard)))
+		return;
 	if (shard->leg_count > 0 && shard->now_ms < shard->drain_until_ms + RELAY_LINGER_MS) {
-		if (shard->now_ms < shard->drain_until_ms)
-			return;
 		for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next)
 			if (relay_leg_is_open(leg))
 				relay_leg_doom(shard, leg, WS_CLOSE_RESTART,

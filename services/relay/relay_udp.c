@@ -5,7 +5,6 @@
 #include "relay/relay_udp.h"
 
 #include "log/log.h"
-#include "relay/relay_mail.h"
 #include "relay/relay_shard.h"
 
 #include <errno.h>
@@ -115,27 +114,13 @@ relay_udp_set_peers(struct relay_shard *shard, const struct relay_udp_peers *pee
 	shard->udp->peers = *peers;
 }
 
-/* ---- time ---- */
-
-static void
-report_usage(struct relay_shard *shard, const struct relay_udp_flow *flow)
+bool
+relay_udp_is_used(const struct relay_shard *shard)
 {
-	struct relay_channel *channel = flow->leg->channel;
-	struct relay_message *message;
-
-	if (channel == NULL || (channel->bytes_up == 0 && channel->bytes_down == 0))
-		return;
-	message = relay_message_new(RELAY_SESSION_CARRIED, channel->node->id, 0);
-	if (message == NULL) {
-		relay_count(&shard->counters, RELAY_REPORTS_LOST, 1);
-		return;
-	}
-	memcpy(message->session_id, channel->session_id, UUID_BYTES);
-	message->bytes_up = channel->bytes_up;
-	message->bytes_down = channel->bytes_down;
-	channel->bytes_up = channel->bytes_down = 0;
-	relay_mail_report(shard, &message);
+	return shard->udp != NULL && shard->udp->flows.answered.n > 0;
 }
+
+/* ---- time ---- */
 
 void
 relay_udp_on_timer(struct relay_shard *shard)
@@ -151,8 +136,6 @@ relay_udp_on_timer(struct relay_shard *shard)
 	while ((session = relay_udp_sessions_ended(&udp->sessions, shard->now_ms)) != NULL)
 		unbind(shard, session);
 	relay_udp_hand_expire(shard);
-	for (flow = udp->flows.answered.oldest; flow != NULL; flow = flow->newer)
-		report_usage(shard, flow);
 	relay_count(&shard->counters, RELAY_UDP_HASHES, udp->sessions.hashes - udp->hashes);
 	udp->hashes = udp->sessions.hashes;
 	arm(shard);

@@ -64,6 +64,12 @@ void relay_udp_set_peers(struct relay_shard *shard, const struct relay_udp_peers
 void relay_udp_learn(struct relay_shard *shard, struct relay_channel *channel, const uint8_t *batch,
 		     size_t n);
 
+/* The node of this UDP leg can be reached again. */
+void relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg);
+
+/* Apps that were answered here lately: they cannot be told to go elsewhere. */
+bool relay_udp_is_used(const struct relay_shard *shard);
+
 /* A session was bound: what its node announced before counts. */
 void relay_udp_recall(struct relay_shard *shard, struct relay_udp_session *session);
 

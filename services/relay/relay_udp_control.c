@@ -35,7 +35,7 @@ relay_udp_control_start(struct relay_control *control)
 	const struct relay_settings *settings = &control->settings;
 	unsigned count = control->shard_count;
 	uint16_t port = settings->udp_port;
-	int fd, r = 0;
+	int fd = -1, r = 0;
 
 	if (*settings->udp_host == '\0')
 		return 0;
@@ -44,11 +44,13 @@ relay_udp_control_start(struct relay_control *control)
 		if (r == 0)
 			r = relay_udp_new(control->shards[i], fd);
 	}
-	if (r == 0)
+	if (r == 0) {
 		name_endpoint(control, port);
-	else
+		relay_udp_sources_find(fd, control->udp_endpoint, &control->udp_sources);
+	} else {
 		log_error("relay_udp_listen", "host=%s port=%u reason=\"%s\"", settings->udp_host,
 			  port, strerror(-r));
+	}
 	return r;
 }
 
@@ -94,27 +96,6 @@ parse(const Boson__Relay__BindUdpRequest *input, void *call, struct relay_udp_bi
 	return true;
 }
 
-/* To every shard; each has its own copy. */
-static int
-tell_all(struct relay_control *control, enum relay_message_kind kind,
-	 const uint8_t session_id[UUID_BYTES], const void *bytes, size_t n)
-{
-	for (unsigned i = 0; i < control->shard_count; i++) {
-		struct relay_message *message = relay_message_new(kind, NULL, n);
-
-		if (message == NULL)
-			return -ENOMEM;
-		memcpy(message->session_id, session_id, UUID_BYTES);
-		if (n > 0)
-			memcpy(message->bytes, bytes, n);
-		if (relay_mailbox_send(&control->shards[i]->mailbox, &message) < 0) {
-			relay_message_free(&message);
-			return -EAGAIN;
-		}
-	}
-	return 0;
-}
-
 static bool
 has_udp(const struct relay_control *control, void *call)
 {
@@ -133,7 +114,8 @@ relay_udp_control_bind(struct relay_control *control, const Boson__Relay__BindUd
 
 	if (!has_udp(control, closure_data) || !parse(input, closure_data, &binding))
 		return;
-	if (tell_all(control, RELAY_UDP_BIND, binding.session_id, &binding, sizeof(binding)) < 0) {
+	if (relay_control_command_all(control, RELAY_UDP_BIND, binding.session_id, &binding,
+				      sizeof(binding)) < 0) {
 		bus_call_fail_retry(closure_data, BUS_UNAVAILABLE, "relay_busy", 1);
 		return;
 	}
@@ -151,7 +133,7 @@ relay_udp_control_unbind(struct relay_control *control, const Boson__Relay__Unbi
 	if (!has_udp(control, closure_data) ||
 	    !parse_id(input->session_id, "sessionId", closure_data, session_id))
 		return;
-	if (tell_all(control, RELAY_UDP_UNBIND, session_id, NULL, 0) < 0)
+	if (relay_control_command_all(control, RELAY_UDP_UNBIND, session_id, NULL, 0) < 0)
 		bus_call_fail_retry(closure_data, BUS_UNAVAILABLE, "relay_busy", 1);
 	else
 		closure(&reply, closure_data);

@@ -223,5 +223,6 @@ relay_udp_flows_remove(struct relay_udp_flows *flows, struct relay_udp_flow *flo
 	if (is_half_open)
 		leave_node(flow);
 	leave_session(flow);
+	free(flow->held);
 	free(flow);
 }

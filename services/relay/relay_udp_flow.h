@@ -45,6 +45,7 @@ struct relay_udp_flow {
 	struct relay_udp_session *session; /* half-open: NULL, or the one whose index it used */
 	int64_t opened_ms, answered_ms;
 	uint64_t bytes_in, bytes_out; /* counted until it is proven */
+	uint8_t *held;		      /* an initiation that waits for the node's leg, or NULL */
 	struct relay_udp_tokens handshakes, tries;
 	struct relay_udp_flow *older, *newer;		/* half-open, or answered: by answered_ms */
 	struct relay_udp_flow *node_older, *node_newer; /* half-open */

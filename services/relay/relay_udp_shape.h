@@ -14,6 +14,7 @@
 enum {
 	RELAY_UDP_DATAGRAM_MAX_BYTES = 9216, /* a jumbo frame's; a stock client sends up to 1500 */
 	RELAY_UDP_INDEX_BYTES = 4,
+	RELAY_UDP_INITIATION_BYTES = 148,
 };
 
 /* Where a datagram came from and arrived; IPv4 in its mapped form. Hashed and compared as bytes. */

@@ -9,6 +9,7 @@
 #include "relay/relay_shard.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -63,6 +64,29 @@ count_batch(struct relay_shard *shard, const struct relay_udp_batch *batch)
 	relay_count(&shard->counters, RELAY_MESSAGES_UP, 1);
 }
 
+/* The node's leg is away, and looked for: the newest initiation waits for it, since an app would
+ * make the next only after five seconds. */
+static void
+hold(struct relay_shard *shard, const struct relay_udp_batch *batch)
+{
+	struct relay_udp_flow *flow = batch->flow;
+	unsigned held = 0;
+
+	for (unsigned i = 0; i < batch->n && batch->types[DATAGRAM_INITIATION - 1] > 0; i++) {
+		const struct iovec *datagram = &batch->datagrams[i];
+
+		if (*(const uint8_t *)datagram->iov_base != DATAGRAM_INITIATION)
+			continue;
+		held += flow->held == NULL;
+		if (flow->held == NULL)
+			flow->held = malloc(RELAY_UDP_INITIATION_BYTES);
+		if (flow->held == NULL)
+			break;
+		memcpy(flow->held, datagram->iov_base, RELAY_UDP_INITIATION_BYTES);
+	}
+	relay_count(&shard->counters, RELAY_UDP_DROP_NO_NODE, batch->n - held);
+}
+
 void
 relay_udp_flush_batch(struct relay_shard *shard)
 {
@@ -74,7 +98,7 @@ relay_udp_flush_batch(struct relay_shard *shard)
 	struct relay_channel *channel = batch->flow->leg->channel;
 	struct relay_leg *to = channel != NULL ? channel->node->leg : NULL;
 	if (to == NULL || !relay_leg_is_open(to)) {
-		relay_count(&shard->counters, RELAY_UDP_DROP_NO_NODE, batch->n);
+		hold(shard, batch);
 	} else {
 		size_t n = write_frame(shard, batch, channel->number, &frame);
 
@@ -99,6 +123,20 @@ carry(struct relay_shard *shard, struct relay_udp_flow *flow, int type, const ui
 	batch->datagrams[batch->n++] = (struct iovec){ (void *)(uintptr_t)datagram, n };
 	batch->bytes += n;
 	batch->types[type - 1]++;
+}
+
+void
+relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg)
+{
+	struct relay_udp_flow *flow = leg->carried;
+	uint8_t *held = flow != NULL ? flow->held : NULL;
+
+	if (held == NULL)
+		return;
+	flow->held = NULL;
+	carry(shard, flow, DATAGRAM_INITIATION, held, RELAY_UDP_INITIATION_BYTES);
+	relay_udp_flush_batch(shard);
+	free(held);
 }
 
 /* ---- legs come and go ---- */
@@ -142,15 +180,24 @@ attach(struct relay_shard *shard, struct relay_udp_flow *flow)
 	return r;
 }
 
+/* Whether the node's leg is here or, where there is a mesh, may be found elsewhere. */
+static bool
+is_in_reach(const struct relay_shard *shard, const struct relay_udp_node *node)
+{
+	const struct relay_node *attached = relay_node_find(&shard->directory, node->id);
+
+	return shard->mesh != NULL ||
+	       (attached != NULL && attached->leg != NULL && relay_leg_is_open(attached->leg));
+}
+
 /* A half-open leg for this source. session: whose index it used, or NULL. */
 static struct relay_udp_flow *
 open_flow(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 	  struct relay_udp_node *node, struct relay_udp_session *session)
 {
-	const struct relay_node *attached = relay_node_find(&shard->directory, node->id);
 	struct relay_udp *udp = shard->udp;
 
-	if (attached == NULL || attached->leg == NULL || !relay_leg_is_open(attached->leg)) {
+	if (!is_in_reach(shard, node)) {
 		drop(shard, RELAY_UDP_DROP_NO_NODE);
 		return NULL;
 	}
@@ -218,10 +265,6 @@ take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *tuple, int
 {
 	struct relay_udp_flow *flow;
 
-	if (shard->drain_until_ms != 0) {
-		drop(shard, RELAY_UDP_DROP_NO_NODE);
-		return;
-	}
 	if (type == DATAGRAM_INITIATION &&
 	    !relay_udp_buckets_take(&shard->udp->buckets, &tuple->remote, shard->now_ms)) {
 		drop(shard, RELAY_UDP_DROP_RATE);

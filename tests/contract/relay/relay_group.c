@@ -30,13 +30,40 @@ fill_relay(const struct relay_group *group, unsigned i, Boson__Common__Relay *re
 }
 
 static void
+forget_announced(struct relay_group *group, unsigned i)
+{
+	boson__common__relay__free_unpacked(group->announced[i], NULL);
+	group->announced[i] = NULL;
+}
+
+static void
+note_announced(struct relay_group *group, unsigned i, const Boson__Common__Relay *relay)
+{
+	size_t n = boson__common__relay__get_packed_size(relay);
+	uint8_t *packed = malloc(n);
+
+	assert_non_null(packed);
+	boson__common__relay__pack(relay, packed);
+	forget_announced(group, i);
+	group->announced[i] = boson__common__relay__unpack(NULL, n, packed);
+	free(packed);
+}
+
+static void
 on_announce(Boson__Discovery__Discovery_Service *service, const Boson__Common__Relay *input,
 	    Boson__Common__Empty_Closure closure, void *call)
 {
 	static const Boson__Common__Empty empty = BOSON__COMMON__EMPTY__INIT;
 
 	(void)service;
-	(void)input;
+	pthread_mutex_lock(&the_group->mutex);
+	for (unsigned i = 0; i < the_group->count; i++) {
+		const struct relay_control *control = the_group->relays[i].state;
+
+		if (the_group->is_running[i] && strcmp(control->id, input->id) == 0)
+			note_announced(the_group, i, input);
+	}
+	pthread_mutex_unlock(&the_group->mutex);
 	closure(&empty, call);
 }
 
@@ -46,20 +73,14 @@ on_list(Boson__Discovery__Discovery_Service *service,
 	Boson__Discovery__ListRelaysReply_Closure closure, void *call)
 {
 	Boson__Discovery__ListRelaysReply reply = BOSON__DISCOVERY__LIST_RELAYS_REPLY__INIT;
-	Boson__Common__Relay relays[RELAY_GROUP_MAX], *pointers[RELAY_GROUP_MAX];
-	static char group_name[] = "default";
+	Boson__Common__Relay *pointers[RELAY_GROUP_MAX];
 
 	(void)service;
 	(void)input;
 	pthread_mutex_lock(&the_group->mutex);
-	for (unsigned i = 0; i < the_group->count; i++) {
-		if (!the_group->is_running[i])
-			continue;
-		fill_relay(the_group, i, &relays[reply.n_relays]);
-		relays[reply.n_relays].group = group_name;
-		pointers[reply.n_relays] = &relays[reply.n_relays];
-		reply.n_relays++;
-	}
+	for (unsigned i = 0; i < the_group->count; i++)
+		if (the_group->is_running[i] && the_group->announced[i] != NULL)
+			pointers[reply.n_relays++] = the_group->announced[i];
 	reply.relays = pointers;
 	closure(&reply, call);
 	pthread_mutex_unlock(&the_group->mutex);
@@ -170,6 +191,7 @@ relay_group_kill(struct relay_group *group, unsigned i)
 	for (unsigned n = 0; n < group->node_count; n++)
 		if (group->nodes[n].at == (int)i)
 			group->nodes[n].at = -1;
+	forget_announced(group, i);
 	pthread_mutex_unlock(&group->mutex);
 	relay_fixture_stop(&group->relays[i]);
 }
@@ -184,9 +206,11 @@ relay_group_stop(struct relay_group *group)
 	pthread_join(group->thread, NULL);
 	metrics_free(&group->metrics);
 	loop_free(&group->loop);
-	for (unsigned i = group->count; i-- > 0;)
+	for (unsigned i = group->count; i-- > 0;) {
 		if (group->is_running[i])
 			relay_fixture_stop(&group->relays[i]);
+		forget_announced(group, i);
+	}
 	pthread_mutex_destroy(&group->mutex);
 	snprintf(command, sizeof(command), "rm -r %s", group->folder);
 	assert_int_equal(system(command), 0);
