@@ -4,9 +4,12 @@
 #include "bus/bus_places.h"
 
 #include "log/log.h"
+#include "loop/lookup.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,15 +17,17 @@ enum {
 	TICK_MS = 500,
 	AGAIN_MIN_MS = 2000,	  /* between two looks, however often somebody asks */
 	AGAIN_MAX_MS = 30 * 1000, /* replicas come too */
+	PORT_BYTES = 8,
+	ADDRESS_BYTES = 64,
 };
 
 /* One item of the list. */
 struct item {
 	struct bus_places *places;
 	bool is_name, was_looked_up;
-	char host[BUS_LOOKUP_HOST_BYTES], port[BUS_LOOKUP_PORT_BYTES];
-	struct bus_lookup *lookup;
-	char found[BUS_LOOKUP_MAX][BUS_ENDPOINT_BYTES]; /* or the item itself */
+	char host[LOOKUP_HOST_BYTES], port[PORT_BYTES];
+	struct lookup *lookup;
+	char found[LOOKUP_MAX][BUS_ENDPOINT_BYTES]; /* or the item itself */
 	size_t n;
 };
 
@@ -39,8 +44,7 @@ struct bus_places {
 
 /* The host between "tcp://" and the last colon; false when there is none. */
 static bool
-split(const char *endpoint, size_t n, char host[BUS_LOOKUP_HOST_BYTES],
-      char port[BUS_LOOKUP_PORT_BYTES])
+split(const char *endpoint, size_t n, char host[LOOKUP_HOST_BYTES], char port[PORT_BYTES])
 {
 	const char *start = endpoint + strlen("tcp://");
 	const char *colon;
@@ -48,10 +52,10 @@ split(const char *endpoint, size_t n, char host[BUS_LOOKUP_HOST_BYTES],
 	if (n < strlen("tcp://") || strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
 		return false;
 	colon = memrchr(start, ':', n - strlen("tcp://"));
-	if (!colon || colon == start || (size_t)(colon - start) >= BUS_LOOKUP_HOST_BYTES)
+	if (!colon || colon == start || (size_t)(colon - start) >= LOOKUP_HOST_BYTES)
 		return false;
 	size_t port_n = n - (size_t)(colon + 1 - endpoint);
-	if (port_n == 0 || port_n >= BUS_LOOKUP_PORT_BYTES)
+	if (port_n == 0 || port_n >= PORT_BYTES)
 		return false;
 	memcpy(host, start, (size_t)(colon - start));
 	host[colon - start] = '\0';
@@ -72,7 +76,7 @@ is_name(const char *host)
 bool
 bus_places_are_many(const char *endpoints)
 {
-	char host[BUS_LOOKUP_HOST_BYTES], port[BUS_LOOKUP_PORT_BYTES];
+	char host[LOOKUP_HOST_BYTES], port[PORT_BYTES];
 
 	return strchr(endpoints, ',') != NULL ||
 	       (split(endpoints, strlen(endpoints), host, port) && is_name(host));
@@ -118,20 +122,36 @@ take_items(struct bus_places *places, const char *endpoints)
 	return r;
 }
 
+static bool
+format(const struct sockaddr_storage *address, const char *port, char ret[BUS_ENDPOINT_BYTES])
+{
+	char text[ADDRESS_BYTES];
+
+	if (getnameinfo((const struct sockaddr *)address, sizeof(*address), text, sizeof(text),
+			NULL, 0, NI_NUMERICHOST) != 0)
+		return false;
+	snprintf(ret, BUS_ENDPOINT_BYTES,
+		 address->ss_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", text, port);
+	return true;
+}
+
 /* A name that cannot be looked up now stands for what it stood for. */
 static void
-on_found(const char (*endpoints)[BUS_ENDPOINT_BYTES], size_t n, void *arg)
+on_found(const struct sockaddr_storage *addresses, size_t n, const char *error, void *arg)
 {
 	struct item *item = arg;
 	struct bus_places *places = item->places;
 
+	(void)error;
+	if (n > 0)
+		item->n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (format(&addresses[i], item->port, item->found[item->n]))
+			item->n++;
 	if (n == 0) {
 		places->look_again = true;
 		if (!item->was_looked_up)
 			log_warn("bus_name_unknown", "host=%s", item->host);
-	} else {
-		memcpy(item->found, endpoints, n * BUS_ENDPOINT_BYTES);
-		item->n = n;
 	}
 	item->was_looked_up = true;
 	places->fn(places->arg);
@@ -146,8 +166,7 @@ look(struct bus_places *places)
 		struct item *item = &places->items[i];
 
 		if (item->is_name && !item->lookup &&
-		    bus_lookup_start(places->loop, item->host, item->port, on_found, item,
-				     &item->lookup) < 0)
+		    lookup_start(places->loop, item->host, on_found, item, &item->lookup) < 0)
 			places->look_again = true;
 	}
 }
@@ -205,7 +224,7 @@ bus_places_free(struct bus_places **places)
 		return;
 	loop_timer_stop(&p->timer);
 	for (size_t i = 0; i < p->n; i++)
-		bus_lookup_stop(&p->items[i].lookup);
+		lookup_stop(&p->items[i].lookup);
 	free(p);
 	*places = NULL;
 }

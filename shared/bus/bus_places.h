@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "bus/bus_lookup.h"
+#include "bus/bus_socket.h"
+#include "loop/loop.h"
 
 enum { BUS_PLACES_MAX = 16 };
 

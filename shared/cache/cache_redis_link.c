@@ -36,7 +36,7 @@ void
 redis_link_close(struct redis *redis)
 {
 	drop(redis);
-	lookup_free(&redis->lookup);
+	lookup_stop(&redis->lookup);
 }
 
 static void

@@ -56,14 +56,14 @@ look_up(struct redis *redis, int64_t deadline_ms)
 	const char *why;
 	size_t n;
 
-	if (redis->lookup == NULL && lookup_start(redis->target.host, &redis->lookup) < 0)
+	if (redis->lookup == NULL && lookup_start_alone(redis->target.host, &redis->lookup) < 0)
 		return "no thread for it";
 	if (!redis_socket_wait(lookup_fd(redis->lookup), POLLIN, deadline_ms))
 		return "no answer in time"; /* but perhaps before the next call */
 	n = lookup_addresses(redis->lookup, &addresses, &why);
 	if (n > 0)
 		take_places(redis, addresses, n);
-	lookup_free(&redis->lookup);
+	lookup_stop(&redis->lookup);
 	return why;
 }
 

@@ -27,6 +27,11 @@ struct lookup {
 	size_t n;
 	int error; /* EAI_... */
 	atomic_bool is_over;
+	/* the asker's */
+	struct loop_fd *watch;
+	lookup_fn fn;
+	void *arg;
+	struct lookup **at; /* where the asker keeps us */
 };
 
 static void
@@ -83,7 +88,7 @@ start_thread(struct lookup *lookup)
 }
 
 int
-lookup_start(const char *host, struct lookup **ret)
+lookup_start_alone(const char *host, struct lookup **ret)
 {
 	struct lookup *lookup;
 	int r;
@@ -124,11 +129,47 @@ lookup_addresses(const struct lookup *lookup, const struct sockaddr_storage **re
 	return n;
 }
 
+static void
+on_over(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	struct lookup *lookup = arg;
+	const struct sockaddr_storage *addresses;
+	const char *error;
+	size_t n = lookup_addresses(lookup, &addresses, &error);
+
+	(void)loop, (void)fd, (void)events;
+	loop_fd_remove(&lookup->watch);
+	*lookup->at = NULL;
+	lookup->fn(addresses, n, error, lookup->arg);
+	leave(lookup);
+}
+
+int
+lookup_start(struct loop *loop, const char *host, lookup_fn fn, void *arg, struct lookup **ret)
+{
+	struct lookup *lookup;
+	int r = lookup_start_alone(host, &lookup);
+
+	if (r < 0)
+		return r;
+	lookup->fn = fn;
+	lookup->arg = arg;
+	lookup->at = ret;
+	r = loop_fd_add(loop, lookup->fd, EPOLLIN, on_over, lookup, &lookup->watch);
+	if (r < 0) {
+		leave(lookup);
+		return r;
+	}
+	*ret = lookup;
+	return 0;
+}
+
 void
-lookup_free(struct lookup **lookup)
+lookup_stop(struct lookup **lookup)
 {
 	if (*lookup == NULL)
 		return;
+	loop_fd_remove(&(*lookup)->watch);
 	leave(*lookup);
 	*lookup = NULL;
 }

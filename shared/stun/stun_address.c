@@ -21,12 +21,34 @@ unmask(uint8_t *value, size_t n, const uint8_t *header)
 		value[i] ^= header[4 + i];
 }
 
+static void
+set_mapped(struct sockaddr_in6 *ret, in_port_t port, const void *ipv4)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->sin6_family = AF_INET6;
+	ret->sin6_port = port;
+	ret->sin6_addr.s6_addr[10] = ret->sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&ret->sin6_addr.s6_addr[12], ipv4, 4);
+}
+
+void
+stun_from_native(const struct sockaddr_storage *address, struct sockaddr_in6 *ret)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+	if (address->ss_family == AF_INET6)
+		memcpy(ret, address, sizeof(*ret));
+	else
+		set_mapped(ret, v4->sin_port, &v4->sin_addr);
+}
+
 int
 stun_address(const struct stun_message *message, enum stun_attribute_type type,
 	     struct sockaddr_in6 *ret)
 {
 	const struct stun_attribute *attribute = stun_find(message, type);
-	uint8_t port[2], address[16];
+	uint8_t address[16];
+	in_port_t port;
 	size_t n;
 
 	if (attribute == NULL)
@@ -35,23 +57,18 @@ stun_address(const struct stun_message *message, enum stun_attribute_type type,
 	    !(attribute->n == V6_BYTES && attribute->value[1] == FAMILY_V6))
 		return -EBADMSG;
 	n = (size_t)attribute->n - 4;
-	memcpy(port, attribute->value + 2, sizeof(port));
+	memcpy(&port, attribute->value + 2, sizeof(port));
 	memcpy(address, attribute->value + 4, n);
 	if (stun_is_xored(type)) {
-		unmask(port, sizeof(port), message->bytes);
+		unmask((uint8_t *)&port, sizeof(port), message->bytes);
 		unmask(address, n, message->bytes);
 	}
-	memset(ret, 0, sizeof(*ret));
-	ret->sin6_family = AF_INET6;
-	memcpy(&ret->sin6_port, port, sizeof(port));
-	if (n == sizeof(address)) {
-		memcpy(&ret->sin6_addr, address, n);
-		/* Said as IPv6, it would pass for an IPv4 address that nobody checked. */
-		return IN6_IS_ADDR_V4MAPPED(&ret->sin6_addr) ? -EBADMSG : 0;
-	}
-	ret->sin6_addr.s6_addr[10] = ret->sin6_addr.s6_addr[11] = 0xff;
-	memcpy(&ret->sin6_addr.s6_addr[12], address, n);
-	return 0;
+	set_mapped(ret, port, address);
+	if (n != sizeof(address))
+		return 0;
+	memcpy(&ret->sin6_addr, address, n);
+	/* Said as IPv6, it would pass for an IPv4 address that nobody checked. */
+	return IN6_IS_ADDR_V4MAPPED(&ret->sin6_addr) ? -EBADMSG : 0;
 }
 
 int

@@ -1,19 +1,17 @@
-/* stun_lookup: bus_lookup's resolver thread, whose answers are endpoints of the bus. */
+/* stun_lookup: see stun_lookup.h. */
 #include "stun/stun_lookup.h"
 
-#include "bus/bus_lookup.h"
+#include "loop/lookup.h"
 #include "net/address.h"
+#include "stun/stun_wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOST_BYTES = 64 };
-
 struct stun_lookup {
-	struct bus_lookup *lookup;
+	struct lookup *lookup;
 	unsigned port;
 	stun_lookup_fn fn;
 	void *arg;
@@ -29,41 +27,22 @@ stun_lookup_literal(const char *host, unsigned port, struct sockaddr_in6 *ret)
 	return address_parse(host, &ret->sin6_addr) == 0;
 }
 
-/* "tcp://192.0.2.1:3478", "tcp://[2001:db8::1]:3478" */
-static bool
-parse_endpoint(const char *endpoint, unsigned port, struct sockaddr_in6 *ret)
-{
-	const char *host = endpoint + strlen("tcp://");
-	const char *end = strrchr(host, ':');
-	char text[HOST_BYTES];
-	size_t n;
-
-	if (end == NULL)
-		return false;
-	n = (size_t)(end - host);
-	if (n >= 2 && host[0] == '[') {
-		host++;
-		n -= 2;
-	}
-	if (n >= sizeof(text))
-		return false;
-	memcpy(text, host, n);
-	text[n] = '\0';
-	return stun_lookup_literal(text, port, ret);
-}
-
 static void
-on_found(const char (*endpoints)[BUS_ENDPOINT_BYTES], size_t n, void *arg)
+on_found(const struct sockaddr_storage *addresses, size_t n, const char *error, void *arg)
 {
 	struct stun_lookup *lookup = arg;
 	stun_lookup_fn fn = lookup->fn;
 	void *fn_arg = lookup->arg;
 	struct sockaddr_in6 address;
-	bool is_found = n > 0 && parse_endpoint(endpoints[0], lookup->port, &address);
 
+	(void)error;
+	if (n > 0) {
+		stun_from_native(&addresses[0], &address);
+		address.sin6_port = htons((uint16_t)lookup->port);
+	}
 	*lookup->at = NULL;
 	free(lookup);
-	fn(is_found ? &address : NULL, fn_arg);
+	fn(n > 0 ? &address : NULL, fn_arg);
 }
 
 int
@@ -71,7 +50,6 @@ stun_lookup_start(struct loop *loop, const char *host, unsigned port, stun_looku
 		  struct stun_lookup **ret)
 {
 	struct stun_lookup *lookup = calloc(1, sizeof(*lookup));
-	char text[BUS_LOOKUP_PORT_BYTES];
 	int error;
 
 	if (lookup == NULL)
@@ -80,8 +58,7 @@ stun_lookup_start(struct loop *loop, const char *host, unsigned port, stun_looku
 	lookup->fn = fn;
 	lookup->arg = arg;
 	lookup->at = ret;
-	(void)snprintf(text, sizeof(text), "%u", port);
-	error = bus_lookup_start(loop, host, text, on_found, lookup, &lookup->lookup);
+	error = lookup_start(loop, host, on_found, lookup, &lookup->lookup);
 	if (error != 0) {
 		free(lookup);
 		return error;
@@ -95,7 +72,7 @@ stun_lookup_stop(struct stun_lookup **lookup)
 {
 	if (*lookup == NULL)
 		return;
-	bus_lookup_stop(&(*lookup)->lookup);
+	lookup_stop(&(*lookup)->lookup);
 	free(*lookup);
 	*lookup = NULL;
 }

@@ -1,13 +1,14 @@
 /* stun_socket: questions that are under way, and who may answer them. */
 #include "stun/stun_socket.h"
 
+#include "loop/clock.h"
+#include "stun/stun_wire.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#include "loop/clock.h"
 
 enum { RTO_FIRST_MS = 500, DATAGRAM_BYTES = 2048 };
 
@@ -54,22 +55,6 @@ to_native(int family, const struct sockaddr_in6 *address, struct sockaddr_storag
 	v4->sin_port = address->sin6_port;
 	memcpy(&v4->sin_addr, &address->sin6_addr.s6_addr[12], sizeof(v4->sin_addr));
 	return sizeof(*v4);
-}
-
-static void
-from_native(const struct sockaddr_storage *address, struct sockaddr_in6 *ret)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-
-	if (address->ss_family == AF_INET6) {
-		memcpy(ret, address, sizeof(*ret));
-		return;
-	}
-	memset(ret, 0, sizeof(*ret));
-	ret->sin6_family = AF_INET6;
-	ret->sin6_port = v4->sin_port;
-	ret->sin6_addr.s6_addr[10] = ret->sin6_addr.s6_addr[11] = 0xff;
-	memcpy(&ret->sin6_addr.s6_addr[12], &v4->sin_addr, sizeof(v4->sin_addr));
 }
 
 static bool
@@ -254,7 +239,7 @@ on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 		metric_add(socket->malformed, 1);
 		return;
 	}
-	from_native(&native, &from);
+	stun_from_native(&native, &from);
 	take(socket, bytes, (size_t)n, &from);
 }
 
@@ -345,7 +330,7 @@ stun_socket_local(const struct stun_socket *socket_, const struct sockaddr_in6 *
 
 	if (fd < 0 || getsockname(socket_->fd, (struct sockaddr *)&native, &n) != 0)
 		error = -errno;
-	from_native(&native, ret);
+	stun_from_native(&native, ret);
 	port = ret->sin6_port;
 	n = sizeof(native);
 	if (error == 0 && (connect(fd, (struct sockaddr *)&to, to_n) != 0 ||
@@ -353,7 +338,7 @@ stun_socket_local(const struct stun_socket *socket_, const struct sockaddr_in6 *
 		error = -errno;
 	if (fd >= 0)
 		(void)close(fd);
-	from_native(&native, ret);
+	stun_from_native(&native, ret);
 	ret->sin6_port = port;
 	return error;
 }
