@@ -28,7 +28,9 @@ static struct loop_fd *stun_watch;
 static unsigned stun_port, stun_requests;
 static char stun_servers[128];
 
-/* ---- a STUN server, which says of everybody that it is MAPPED ---- */
+/* ---- a STUN server: of everybody it says MAPPED, of itself what it likes ---- */
+
+static const char software[] = "\033[2J\nerror agent forged";
 
 static void
 on_stun(struct loop *loop, int fd, uint32_t events, void *arg)
@@ -49,6 +51,7 @@ on_stun(struct loop *loop, int fd, uint32_t events, void *arg)
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:" MAPPED, &mapped.sin6_addr), 1);
 	stun_begin(&reply, STUN_SUCCESS, STUN_BINDING, request.transaction);
 	stun_put_address(&reply, STUN_XOR_MAPPED_ADDRESS, &mapped);
+	stun_put(&reply, STUN_SOFTWARE, software, sizeof(software) - 1);
 	assert_int_equal(stun_finish(&reply, NULL, 0), 0);
 	assert_true(sendto(fd, reply.bytes, reply.n, 0, (struct sockaddr *)&from, n) > 0);
 	stun_requests++;
@@ -129,14 +132,29 @@ until(atomic_int *counter, int value, const char *what)
 /* ---- the network ---- */
 
 static void
-test_the_mapped_address_is_in_the_next_registration(void **state)
+assert_log_is_clean(void)
+{
+	char log[16 * 1024];
+	FILE *file = fopen(agent_run_file(&run, "../../agent.log"), "re");
+
+	assert_non_null(file);
+	log[fread(log, 1, sizeof(log) - 1, file)] = '\0';
+	(void)fclose(file);
+	assert_non_null(strstr(log, "network_changed nat=0 mapped=" MAPPED ":40000"));
+	assert_null(strstr(log, "forged"));
+	assert_null(strchr(log, '\033'));
+}
+
+static void
+test_S47_the_mapped_address_is_told_and_nothing_that_the_server_says_of_itself(void **state)
 {
 	(void)state;
-	configure("stun_private = yes\n");
+	configure("stun_private = yes\n[log]\nlevel = debug\n");
 	agent_run_start(&run);
 	until(&server.proofs, 2, "a second registration");
 	assert_string_equal(server.mapped, MAPPED ":40000");
 	assert_int_equal(server.nat_type, 0); /* one server without another address: not known */
+	assert_log_is_clean();
 	assert_int_equal(atomic_load(&server.bad_proofs), 0);
 }
 
@@ -280,7 +298,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_the_mapped_address_is_in_the_next_registration),
+		TEST(test_S47_the_mapped_address_is_told_and_nothing_that_the_server_says_of_itself),
 		TEST(test_S61_a_server_at_a_private_address_is_not_asked),
 		TEST(test_figures_are_measured_and_sent),
 		TEST(test_without_a_stun_server_what_was_not_measured_is_not_said),
