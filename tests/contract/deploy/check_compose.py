@@ -1,6 +1,10 @@
-"""deploy/compose: each service's configuration passes -n, and ports, names and keys agree."""
+"""deploy/compose: each service's configuration passes -n, ports, names and keys agree, and the images
+install every library that their programs are linked with."""
 
+import glob
 import os
+import re
+import subprocess
 
 from checking import (SERVICES, Host, expect, finish, load_yaml, port, read, sections)
 import checking
@@ -71,4 +75,22 @@ containerfile = read("compose", "Containerfile")
 for name, service in services.items():
     target = service["image"].removeprefix("localhost/boson-")
     expect(f" AS {target}\n" in containerfile, f"{name}: no target {target}")
+
+
+def printed(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# Also of what a sanitizer adds, and what every Debian has: neither is installed by name.
+elsewhere = re.compile(r"lib(a|ub|t)san|libc\.so|libm\.so|libgcc_s|ld-linux")
+for target, programs in (("server", "boson*"), ("node", "higgs*")):
+    installed = containerfile.split(f" AS {target}\n")[1].split("\nFROM ")[0].split()
+    linked = set()
+    for program in glob.glob(os.path.join(checking.programs, programs)):
+        linked.update(re.findall(r"NEEDED +(\S+)", printed("objdump", "-p", program)))
+    libraries = {name for name in linked if not elsewhere.match(name)}
+    expect(len(libraries) > 5, f"{target}: its programs are linked with {libraries}")
+    for library in sorted(libraries):
+        package = printed("dpkg", "-S", f"*/{library}").split(":")[0]
+        expect(package in installed, f"{target}: its image lacks {package} ({library})")
 finish()
