@@ -60,6 +60,18 @@ class Node(Identity):
         return {"nodeId": self.id, "publicKey": self.key, "role": "node"}
 
 
+def enrol(rig, node, challenged_at=0, registered_at=0):
+    """Makes it a node, at these gateways: its session token and relay ticket."""
+    challenge = rig.ask("POST", "/api/v1/nodes/challenge", node.challenge_body(), i=challenged_at)
+    assert challenge.status == 200, challenge
+    body = node.register_body()
+    # The proof is taken by whichever gateway: nothing of a challenge is kept.
+    answer = rig.ask("POST", "/api/v1/nodes/register", body, rig.key("node", registered_at),
+                     [node.proof(challenge.json, body)], i=registered_at)
+    assert answer.status == 201, answer
+    return answer.json["sessionToken"], answer.json["relayTicket"]
+
+
 # ---- protobuf, as far as proto/link.proto needs it ----
 
 def varint(value):

@@ -11,7 +11,7 @@ import sys
 import time
 
 try:
-    from node import Node
+    from node import Node, enrol
     from rig import DEADLINE_SEC, RATE_ENROLMENT, RATE_GENERAL, Rig, await_true
 except ImportError as missing:
     print("skipped: %s (apt-get install python3-jsonschema python3-cryptography)" % missing)
@@ -23,20 +23,9 @@ SHARED = "RIG_REDIS" in os.environ
 TOLD_LATE = RATE_GENERAL // 4
 
 
-def enrol_at(rig, i, node, status=201):
-    challenge = rig.ask("POST", "/api/v1/nodes/challenge", node.challenge_body(), i=i)
-    assert challenge.status == 200, challenge
-    body = node.register_body()
-    # The proof is taken by whichever gateway: nothing of a challenge is kept.
-    answer = rig.ask("POST", "/api/v1/nodes/register", body, rig.key("node", 1 - i),
-                     [node.proof(challenge.json, body)], i=1 - i)
-    assert answer.status == status, answer
-    return answer.json["sessionToken"]
-
-
 def a_token_of_one_is_good_at_the_other(rig):
     node = Node()
-    token = enrol_at(rig, 0, node)
+    token = enrol(rig, node, 0, 1)[0]
     for i in (0, 1):
         answer = rig.ask("POST", "/api/v1/nodes/%s/heartbeat" % node.id, {"status": "online"},
                          token, i=i)
@@ -47,7 +36,7 @@ def a_token_of_one_is_good_at_the_other(rig):
 
 def a_node_deleted_at_one_is_out_at_the_other(rig):
     node = Node()
-    token = enrol_at(rig, 0, node)
+    token = enrol(rig, node, 0, 1)[0]
     path = "/api/v1/nodes/" + node.id
     assert rig.ask("DELETE", path, token=token, i=0).status == 204
     await_true(lambda: rig.ask("POST", path + "/heartbeat", {"status": "online"}, token,
@@ -96,7 +85,7 @@ def enrolment_has_one_limit_at_both(rig):
 
 def either_may_be_killed(rig):
     node = Node()
-    token = enrol_at(rig, 1, node)
+    token = enrol(rig, node, 1, 0)[0]
     rig.kill("gateway0")
     answer = rig.ask("GET", "/api/v1/nodes/" + node.id, token=token, i=1)
     assert answer.status == 200, answer
@@ -139,7 +128,7 @@ def a_redis_that_hangs_holds_nobody_up(rig):
     """F16: requests are answered, each gateway keeps the limit for itself and says once that it
     does; when Redis goes on, the limit is one again."""
     node = Node()
-    token = enrol_at(rig, 0, node)
+    token = enrol(rig, node, 0, 1)[0]
     beat = "/api/v1/nodes/%s/heartbeat" % node.id
     process, said = redis_process(), rig.logs().count("limits_not_shared")
     os.kill(process, signal.SIGSTOP)
@@ -162,7 +151,7 @@ def a_deleted_nodes_token_is_void_without_discovery(rig):
     """P07: a gateway keeps what it has heard, so that one which starts while no discovery answers
     still refuses; and the other, which heard it from discovery, does so all along."""
     node = Node()
-    token = enrol_at(rig, 0, node)
+    token = enrol(rig, node, 0, 1)[0]
     path = "/api/v1/nodes/" + node.id
     assert rig.ask("DELETE", path, token=token, i=0).status == 204
     for i in (0, 1):
