@@ -190,6 +190,8 @@ on_route(const struct http_answer *answer, void *arg)
 		return;
 	}
 	log_warn("route_refused", "status=%d text=%s", answer->status, text);
+	if (session_is_silent(session))
+		client_say_error(session->voice, "no other node yet: %s", text);
 	if (refusal.is_session) {
 		/* A new one, on the keys we have. */
 		session->route.session_id[0] = '\0';
@@ -209,6 +211,11 @@ session_ask(struct session *session)
 		.country = session->options->country,
 		.session_id =
 			session->route.session_id[0] != '\0' ? session->route.session_id : NULL,
+		/* By its id: asked twice, the second does not fail the node that the first found.
+		 */
+		.failed_node_id = session_is_silent(session) && session->options->node == NULL
+					  ? session->silent_node
+					  : NULL,
 	};
 	char url[URL_BYTES], *body = NULL;
 
@@ -249,7 +256,8 @@ on_country(const struct http_answer *answer, void *arg)
 		return;
 	const Boson__Discovery__Node *node = (const Boson__Discovery__Node *)message;
 	const char *country = node->location != NULL ? node->location->country : NULL;
-	if (country != NULL && strlen(country) == 2 && strspn(country, CAPITALS) == 2)
+	bool is_ours = node->node_id != NULL && strcmp(node->node_id, session->route.node_id) == 0;
+	if (is_ours && country != NULL && strlen(country) == 2 && strspn(country, CAPITALS) == 2)
 		memcpy(session->country, country, sizeof session->country);
 	protobuf_c_message_free_unpacked(message, NULL);
 }

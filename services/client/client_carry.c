@@ -4,8 +4,10 @@
  */
 #include "client/client_exit.h"
 #include "client/client_session.h"
+#include "client/client_udp.h"
 #include "link.pb-c.h"
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,22 +25,16 @@ static void
 on_handshake_look(struct loop *loop, void *arg)
 {
 	struct session *session = arg;
-	struct device_usage usage;
-	struct device *device = client_tunnel_device(session->tunnel);
 
 	(void)loop;
-	if (device == NULL || device_peer_usage(device, &session->route.node_key, &usage) < 0 ||
-	    usage.last_handshake_sec == 0)
+	if (session_last_handshake_sec(session) == 0)
 		return;
 	loop_timer_stop(&session->handshake);
 	loop_timer_stop(&session->deadline);
 	session->phase = SESSION_CONNECTED;
-	client_say(session->voice, "connected: node %s (%s), address %s, exit through %s",
-		   session->route.node_id,
-		   session->country[0] != '\0' ? session->country : "country unknown",
-		   session->route.address4[0] != '\0' ? session->route.address4
-						      : session->route.address6,
-		   session->relay);
+	session->connected_wall_ms = clock_wall_ms();
+	session_watch_answered(session);
+	session_say_connected(session, "connected");
 	client_voice_end(session->voice, EXIT_OK);
 }
 
@@ -86,7 +82,7 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 			client_say(session->voice, "the leg to the relay is up again");
 	} else if (state == LEG_DOWN) {
 		snprintf(session->leg_reason, sizeof session->leg_reason, "%s", reason);
-		if (session->phase == SESSION_CONNECTED)
+		if (session->phase == SESSION_CONNECTED && !session_is_silent(session))
 			client_say(session->voice, "the leg is down: %s", reason);
 		bool is_refused = code == 401 || code == 403 || code == 404 || code == CLOSE_GONE;
 		if (is_refused && session->has_route)
@@ -159,6 +155,8 @@ session_carry_init(struct session *session)
 
 	if (r == 0)
 		r = session_path_init(session);
+	if (r == 0)
+		r = session_watch_init(session);
 	return r < 0 ? r
 		     : leg_client_new(session->loop, session->metrics, &leg, &events,
 				      &session->leg);
@@ -193,12 +191,33 @@ carry_failed(struct session *session, int status, const char *text)
 	session_ask_later(session, REFUSED_PAUSE_MS);
 }
 
+static void
+take_node(struct session *session)
+{
+	client_say(session->voice, "route: node %s", session->route.node_id);
+	session->country[0] = '\0';
+	session_ask_country(session);
+}
+
+/* A leg and a UDP leg stay with the node that they were made for. */
+static void
+leave_node(struct session *session)
+{
+	leg_client_disconnect(session->leg);
+	client_udp_target(session->udp, NULL, 0);
+	client_pulse_reset(client_shim_pulse(client_tunnel_shim(session->tunnel)));
+	session->handshake_before_sec = 0;
+	take_node(session);
+}
+
 void
 session_carry_route(struct session *session)
 {
 	bool is_first = !session->has_route;
-	bool is_same =
-		!is_first && strcmp(session->route.session_id, session->next.session_id) == 0;
+	bool is_other_node =
+		!is_first && !key_is_equal(&session->route.node_key, &session->next.node_key);
+	bool is_same = !is_first && !is_other_node &&
+		       strcmp(session->route.session_id, session->next.session_id) == 0;
 	char text[CLIENT_TEXT_BYTES];
 	int status = EXIT_SYSTEM;
 
@@ -208,12 +227,13 @@ session_carry_route(struct session *session)
 	client_route_wipe(&session->next);
 	if (is_first) {
 		session->phase = SESSION_ATTACHING;
-		client_say(session->voice, "route: node %s", session->route.node_id);
-		session_ask_country(session);
+		take_node(session);
 		client_say(session->voice, session->options->kill_switch
 						   ? "blocking everything outside the tunnel"
 						   : "no kill switch, as you wish");
 	}
+	if (is_other_node)
+		leave_node(session);
 	if (client_tunnel_block(session->tunnel, &session->pins, &status, text, sizeof text) < 0 ||
 	    client_tunnel_open(session->tunnel, &session->route, session->leg, &status, text,
 			       sizeof text) < 0) {

@@ -197,6 +197,7 @@ session_fini(struct session *session)
 {
 	http_client_free(&session->http);
 	leg_client_free(&session->leg);
+	session_watch_fini(session);
 	session_path_fini(session);
 	client_tunnel_free(&session->tunnel);
 	if (session->control != NULL)

@@ -33,6 +33,8 @@ on_change(bool is_up, void *arg)
 		   is_up ? "by UDP from now on" : "UDP does not get through any more; by the leg");
 	if (is_up)
 		loop_timer_stop(&session->stranded);
+	else if (leg_client_state(session->leg) != LEG_UP)
+		session_path_leg(session, false);
 }
 
 static bool

@@ -13,7 +13,8 @@ state_name(const struct session *session)
 {
 	switch (session->phase) {
 	case SESSION_CONNECTED:
-		return leg_client_state(session->leg) == LEG_UP || client_udp_is_up(session->udp)
+		return !session_is_silent(session) && (leg_client_state(session->leg) == LEG_UP ||
+						       client_udp_is_up(session->udp))
 			       ? "connected"
 			       : "reconnecting";
 	case SESSION_STOPPING:

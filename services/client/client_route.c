@@ -29,6 +29,7 @@ client_route_request(const struct client_route_wish *wish, char **ret)
 	request.public_key = key;
 	request.target_node_id = (char *)(uintptr_t)wish->node_id;
 	request.session_id = (char *)(uintptr_t)wish->session_id;
+	request.failed_node_id = (char *)(uintptr_t)wish->failed_node_id;
 	if (wish->country != NULL) {
 		requirements.preferred_country = (char *)(uintptr_t)wish->country;
 		request.requirements = &requirements;

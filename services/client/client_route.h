@@ -45,9 +45,10 @@ struct client_route {
 struct client_route_wish {
 	const char *client_id;
 	const struct key *public_key;
-	const char *node_id;	/* NULL: any */
-	const char *country;	/* NULL: any */
-	const char *session_id; /* NULL: a new one */
+	const char *node_id;	    /* NULL: any */
+	const char *country;	    /* NULL: any */
+	const char *session_id;	    /* NULL: a new one */
+	const char *failed_node_id; /* the session's, which does not answer; NULL: it does */
 };
 
 /* *ret is malloc'd JSON. */

@@ -1,7 +1,8 @@
 /*
  * client_session: the state of a session, between client_connect.c (start, signals, end),
  * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake),
- * client_path.c (leg or UDP) and client_report.c (status). One loop, one thread.
+ * client_path.c (leg or UDP), client_watch.c (a silent node) and client_report.c (status). One
+ * loop, one thread.
  */
 #pragma once
 
@@ -37,6 +38,7 @@ struct session {
 	struct key private_key, public_key;
 	enum session_phase phase;
 	int exit_status;
+	int64_t connected_wall_ms; /* since when; 0: not yet */
 	bool is_interrupted;
 
 	struct client_route route, next; /* in use; answered, its names being resolved */
@@ -49,6 +51,13 @@ struct session {
 	struct loop_timer *deadline, *handshake, *renewal, *farewell, *alone, *stranded;
 	struct loop_fd *signals;
 	int signal_fd;
+
+	/* client_watch.c */
+	struct loop_timer *watch;
+	char silent_node[UUID_TEXT_BYTES]; /* until it, or another, answers; empty: none */
+	unsigned tries;			   /* that were met by silence, in a row */
+	char tried[3][UUID_TEXT_BYTES];
+	int64_t handshake_before_sec; /* the silence: a later one ends it */
 };
 
 /* client_connect.c */
@@ -72,6 +81,16 @@ void session_carry_route(struct session *session); /* next and next_pins are rea
 
 /* The node as WireGuard's peer, which makes it shake hands. */
 void session_set_peer(struct session *session);
+
+/* client_watch.c */
+int session_watch_init(struct session *session);
+void session_watch_fini(struct session *session);
+/* Nothing has answered since the node was found silent. */
+bool session_is_silent(const struct session *session);
+void session_watch_answered(struct session *session);
+int64_t session_last_handshake_sec(struct session *session); /* 0: none */
+/* word: "connected", "connected again". */
+void session_say_connected(struct session *session, const char *word);
 
 /* client_path.c */
 int session_path_init(struct session *session);

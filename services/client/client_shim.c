@@ -27,6 +27,7 @@ enum {
 };
 
 struct client_shim {
+	struct loop *loop;
 	struct loop_fd *watch;
 	int fd;
 	uint16_t port;
@@ -34,6 +35,7 @@ struct client_shim {
 	client_shim_carry_fn carry;
 	void *carry_arg;
 	struct leg_writer writer;
+	struct client_pulse pulse;
 	struct metric *up, *down, *lost_up, *lost_down;
 	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
 	uint8_t reads[READS][READ_BYTES];
@@ -86,6 +88,7 @@ take_read(struct client_shim *shim, const struct msghdr *header, const uint8_t *
 			if (size > 0)
 				segment = (size_t)size;
 		}
+	client_pulse_sent(&shim->pulse, bytes, n < segment ? n : segment, loop_now_ms(shim->loop));
 	if (n == 0 || (shim->carry != NULL && shim->carry(bytes, n, segment, shim->carry_arg)))
 		return;
 	for (size_t at = 0; at < n; at += segment)
@@ -158,6 +161,7 @@ client_shim_new(struct loop *loop, struct metrics *metrics, struct client_shim *
 
 	if (shim == NULL)
 		return -ENOMEM;
+	shim->loop = loop;
 	int r = open_socket(shim);
 	if (r == 0)
 		r = loop_fd_add(loop, shim->fd, EPOLLIN, on_readable, shim, &shim->watch);
@@ -198,6 +202,12 @@ client_shim_set_carry(struct client_shim *shim, client_shim_carry_fn carry, void
 {
 	shim->carry = carry;
 	shim->carry_arg = arg;
+}
+
+struct client_pulse *
+client_shim_pulse(struct client_shim *shim)
+{
+	return &shim->pulse;
 }
 
 uint16_t
@@ -292,6 +302,18 @@ runs_send(int fd, struct runs *runs)
 	return sent;
 }
 
+static void
+deliver_runs(struct client_shim *shim, struct runs *runs)
+{
+	size_t sent = runs_send(shim->fd, runs);
+
+	for (size_t i = 0; i < runs->vector_n; i++)
+		client_pulse_heard(&shim->pulse, runs->vectors[i].iov_base,
+				   runs->vectors[i].iov_len);
+	metric_add(shim->down, sent);
+	metric_add(shim->lost_down, runs->vector_n - sent);
+}
+
 int
 client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n)
 {
@@ -307,9 +329,7 @@ client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n)
 	runs.vector_n = 0;
 	while ((r = leg_reader_next(&reader, &datagram, &datagram_n)) == 1)
 		run_add(&runs, datagram, datagram_n);
-	size_t sent = runs_send(shim->fd, &runs);
-	metric_add(shim->down, sent);
-	metric_add(shim->lost_down, runs.vector_n - sent);
+	deliver_runs(shim, &runs);
 	return r;
 }
 
@@ -323,8 +343,6 @@ client_shim_deliver_bundle(struct client_shim *shim, const uint8_t *bytes, size_
 		runs.vector_n = 0;
 		for (; at < n && runs.vector_n < LEG_BATCH_MAX; at += segment)
 			run_add(&runs, bytes + at, n - at < segment ? n - at : segment);
-		size_t sent = runs_send(shim->fd, &runs);
-		metric_add(shim->down, sent);
-		metric_add(shim->lost_down, runs.vector_n - sent);
+		deliver_runs(shim, &runs);
 	}
 }

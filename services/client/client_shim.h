@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "client/client_pulse.h"
 #include "leg/leg_client.h"
 #include "loop/loop.h"
 #include "metrics/metrics.h"
@@ -27,6 +28,9 @@ uint16_t client_shim_port(const struct client_shim *shim);
 
 /* From now on WireGuard listens at this port of 127.0.0.1, and its datagrams go to leg. */
 int client_shim_join(struct client_shim *shim, uint16_t wireguard_port, struct leg_client *leg);
+
+/* Of all that passes here, whichever way it then takes. */
+struct client_pulse *client_shim_pulse(struct client_shim *shim);
 
 /* carry NULL: nobody is asked. */
 void client_shim_set_carry(struct client_shim *shim, client_shim_carry_fn carry, void *arg);

@@ -183,6 +183,8 @@ send_all(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t segment)
 					    segment);
 	metric_add(udp->up, sent);
 	metric_add(udp->lost, count - sent);
+	if (segment <= DATAGRAM_MIN_BYTES)
+		return; /* an empty packet wants no answer */
 	if (udp->waiting_ms == 0)
 		udp->waiting_ms = clock_monotonic_ms();
 	udp->unanswered += (unsigned)count;
@@ -221,11 +223,19 @@ on_look(struct loop *loop, void *arg)
 	if (udp->state != UP || udp->unanswered < UNANSWERED_MIN || udp->waiting_ms == 0 ||
 	    clock_monotonic_ms() - udp->waiting_ms < UNANSWERED_MS)
 		return;
-	udp->try_at_ms = clock_monotonic_ms() + udp->try_ms;
-	change(udp, TRYING);
+	client_udp_doubt(udp);
 }
 
 /* ---- life ---- */
+
+static void
+close_socket(struct client_udp *udp)
+{
+	loop_fd_remove(&udp->watch);
+	if (udp->fd >= 0)
+		close(udp->fd);
+	udp->fd = -1;
+}
 
 static int
 open_socket(struct client_udp *udp, int family)
@@ -234,9 +244,7 @@ open_socket(struct client_udp *udp, int family)
 
 	if (udp->fd >= 0 && udp->family == family)
 		return 0;
-	loop_fd_remove(&udp->watch);
-	if (udp->fd >= 0)
-		close(udp->fd);
+	close_socket(udp);
 	udp->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (udp->fd < 0)
 		return -errno;
@@ -262,6 +270,7 @@ client_udp_target(struct client_udp *udp, const char *address, uint16_t port)
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&relay;
 
 	if (address == NULL) {
+		close_socket(udp);
 		change(udp, OFF);
 		return 0;
 	}
@@ -289,6 +298,15 @@ client_udp_retry(struct client_udp *udp)
 {
 	udp->try_at_ms = 0;
 	udp->try_ms = TRY_FIRST_MS;
+}
+
+void
+client_udp_doubt(struct client_udp *udp)
+{
+	if (udp->state != UP)
+		return;
+	udp->try_at_ms = clock_monotonic_ms() + udp->try_ms;
+	change(udp, TRYING);
 }
 
 bool
@@ -341,8 +359,6 @@ client_udp_free(struct client_udp **udp_pointer)
 		return;
 	*udp_pointer = NULL;
 	loop_timer_stop(&udp->look);
-	loop_fd_remove(&udp->watch);
-	if (udp->fd >= 0)
-		close(udp->fd);
+	close_socket(udp);
 	free(udp);
 }

@@ -33,11 +33,15 @@ int client_udp_new(struct loop *loop, struct metrics *metrics, struct client_shi
 		   const struct client_udp_events *events, struct client_udp **ret);
 void client_udp_free(struct client_udp **udp);
 
-/* The relay's address and port; another one than before starts anew. NULL: OFF. */
+/* The relay's address and port; another one than before starts anew. NULL: OFF, and what comes next
+ * leaves from another port, as another leg. */
 int client_udp_target(struct client_udp *udp, const char *address, uint16_t port);
 
 /* Tries at once: something has changed. */
 void client_udp_retry(struct client_udp *udp);
+
+/* Nothing comes back, perhaps for its sake: what was UP is TRYING. */
+void client_udp_doubt(struct client_udp *udp);
 
 bool client_udp_is_up(const struct client_udp *udp);
 

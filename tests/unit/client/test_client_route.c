@@ -158,14 +158,17 @@ test_a_request_says_what_is_wished_and_no_more(void **state)
 	assert_null(strstr(json, "targetNodeId"));
 	assert_null(strstr(json, "requirements"));
 	assert_null(strstr(json, "sessionId"));
+	assert_null(strstr(json, "failedNodeId"));
 	free(json);
 	wish.country = "SE";
 	wish.node_id = "n";
 	wish.session_id = "s";
+	wish.failed_node_id = "n";
 	assert_int_equal(client_route_request(&wish, &json), 0);
 	assert_non_null(strstr(json, "\"preferredCountry\":\"SE\""));
 	assert_non_null(strstr(json, "\"targetNodeId\":\"n\""));
 	assert_non_null(strstr(json, "\"sessionId\":\"s\""));
+	assert_non_null(strstr(json, "\"failedNodeId\":\"n\""));
 	free(json);
 }
 
