@@ -1,28 +1,15 @@
 /*
  * lab: see the header.
  */
-#include "lab.h"
+#include "lab_inside.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-enum { ARGUMENTS_MAX = 40, COMMAND_MAX_MS = 60 * 1000 };
-
-extern char **environ;
-
-static const char client_id_of_route[] = "5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a001";
-static const char node_id[] = "5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a002";
-static const char session_id[] = "5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a003";
 
 static int sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -38,95 +25,12 @@ sh(const char *format, ...)
 	return system(command) == 0 ? 0 : -EIO;
 }
 
-/* The client's key of the request becomes the node's peer, as an agent would admit it. */
-static void
-admit(struct lab *lab, const char *body)
-{
-	const char *at = strstr(body, "\"publicKey\":\"");
-	struct device_peer peer = { .allowed_ips = "10.90.0.2/32,fd48:6967:6773::2/128" };
-	char text[KEY_TEXT_BYTES];
-
-	if (at == NULL || strlen(at) < 13 + KEY_TEXT_BYTES)
-		return;
-	memcpy(text, at + 13, KEY_TEXT_BYTES - 1);
-	text[KEY_TEXT_BYTES - 1] = '\0';
-	if (key_parse(text, &peer.public_key) == 0)
-		device_peer_set(lab->device, &peer, 1);
-}
-
-static int
-route_body(struct lab *lab, char *ret, size_t capacity)
-{
-	char key[KEY_TEXT_BYTES];
-	bool is_wrong = atomic_load(&lab->answer) == LAB_WRONG_ROUTE;
-
-	key_format(&lab->node_public, key);
-	return snprintf(
-		ret, capacity,
-		"{\"routes\":[],\"selectedRoute\":{\"id\":\"%s\",\"relayEndpoint\":\"x\","
-		"\"relayEndpoints\":[\"%s://10.0.9.1:%u/relay/%s\"],\"sessionId\":\"%s\","
-		"\"sessionToken\":\"t.o.k\",\"relayTicket\":\"%s\",\"expiresAt\":4102444800000,"
-		"\"nodeEndpoint\":{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"wireguardConfig\":{"
-		"\"address\":\"10.90.0.2/32, fd48:6967:6773::2/128\",\"dns\":[\"10.90.0.1\"],"
-		"\"mtu\":1280,\"allowedIPs\":[\"0.0.0.0/0\"],\"persistentKeepalive\":25}}}}",
-		client_id_of_route, is_wrong ? "http" : "wss", lab->relay.port, session_id,
-		session_id, lab->ticket, node_id, key);
-}
-
-static size_t
-answer_http(const char *request, const char *body, char *ret, size_t capacity, void *arg)
-{
-	static const char *const statuses[] = {
-		[LAB_401] = "401 Unauthorized", [LAB_403] = "403 Forbidden",
-		[LAB_404] = "404 Not Found",	[LAB_409] = "409 Conflict",
-		[LAB_429] = "429 Too Many",	[LAB_503] = "503 Unavailable",
-		[LAB_REDIRECT] = "302 Found",	[LAB_GARBAGE] = "200 OK",
-		[LAB_ROUTE] = "200 OK",		[LAB_WRONG_ROUTE] = "200 OK",
-		[LAB_SILENT] = "200 OK",
-	};
-	struct lab *lab = arg;
-	enum lab_answer answer = atomic_load(&lab->answer);
-	char text[4096] = "{\"error\":{\"code\":\"no_suitable_node\",\"message\":\"x\"}}";
-
-	if (strncmp(request, "DELETE ", 7) == 0) {
-		atomic_fetch_add(&lab->deletes, 1);
-		return (size_t)snprintf(ret, capacity,
-					"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
-	}
-	if (strncmp(request, "POST /api/v1/routing/request ", 29) == 0) {
-		atomic_fetch_add(&lab->routes, 1);
-		if (strstr(body, "\"sessionId\":\"") != NULL)
-			atomic_fetch_add(&lab->resumes, 1);
-		while (atomic_load(&lab->answer) == LAB_SILENT && !atomic_load(&lab->relay.stop))
-			usleep(1000);
-		if (answer == LAB_ROUTE || answer == LAB_WRONG_ROUTE) {
-			admit(lab, body);
-			route_body(lab, text, sizeof text);
-		}
-		if (answer == LAB_GARBAGE)
-			snprintf(text, sizeof text, "{\"selectedRoute\":{");
-	} else if (strncmp(request, "POST /api/v1/wireguard/register ", 32) == 0) {
-		snprintf(text, sizeof text,
-			 "{\"status\":\"registered\",\"udpEndpoint\":\"10.0.9.1:51820\"}");
-		answer = LAB_ROUTE;
-	} else {
-		snprintf(text, sizeof text, "{\"nodeId\":\"%s\",\"location\":{\"country\":\"SE\"}}",
-			 node_id);
-		answer = LAB_ROUTE;
-	}
-	return (size_t)snprintf(ret, capacity,
-				"HTTP/1.1 %s\r\nContent-Length: %zu\r\n"
-				"Location: http://10.0.9.1/\r\nRetry-After: 7\r\n"
-				"Connection: close\r\n\r\n%s",
-				statuses[answer], strlen(text), text);
-}
-
 static int
 start_relay(struct lab *lab, uint16_t port)
 {
-	lab->relay.answer_http = answer_http;
+	lab->relay.answer_http = lab_answer_http;
 	lab->relay.arg = lab;
-	atomic_store(&lab->relay.udp_port, device_listen_port(lab->device));
+	atomic_store(&lab->relay.udp_port, device_listen_port(lab->nodes[0].device));
 	return stand_in_start(&lab->relay, port, lab->certificate, lab->key);
 }
 
@@ -192,24 +96,35 @@ make_network(struct lab *lab)
 }
 
 static int
-make_node(struct lab *lab)
+make_node(struct lab *lab, size_t i)
 {
-	const char *addresses[] = { "10.90.0.1/16", "fd48:6967:6773::1/64", NULL };
-	char name[16];
+	struct lab_node *node = &lab->nodes[i];
+	char name[16], four[32], six[64];
+	const char *addresses[] = { four, six, NULL };
 	const struct device_options options = {
 		.name = name,
-		.private_key = &lab->node_private,
+		.private_key = &node->private_key,
 		.mtu = 1280,
 		.addresses = addresses,
 	};
 
-	snprintf(name, sizeof name, "hgn%d", (int)getpid() % 100000);
+	snprintf(name, sizeof name, "hg%c%d", "nm"[i], (int)getpid() % 100000);
+	snprintf(four, sizeof four, "%s/16", lab_places[i].node4);
+	snprintf(six, sizeof six, "%s/64", lab_places[i].node6);
+	int r = key_generate(&node->private_key);
+	if (r == 0)
+		r = key_public(&node->private_key, &node->public_key);
+	return r < 0 ? r : device_open(lab->loop, &options, &node->device);
+}
+
+static int
+make_nodes(struct lab *lab)
+{
 	int r = loop_new(&lab->loop);
-	if (r == 0)
-		r = key_generate(&lab->node_private);
-	if (r == 0)
-		r = key_public(&lab->node_private, &lab->node_public);
-	return r < 0 ? r : device_open(lab->loop, &options, &lab->device);
+
+	for (size_t i = 0; i < LAB_NODES && r == 0; i++)
+		r = make_node(lab, i);
+	return r;
 }
 
 static int
@@ -256,7 +171,7 @@ lab_up(struct lab *lab)
 	int r = make_files(lab);
 	if (r == 0)
 		r = make_network(lab);
-	if (r == 0 && make_node(lab) < 0)
+	if (r == 0 && make_nodes(lab) < 0)
 		r = -ENOTSUP;
 	if (r == 0)
 		r = start_relay(lab, 0);
@@ -272,143 +187,11 @@ lab_down(struct lab *lab)
 {
 	if (lab->relay.port != 0)
 		stand_in_stop(&lab->relay);
-	device_close(&lab->device);
+	for (size_t i = 0; i < LAB_NODES; i++)
+		device_close(&lab->nodes[i].device);
 	if (lab->loop != NULL)
 		loop_free(&lab->loop);
 	sh("for p in $(ip netns pids %s 2>/dev/null); do kill -9 $p; done; ip netns del %s "
 	   "2>/dev/null; rm -rf /etc/netns/%s %s",
 	   lab->name, lab->name, lab->name, lab->folder);
-}
-
-pid_t
-lab_start(struct lab *lab, const char *const *argv, int *ret_output_fd)
-{
-	const char *all[ARGUMENTS_MAX] = { "ip", "netns", "exec", lab->name };
-	posix_spawn_file_actions_t actions;
-	size_t n = 4;
-	pid_t pid;
-	int fds[2];
-
-	for (size_t i = 0; argv[i] != NULL && n + 1 < ARGUMENTS_MAX; i++)
-		all[n++] = argv[i];
-	all[n] = NULL;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -1;
-	if (ret_output_fd == NULL) {
-		close(fds[1]);
-		fds[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	}
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], 2);
-	int r = posix_spawnp(&pid, "ip", &actions, NULL, (char *const *)(uintptr_t)all, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(fds[1]);
-	if (r != 0 || ret_output_fd == NULL)
-		close(fds[0]);
-	else
-		*ret_output_fd = fds[0];
-	return r == 0 ? pid : -1;
-}
-
-int
-lab_wait(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-int
-lab_run(struct lab *lab, const char *const *argv, char *ret_output)
-{
-	size_t n = 0;
-	int fd = -1;
-	pid_t pid = lab_start(lab, argv, &fd);
-
-	if (pid < 0)
-		return -1;
-	for (;;) {
-		struct pollfd output = { .fd = fd, .events = POLLIN };
-		char text[4096];
-		if (poll(&output, 1, COMMAND_MAX_MS) <= 0)
-			break;
-		ssize_t got = read(fd, text, sizeof text);
-		if (got <= 0)
-			break;
-		if (ret_output != NULL && n + (size_t)got < LAB_TEXT_BYTES) {
-			memcpy(ret_output + n, text, (size_t)got);
-			n += (size_t)got;
-		}
-	}
-	if (ret_output != NULL)
-		ret_output[n] = '\0';
-	close(fd);
-	return lab_wait(pid);
-}
-
-static void
-higgs_arguments(struct lab *lab, const char *command, const char *const *more, char server[64],
-		char interface[16], const char *ret[ARGUMENTS_MAX])
-{
-	bool asks = strcmp(command, "connect") == 0 || strcmp(command, "nodes") == 0;
-	size_t n = 0;
-
-	snprintf(server, 64, "https://10.0.9.1:%u", lab->relay.port);
-	snprintf(interface, 16, "hgc%d", (int)getpid() % 100000);
-	ret[n++] = HIGGS_PROGRAM;
-	ret[n++] = command;
-	if (strcmp(command, "nodes") != 0) {
-		ret[n++] = "--state";
-		ret[n++] = lab->state;
-	}
-	if (strcmp(command, "connect") == 0) {
-		ret[n++] = "--interface";
-		ret[n++] = interface;
-	}
-	if (asks) {
-		ret[n++] = "--server";
-		ret[n++] = server;
-		ret[n++] = "--key-file";
-		ret[n++] = lab->access_key;
-		ret[n++] = "--ca";
-		ret[n++] = lab->certificate;
-	}
-	while (more != NULL && *more != NULL)
-		ret[n++] = *more++;
-	ret[n] = NULL;
-}
-
-int
-lab_higgs(struct lab *lab, const char *command, const char *const *more, char *ret_output)
-{
-	const char *argv[ARGUMENTS_MAX];
-	char server[64], interface[16];
-
-	higgs_arguments(lab, command, more, server, interface, argv);
-	return lab_run(lab, argv, ret_output);
-}
-
-pid_t
-lab_higgs_start(struct lab *lab, const char *command, const char *const *more, int *ret_output_fd)
-{
-	const char *argv[ARGUMENTS_MAX];
-	char server[64], interface[16];
-
-	higgs_arguments(lab, command, more, server, interface, argv);
-	return lab_start(lab, argv, ret_output_fd);
-}
-
-void
-lab_kernel_state(struct lab *lab, char *ret_text)
-{
-	const char *argv[] = { "sh", "-c",
-			       "nft list ruleset; ip rule; ip -6 rule; ip route show table all; "
-			       "ip -6 route show table all | sed 's/expires [0-9]*sec//'; "
-			       "ip -br link; cat /etc/resolv.conf",
-			       NULL };
-
-	lab_run(lab, argv, ret_text);
 }

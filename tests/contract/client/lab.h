@@ -5,11 +5,12 @@
  *	+----------------+          +---------------------------------------------+
  *	| higgs          | 10.0.9.2 | 10.0.9.1:port  gateway and relay stand-in   |
  *	|  higgs0        |--veth----|                  | UDP                      |
- *	| /etc/netns/... |          |                WireGuard `hgn`, 10.90.0.1   |
+ *	| /etc/netns/... |          |   WireGuard `hgn`, 10.90.0.1, or `hgm`, 10.91.0.1 |
  *	+----------------+          +---------------------------------------------+
  *
  * Real TLS, WebSocket, WireGuard, nftables and policy rules; only what stands behind gateway and
- *relay is missing.
+ * relay is missing. A session starts at the first node, and goes to the other one when the client
+ * says that its node failed.
  */
 #pragma once
 
@@ -35,15 +36,30 @@ enum lab_answer {
 	LAB_REDIRECT,
 	LAB_GARBAGE,
 	LAB_WRONG_ROUTE, /* JSON, but its relay is no wss URL */
+	LAB_MUTE_RELAY,	 /* a route to a relay that never answers */
+	LAB_NO_OTHER,	 /* 503 to who wants another node, else a route */
+};
+
+enum { LAB_NODES = 2 };
+
+struct lab_place {
+	const char *node_id, *node4, *client4, *node6, *client6;
+};
+
+extern const struct lab_place lab_places[LAB_NODES];
+
+struct lab_node {
+	struct device *device;
+	struct key private_key, public_key;
 };
 
 struct lab {
 	char name[32], folder[64], certificate[80], key[80], access_key[80], state[80];
 	struct stand_in relay;
 	struct loop *loop;
-	struct device *device;
-	struct key node_private, node_public;
+	struct lab_node nodes[LAB_NODES];
 	_Atomic enum lab_answer answer;
+	atomic_uint at;			      /* the node of the session */
 	atomic_uint routes, resumes, deletes; /* asked for */
 	char ticket[64];
 };
@@ -72,6 +88,9 @@ pid_t lab_higgs_start(struct lab *lab, const char *command, const char *const *m
 /* Packets that came from the client beside its tunnel: all but those for the relay's port, and what
  * neighbours need. */
 uint64_t lab_leaks(struct lab *lab);
+
+/* Does anything run in the client's namespace? */
+bool lab_has_processes(struct lab *lab);
 
 /* nft rules, policy rules, routes of all tables, links and resolv.conf of the client's namespace.
  */

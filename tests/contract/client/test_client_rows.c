@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "lab.h"
+#include "rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -31,42 +30,15 @@
 
 #define CLIENT_ID "5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a0aa"
 
-enum { DEADLINE_MS = 20 * 1000, NO_FILTER = 200 };
+enum { NO_FILTER = 200 };
 
 extern char **environ;
-
-static struct lab lab;
-static bool is_lab_up;
-static char before[LAB_TEXT_BYTES], after[LAB_TEXT_BYTES];
-static char *output; /* shared with children */
-
-#define SKIP_WITHOUT_LAB()      \
-	do {                    \
-		if (!is_lab_up) \
-			skip(); \
-	} while (0)
 
 static void
 expect(int got, int wanted, const char *part)
 {
-	if (got != wanted)
-		fail_msg("exit status %d instead of %d; output:\n%s", got, wanted, output);
-	if (strstr(output, part) == NULL)
-		fail_msg("\"%s\" is not in:\n%s", part, output);
-}
-
-static void
-note_state(enum lab_answer answer)
-{
-	atomic_store(&lab.answer, answer);
-	lab_kernel_state(&lab, before);
-}
-
-static void
-expect_as_before(void)
-{
-	lab_kernel_state(&lab, after);
-	assert_string_equal(before, after);
+	expect_exit(got, wanted);
+	expect_contains(output, part);
 }
 
 /* Reads to the end, or kills it at the deadline. */
@@ -347,44 +319,6 @@ test_l52_without_ipv6_connect_works_on_ipv4(void **state)
 	expect_as_before();
 }
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	output = mmap(NULL, LAB_TEXT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	if (output == MAP_FAILED)
-		return -1;
-	int r = lab_up(&lab);
-	is_lab_up = r == 0;
-	if (r == -EPERM || r == -ENOTSUP) {
-		print_message("SKIPPED: needs root, network namespaces, WireGuard: %s\n",
-			      strerror(-r));
-		r = 0;
-	}
-	return r;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	if (is_lab_up)
-		lab_down(&lab);
-	munmap(output, LAB_TEXT_BYTES);
-	return 0;
-}
-
-/* Whatever a test that failed left running must not fail the next. */
-static int
-end_client(void **state)
-{
-	(void)state;
-	return is_lab_up ? lab_higgs(&lab, "disconnect", NULL, output) : 0;
-}
-
-#define LAB_TEST(f) cmocka_unit_test_teardown(f, end_client)
-
 int
 main(void)
 {
@@ -393,12 +327,12 @@ main(void)
 			test_l20_a_terminal_where_the_access_key_is_due_is_refused_and_not_waited_for),
 		cmocka_unit_test(test_l36_status_of_a_stopped_client_is_3),
 		cmocka_unit_test(test_l64_config_set_of_an_unknown_key_is_wrong_usage),
-		LAB_TEST(test_l42_connect_on_a_full_disk_is_74_and_keeps_what_was_there),
-		LAB_TEST(test_l42_config_on_a_full_disk_is_74_and_keeps_the_old_file),
-		LAB_TEST(test_l48_without_dev_net_tun_connect_is_69),
-		LAB_TEST(test_l50_without_nftables_connect_is_69_and_without_permission_77),
-		LAB_TEST(test_l58_a_server_that_has_enough_is_75_and_says_for_how_many_seconds),
-		LAB_TEST(test_l52_without_ipv6_connect_works_on_ipv4),
+		RIG_TEST(test_l42_connect_on_a_full_disk_is_74_and_keeps_what_was_there),
+		RIG_TEST(test_l42_config_on_a_full_disk_is_74_and_keeps_the_old_file),
+		RIG_TEST(test_l48_without_dev_net_tun_connect_is_69),
+		RIG_TEST(test_l50_without_nftables_connect_is_69_and_without_permission_77),
+		RIG_TEST(test_l58_a_server_that_has_enough_is_75_and_says_for_how_many_seconds),
+		RIG_TEST(test_l52_without_ipv6_connect_works_on_ipv4),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-#include "lab.h"
-#include "loop/clock.h"
+#include "rig.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,114 +22,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { DEADLINE_MS = 20 * 1000 };
-
-static struct lab lab;
-static bool is_lab_up;
-static char before[LAB_TEXT_BYTES], after[LAB_TEXT_BYTES], output[LAB_TEXT_BYTES];
-
-#define SKIP_WITHOUT_LAB()      \
-	do {                    \
-		if (!is_lab_up) \
-			skip(); \
-	} while (0)
-
-static void
-expect_contains(const char *text, const char *part)
-{
-	if (strstr(text, part) == NULL)
-		fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
-static void
-expect_exit(int got, int wanted)
-{
-	if (got != wanted)
-		fail_msg("exit status %d instead of %d; output:\n%s", got, wanted, output);
-}
-
-/* Rules, routes, links and resolv.conf are what they were before. */
-static void
-expect_as_before(void)
-{
-	lab_kernel_state(&lab, after);
-	if (strcmp(before, after) == 0)
-		return;
-	const char *argv[] = {
-		"sh",	"-c",  "printf %s \"$0\" >$2.a; printf %s \"$1\" | diff $2.a -",
-		before, after, lab.state,
-		NULL
-	};
-	lab_run(&lab, argv, output);
-	fail_msg("not as before:\n%s", output);
-}
-
-static void
-note_state(void)
-{
-	atomic_store(&lab.answer, LAB_ROUTE);
-	lab_kernel_state(&lab, before);
-}
-
-static void
-connect_it(void)
-{
-	note_state();
-	expect_exit(lab_higgs(&lab, "connect", NULL, output), 0);
-	expect_contains(output, "connected: node 5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a002 (SE), "
-				"address 10.90.0.2, exit through 10.0.9.1");
-}
-
-static void
-disconnect_it(void)
-{
-	expect_exit(lab_higgs(&lab, "disconnect", NULL, output), 0);
-	expect_as_before();
-}
-
-/* Does this command of the client's namespace succeed? */
-static bool
-does(const char *command)
-{
-	const char *argv[] = { "sh", "-c", command, NULL };
-
-	return lab_run(&lab, argv, output) == 0;
-}
-
-/* Tries until it does, or the deadline. */
-static bool
-does_in_time(const char *command)
-{
-	int64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
-
-	while (!does(command))
-		if (clock_monotonic_ms() > until_ms)
-			return false;
-	return true;
-}
-
-static json_t *
-status_of_client(void)
-{
-	const char *json[] = { "--json", NULL };
-
-	expect_exit(lab_higgs(&lab, "status", json, output), 0);
-	json_t *report = json_loads(output, 0, NULL);
-	assert_non_null(report);
-	return report;
-}
-
-static pid_t
-client_pid(void)
-{
-	json_t *report = status_of_client();
-	pid_t pid = (pid_t)json_integer_value(json_object_get(report, "pid"));
-
-	json_decref(report);
-	assert_true(pid > 1);
-	return pid;
-}
 
 /* A TCP listener of the server's namespace and whether anyone came. */
 struct bait {
@@ -241,7 +132,7 @@ test_without_kill_switch_the_rules_still_send_all_into_the_tunnel(void **state)
 	SKIP_WITHOUT_LAB();
 	const char *more[] = { "--no-kill-switch", "--no-dns", NULL };
 
-	note_state();
+	note_state(LAB_ROUTE);
 	expect_exit(lab_higgs(&lab, "connect", more, output), 0);
 	assert_true(does("ping -c 1 -W 2 10.90.0.1"));
 	assert_true(does("test -z \"$(nft list ruleset)\""));
@@ -257,10 +148,8 @@ test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up(void **state)
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	struct bait bait = bait_set();
-	char saved[LAB_TEXT_BYTES];
 
 	connect_it();
-	memcpy(saved, before, sizeof saved);
 	pid_t pid = client_pid();
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_true(does_in_time("! ip link show | grep -q hgc")); /* wireguard-go went with it */
@@ -272,7 +161,6 @@ test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up(void **state)
 	expect_exit(lab_higgs(&lab, "connect", NULL, output), 0);
 	expect_contains(output, "removed what a session that was killed had left");
 	assert_true(does("ping -c 1 -W 2 10.90.0.1"));
-	memcpy(before, saved, sizeof saved);
 	disconnect_it();
 	close(bait.fd);
 }
@@ -306,61 +194,13 @@ test_sigterm_of_the_background_process_is_a_disconnect(void **state)
 	expect_as_before();
 }
 
-/* Runs connect until `question` holds, then interrupts it. */
-static void
-interrupt_when(bool (*question)(void))
-{
-	int64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
-	pid_t pid = lab_higgs_start(&lab, "connect", NULL, NULL);
-
-	assert_true(pid > 0);
-	while (!question() && clock_monotonic_ms() < until_ms)
-		usleep(1000);
-	assert_true(question());
-	assert_int_equal(kill(pid, SIGINT), 0);
-	int status = lab_wait(pid);
-	assert_int_equal(status, 130);
-	expect_as_before();
-}
-
-static unsigned routes_before;
-
-static bool
-has_asked(void)
-{
-	return atomic_load(&lab.routes) > routes_before;
-}
-
-static bool
-has_blocked(void)
-{
-	return does("nft list tables | grep -q higgs_client");
-}
-
-/* L38 */
-static void
-test_sigint_in_the_start_rolls_everything_back(void **state)
-{
-	(void)state;
-	SKIP_WITHOUT_LAB();
-	note_state();
-	routes_before = atomic_load(&lab.routes);
-	atomic_store(&lab.answer, LAB_SILENT);
-	interrupt_when(has_asked); /* before anything was changed */
-	atomic_store(&lab.answer, LAB_ROUTE);
-	uint16_t udp_port = atomic_load(&lab.relay.udp_port);
-	atomic_store(&lab.relay.udp_port, 9); /* no node behind the relay: no handshake */
-	interrupt_when(has_blocked);	      /* with rules, interface and leg */
-	atomic_store(&lab.relay.udp_port, udp_port);
-}
-
 /* L34 */
 static void
 test_of_two_starts_at_once_one_wins_and_the_other_exits_75(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	note_state();
+	note_state(LAB_ROUTE);
 	pid_t one = lab_higgs_start(&lab, "connect", NULL, NULL);
 	pid_t two = lab_higgs_start(&lab, "connect", NULL, NULL);
 	int first = lab_wait(one), second = lab_wait(two);
@@ -410,7 +250,7 @@ test_each_refusal_of_the_server_has_its_status_and_leaves_nothing(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	note_state();
+	note_state(LAB_ROUTE);
 	expect_refused(LAB_401, 77, "does not accept this access key");
 	expect_refused(LAB_403, 77, "may not do that");
 	expect_refused(LAB_404, 69, "no node fits");
@@ -429,7 +269,7 @@ test_a_server_that_is_away_or_has_the_wrong_certificate_is_not_connected_to(void
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	char server[64];
-	note_state();
+	note_state(LAB_ROUTE);
 	unsigned routes = atomic_load(&lab.routes);
 	const char *away[] = { HIGGS_PROGRAM, "connect",      "--server", "https://10.0.9.1:1",
 			       "--key-file",  lab.access_key, "--state",  lab.state,
@@ -480,88 +320,23 @@ test_another_account_may_neither_ask_nor_disconnect(void **state)
 	disconnect_it();
 }
 
-static void
-test_ctrl_c_in_the_foreground_disconnects(void **state)
-{
-	(void)state;
-	SKIP_WITHOUT_LAB();
-	const char *more[] = { "--foreground", NULL };
-	char text[4096] = "";
-	size_t n = 0;
-	int fd;
-
-	note_state();
-	pid_t pid = lab_higgs_start(&lab, "connect", more, &fd);
-	while (strstr(text, "connected: node") == NULL) {
-		struct pollfd readable = { .fd = fd, .events = POLLIN };
-		assert_int_equal(poll(&readable, 1, DEADLINE_MS), 1);
-		ssize_t got = read(fd, text + n, sizeof text - 1 - n);
-		assert_true(got > 0);
-		n += (size_t)got;
-		text[n] = '\0';
-	}
-	assert_int_equal(kill(pid, SIGINT), 0);
-	assert_int_equal(lab_wait(pid), 0);
-	close(fd);
-	expect_as_before();
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	int r = lab_up(&lab);
-
-	is_lab_up = r == 0;
-	if (r == -EPERM || r == -ENOTSUP) {
-		print_message("SKIPPED: needs root, network namespaces, WireGuard: %s\n",
-			      strerror(-r));
-		r = 0;
-	}
-	return r;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	if (is_lab_up)
-		lab_down(&lab);
-	return 0;
-}
-
-/* Whatever a test that failed left running must not fail the next. */
-static int
-end_client(void **state)
-{
-	(void)state;
-	if (!is_lab_up)
-		return 0;
-	atomic_store(&lab.answer, LAB_ROUTE);
-	return lab_higgs(&lab, "disconnect", NULL, output);
-}
-
-#define SESSION_TEST(f) cmocka_unit_test_teardown(f, end_client)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SESSION_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
-		SESSION_TEST(test_nothing_leaves_beside_the_tunnel_while_it_is_up),
-		SESSION_TEST(test_without_kill_switch_the_rules_still_send_all_into_the_tunnel),
-		SESSION_TEST(test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up),
-		SESSION_TEST(test_disconnect_cleans_up_after_a_killed_client),
-		SESSION_TEST(test_sigterm_of_the_background_process_is_a_disconnect),
-		SESSION_TEST(test_sigint_in_the_start_rolls_everything_back),
-		SESSION_TEST(test_of_two_starts_at_once_one_wins_and_the_other_exits_75),
-		SESSION_TEST(test_the_tunnel_survives_a_restart_of_the_relay),
-		SESSION_TEST(test_each_refusal_of_the_server_has_its_status_and_leaves_nothing),
-		SESSION_TEST(
+		RIG_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
+		RIG_TEST(test_nothing_leaves_beside_the_tunnel_while_it_is_up),
+		RIG_TEST(test_without_kill_switch_the_rules_still_send_all_into_the_tunnel),
+		RIG_TEST(test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up),
+		RIG_TEST(test_disconnect_cleans_up_after_a_killed_client),
+		RIG_TEST(test_sigterm_of_the_background_process_is_a_disconnect),
+		RIG_TEST(test_of_two_starts_at_once_one_wins_and_the_other_exits_75),
+		RIG_TEST(test_the_tunnel_survives_a_restart_of_the_relay),
+		RIG_TEST(test_each_refusal_of_the_server_has_its_status_and_leaves_nothing),
+		RIG_TEST(
 			test_a_server_that_is_away_or_has_the_wrong_certificate_is_not_connected_to),
-		SESSION_TEST(test_without_the_capability_it_says_which_is_missing),
-		SESSION_TEST(test_another_account_may_neither_ask_nor_disconnect),
-		SESSION_TEST(test_ctrl_c_in_the_foreground_disconnects),
+		RIG_TEST(test_without_the_capability_it_says_which_is_missing),
+		RIG_TEST(test_another_account_may_neither_ask_nor_disconnect),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

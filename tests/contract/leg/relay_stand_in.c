@@ -294,9 +294,9 @@ static void
 carry(struct connection *c)
 {
 	static _Thread_local uint8_t payload[MESSAGE_MAX];
+	uint16_t port = atomic_load(&c->relay->udp_port);
 	struct pollfd fds[2] = { { .fd = c->fd, .events = POLLIN },
-				 { .fd = open_udp(atomic_load(&c->relay->udp_port)),
-				   .events = POLLIN } };
+				 { .fd = open_udp(port), .events = POLLIN } };
 	size_t n;
 	ssize_t got;
 
@@ -322,7 +322,8 @@ carry(struct connection *c)
 			send_frame(c, FIN | 10, payload, n);
 		else if (opcode == OP_BINARY) {
 			count(c->relay, payload, n);
-			to_udp(fds[1].fd, payload, n);
+			if (port != atomic_load(&c->relay->deaf_port))
+				to_udp(fds[1].fd, payload, n);
 		}
 	}
 	close(fds[1].fd);
@@ -421,6 +422,7 @@ stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, c
 	*relay = (struct stand_in){ .answer_http = relay->answer_http,
 				    .arg = relay->arg,
 				    .udp_port = atomic_load(&relay->udp_port),
+				    .deaf_port = atomic_load(&relay->deaf_port),
 				    .flood_n = relay->flood_n };
 	pthread_mutex_init(&relay->lock, NULL);
 	if (certificate != NULL) {

@@ -35,6 +35,7 @@ struct stand_in {
 			      void *arg);
 	void *arg;
 	_Atomic uint16_t udp_port;
+	_Atomic uint16_t deaf_port; /* a UDP port that gets nothing; 0: none */
 	int fd;
 	uint16_t port;
 	SSL_CTX *tls; /* NULL: plain */
