@@ -4,6 +4,9 @@
 #include "loop/clock.h"
 #include "turn/turn_credential.h"
 
+#include <stdio.h>
+#include <string.h>
+
 enum { RETRY_SEC = 5 };
 
 static struct turn *
@@ -38,13 +41,26 @@ may_ask(const Boson__Turn__ServersRequest *input, size_t servers, void *call)
 	return false;
 }
 
+/* An access key's subject has a colon ("key:app"), which a credential's may not. */
+static void
+name_subject(const char *subject, char ret[TURN_SUBJECT_MAX_BYTES + 2])
+{
+	/* One that is too long stays so, and is refused. */
+	snprintf(ret, TURN_SUBJECT_MAX_BYTES + 2, "%s", subject);
+	for (char *at = ret; (at = strchr(at, ':')) != NULL;)
+		*at = '.';
+}
+
 /* True with a credential for this caller; else it is answered. */
 static bool
 issue(struct turn *turn, const Boson__Turn__ServersRequest *input, struct turn_credential *ret,
       void *call)
 {
-	if (turn_credential_make(turn->secrets.texts[0], role_name(input->caller),
-				 input->caller->subject, clock_wall_ms(), turn->ttl_ms, ret) != 0) {
+	char subject[TURN_SUBJECT_MAX_BYTES + 2];
+
+	name_subject(input->caller->subject, subject);
+	if (turn_credential_make(turn->secrets.texts[0], role_name(input->caller), subject,
+				 clock_wall_ms(), turn->ttl_ms, ret) != 0) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return false;
 	}

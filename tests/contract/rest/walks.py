@@ -344,7 +344,7 @@ def walk_prometheus(world):
 
 @walk(("GET", "/turn/servers"), ("GET", "/turn/stun"), ("GET", "/turn/ice"))
 def walk_turn(world):
-    for token in [world.client_key, world.node.token, world.client.token]:
+    for token in [world.client_key, world.other_key, world.node.token, world.client.token]:
         server = world.ask("GET", "/turn/servers", token=token, status=200).json["servers"][0]
         assert server["url"].startswith("turns:turn.example.org")
         expiry, role, _ = server["username"].split(":", 2)
