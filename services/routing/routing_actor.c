@@ -4,6 +4,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "routing/routing_handlers.h"
+#include "routing/routing_list.h"
 #include "routing/routing_liveness.h"
 #include "routing/routing_store.h"
 
@@ -42,6 +43,9 @@ static const struct config_key keys[] = {
 	{ "routing", "deaf_after", CONFIG_DURATION, "5s", 50, 60 * 1000, NULL,
 	  "a node that was sent something for a session and sent nothing back for so long is "
 	  "deaf" },
+	{ "routing", "list_every", CONFIG_DURATION, "30s", 50, 60 * 1000, NULL,
+	  "how often what is known of nodes and relays is written down, for a start without "
+	  "discovery" },
 	{ "routing", "mtu", CONFIG_INT, "1280", 1280, 9000, NULL,
 	  "WireGuard's MTU at the client; a node may say less" },
 	{ "routing", "keepalive", CONFIG_DURATION, "25s", 0, 3600 * 1000, NULL,
@@ -71,6 +75,14 @@ kernel_random(void *arg)
 	return routing->numbers[--routing->numbers_left];
 }
 
+static double
+list_age_sec(const struct routing *routing)
+{
+	if (routing->has_snapshot || routing->list_wall_ms == 0)
+		return 0;
+	return (double)(clock_wall_ms() - routing->list_wall_ms) / 1000.0;
+}
+
 static void
 tick(struct loop *loop, void *arg)
 {
@@ -86,6 +98,7 @@ tick(struct loop *loop, void *arg)
 	metric_set(routing->known_nodes, (double)routing->table.known);
 	metric_set(routing->free_nodes, (double)routing->table.all.count);
 	metric_set(routing->sweeper, routing->is_sweeper ? 1 : 0);
+	metric_set(routing->age, list_age_sec(routing));
 	metric_set(routing->open_sessions, (double)routing->sessions.open);
 }
 
@@ -168,6 +181,9 @@ make_metrics(struct routing *routing)
 					    "Nodes alive, attached to a live relay and not full");
 	routing->sweeper =
 		metrics_gauge(metrics, "sweeper", NULL, "1: this replica sweeps for all");
+	routing->age = metrics_gauge(metrics, "candidates_age_seconds", NULL,
+				     "Age of the list of nodes that is used until discovery "
+				     "answers; 0: it has");
 	routing->open_sessions = metrics_gauge(metrics, "sessions", NULL, "Open sessions");
 }
 
@@ -190,7 +206,7 @@ is_ready(const void *state, const char **ret_reason)
 	const struct routing *routing = state;
 
 	*ret_reason = routing->store == NULL ? "no store yet" : "no snapshot of discovery yet";
-	return routing->store != NULL && routing->has_snapshot;
+	return routing->store != NULL && routing_has_candidates(routing);
 }
 
 static void
@@ -209,6 +225,7 @@ stop(void *state)
 	}
 	routing_links_stop(routing);
 	routing_watch_stop(routing);
+	routing_list_stop(routing);
 	routing_liveness_stop(routing);
 	sessions_fini(&routing->sessions);
 	table_fini(&routing->table);
@@ -243,6 +260,8 @@ start(const struct actor_context *context, void **ret_state)
 		error = routing_sweep_start(routing);
 	if (error == 0)
 		error = routing_store_start(routing);
+	if (error == 0)
+		error = routing_list_start(routing);
 	if (error == 0)
 		error = routing_watch_start(routing);
 	if (error == 0)

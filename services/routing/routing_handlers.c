@@ -94,7 +94,7 @@ on_request_route(Boson__Routing__Routing_Service *service,
 		bus_call_fail(call, BUS_INVALID, problem.code, problem.field);
 	else if (!routing_may_speak_for(input->caller, input->client_id))
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
-	else if (!routing->has_snapshot)
+	else if (!routing_has_candidates(routing) || !routing_links_are_settled(routing))
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "starting", 1);
 	else if (routing->store == NULL)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);

@@ -37,6 +37,7 @@ enum {
 };
 
 struct routing_link;
+struct routing_list;
 struct routing_liveness;
 struct routing_request;
 
@@ -59,8 +60,13 @@ struct routing {
 	bool snapshot_running, snapshot_due, has_snapshot;
 	char snapshot_cursor[ROUTING_CURSOR_BYTES];
 
+	struct routing_list *list;
+	int64_t list_wall_ms; /* when that was written; 0: it was not needed, or too old */
+
 	/* routing_links */
 	struct routing_link *links;
+	int64_t settled_by_ms;
+	bool is_settled; /* whoever is silent */
 
 	struct routing_liveness *liveness;
 
@@ -98,7 +104,7 @@ struct routing {
 
 	struct loop_timer *timer, *follow_timer;
 	struct metric *routes, *unserved, *refusals, *silences, *known_nodes, *free_nodes,
-		*open_sessions, *sweeper;
+		*open_sessions, *sweeper, *age;
 };
 
 /* A copy of this is `service`. */
@@ -216,9 +222,19 @@ int routing_batch_commit(void *routing);
 
 /* ---- routing_watch.c ---- */
 
+/* Nodes are known: by a snapshot, or by the list of before. */
+static inline bool
+routing_has_candidates(const struct routing *routing)
+{
+	return routing->has_snapshot || routing->list_wall_ms != 0;
+}
+
 int routing_watch_start(struct routing *routing);
 void routing_watch_stop(struct routing *routing);
 void routing_watch_tick(struct routing *routing);
+
+/* A page of a snapshot, discovery's or our own of before. */
+void routing_watch_take(struct routing *routing, const Boson__Discovery__SnapshotReply *page);
 
 /* ---- routing_links.c: connections to relays ---- */
 
@@ -231,6 +247,10 @@ void routing_links_mark(struct routing *routing);
 void routing_links_sweep(struct routing *routing);
 void routing_links_tick(struct routing *routing, int64_t now_ms);
 void routing_links_stop(struct routing *routing);
+
+/* Each relay has said whose legs it has, or had the time to: before that there is no telling which
+ * nodes are there. */
+bool routing_links_are_settled(const struct routing *routing);
 
 /* NULL when there is none. */
 struct bus_peer *routing_links_peer(const struct routing *routing, const char *relay_id);

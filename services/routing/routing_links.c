@@ -18,6 +18,7 @@ enum {
 	PINGS_MISSED_MAX = 2,
 	LIST_PERIOD_MS = 30 * 1000,
 	LIST_TIMEOUT_MS = 3000,
+	SETTLE_MS = 2000,
 };
 
 struct routing_link {
@@ -324,6 +325,10 @@ routing_links_tick(struct routing *routing, int64_t now_ms)
 {
 	struct routing_link *next;
 
+	if (routing->settled_by_ms == 0)
+		routing->settled_by_ms = now_ms + SETTLE_MS;
+	if (now_ms >= routing->settled_by_ms)
+		routing->is_settled = true;
 	for (struct routing_link *link = routing->links; link != NULL; link = next) {
 		next = link->next;
 		if (link->gone && !link->relay->alive) {
@@ -340,6 +345,16 @@ routing_links_tick(struct routing *routing, int64_t now_ms)
 		    (link->list_due || now_ms - link->listed_ms >= LIST_PERIOD_MS))
 			list_legs(link);
 	}
+}
+
+bool
+routing_links_are_settled(const struct routing *routing)
+{
+	const struct routing_link *link = routing->links;
+
+	while (link != NULL && link->listed_ms != 0)
+		link = link->next;
+	return link == NULL || routing->is_settled;
 }
 
 void

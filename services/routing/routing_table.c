@@ -61,6 +61,7 @@ add_piece(struct table *table)
 	piece->next = table->pieces;
 	table->pieces = piece;
 	for (size_t i = 0; i < PIECE_NODES; i++) {
+		piece->nodes[i].known = false;
 		piece->nodes[i].free_next = table->free_nodes;
 		table->free_nodes = &piece->nodes[i];
 	}
@@ -85,6 +86,21 @@ free_node(struct table *table, struct table_node *node)
 {
 	node->free_next = table->free_nodes;
 	table->free_nodes = node;
+}
+
+const struct table_piece *
+table_piece_next(const struct table *table, const struct table_piece *previous)
+{
+	return previous == NULL ? table->pieces : previous->next;
+}
+
+void
+table_piece_each(const struct table_piece *piece,
+		 void (*fn)(const struct table_node *node, void *arg), void *arg)
+{
+	for (size_t i = 0; i < PIECE_NODES; i++)
+		if (piece->nodes[i].known)
+			fn(&piece->nodes[i], arg);
 }
 
 static void

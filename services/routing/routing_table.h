@@ -128,6 +128,13 @@ struct table_node *table_find(const struct table *table, const uint8_t id[UUID_B
  * known there. */
 const struct pool *table_pool_of(const struct table *table, const struct routing_wish *wish);
 
+/* All known nodes, a piece of memory at a time; NULL starts, NULL ends. Nodes may come and go
+ * between two pieces: those that stay are met once. */
+const struct table_piece *table_piece_next(const struct table *table,
+					   const struct table_piece *previous);
+void table_piece_each(const struct table_piece *piece,
+		      void (*fn)(const struct table_node *node, void *arg), void *arg);
+
 /* Known, alive, and attached to a live relay: a session that is there can be used. */
 bool table_node_is_attached(const struct table_node *node);
 

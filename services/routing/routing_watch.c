@@ -1,6 +1,7 @@
 /*
  * routing's view of discovery: NodeChanged and RelayChanged as they come, a Snapshot at first and
- * after each gap. While discovery is dead, what is known stays.
+ * after each gap. While discovery is dead, what is known stays; so it does when we die meanwhile
+ * (routing_list).
  */
 #include "routing/routing_handlers.h"
 
@@ -50,6 +51,15 @@ put_node(struct routing *routing, const Boson__Discovery__Node *node, bool from_
 		log_warn("node_not_indexed", "error=%d", error);
 }
 
+void
+routing_watch_take(struct routing *routing, const Boson__Discovery__SnapshotReply *page)
+{
+	for (size_t i = 0; i < page->n_relays; i++)
+		routing_links_put(routing, page->relays[i]);
+	for (size_t i = 0; i < page->n_nodes; i++)
+		put_node(routing, page->nodes[i], true);
+}
+
 static void
 on_snapshot(const Boson__Discovery__SnapshotReply *reply, void *arg)
 {
@@ -60,10 +70,7 @@ on_snapshot(const Boson__Discovery__SnapshotReply *reply, void *arg)
 		routing->snapshot_due = true; /* the tick asks again */
 		return;
 	}
-	for (size_t i = 0; i < reply->n_relays; i++)
-		routing_links_put(routing, reply->relays[i]);
-	for (size_t i = 0; i < reply->n_nodes; i++)
-		put_node(routing, reply->nodes[i], true);
+	routing_watch_take(routing, reply);
 	if (reply->next_cursor == NULL ||
 	    strlen(reply->next_cursor) >= sizeof(routing->snapshot_cursor)) {
 		end_snapshot(routing);
