@@ -298,7 +298,8 @@ gateway_connection_expire(struct gateway_connection *connection)
 			: connection->phase == PHASE_REQUEST && connection->body.state != BODY_DONE;
 	if (connection->phase != PHASE_LINGER)
 		metric_add(connection->listener->late, 1);
-	if (is_late_in)
+	/* Behind what the peer does not take, no answer would reach it either. */
+	if (is_late_in && connection->down.bytes == NULL)
 		gateway_connection_refuse(connection, 408, "timeout");
 	else
 		gateway_connection_close(connection);
