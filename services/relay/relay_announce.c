@@ -100,10 +100,10 @@ on_node_changed(const ProtobufCMessage *event, bool gap, void *arg)
 	    uuid_parse(change->node->node_id, id) < 0)
 		return;
 	if (change->deleted) {
-		relay_gone_add(&control->deleted, id);
+		relay_gone_add(&control->deleted, id, NULL);
 		command_node(control, RELAY_NODE_GONE, id);
-	} else if (relay_gone_has(&control->deleted, id)) {
-		relay_gone_remove(&control->deleted, id);
+	} else if (relay_gone_has(&control->deleted, id, NULL)) {
+		relay_gone_remove(&control->deleted, id, NULL);
 		command_node(control, RELAY_NODE_BACK, id);
 	}
 }

@@ -264,8 +264,9 @@ int
 relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
 			    const struct relay_carried_client *client)
 {
-	if (relay_gone_has(&shard->gone, client->node_id) ||
-	    (client->session_id != NULL && relay_gone_has(&shard->gone, client->session_id)))
+	if (relay_gone_has(&shard->gone, client->node_id, NULL) ||
+	    (client->session_id != NULL &&
+	     relay_gone_has(&shard->gone, client->node_id, client->session_id)))
 		return -ESHUTDOWN;
 	relay_round_flush(shard);
 	struct relay_node *node = relay_node_get(&shard->directory, client->node_id);
@@ -346,9 +347,9 @@ relay_attach(struct relay_shard *shard, struct relay_leg *leg)
 	relay_round_flush(shard);
 	if (shard->drain_until_ms != 0)
 		return relay_upgrade_refuse(shard, leg, 503, "draining");
-	if (relay_gone_has(&shard->gone, ticket->node_id) ||
+	if (relay_gone_has(&shard->gone, ticket->node_id, NULL) ||
 	    (ticket->role == TICKET_ROLE_SESSION &&
-	     relay_gone_has(&shard->gone, ticket->session_id)))
+	     relay_gone_has(&shard->gone, ticket->node_id, ticket->session_id)))
 		return relay_upgrade_refuse(shard, leg, 404, "closed or deleted");
 	if (ticket->role == TICKET_ROLE_NODE)
 		attach_node(shard, leg);

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GONE_KEY_BYTES = 2 * UUID_BYTES }; /* node, session or zeros */
+
 struct relay_gone_entry {
-	struct idtable_link by_id;
-	uint8_t id[UUID_BYTES];
+	struct idtable_link by_key;
+	uint8_t key[GONE_KEY_BYTES];
 	struct relay_gone_entry *older, *newer;
 };
 
@@ -17,8 +19,8 @@ int
 relay_gone_init(struct relay_gone *gone)
 {
 	memset(gone, 0, sizeof(*gone));
-	return idtable_init(&gone->entries, offsetof(struct relay_gone_entry, by_id),
-			    offsetof(struct relay_gone_entry, id), UUID_BYTES);
+	return idtable_init(&gone->entries, offsetof(struct relay_gone_entry, by_key),
+			    offsetof(struct relay_gone_entry, key), GONE_KEY_BYTES);
 }
 
 static void
@@ -44,18 +46,32 @@ relay_gone_fini(struct relay_gone *gone)
 	idtable_fini(&gone->entries);
 }
 
-void
-relay_gone_add(struct relay_gone *gone, const uint8_t id[UUID_BYTES])
+static struct relay_gone_entry *
+find(const struct relay_gone *gone, const uint8_t *node_id, const uint8_t *session_id,
+     uint8_t ret_key[GONE_KEY_BYTES])
 {
-	struct relay_gone_entry *entry;
+	memset(ret_key, 0, GONE_KEY_BYTES);
+	memcpy(ret_key, node_id, UUID_BYTES);
+	if (session_id != NULL)
+		memcpy(ret_key + UUID_BYTES, session_id, UUID_BYTES);
+	return idtable_find(&gone->entries, ret_key);
+}
 
-	relay_gone_remove(gone, id);
+void
+relay_gone_add(struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+	       const uint8_t *session_id)
+{
+	uint8_t key[GONE_KEY_BYTES];
+	struct relay_gone_entry *entry = find(gone, node_id, session_id, key);
+
+	if (entry != NULL)
+		forget(gone, entry);
 	if (gone->entries.count >= RELAY_GONE_MAX)
 		forget(gone, gone->oldest);
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return; /* the ticket ends by itself */
-	memcpy(entry->id, id, UUID_BYTES);
+	memcpy(entry->key, key, GONE_KEY_BYTES);
 	idtable_add(&gone->entries, entry);
 	entry->older = gone->newest;
 	if (gone->newest != NULL)
@@ -66,16 +82,21 @@ relay_gone_add(struct relay_gone *gone, const uint8_t id[UUID_BYTES])
 }
 
 void
-relay_gone_remove(struct relay_gone *gone, const uint8_t id[UUID_BYTES])
+relay_gone_remove(struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+		  const uint8_t *session_id)
 {
-	struct relay_gone_entry *entry = idtable_find(&gone->entries, id);
+	uint8_t key[GONE_KEY_BYTES];
+	struct relay_gone_entry *entry = find(gone, node_id, session_id, key);
 
 	if (entry != NULL)
 		forget(gone, entry);
 }
 
 bool
-relay_gone_has(const struct relay_gone *gone, const uint8_t id[UUID_BYTES])
+relay_gone_has(const struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+	       const uint8_t *session_id)
 {
-	return idtable_find(&gone->entries, id) != NULL;
+	uint8_t key[GONE_KEY_BYTES];
+
+	return find(gone, node_id, session_id, key) != NULL;
 }

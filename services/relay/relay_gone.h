@@ -1,6 +1,7 @@
 /*
- * relay_gone: ids that may not come back with the ticket they hold: sessions that were closed,
- * nodes that were deleted. Bounded: the oldest is forgotten for the newest. One thread, no clock.
+ * relay_gone: who may not come back with the ticket they hold: sessions that were closed at a node
+ * (they may have moved to another), nodes that were deleted. Bounded: the oldest is forgotten for
+ * the newest. One thread, no clock.
  */
 #pragma once
 
@@ -20,6 +21,11 @@ struct relay_gone {
 
 int relay_gone_init(struct relay_gone *gone);
 void relay_gone_fini(struct relay_gone *gone);
-void relay_gone_add(struct relay_gone *gone, const uint8_t id[UUID_BYTES]);
-void relay_gone_remove(struct relay_gone *gone, const uint8_t id[UUID_BYTES]);
-bool relay_gone_has(const struct relay_gone *gone, const uint8_t id[UUID_BYTES]);
+
+/* session_id NULL: the node as a whole, which says nothing of its sessions. */
+void relay_gone_add(struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+		    const uint8_t *session_id);
+void relay_gone_remove(struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+		       const uint8_t *session_id);
+bool relay_gone_has(const struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
+		    const uint8_t *session_id);

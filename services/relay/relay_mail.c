@@ -81,7 +81,7 @@ on_session_open(struct relay_shard *shard, const struct relay_message *command)
 {
 	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
 
-	relay_gone_remove(&shard->gone, command->session_id);
+	relay_gone_remove(&shard->gone, command->node_id, command->session_id);
 	if (node == NULL || node->leg == NULL || !relay_leg_is_open(node->leg)) {
 		report_open_failed(shard, command);
 		return;
@@ -96,8 +96,8 @@ on_session_close(struct relay_shard *shard, const struct relay_message *command)
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
-	relay_gone_add(&shard->gone, command->session_id);
-	relay_udp_unbind(shard, command->session_id);
+	relay_gone_add(&shard->gone, command->node_id, command->session_id);
+	relay_udp_unbind(shard, command->session_id, command->node_id);
 	if (node == NULL)
 		return;
 	if (node->leg != NULL)
@@ -114,7 +114,7 @@ on_node_gone(struct relay_shard *shard, const struct relay_message *command)
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
-	relay_gone_add(&shard->gone, command->node_id);
+	relay_gone_add(&shard->gone, command->node_id, NULL);
 	if (node == NULL)
 		return;
 	if (node->leg != NULL)
@@ -233,7 +233,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		on_node_gone(shard, command);
 		break;
 	case RELAY_NODE_BACK:
-		relay_gone_remove(&shard->gone, command->node_id);
+		relay_gone_remove(&shard->gone, command->node_id, NULL);
 		break;
 	case RELAY_UDP_HANDED:
 		relay_udp_on_handed(shard, command);
@@ -246,7 +246,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 			       (const struct relay_udp_binding *)(const void *)command->bytes);
 		break;
 	case RELAY_UDP_UNBIND:
-		relay_udp_unbind(shard, command->session_id);
+		relay_udp_unbind(shard, command->session_id, NULL);
 		break;
 	case RELAY_UDP_PEERS:
 		relay_udp_set_peers(shard,

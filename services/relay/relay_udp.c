@@ -74,7 +74,7 @@ relay_udp_bind(struct relay_shard *shard, const struct relay_udp_binding *bindin
 	int r = relay_udp_sessions_bind(sessions, binding);
 
 	if (r == -EEXIST) { /* a resumed session on another node, or with another key */
-		relay_udp_unbind(shard, binding->session_id);
+		relay_udp_unbind(shard, binding->session_id, NULL);
 		r = relay_udp_sessions_bind(sessions, binding);
 	}
 	if (r < 0)
@@ -97,14 +97,16 @@ unbind(struct relay_shard *shard, struct relay_udp_session *session)
 }
 
 void
-relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_BYTES])
+relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_BYTES],
+		 const uint8_t *node_id)
 {
 	struct relay_udp_session *session;
 
 	if (shard->udp == NULL)
 		return;
 	session = relay_udp_sessions_find(&shard->udp->sessions, session_id);
-	if (session != NULL)
+	if (session != NULL &&
+	    (node_id == NULL || memcmp(session->node->id, node_id, UUID_BYTES) == 0))
 		unbind(shard, session);
 }
 

@@ -54,7 +54,9 @@ void relay_udp_on_timer(struct relay_shard *shard);
 
 /* The control actor says. */
 void relay_udp_bind(struct relay_shard *shard, const struct relay_udp_binding *binding);
-void relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_BYTES]);
+/* node_id: unless it has moved to another node; NULL: wherever it is. */
+void relay_udp_unbind(struct relay_shard *shard, const uint8_t session_id[UUID_BYTES],
+		      const uint8_t *node_id);
 
 /* Relays and their UDP sockets. */
 void relay_udp_set_peers(struct relay_shard *shard, const struct relay_udp_peers *peers);

@@ -418,6 +418,34 @@ test_close_session_tells_the_node_and_closes_the_client(void **state)
 	raw_leg_close(&node);
 }
 
+/* It was closed at the node that it had; the tickets for another one are good. */
+static void
+test_session_that_moved_to_another_node_is_not_closed_there(void **state)
+{
+	Boson__Relay__CloseSessionRequest request = BOSON__RELAY__CLOSE_SESSION_REQUEST__INIT;
+	struct raw_leg *other = raw_leg_open(&relay, other_id, NULL);
+	char ticket[TICKET_TEXT_MAX_BYTES], text[1024];
+	struct call call = { 0 };
+
+	(void)state;
+	request.node_id = node_text;
+	request.session_id = session_text;
+	boson__relay__relay__close_session(bus_peer_service(relay.relay), &request, on_empty,
+					   &call);
+	relay_fixture_wait(&relay, &call.is_done);
+	assert_true(call.is_ok);
+	struct raw_leg *client = raw_leg_open(&relay, other_id, session_id);
+	leg_talk_exchange(other, client, leg_talk_channel(other, session_id));
+	raw_leg_close(&client);
+	relay_fixture_ticket(&relay, node_id, session_id, 3600 * 1000, 0, ticket);
+	raw_leg_request(text, sizeof(text), session_id, ticket);
+	client = raw_leg_connect(&relay);
+	assert_true(raw_leg_write(client, text, strlen(text)));
+	assert_int_equal(raw_leg_status(client, NULL, 0), 404);
+	raw_leg_close(&client);
+	raw_leg_close(&other);
+}
+
 struct seen {
 	unsigned attached, detached, usage;
 	bool has_attached, has_rtt, has_detached, has_usage, has_load, is_ready;
@@ -673,6 +701,7 @@ main(void)
 		TEST(test_an_answer_of_another_node_is_not_taken),
 		TEST(test_a_malformed_request_names_its_field),
 		TEST(test_close_session_tells_the_node_and_closes_the_client),
+		TEST(test_session_that_moved_to_another_node_is_not_closed_there),
 		TEST(test_legs_are_told_with_growing_generations),
 		TEST(test_flow_reports_are_kept_listed_and_told),
 		TEST(test_the_relay_announces_itself),

@@ -202,7 +202,7 @@ operate(struct fuzz *fuzz)
 	default:
 		if (how & 1) {
 			uint8_t id[UUID_BYTES] = { (uint8_t)(how >> 1 & 3) };
-			relay_udp_unbind(fuzz->shard, id);
+			relay_udp_unbind(fuzz->shard, id, NULL);
 		} else {
 			fuzz->shard->now_ms += (int64_t)take(fuzz) * 100;
 			relay_udp_on_timer(fuzz->shard);

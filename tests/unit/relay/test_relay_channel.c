@@ -154,14 +154,14 @@ test_the_oldest_tombstone_is_forgotten_first(void **state)
 	assert_int_equal(relay_gone_init(&gone), 0);
 	for (uint32_t i = 0; i < RELAY_GONE_MAX + 10; i++) {
 		memcpy(id, &i, sizeof(i));
-		relay_gone_add(&gone, id);
-		assert_true(relay_gone_has(&gone, id));
+		relay_gone_add(&gone, id, NULL);
+		assert_true(relay_gone_has(&gone, id, NULL));
 	}
 	for (uint32_t i = 0; i < 20; i++) {
 		memcpy(id, &i, sizeof(i));
-		assert_int_equal(relay_gone_has(&gone, id), i >= 10);
-		relay_gone_remove(&gone, id);
-		assert_false(relay_gone_has(&gone, id));
+		assert_int_equal(relay_gone_has(&gone, id, NULL), i >= 10);
+		relay_gone_remove(&gone, id, NULL);
+		assert_false(relay_gone_has(&gone, id, NULL));
 	}
 	relay_gone_fini(&gone);
 }
