@@ -56,7 +56,8 @@ prepare(struct client_options *options, char access_key[CLIENT_ACCESS_KEY_BYTES]
 	if (options->ca_file == NULL)
 		return 0;
 	if (realpath(options->ca_file, options->ca_path) == NULL) {
-		client_complain("%s: %s", client_escape(options->ca_file, shown, sizeof shown),
+		client_complain("%s: %s; --ca takes a file of certificates",
+				client_escape(options->ca_file, shown, sizeof shown),
 				strerror(errno));
 		return EXIT_NO_INPUT;
 	}
@@ -198,13 +199,27 @@ text_of(json_t *report, const char *name)
 }
 
 static void
+print_since(json_int_t wall_ms)
+{
+	time_t at = (time_t)(wall_ms / 1000);
+	char text[32] = "";
+	struct tm tm;
+
+	if (wall_ms > 0 && localtime_r(&at, &tm) != NULL &&
+	    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) > 0)
+		printf("  since      %s\n", text);
+}
+
+static void
 print_report(json_t *report)
 {
 	json_int_t handshake = json_integer_value(json_object_get(report, "lastHandshakeSec"));
 	json_t *address6 = json_object_get(report, "address6");
 
 	printf("%s\n", text_of(report, "state"));
-	printf("  node       %s\n", text_of(report, "nodeId"));
+	printf("  node       %s (%s)\n", text_of(report, "nodeId"),
+	       json_object_get(report, "country") != NULL ? text_of(report, "country")
+							  : "country unknown");
 	printf("  address    %s%s%s\n", text_of(report, "address4"), address6 != NULL ? ", " : "",
 	       address6 != NULL ? text_of(report, "address6") : "");
 	printf("  relay      %s, by %s\n", text_of(report, "relayEndpoint"),
@@ -219,6 +234,7 @@ print_report(json_t *report)
 		printf("  handshake  %" JSON_INTEGER_FORMAT " s ago\n", time(NULL) - handshake);
 	else
 		printf("  handshake  none yet\n");
+	print_since(json_integer_value(json_object_get(report, "connectedAt")));
 	if (json_object_get(report, "reason") != NULL)
 		printf("  the leg    %s\n", text_of(report, "reason"));
 }

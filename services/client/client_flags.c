@@ -96,6 +96,8 @@ print_examples(unsigned commands)
 		printf("  higgs config --country SE --output se.conf   # then: wg-quick up "
 		       "./se.conf\n"
 		       "  higgs config --qr                            # scan it with a phone\n");
+	if (commands & DOCTOR)
+		printf("  sudo higgs doctor   # while connected\n");
 	if (commands & DISCONNECT)
 		printf("  sudo higgs disconnect\n");
 }
@@ -124,7 +126,8 @@ client_options_help(enum client_command command)
 {
 	for (const struct client_command_row *row = client_commands; row->name != NULL; row++)
 		if (row->command == command && (CLIENT_FLAG_FOR(command) & ALL) != 0) {
-			printf("higgs %s: %s\n\nFlags:\n", row->name, row->help);
+			printf("higgs %s: %s\n\nUsage: higgs %s [FLAGS]\n\nFlags:\n", row->name,
+			       row->help, row->name);
 			print_flags(CLIENT_FLAG_FOR(command));
 			print_examples(CLIENT_FLAG_FOR(command));
 			return;

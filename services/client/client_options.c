@@ -138,8 +138,10 @@ parse_flag(struct parse *parse, int argc, char *const *argv, int *at)
 	if (flag == NULL)
 		return unknown_flag(parse, word);
 	if ((flag->commands & CLIENT_FLAG_FOR(parse->options->command)) == 0)
-		return refuse(parse, EXIT_USAGE_WRONG, "--%s does not go with this command",
-			      flag->name);
+		return refuse(
+			parse, EXIT_USAGE_WRONG,
+			"--%s does not go with this command; `higgs %s --help` lists what does",
+			flag->name, argv[1]);
 	void *field = (char *)parse->options + flag->offset;
 	if (flag->value == NULL) {
 		if (equals != NULL)
@@ -318,8 +320,10 @@ parse_all(struct parse *parse, int argc, char *const *argv)
 		if (argv[i][0] == '-' && argv[i][1] != '\0')
 			r = parse_flag(parse, argc, argv, &i);
 		else if (options->command != COMMAND_HELP)
-			r = refuse(parse, EXIT_USAGE_WRONG, "\"%s\" is one word too many",
-				   client_escape(argv[i], shown, sizeof shown));
+			r = refuse(parse, EXIT_USAGE_WRONG,
+				   "\"%s\" is one word too many; `higgs %s --help` tells what it "
+				   "takes",
+				   client_escape(argv[i], shown, sizeof shown), argv[1]);
 	}
 	return r;
 }

@@ -51,6 +51,7 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	json_text_member(&text, "state", state_name(session));
 	put_or_leave(&text, "sessionId", session->route.session_id);
 	put_or_leave(&text, "nodeId", session->route.node_id);
+	put_or_leave(&text, "country", session->country);
 	put_or_leave(&text, "address4", session->route.address4);
 	put_or_leave(&text, "address6", session->route.address6);
 	const char *relay = leg_client_url(session->leg);
@@ -73,6 +74,8 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	json_text_uint(&text, tx_bytes);
 	json_text_key(&text, "lastHandshakeSec");
 	json_text_int(&text, usage.last_handshake_sec);
+	json_text_key(&text, "connectedAt");
+	json_text_int(&text, session->connected_wall_ms);
 	json_text_key(&text, "expiresAt");
 	json_text_int(&text, session->route.expires_at_ms);
 	put_or_leave(&text, "reason", session->leg_reason);

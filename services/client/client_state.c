@@ -191,7 +191,9 @@ client_access_key_read(const char *path, char ret_key[CLIENT_ACCESS_KEY_BYTES], 
 		return EXIT_NOT_PERMITTED;
 	}
 	if (n < 0 && n != -EFBIG && n != -EINVAL) {
-		snprintf(ret_error, error_bytes, "%s: %s", shown, strerror((int)-n));
+		snprintf(ret_error, error_bytes,
+			 "%s: %s; --key-file takes a file with your access key", shown,
+			 strerror((int)-n));
 		return n == -EACCES ? EXIT_NOT_PERMITTED : EXIT_NO_INPUT;
 	}
 	if (n >= 0)

@@ -107,6 +107,30 @@ test_connect_carries_packets_and_disconnect_puts_everything_back(void **state)
 	close(bait.fd);
 }
 
+static void
+test_status_says_node_way_bytes_handshake_and_since_when(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	char relay[64];
+
+	connect_it();
+	assert_true(does("ping -c 1 -W 2 10.90.0.1"));
+	expect_exit(lab_higgs(&lab, "status", NULL, output), 0);
+	snprintf(relay, sizeof relay, "relay      wss://10.0.9.1:%u/relay/", lab.relay.port);
+	expect_contains(output, "connected\n");
+	expect_contains(output, "node       5b0e6a52-3d0b-4e69-9d0b-0f3ad2a6a002 (SE)\n");
+	expect_contains(output, "address    10.90.0.2, fd48:6967:6773::2\n");
+	expect_contains(output, relay);
+	expect_contains(output, ", by WebSocket\n");
+	expect_contains(output, "kill switch on\n");
+	expect_contains(output, " s ago\n");
+	expect_contains(output, "since      20");
+	assert_null(strstr(output, "received   0 bytes"));
+	assert_null(strstr(output, "sent       0 bytes"));
+	disconnect_it();
+}
+
 /* T34, T35, T36 */
 static void
 test_nothing_leaves_beside_the_tunnel_while_it_is_up(void **state)
@@ -325,6 +349,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
+		RIG_TEST(test_status_says_node_way_bytes_handshake_and_since_when),
 		RIG_TEST(test_nothing_leaves_beside_the_tunnel_while_it_is_up),
 		RIG_TEST(test_without_kill_switch_the_rules_still_send_all_into_the_tunnel),
 		RIG_TEST(test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up),
