@@ -171,12 +171,19 @@ test_R47_R59_R61_R63_bad_fields_are_told_by_name(void **state)
 		assert_error(answer, 400, rows[i].code);
 		assert_string_equal(rig_member(answer, "error.field"), rows[i].field);
 	}
-	const char *const keys[] = { "AAAA", "", "x",
-				     "_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" };
+	/* Of 31 and 33 bytes, url-safe, with a line's end; and none. */
+	char with_newline[KEY_TEXT_BYTES + 2];
+	snprintf(with_newline, sizeof(with_newline), "%s\\n", node.key_text);
+	const char *const keys[] = { "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+				     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+				     "_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+				     with_newline,
+				     "AAAA",
+				     "" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char json[TEXT_BYTES];
 		snprintf(json, sizeof(json),
-			 "{\"nodeId\":\"%s\",\"publicKey\":\"%s\\n\",\"role\":\"node\"}",
+			 "{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"role\":\"node\"}",
 			 node.id_text, keys[i]);
 		const struct rig_answer *answer =
 			rig_request(&rig, "POST", "/api/v1/nodes/challenge", NULL, NULL, json);

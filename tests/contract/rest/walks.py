@@ -384,6 +384,7 @@ def refuse_what_is_no_registration(world):
         assert answer.code == code and answer.json["error"].get("field") == field, (more, answer)
 
     bad("field", "nodeId", nodeId=7)  # R43
+    bad("field", "nodeId", nodeId="%s\r\ninfo gateway forged" % node.id)  # R45
     bad("field", "publicKey", publicKey="AAAA")  # R47
     for port, code in [("51820", "field"), (51820.5, "field"), (-1, "range"), (0, "field"),
                        (65536, "field")]:  # R59
@@ -611,5 +612,6 @@ def check_nothing_leaks(world):
     for word in ["sessionToken", "relayTicket", "ipv4", "198.51.100.9", "token", "secret"]:
         assert word not in nodes or word == "ipv4" and "198.51.100.9" not in nodes, word
     logs = world.rig.logs()
+    assert "\ninfo gateway forged" not in logs  # R45
     for secret in world.secrets:
         assert secret not in nodes and secret not in logs
