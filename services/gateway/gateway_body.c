@@ -3,6 +3,8 @@
  */
 #include "gateway/gateway_body.h"
 
+#include "identity/hex.h"
+
 enum { SIZE_DIGITS_MAX = 8 };
 
 void
@@ -16,19 +18,9 @@ gateway_body_init(struct gateway_body *body, const struct gate_tally *tally)
 }
 
 static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static int
 take_size(struct gateway_body *body, char c)
 {
-	int value = hex_value(c);
+	int value = hex_digit(c);
 	if (value >= 0 && body->digits < SIZE_DIGITS_MAX) {
 		body->left = body->left * 16 + (uint64_t)value;
 		body->digits++;

@@ -3,21 +3,11 @@
  */
 #include "gateway/gateway_path.h"
 
+#include "identity/hex.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Well-formed UTF-8 without control characters (RFC 3629). */
 static bool
@@ -50,8 +40,8 @@ text_decode(char *text, bool plus)
 	for (const char *in = text; *in != '\0'; in++) {
 		char c = *in;
 		if (c == '%') {
-			int high = hex_value(in[1]);
-			int low = high < 0 ? -1 : hex_value(in[2]);
+			int high = hex_digit(in[1]);
+			int low = high < 0 ? -1 : hex_digit(in[2]);
 			if (low < 0 || (high == 0 && low == 0))
 				return -EINVAL;
 			c = (char)(high * 16 + low);

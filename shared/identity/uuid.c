@@ -2,22 +2,13 @@
  * uuid: ids of nodes, clients and sessions (RFC 4122), lower case only, so that one id has one
  * text.
  */
+#include "identity/hex.h"
 #include "identity/key.h"
 #include "identity/mac.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
 
 static bool
 is_hyphen_place(size_t i)
@@ -34,7 +25,8 @@ uuid_parse(const char *text, uint8_t ret_id[UUID_BYTES])
 	if (strnlen(text, UUID_TEXT_BYTES) != UUID_TEXT_BYTES - 1)
 		return -EINVAL;
 	for (size_t i = 0; i < UUID_TEXT_BYTES - 1; i++) {
-		int v = hex_value(text[i]);
+		bool is_upper = text[i] >= 'A' && text[i] <= 'F';
+		int v = is_upper ? -1 : hex_digit(text[i]);
 
 		if (is_hyphen_place(i)) {
 			if (text[i] != '-')
