@@ -6,7 +6,8 @@
  * Fills the tables with DAYS of rollups of NODES nodes (printed: how many rows and bytes, in what
  * time), then asks for history (by hour, by day) and aggregates of random nodes over all of it, by
  * the service's own handlers, and then writes ROUNDS samples of each node. The database is its own,
- * in a folder under /tmp: no bus, no network.
+ * in a folder under /tmp that goes however the program ends: no bus, no network. PostgreSQL has 1
+ *GB of shared buffers; both sync what they commit.
  */
 #include "metrics_load.h"
 
@@ -15,17 +16,20 @@
 #include "servers.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { QUERIES = 300, ROUNDS = 3, DAY_MS = 24 * 3600 * 1000, PATH_BYTES = 64 };
+enum { QUERIES = 300, ROUNDS = 3, DAY_MS = 24 * 3600 * 1000 };
 
 static struct servers servers;
 static struct metrics_service metrics;
-static char folder[] = "/tmp/metrics-load-XXXXXX", database[PATH_BYTES];
+static char database[SERVERS_PATH_BYTES];
 
 /* ---- what handlers need of the bus: an answer is packed, as the bus would ---- */
 
@@ -203,12 +207,11 @@ open_tables(bool is_postgresql)
 	char url[SERVERS_URL_BYTES], reason[256] = "";
 	int error;
 
-	if (mkdtemp(folder) == NULL)
-		return -errno;
-	(void)snprintf(database, sizeof(database), "%s/metrics.db", folder);
+	(void)snprintf(database, sizeof(database), "%s/metrics.db", servers.folder);
 	(void)snprintf(url, sizeof(url), "sqlite:%s", database);
 	if (is_postgresql) {
-		if (servers_init(&servers) < 0 || servers_postgresql_start(&servers) != 0)
+		servers.is_large = true;
+		if (servers_postgresql_start(&servers) != 0)
 			return -EIO;
 		servers_postgresql_url(&servers, "metrics", url);
 	}
@@ -218,21 +221,11 @@ open_tables(bool is_postgresql)
 	return error;
 }
 
-static void
-close_tables(bool is_postgresql)
-{
-	store_close(&metrics.store);
-	(void)unlink(database);
-	(void)rmdir(folder);
-	if (is_postgresql)
-		servers_fini(&servers);
-}
-
 static int
 measure(bool is_postgresql, size_t nodes, size_t days, size_t queries, size_t rounds)
 {
 	int64_t end_ms = clock_wall_ms() / DAY_MS * DAY_MS, began_ms = clock_monotonic_ms();
-	int error = load_fill(metrics.store, nodes, days, end_ms);
+	int error = load_fill(metrics.store, is_postgresql ? &servers : NULL, nodes, days, end_ms);
 
 	if (error != 0)
 		return error;
@@ -260,34 +253,80 @@ prepare_service(void)
 	return metrics.rollups == NULL ? NULL : registry;
 }
 
+struct task {
+	bool is_postgresql;
+	size_t nodes, days, queries, rounds;
+};
+
+static int
+run(const struct task *task)
+{
+	struct metrics *registry = prepare_service();
+	int error = registry == NULL ? -ENOMEM : open_tables(task->is_postgresql);
+
+	if (error == 0)
+		error = measure(task->is_postgresql, task->nodes, task->days, task->queries,
+				task->rounds);
+	store_close(&metrics.store);
+	if (error != 0)
+		(void)fprintf(stderr, "failed: %s\n", strerror(-error));
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* A child does it, and the folder with its GBs goes when that and its database have ended, by
+ * whatever. */
+static int
+run_and_clean_up(const struct task *task)
+{
+	int signal = 0, status = 0;
+	sigset_t ends;
+	pid_t child;
+
+	(void)sigemptyset(&ends);
+	(void)sigaddset(&ends, SIGINT);
+	(void)sigaddset(&ends, SIGTERM);
+	(void)sigaddset(&ends, SIGHUP);
+	(void)sigaddset(&ends, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &ends, NULL);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (servers_init(&servers) < 0)
+		return EXIT_FAILURE;
+	child = fork();
+	if (child == 0) {
+		(void)sigprocmask(SIG_UNBLOCK, &ends, NULL);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		exit(run(task));
+	}
+	while (waitpid(child, &status, WNOHANG) == 0 && sigwait(&ends, &signal) == 0)
+		if (signal != SIGCHLD)
+			(void)kill(child, SIGKILL);
+	while (wait(NULL) > 0) /* PostgreSQL's, ours since their parent went */
+		continue;
+	servers_fini(&servers);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
 int
 main(int argc, char **argv)
 {
-	bool is_postgresql = argc > 1 && strcmp(argv[1], "postgresql") == 0;
-	size_t nodes, days, queries, rounds;
-	int error;
+	struct task task = { .queries = QUERIES, .rounds = ROUNDS };
 
 	if (argc < 4 || argc > 6) {
 		(void)fprintf(stderr,
 			      "metrics_load sqlite|postgresql NODES DAYS [QUERIES [ROUNDS]]\n");
 		return EXIT_FAILURE;
 	}
-	nodes = strtoul(argv[2], NULL, 10);
-	days = strtoul(argv[3], NULL, 10);
-	queries = argc > 4 ? strtoul(argv[4], NULL, 10) : QUERIES;
-	rounds = argc > 5 ? strtoul(argv[5], NULL, 10) : ROUNDS;
-	if (nodes == 0 || days == 0 || queries == 0 || prepare_service() == NULL)
+	task.is_postgresql = strcmp(argv[1], "postgresql") == 0;
+	task.nodes = strtoul(argv[2], NULL, 10);
+	task.days = strtoul(argv[3], NULL, 10);
+	if (argc > 4)
+		task.queries = strtoul(argv[4], NULL, 10);
+	if (argc > 5)
+		task.rounds = strtoul(argv[5], NULL, 10);
+	if (task.nodes == 0 || task.days == 0 || task.queries == 0)
 		return EXIT_FAILURE;
 	printf("build %s, %s, %ld cores\n", METRICS_LOAD_BUILD, METRICS_LOAD_COMPILER,
 	       sysconf(_SC_NPROCESSORS_ONLN));
-	error = open_tables(is_postgresql);
-	if (error == 0)
-		error = measure(is_postgresql, nodes, days, queries, rounds);
-	close_tables(is_postgresql);
-	samples_fini(&metrics.samples);
-	usages_fini(&metrics.usages);
-	free(metrics.rollups);
-	if (error != 0)
-		(void)fprintf(stderr, "failed: %s\n", strerror(-error));
-	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	(void)fflush(stdout); /* before there are two of us */
+	return run_and_clean_up(&task);
 }

@@ -199,20 +199,24 @@ servers_postgresql_start(struct servers *servers)
 {
 	char data[SERVERS_PATH_BYTES];
 	/* no fsync: what is killed here are processes, not the kernel */
-	const char *const arguments[] = { servers->postgresql_program,
-					  "-D",
-					  data,
-					  "-k",
-					  servers->folder,
-					  "-c",
-					  "listen_addresses=",
-					  "-c",
-					  "fsync=off",
-					  "-c",
-					  "shared_buffers=16MB",
-					  "-c",
-					  "dynamic_shared_memory_type=mmap",
-					  NULL };
+	const char *const arguments[] = {
+		servers->postgresql_program,
+		"-D",
+		data,
+		"-k",
+		servers->folder,
+		"-c",
+		"listen_addresses=",
+		"-c",
+		servers->is_large ? "fsync=on" : "fsync=off",
+		"-c",
+		servers->is_large ? "shared_buffers=1GB" : "shared_buffers=16MB",
+		"-c",
+		servers->is_large ? "max_wal_size=8GB" : "max_wal_size=1GB",
+		"-c",
+		"dynamic_shared_memory_type=mmap",
+		NULL
+	};
 	int64_t deadline_ms = now_ms() + START_MS;
 
 	if (!find_postgresql(servers)) {

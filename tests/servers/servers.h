@@ -13,6 +13,7 @@ enum { SERVERS_PATH_BYTES = 128, SERVERS_URL_BYTES = 256 };
 struct servers {
 	char folder[64];
 	char postgresql_program[SERVERS_PATH_BYTES];
+	bool is_large; /* PostgreSQL as for much data: 1 GB of buffers, fsync; else 16 MB, none */
 	pid_t postgresql, redis;
 };
 
