@@ -3,8 +3,7 @@
  * session token is served as ever; and when it is back, so are the keys. A PostgreSQL of our own.
  */
 #include "../../servers/servers.h"
-#include "../../unit/service/child.h"
-#include "gateway_rig_node.h"
+#include "identity_api.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -17,9 +16,7 @@
 
 enum { POLL_MS = 50, SKIPPED = 77, CONFIG_BYTES = 512 };
 
-static struct rig rig;
 static struct servers servers;
-static struct child child;
 
 static int
 start(void **state)
@@ -27,7 +24,6 @@ start(void **state)
 	char url[SERVERS_URL_BYTES], config[CONFIG_BYTES];
 
 	(void)state;
-	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
 	servers_postgresql_url(&servers, "keys", url);
 	snprintf(config, sizeof(config),
 		 "rate_general = 1000000\nrate_enrolment = 1000000\nstore = %s\n"
@@ -40,25 +36,7 @@ static int
 stop(void **state)
 {
 	(void)state;
-	child_end(&child);
-	return rig_stop(&rig) ? 0 : -1;
-}
-
-static void
-make_key(const char *kind, char bearer[128])
-{
-	char config[128];
-	const char *const argv[] = {
-		BOSONCTL, "-c", config, "keys", "create", kind, "tester", NULL
-	};
-	const char *at;
-
-	snprintf(config, sizeof(config), "%s/boson.conf", rig.folder);
-	assert_int_equal(child_run(&child, argv), 0);
-	at = strstr(child.output[CHILD_STDOUT], "\"secret\":\"");
-	assert_non_null(at);
-	at += strlen("\"secret\":\"");
-	snprintf(bearer, 128, "Bearer %.*s", (int)strcspn(at, "\""), at);
+	return api_stop();
 }
 
 static void
@@ -89,31 +67,31 @@ static void
 test_without_its_database_a_key_is_503_and_a_token_is_as_good_as_ever(void **state)
 {
 	struct rig_node node, other;
-	char client[128], enrol[128], target[128];
+	char target[128];
+	struct made_key client = api_make_key("client", NULL, NULL);
+	struct made_key enrol = api_make_key("node", NULL, NULL);
 
 	(void)state;
-	make_key("client", client);
-	make_key("node", enrol);
 	rig_node_enrol(&rig, &node);
 	snprintf(target, sizeof(target), "/api/v1/nodes/%s", node.id_text);
-	assert_int_equal(rig_request(&rig, "GET", target, client, NULL, NULL)->status, 200);
+	assert_int_equal(rig_request(&rig, "GET", target, client.bearer, NULL, NULL)->status, 200);
 
 	servers_postgresql_kill(&servers);
 	for (int i = 0; i < 5; i++) {
-		assert_away(target, client);
+		assert_away(target, client.bearer);
 		assert_away(target, rig_bearer(&rig, "admin.key"));
 		assert_int_equal(rig_request(&rig, "GET", target, node.bearer, NULL, NULL)->status,
 				 200);
 	}
 	rig_node_make(&other);
-	assert_int_equal(rig_node_register(&rig, &other, enrol, "")->status, 503);
+	assert_int_equal(rig_node_register(&rig, &other, enrol.bearer, "")->status, 503);
 	assert_int_equal(rig_node_register(&rig, &node, NULL, "")->status, 200);
 	/* What has not a key's form is not worth a question. */
 	assert_int_equal(rig_request(&rig, "GET", target, "Bearer junk", NULL, NULL)->status, 401);
 
 	assert_int_equal(servers_postgresql_start(&servers), 0);
-	wait_for_status(target, client, 200);
-	assert_int_equal(rig_node_register(&rig, &other, enrol, "")->status, 201);
+	wait_for_status(target, client.bearer, 200);
+	assert_int_equal(rig_node_register(&rig, &other, enrol.bearer, "")->status, 201);
 }
 
 /* A database that hangs holds up who shows a key, and nobody else. */
@@ -121,19 +99,20 @@ static void
 test_while_its_database_hangs_tokens_are_served_at_once(void **state)
 {
 	struct rig_node node;
-	char client[128], target[128], request[512];
+	char target[128], request[512];
 	static struct rig_answer answer;
 	struct rig_client *waiting;
+	struct made_key client = api_make_key("client", NULL, NULL);
 
 	(void)state;
-	make_key("client", client);
 	rig_node_enrol(&rig, &node);
 	snprintf(target, sizeof(target), "/api/v1/nodes/%s", node.id_text);
 	servers_postgresql_stop(&servers, true);
 	waiting = rig_connect(&rig);
 	assert_non_null(waiting);
 	snprintf(request, sizeof(request),
-		 "GET %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: %s\r\n\r\n", target, client);
+		 "GET %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: %s\r\n\r\n", target,
+		 client.bearer);
 	rig_send_text(waiting, request);
 	/* A hundred of these come and go while that one waits for its two seconds. */
 	for (int i = 0; i < 100; i++)
@@ -143,7 +122,7 @@ test_while_its_database_hangs_tokens_are_served_at_once(void **state)
 	assert_int_equal(answer.status, 503);
 	rig_disconnect(&waiting);
 	servers_postgresql_stop(&servers, false);
-	wait_for_status(target, client, 200);
+	wait_for_status(target, client.bearer, 200);
 }
 
 int
