@@ -7,8 +7,24 @@
 
 #include <string.h>
 
-int
-relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret)
+void
+relay_batch_check_one(const uint8_t *datagram, size_t n, struct relay_batch *ret)
+{
+	int type = datagram_check(datagram, n);
+
+	memset(ret, 0, sizeof(*ret));
+	if (type < 0) {
+		ret->faults[-type - 1]++;
+		return;
+	}
+	ret->types[type - 1]++;
+	ret->kept = 1;
+	ret->n = n;
+	ret->bytes = n;
+}
+
+static int
+check_many(uint8_t *batch, size_t n, struct relay_batch *ret)
 {
 	struct leg_reader reader = { .next = batch, .end = batch + n };
 	const uint8_t *datagram;
@@ -37,18 +53,14 @@ relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret)
 	return r;
 }
 
-void
-relay_batch_check_one(const uint8_t *datagram, size_t n, struct relay_batch *ret)
+int
+relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret)
 {
-	int type = datagram_check(datagram, n);
+	size_t one = n - LEG_DATAGRAM_HEADER_BYTES;
 
-	memset(ret, 0, sizeof(*ret));
-	if (type < 0) {
-		ret->faults[-type - 1]++;
-		return;
-	}
-	ret->types[type - 1]++;
-	ret->kept = 1;
-	ret->n = n;
-	ret->bytes = n;
+	if (n <= LEG_DATAGRAM_HEADER_BYTES || ((size_t)batch[0] << 8 | batch[1]) != one)
+		return check_many(batch, n, ret);
+	relay_batch_check_one(batch + LEG_DATAGRAM_HEADER_BYTES, one, ret);
+	ret->n += ret->kept * LEG_DATAGRAM_HEADER_BYTES;
+	return 0;
 }

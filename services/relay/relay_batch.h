@@ -13,8 +13,8 @@ struct relay_batch {
 	size_t n;	/* what is left, lengths included; the rest was moved up over the gaps */
 	uint64_t bytes; /* of datagrams left */
 	uint32_t kept;
-	uint32_t types[4];  /* kept, by datagram type - 1 */
-	uint32_t faults[4]; /* taken out, by - enum datagram_fault - 1 */
+	uint8_t types[4];  /* kept, by datagram type - 1 */
+	uint8_t faults[4]; /* taken out, by - enum datagram_fault - 1 */
 };
 
 /* batch: 1 to 64 of { u16 length, datagram }. 0, or -EBADMSG: not that. */

@@ -21,6 +21,7 @@
 #include "relay/relay_udp.h"
 #include "ws/ws_mask.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum {
@@ -34,7 +35,7 @@ struct way {
 	struct relay_lane *lane;
 	struct relay_channel *channel;
 	enum relay_counter missing;
-	size_t header_in, header_out;
+	uint8_t header_in, header_out;
 	bool is_from_raw;
 };
 
@@ -46,18 +47,11 @@ relay_data_limit(const struct relay_leg *leg)
 	return leg->channel != NULL ? LEG_MESSAGE_MAX_BYTES - CHANNEL_BYTES : LEG_MESSAGE_MAX_BYTES;
 }
 
-static uint32_t
-get_number(const uint8_t *bytes)
-{
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-	       bytes[3];
-}
-
 static void
 put_number(uint8_t *bytes, uint32_t number)
 {
-	for (unsigned i = 0; i < 4; i++)
-		bytes[i] = (uint8_t)(number >> (24 - 8 * i));
+	number = htobe32(number);
+	memcpy(bytes, &number, sizeof(number));
 }
 
 unsigned
@@ -106,13 +100,16 @@ way_to_client(const struct relay_node *node, uint32_t number)
 static void
 count_batch(struct relay_shard *shard, const struct relay_batch *batch)
 {
-	for (unsigned i = 0; i < 4; i++) {
+	static const uint8_t none[sizeof(batch->faults)];
+
+	for (unsigned i = 0; i < 4; i++)
 		if (batch->types[i] != 0)
 			relay_count(&shard->counters, RELAY_DATAGRAMS_INITIATION + i,
 				    batch->types[i]);
-		if (batch->faults[i] != 0)
-			relay_count(&shard->counters, RELAY_DROP_SHORT + i, batch->faults[i]);
-	}
+	if (memcmp(batch->faults, none, sizeof(none)) == 0)
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		relay_count(&shard->counters, RELAY_DROP_SHORT + i, batch->faults[i]);
 }
 
 /* The session's rate: a client is made to wait, a node, which serves others too, loses. */
@@ -238,35 +235,45 @@ split(struct relay_shard *shard, struct relay_leg *leg, const struct way *way, u
 	}
 }
 
-/* Where a data message of this leg goes. False: nowhere, and the leg has been doomed. */
+/* Where a data message of this leg goes; number: what stands where a node's leg has the channel.
+ * False: nowhere, and the leg has been doomed. */
 static bool
-find_way(struct relay_shard *shard, struct relay_leg *leg, const uint8_t *head, size_t n,
+find_way(struct relay_shard *shard, struct relay_leg *leg, uint32_t number, size_t n,
 	 struct way *ret)
 {
 	const char *wrong = NULL;
 
-	if (leg->channel != NULL) {
+	if (leg->channel != NULL)
 		*ret = way_to_node(leg->channel, false);
-	} else {
-		uint32_t number = n >= LEG_DATA_HEADER_NODE_BYTES ? get_number(head + 1) : 0;
-
-		if (number == 0)
-			wrong = "channel is none";
-		else
-			*ret = way_to_client(leg->node, number);
-	}
-	if (wrong == NULL && n <= ret->header_in + LEG_DATAGRAM_HEADER_BYTES)
+	else if (n < LEG_DATA_HEADER_NODE_BYTES || number == 0)
+		wrong = "channel is none";
+	else
+		*ret = way_to_client(leg->node, number);
+	if (wrong == NULL && n <= (size_t)ret->header_in + LEG_DATAGRAM_HEADER_BYTES)
 		wrong = "message holds no datagram";
 	if (wrong != NULL)
 		bad_message(shard, leg, wrong);
 	return wrong == NULL;
 }
 
+/* The first eight bytes without their mask, the first of them on top; of a message that is shorter
+ * the rest means nothing. */
+static uint64_t
+read_head(const uint8_t *payload, size_t n, uint32_t mask)
+{
+	uint64_t word = 0;
+
+	if (n >= sizeof(word))
+		memcpy(&word, payload, sizeof(word));
+	else
+		memcpy(&word, payload, n);
+	return be64toh(word ^ ((uint64_t)mask << 32 | mask));
+}
+
 void
 relay_data_on_message(struct relay_shard *shard, struct relay_leg *leg, uint8_t *payload, size_t n,
 		      uint32_t mask)
 {
-	uint8_t head[LEG_DATA_HEADER_NODE_BYTES];
 	struct way way;
 
 	if (n == 0)
@@ -275,15 +282,15 @@ relay_data_on_message(struct relay_shard *shard, struct relay_leg *leg, uint8_t 
 		way = way_to_node(leg->channel, true);
 		return forward(shard, leg, &way, payload, n, mask);
 	}
-	ws_unmask(head, payload, n < sizeof(head) ? n : sizeof(head), mask);
-	if (head[0] == LEG_KIND_CONTROL) {
+	uint64_t head = read_head(payload, n, mask);
+	if (head >> 56 == LEG_KIND_CONTROL) {
 		ws_unmask(payload, payload, n, mask);
 		relay_link_on_message(shard, leg, payload, n);
 		return;
 	}
-	if (head[0] != LEG_KIND_DATA)
+	if (head >> 56 != LEG_KIND_DATA)
 		return bad_message(shard, leg, "message kind is unknown");
-	if (!find_way(shard, leg, head, n, &way))
+	if (!find_way(shard, leg, (uint32_t)(head >> 24), n, &way))
 		return;
 	if (way.leg != NULL && way.leg->is_raw)
 		split(shard, leg, &way, payload, n, mask);

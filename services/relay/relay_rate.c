@@ -41,10 +41,8 @@ relay_rate_is_spent(struct relay_rate *rate, int64_t now_ms)
 }
 
 int64_t
-relay_rate_take(struct relay_rate *rate, uint64_t n, int64_t now_ms)
+relay_rate_take_limited(struct relay_rate *rate, uint64_t n, int64_t now_ms)
 {
-	if (rate->bytes_per_ms == 0)
-		return 0;
 	refill(rate, now_ms);
 	rate->tokens -= (int64_t)n;
 	if (rate->tokens >= 0)

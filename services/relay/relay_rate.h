@@ -39,4 +39,9 @@ relay_rate_read_bytes(const struct relay_rate *rate, size_t most)
 bool relay_rate_is_spent(struct relay_rate *rate, int64_t now_ms);
 
 /* Takes n bytes. Returns the milliseconds until the bucket is out of debt: 0, go on. */
-int64_t relay_rate_take(struct relay_rate *rate, uint64_t n, int64_t now_ms);
+int64_t relay_rate_take_limited(struct relay_rate *rate, uint64_t n, int64_t now_ms);
+static inline int64_t
+relay_rate_take(struct relay_rate *rate, uint64_t n, int64_t now_ms)
+{
+	return rate->bytes_per_ms != 0 ? relay_rate_take_limited(rate, n, now_ms) : 0;
+}

@@ -123,11 +123,11 @@ read_frames(struct relay_shard *shard, struct relay_leg *leg, uint8_t *at, uint8
 {
 	struct ws_event event = { 0 };
 	bool is_whole = false; /* a message was completed */
+	size_t limit = relay_data_limit(leg);
 
 	relay_round_begin(&shard->round, at, end);
 	while (relay_leg_is_open(leg) && at < end) {
-		ws_reader_next(&leg->reader, at, (size_t)(end - at), relay_data_limit(leg),
-			       shard->now_ms, &event);
+		ws_reader_next(&leg->reader, at, (size_t)(end - at), limit, shard->now_ms, &event);
 		if (event.kind == WS_EVENT_MORE)
 			break;
 		is_whole = is_whole || event.kind == WS_EVENT_BINARY;

@@ -4,14 +4,30 @@
  */
 #pragma once
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The four mask bytes in the order of the wire, as one word of this machine's memory. */
-uint32_t ws_mask_load(const uint8_t mask[4]);
+static inline uint32_t
+ws_mask_load(const uint8_t mask[4])
+{
+	uint32_t word;
+
+	memcpy(&word, mask, sizeof(word));
+	return word;
+}
 
 /* The mask as seen from `phase` bytes further on. */
-uint32_t ws_mask_rotate(uint32_t mask, size_t phase);
+static inline uint32_t
+ws_mask_rotate(uint32_t mask, size_t phase)
+{
+	unsigned bits = 8 * (unsigned)(phase % 4);
+	uint32_t word = le32toh(mask); /* the first byte lowest */
+
+	return htole32(word >> bits | word << (-bits & 31));
+}
 
 /* to[i] = from[i] ^ mask[i % 4]. The two may overlap when `to` does not lie behind `from`. */
 void ws_unmask(uint8_t *to, const uint8_t *from, size_t n, uint32_t mask);

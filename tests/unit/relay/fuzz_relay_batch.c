@@ -10,8 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static uint32_t
-sum(const uint32_t four[4])
+static unsigned
+sum(const uint8_t four[4])
 {
 	return four[0] + four[1] + four[2] + four[3];
 }
