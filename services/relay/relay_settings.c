@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTION "relay"
@@ -186,6 +187,23 @@ check_file(const char *path, char *ret_error, size_t error_bytes)
 	return errno == EACCES ? CONFIG_EXIT_NOPERM : CONFIG_EXIT_NOINPUT;
 }
 
+/* As the gateway's: nobody else may have read it. Links, which certificate managers keep, lead on.
+ */
+static int
+check_key_file(const char *path, char *ret_error, size_t error_bytes)
+{
+	int r = check_file(path, ret_error, error_bytes);
+	struct stat status;
+
+	if (r != 0 || *path == '\0')
+		return r;
+	if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+	    (status.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return 0;
+	snprintf(ret_error, error_bytes, "[relay] %s: others may read it", path);
+	return CONFIG_EXIT_NOPERM;
+}
+
 int
 relay_settings_check(const struct config *config, char *ret_error, size_t error_bytes)
 {
@@ -217,5 +235,5 @@ relay_settings_check(const struct config *config, char *ret_error, size_t error_
 		return CONFIG_EXIT_CONFIG;
 	}
 	int r = check_file(s.certificate, ret_error, error_bytes);
-	return r != 0 ? r : check_file(s.private_key, ret_error, error_bytes);
+	return r != 0 ? r : check_key_file(s.private_key, ret_error, error_bytes);
 }
