@@ -2,7 +2,7 @@
  * Enrolment by approval: who is not known waits until an operator says yes (T02). A real discovery,
  * a real bus, a real store.
  */
-#include "enrolment.h"
+#include "identity_bus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,39 +12,17 @@
 #include <cmocka.h>
 
 static const uint8_t body[32] = { 9 };
-static struct rig rig;
-static struct bus_peer *discovery;
 
 RIG_CLOSURE(on_list, Boson__Discovery__ListEnrolmentsReply)
 RIG_CLOSURE(on_decided, Boson__Discovery__Enrolment)
 
 #define DECISION(word) BOSON__DISCOVERY__DECIDE_ENROLMENT_REQUEST__DECISION__##word
 
-static void
-start_discovery(void)
-{
-	(void)rig_spawn(&rig, PROGRAM_DISCOVERY, 0);
-	if (discovery == NULL)
-		discovery = rig_peer(&rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig, discovery);
-}
-
 static int
 setup(void **state)
 {
 	(void)state;
-	discovery = NULL;
-	rig_start(&rig, "[discovery]\nenrolment = approval\n");
-	start_discovery();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
-	return 0;
+	return identity_bus_start("approval");
 }
 
 /* subject: of the access key shown, or NULL. What came of it is in call. */
@@ -177,8 +155,7 @@ test_who_waits_and_who_was_approved_outlive_a_kill(void **state)
 	ask_fails(&waiting, BUS_FORBIDDEN, "awaiting_approval", 60);
 	ask_fails(&approved, BUS_FORBIDDEN, "awaiting_approval", 60);
 	decide(approved.id_text, DECISION(approve), NULL);
-	rig_kill(&rig, rig.processes[0]);
-	start_discovery();
+	identity_bus_restart();
 	assert_int_equal(list("pending", waiting.id_text, &has), 1);
 	assert_true(has);
 	ask_succeeds(&approved, NULL, true);
@@ -284,7 +261,7 @@ test_a_decision_about_nobody_is_refused(void **state)
 int
 main(void)
 {
-#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, identity_bus_stop)
 	const struct CMUnitTest tests[] = {
 		ROW(test_a_new_node_waits_until_it_is_approved),
 		ROW(test_who_waits_and_who_was_approved_outlive_a_kill),

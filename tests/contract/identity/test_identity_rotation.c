@@ -2,7 +2,7 @@
  * A node changes its WireGuard key: by both keys, and by nothing less (T01, T06, T07, P01). A real
  * discovery, a real bus, a real store.
  */
-#include "enrolment.h"
+#include "identity_bus.h"
 #include "loop/clock.h"
 
 #include <setjmp.h>
@@ -15,37 +15,15 @@
 enum { HEADER_BYTES = 2 * PROOF_HEADER_MAX_BYTES + 4 };
 
 static const uint8_t body[32] = { 7 };
-static struct rig rig;
-static struct bus_peer *discovery;
 
 RIG_CLOSURE(on_revocations, Boson__Discovery__ListRevocationsReply)
 RIG_CLOSURE(on_empty, Boson__Common__Empty)
-
-static void
-start_discovery(void)
-{
-	(void)rig_spawn(&rig, PROGRAM_DISCOVERY, 0);
-	if (discovery == NULL)
-		discovery = rig_peer(&rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig, discovery);
-}
 
 static int
 setup(void **state)
 {
 	(void)state;
-	discovery = NULL;
-	rig_start(&rig, "[discovery]\nenrolment = open\n");
-	start_discovery();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
-	return 0;
+	return identity_bus_start("open");
 }
 
 /* The same node with another key. */
@@ -139,15 +117,13 @@ test_a_change_of_keys_outlives_a_kill(void **state)
 {
 	struct enrolment_node old, new;
 	char header[HEADER_BYTES];
-	pid_t process = rig.processes[0];
 
 	(void)state;
 	enrol(&old);
 	new = with_new_key(&old);
 	prove_both(&new, &old, header);
 	register_by(&new, header, BUS_OK, NULL, NULL);
-	rig_kill(&rig, process);
-	start_discovery();
+	identity_bus_restart();
 	enrolment_prove(&rig, discovery, &new, body, header);
 	register_by(&new, header, BUS_OK, NULL, NULL);
 	enrolment_prove(&rig, discovery, &old, body, header);
@@ -324,17 +300,15 @@ test_whose_tokens_are_void_can_be_asked_later(void **state)
 		assert_int_equal(count_revocations(since - 1, old.id_text), 1);
 		assert_int_equal(count_revocations(since, old.id_text), 0);
 		assert_int_equal(count_revocations(0, calm.id_text), 0);
-		if (start == 0) {
-			rig_kill(&rig, rig.processes[0]);
-			start_discovery();
-		}
+		if (start == 0)
+			identity_bus_restart();
 	}
 }
 
 int
 main(void)
 {
-#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, identity_bus_stop)
 	const struct CMUnitTest tests[] = {
 		ROW(test_a_node_that_proves_both_keys_has_the_new_one_from_then_on),
 		ROW(test_a_change_of_keys_outlives_a_kill),
