@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -171,6 +172,32 @@ route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,
 		assert_true(clock_monotonic_ms() < deadline_ms);
 		rig_call_fini(call);
 	}
+}
+
+void
+route_rig_take(struct rig_call *call, struct route_rig_answer *ret)
+{
+	const Boson__Routing__SelectedRoute *selected;
+
+	rig_call_wait(call);
+	if (call->reply == NULL)
+		fail_msg("%s", call->result.code);
+	selected = ((const Boson__Routing__RouteReply *)call->reply)->selected_route;
+	memcpy(ret->session_id, selected->session_id, UUID_TEXT_BYTES);
+	memcpy(ret->route_id, selected->id, UUID_TEXT_BYTES);
+	memcpy(ret->node_id, selected->node_endpoint->node_id, UUID_TEXT_BYTES);
+	(void)snprintf(ret->ticket, sizeof(ret->ticket), "%s", selected->relay_ticket);
+	rig_call_fini(call);
+}
+
+void
+route_rig_connect(struct route_rig *rig, const struct route_rig_client *client, const char *target,
+		  struct route_rig_answer *ret)
+{
+	struct rig_call call;
+
+	route_rig_request_until_served(rig, &call, client, target);
+	route_rig_take(&call, ret);
 }
 
 void

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "enrolment.h"
+#include "identity/ticket.h"
 #include "relay_mailbox.h"
 #include "routing.pb-c.h"
 
@@ -57,6 +58,17 @@ void route_rig_get(struct route_rig *rig, struct rig_call *call, const char *rou
 		   const char *subject);
 void route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
 		      const char *subject);
+
+/* What a request that was begun came to; the test fails when it is no route. */
+struct route_rig_answer {
+	char session_id[UUID_TEXT_BYTES], route_id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
+	char ticket[TICKET_TEXT_MAX_BYTES];
+};
+void route_rig_take(struct rig_call *call, struct route_rig_answer *ret);
+
+/* The route of a client that waits until there is one. */
+void route_rig_connect(struct route_rig *rig, const struct route_rig_client *client,
+		       const char *target, struct route_rig_answer *ret);
 
 /* Asks until there is a route; the reply is in the call. */
 void route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,

@@ -45,41 +45,21 @@ teardown(void **state)
 	return 0;
 }
 
-struct answer {
-	char session_id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
-};
-
 static void
-take(struct rig_call *call, struct answer *ret)
+connect_client(struct route_rig_client *client, const char *target, struct route_rig_answer *ret)
 {
-	const Boson__Routing__SelectedRoute *selected;
-
-	rig_call_wait(call);
-	if (call->reply == NULL)
-		fail_msg("%s", call->result.code);
-	selected = ((const Boson__Routing__RouteReply *)call->reply)->selected_route;
-	memcpy(ret->session_id, selected->session_id, UUID_TEXT_BYTES);
-	memcpy(ret->node_id, selected->node_endpoint->node_id, UUID_TEXT_BYTES);
-	rig_call_fini(call);
-}
-
-static void
-connect_client(struct route_rig_client *client, const char *target, struct answer *ret)
-{
-	struct rig_call call;
-
 	route_rig_client_init(client);
-	route_rig_request_until_served(&rig, &call, client, target);
-	take(&call, ret);
+	route_rig_connect(&rig, client, target, ret);
 }
 
 static void
-complain(const struct route_rig_client *client, const struct answer *of, struct answer *ret)
+complain(const struct route_rig_client *client, const struct route_rig_answer *of,
+	 struct route_rig_answer *ret)
 {
 	struct rig_call call;
 
 	route_rig_complain_begin(&rig, &call, client, of->session_id, of->node_id);
-	take(&call, ret);
+	route_rig_take(&call, ret);
 }
 
 /* Both nodes, the deaf one known to routing for sure. */
@@ -87,7 +67,7 @@ static void
 add_both(void)
 {
 	struct route_rig_client client;
-	struct answer answer;
+	struct route_rig_answer answer;
 
 	deaf_leg = route_rig_add_node(&rig, &deaf, RELAY_NODE_OPENS);
 	good_leg = route_rig_add_node(&rig, &good, RELAY_NODE_OPENS);
@@ -105,7 +85,7 @@ sent_to_the_deaf_one(void)
 
 	for (int i = 0; i < ROUTES_AFTER; i++) {
 		struct route_rig_client client;
-		struct answer answer;
+		struct route_rig_answer answer;
 
 		connect_client(&client, NULL, &answer);
 	}
@@ -117,7 +97,7 @@ static void
 fill_the_good_one(void)
 {
 	struct route_rig_client client;
-	struct answer answer;
+	struct route_rig_answer answer;
 
 	while (good_leg->opened < NEARLY_FULL)
 		connect_client(&client, good.id_text, &answer);
@@ -126,7 +106,7 @@ fill_the_good_one(void)
 static void
 test_a_client_whose_node_is_deaf_gets_its_session_at_another_T04(void **state)
 {
-	struct answer first, moved, again;
+	struct route_rig_answer first, moved, again;
 	struct route_rig_client client;
 	struct rig_call call;
 	unsigned int closed;
@@ -156,7 +136,7 @@ static void
 test_without_another_node_a_deaf_one_is_no_route_T04(void **state)
 {
 	struct route_rig_client client;
-	struct answer first, again;
+	struct route_rig_answer first, again;
 	struct rig_call call;
 
 	(void)state;
@@ -168,7 +148,7 @@ test_without_another_node_a_deaf_one_is_no_route_T04(void **state)
 	assert_string_equal(call.result.code, "no_node_available");
 	rig_call_fini(&call);
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
-	take(&call, &again);
+	route_rig_take(&call, &again);
 	assert_string_equal(again.session_id, first.session_id);
 }
 
@@ -176,7 +156,7 @@ static void
 test_three_clients_that_a_relay_bears_out_close_a_node_to_others_T04(void **state)
 {
 	struct route_rig_client client;
-	struct answer first, moved;
+	struct route_rig_answer first, moved;
 
 	(void)state;
 	add_both();
@@ -194,7 +174,7 @@ static void
 test_clients_that_no_relay_bears_out_close_no_node_T04(void **state)
 {
 	struct route_rig_client client;
-	struct answer first, moved;
+	struct route_rig_answer first, moved;
 
 	(void)state;
 	add_both();
@@ -211,7 +191,7 @@ static void
 test_a_client_that_complains_again_and_again_counts_once_T04(void **state)
 {
 	struct route_rig_client client;
-	struct answer first, moved;
+	struct route_rig_answer first, moved;
 	struct rig_call call;
 
 	(void)state;
@@ -219,7 +199,7 @@ test_a_client_that_complains_again_and_again_counts_once_T04(void **state)
 	route_rig_client_init(&client);
 	for (int i = 0; i < COMPLAINTS; i++) {
 		route_rig_request(&rig, &call, &client, deaf.id_text, NULL, NULL);
-		take(&call, &first);
+		route_rig_take(&call, &first);
 		assert_string_equal(first.node_id, deaf.id_text);
 		complain(&client, &first, &moved);
 		assert_string_equal(moved.node_id, good.id_text);
@@ -239,7 +219,7 @@ static void
 test_a_deaf_node_is_found_without_a_complaint_T04(void **state)
 {
 	struct route_rig_client client;
-	struct answer answer;
+	struct route_rig_answer answer;
 	unsigned int looks;
 
 	(void)state;
@@ -359,7 +339,7 @@ accept_session(struct raw_leg *leg)
 }
 
 static struct raw_leg *
-open_client_leg(const struct answer *answer)
+open_client_leg(const struct route_rig_answer *answer)
 {
 	uint8_t node_id[UUID_BYTES], session_id[UUID_BYTES];
 
@@ -384,7 +364,7 @@ on_flows(const Boson__Relay__ListFlowsReply *reply, void *arg)
 
 /* Sends something that nobody answers; done when the relay has counted it. */
 static void
-knock(struct raw_leg *client, struct answer *answer)
+knock(struct raw_leg *client, struct route_rig_answer *answer)
 {
 	Boson__Relay__ListFlowsRequest request = BOSON__RELAY__LIST_FLOWS_REQUEST__INIT;
 	int64_t deadline_ms = clock_monotonic_ms() + RIG_WAIT_MS;
@@ -405,14 +385,14 @@ knock(struct raw_leg *client, struct answer *answer)
 
 static void
 ask_for(struct route_rig_client *client, const char *target, struct raw_leg *node,
-	struct answer *ret)
+	struct route_rig_answer *ret)
 {
 	struct rig_call call;
 
 	route_rig_client_init(client);
 	route_rig_request_begin(&rig, &call, client, target, NULL, NULL);
 	accept_session(node);
-	take(&call, ret);
+	route_rig_take(&call, ret);
 }
 
 static void
@@ -420,7 +400,7 @@ test_a_real_legs_black_hole_loses_its_clients_and_gets_no_more_T04(void **state)
 {
 	struct raw_leg *black_hole = add_leg(&deaf), *node = add_leg(&good), *client;
 	struct route_rig_client who;
-	struct answer first, moved;
+	struct route_rig_answer first, moved;
 	struct rig_call call;
 
 	(void)state;
@@ -430,7 +410,7 @@ test_a_real_legs_black_hole_loses_its_clients_and_gets_no_more_T04(void **state)
 		knock(client, &first);
 		route_rig_complain_begin(&rig, &call, &who, first.session_id, first.node_id);
 		accept_session(node);
-		take(&call, &moved);
+		route_rig_take(&call, &moved);
 		assert_string_equal(moved.session_id, first.session_id);
 		assert_string_equal(moved.node_id, good.id_text);
 		boson__link__control__free_unpacked(

@@ -20,17 +20,14 @@ RIG_CLOSURE(on_packet, Boson__Routing__PacketReply)
 static int
 setup(void **state)
 {
-	const Boson__Routing__RouteReply *reply;
-	struct rig_call call;
+	struct route_rig_answer answer;
 
 	(void)state;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	route_rig_request_until_served(&rig, &call, &client, NULL);
-	reply = (const Boson__Routing__RouteReply *)call.reply;
-	memcpy(session_id, reply->selected_route->session_id, sizeof(session_id));
-	rig_call_fini(&call);
+	route_rig_connect(&rig, &client, NULL, &answer);
+	memcpy(session_id, answer.session_id, sizeof(session_id));
 	return 0;
 }
 

@@ -36,33 +36,6 @@ teardown(void **state)
 	return 0;
 }
 
-struct answer {
-	char session_id[UUID_TEXT_BYTES], route_id[UUID_TEXT_BYTES], node_id[UUID_TEXT_BYTES];
-};
-
-/* Of a call that was served; ends it. */
-static void
-take(struct rig_call *call, struct answer *ret)
-{
-	const Boson__Routing__SelectedRoute *selected;
-
-	assert_non_null(call->reply);
-	selected = ((const Boson__Routing__RouteReply *)call->reply)->selected_route;
-	memcpy(ret->session_id, selected->session_id, UUID_TEXT_BYTES);
-	memcpy(ret->route_id, selected->id, UUID_TEXT_BYTES);
-	memcpy(ret->node_id, selected->node_endpoint->node_id, UUID_TEXT_BYTES);
-	rig_call_fini(call);
-}
-
-static void
-connect_client(const struct route_rig_client *client, const char *target, struct answer *ret)
-{
-	struct rig_call call;
-
-	route_rig_request_until_served(&rig, &call, client, target);
-	take(&call, ret);
-}
-
 static void
 assert_refused(struct rig_call *call, enum bus_status status, const char *code)
 {
@@ -77,18 +50,18 @@ test_a_client_that_asks_again_gets_the_session_that_it_has_F01(void **state)
 {
 	struct route_rig_client client, other;
 	struct relay_mailbox_leg *leg;
-	struct answer first, second;
+	struct route_rig_answer first, second;
 	struct enrolment_node node;
 
 	(void)state;
 	route_rig_client_init(&client);
 	route_rig_client_init(&other);
 	leg = route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &first);
-	connect_client(&client, NULL, &second);
+	route_rig_connect(&rig, &client, NULL, &first);
+	route_rig_connect(&rig, &client, NULL, &second);
 	assert_string_equal(first.session_id, second.session_id);
 	assert_string_equal(first.route_id, second.route_id);
-	connect_client(&other, NULL, &second);
+	route_rig_connect(&rig, &other, NULL, &second);
 	assert_string_not_equal(first.session_id, second.session_id);
 	assert_int_equal(leg->closed, 0);
 }
@@ -106,14 +79,14 @@ test_two_requests_at_once_make_one_session_F01(void **state)
 {
 	struct route_rig_client client;
 	struct rig_call calls[2], call;
-	struct answer answers[2], warm;
+	struct route_rig_answer answers[2], warm;
 	struct relay_mailbox_leg *leg;
 	struct enrolment_node node;
 
 	(void)state;
 	route_rig_client_init(&client);
 	leg = route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &warm);
+	route_rig_connect(&rig, &client, NULL, &warm);
 	route_rig_delete(&rig, &call, warm.route_id, client.token);
 	rig_call_fini(&call);
 	leg->answer = RELAY_NODE_IS_SILENT;
@@ -123,7 +96,7 @@ test_two_requests_at_once_make_one_session_F01(void **state)
 	relay_mailbox_open_held(&rig.relay);
 	for (size_t i = 0; i < 2; i++) {
 		rig_call_wait(&calls[i]);
-		take(&calls[i], &answers[i]);
+		route_rig_take(&calls[i], &answers[i]);
 	}
 	assert_string_equal(answers[0].session_id, answers[1].session_id);
 	assert_string_not_equal(answers[0].session_id, warm.session_id);
@@ -135,14 +108,14 @@ static void
 test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 {
 	struct route_rig_client client, thief;
-	struct answer first, again;
+	struct route_rig_answer first, again;
 	struct enrolment_node node;
 	struct rig_call call;
 
 	(void)state;
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &first);
+	route_rig_connect(&rig, &client, NULL, &first);
 	thief = client;
 	thief.subject = "key:second";
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
@@ -151,7 +124,7 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	client.subject = client.token;
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
-	take(&call, &again);
+	route_rig_take(&call, &again);
 	assert_string_equal(first.session_id, again.session_id);
 }
 
@@ -163,14 +136,14 @@ test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **stat
 {
 	char token[ROUTE_RIG_TOKEN_BYTES];
 	struct route_rig_client client, thief;
-	struct answer first, thiefs;
+	struct route_rig_answer first, thiefs;
 	struct enrolment_node node;
 	struct rig_call call;
 
 	(void)state;
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &first);
+	route_rig_connect(&rig, &client, NULL, &first);
 	route_rig_client_init(&thief);
 	memcpy(thief.id_text, client.id_text, sizeof(thief.id_text));
 	thief.subject = "key:second";
@@ -178,7 +151,7 @@ test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **stat
 	assert_non_null(call.reply);
 	(void)snprintf(token, sizeof(token), "%s",
 		       ((const Boson__Routing__RouteReply *)call.reply)->mint_subject);
-	take(&call, &thiefs);
+	route_rig_take(&call, &thiefs);
 	assert_string_not_equal(first.session_id, thiefs.session_id);
 
 	thief = client;
@@ -204,13 +177,13 @@ test_a_session_goes_to_another_node_when_its_own_is_gone(void **state)
 {
 	struct enrolment_node first_node, second_node;
 	struct route_rig_client client;
-	struct answer first, again;
+	struct route_rig_answer first, again;
 	struct rig_call call;
 
 	(void)state;
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &first_node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &first);
+	route_rig_connect(&rig, &client, NULL, &first);
 	assert_string_equal(first.node_id, first_node.id_text);
 	(void)route_rig_add_node(&rig, &second_node, RELAY_NODE_OPENS);
 	relay_mailbox_detach(&rig.relay, first_node.id_text);
@@ -219,7 +192,7 @@ test_a_session_goes_to_another_node_when_its_own_is_gone(void **state)
 		if (call.reply == NULL)
 			rig_call_fini(&call);
 	} while (call.reply == NULL);
-	take(&call, &again);
+	route_rig_take(&call, &again);
 	assert_string_equal(first.session_id, again.session_id);
 	assert_string_equal(again.node_id, second_node.id_text);
 }
@@ -236,14 +209,14 @@ test_a_session_moves_to_the_node_that_is_asked_for(void **state)
 	struct enrolment_node first_node, second_node;
 	struct relay_mailbox_leg *first_leg;
 	struct route_rig_client client;
-	struct answer first, second;
+	struct route_rig_answer first, second;
 
 	(void)state;
 	route_rig_client_init(&client);
 	first_leg = route_rig_add_node(&rig, &first_node, RELAY_NODE_OPENS);
 	(void)route_rig_add_node(&rig, &second_node, RELAY_NODE_OPENS);
-	connect_client(&client, first_node.id_text, &first);
-	connect_client(&client, second_node.id_text, &second);
+	route_rig_connect(&rig, &client, first_node.id_text, &first);
+	route_rig_connect(&rig, &client, second_node.id_text, &second);
 	assert_string_equal(first.session_id, second.session_id);
 	assert_string_equal(second.node_id, second_node.id_text);
 	rig_wait(&rig.rig, was_closed, first_leg, "CloseSession at the node that it left");
@@ -253,7 +226,7 @@ static void
 test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 {
 	struct route_rig_client clients[3];
-	struct answer answers[2], last;
+	struct route_rig_answer answers[2], last;
 	struct enrolment_node node;
 	struct rig_call call;
 
@@ -262,7 +235,7 @@ test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 	for (size_t i = 0; i < 3; i++)
 		route_rig_client_init(&clients[i]);
 	for (size_t i = 0; i < 2; i++)
-		connect_client(&clients[i], NULL, &answers[i]);
+		route_rig_connect(&rig, &clients[i], NULL, &answers[i]);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);
 	assert_refused(&call, BUS_LIMITED, "sessions");
 	route_rig_request(&rig, &call, &clients[0], NULL, NULL, NULL); /* has one */
@@ -271,13 +244,13 @@ test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 	route_rig_delete(&rig, &call, answers[0].route_id, clients[0].token);
 	rig_call_fini(&call);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);
-	take(&call, &last);
+	route_rig_take(&call, &last);
 }
 
 static bool
 is_forgotten(void *arg)
 {
-	struct answer *answer = arg;
+	struct route_rig_answer *answer = arg;
 	struct rig_call call;
 	bool forgotten;
 
@@ -293,12 +266,12 @@ test_a_session_ends_at_its_node_and_is_forgotten(void **state)
 	struct route_rig_client client;
 	struct relay_mailbox_leg *leg;
 	struct enrolment_node node;
-	struct answer answer;
+	struct route_rig_answer answer;
 
 	(void)state;
 	route_rig_client_init(&client);
 	leg = route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	connect_client(&client, NULL, &answer);
+	route_rig_connect(&rig, &client, NULL, &answer);
 	memcpy(answer.node_id, client.id_text, sizeof(answer.node_id));
 	rig_wait(&rig.rig, was_closed, leg, "CloseSession at its end");
 	rig_wait(&rig.rig, is_forgotten, &answer, "the route is unknown");

@@ -17,19 +17,16 @@ RIG_CLOSURE(on_wireguard, Boson__Routing__WireguardReply)
 static void
 start(const char *udp_endpoint)
 {
-	const Boson__Routing__RouteReply *reply;
-	struct rig_call call;
+	struct route_rig_answer answer;
 
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
 	rig.relay.udp_endpoint = udp_endpoint;
 	route_rig_announce(&rig);
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	route_rig_request_until_served(&rig, &call, &client, NULL);
-	reply = (const Boson__Routing__RouteReply *)call.reply;
-	memcpy(session_id, reply->selected_route->session_id, sizeof(session_id));
-	memcpy(route_id, reply->selected_route->id, sizeof(route_id));
-	rig_call_fini(&call);
+	route_rig_connect(&rig, &client, NULL, &answer);
+	memcpy(session_id, answer.session_id, sizeof(session_id));
+	memcpy(route_id, answer.route_id, sizeof(route_id));
 }
 
 static int
