@@ -7,7 +7,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { EXIT_TCP4_HEADERS_BYTES = 40, EXIT_TCP6_HEADERS_BYTES = 60, EXIT_BURST_FACTOR = 4 };
+enum {
+	EXIT_TCP4_HEADERS_BYTES = 40,
+	EXIT_TCP6_HEADERS_BYTES = 60,
+	EXIT_BURST_FACTOR = 4,
+	EXIT_MBIT_BYTES = 125 * 1000,
+	EXIT_BURST_DIVISOR = 4, /* of a second: less, and TCP would not reach the rate */
+};
 
 /* The IANA special-purpose registries: nothing in them is the internet. */
 static const char deny4[] =
@@ -168,6 +174,8 @@ write_sets(const struct exit_rules *rules, const struct exit_surroundings *surro
 		"set ports { type inet_proto . inet_service; flags interval; elements = { %s }\n}\n"
 		"set starts4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
 		"set starts6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
+		"set udp4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
+		"set udp6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
 		"set flows4 { type ipv4_addr; size 4096; flags dynamic; }\n"
 		"set flows6 { type ipv6_addr; size 4096; flags dynamic; }\n",
 		deny_ports);
@@ -245,6 +253,10 @@ write_judging_chains(const struct exit_rules *rules, FILE *file)
 		"chain limits {\n"
 		"meta l4proto != { tcp, udp, icmp, ipv6-icmp } counter drop\n"
 		"meta l4proto { tcp, udp } meta l4proto . th dport @ports counter drop\n"
+		"meta nfproto ipv4 meta l4proto udp update @udp4 { ip saddr limit rate over "
+		"%" PRIu32 "/second burst %" PRIu32 " packets } counter drop\n"
+		"meta nfproto ipv6 meta l4proto udp update @udp6 { ip6 saddr limit rate over "
+		"%" PRIu32 "/second burst %" PRIu32 " packets } counter drop\n"
 		"ct state new ct status ! confirmed jump start\n"
 		"goto admit\n}\n"
 		"chain start {\n"
@@ -257,19 +269,35 @@ write_judging_chains(const struct exit_rules *rules, FILE *file)
 		" } counter drop\n"
 		"meta nfproto ipv6 add @flows6 { ip6 saddr ct count over %" PRIu32
 		" } counter drop\n}\n",
+		rules->udp_packets_per_second, rules->udp_packets_per_second,
+		rules->udp_packets_per_second, rules->udp_packets_per_second,
 		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
 		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
 		rules->flows_max, rules->flows_max);
 }
 
-/* Only the mark opens the guard. MSS is held to what the tunnel takes, both ways. */
+static void
+write_limit(FILE *file, const char *side, const char *tunnel, uint32_t mbits)
+{
+	uint64_t bytes = (uint64_t)mbits * EXIT_MBIT_BYTES;
+	if (bytes > 0)
+		fprintf(file,
+			"%s \"%s\" limit rate over %" PRIu64 " bytes/second burst %" PRIu64
+			" bytes counter drop\n",
+			side, tunnel, bytes, bytes / EXIT_BURST_DIVISOR);
+}
+
+/* Only the mark opens the guard. MSS is held to what the tunnel takes, both ways. The owner's line
+ * is his, policy or not. */
 static void
 write_passing_chains(const struct exit_rules *rules, FILE *file)
 {
 	const char *tunnel = rules->interface;
 	uint32_t mark = exit_rules_mark(tunnel);
+	fputs("chain admit {\n", file);
+	write_limit(file, "iifname", tunnel, rules->up_mbits);
+	write_limit(file, "oifname", tunnel, rules->down_mbits);
 	fprintf(file,
-		"chain admit {\n"
 		"meta nfproto ipv4 tcp flags syn / syn,rst tcp option maxseg size set %" PRIu32 "\n"
 		"meta nfproto ipv6 tcp flags syn / syn,rst tcp option maxseg size set %" PRIu32 "\n"
 		"meta mark set 0x%08" PRIx32 " accept\n}\n"

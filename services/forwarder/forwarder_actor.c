@@ -60,6 +60,13 @@ static const struct config_key keys[] = {
 	  "new flows a second of one session" },
 	{ "forwarder", "flows", CONFIG_INT, "2000", 1, 60000, NULL,
 	  "flows of one session at once" },
+	{ "forwarder", "udp_packets", CONFIG_INT, "20000", 10, 1000000, NULL,
+	  "UDP packets a second that one session may send" },
+	{ "forwarder", "limit_up", CONFIG_INT, "0", 0, 100000, NULL,
+	  "Mbit/s that all sessions together may send to the internet; 0: what the line takes" },
+	{ "forwarder", "limit_down", CONFIG_INT, "0", 0, 100000, NULL,
+	  "Mbit/s that all sessions together may get from it; what comes goes on to the relay, "
+	  "too" },
 	{ "forwarder", "flow_destinations", CONFIG_BOOL, "no", 0, 0, NULL,
 	  "tell the relay where flows go" },
 	{ "forwarder", "dns_upstreams", CONFIG_LIST, "", 0, 0, NULL,
@@ -129,6 +136,9 @@ configure(struct forwarder *forwarder)
 	rules->deny = forwarder->own_address_list;
 	rules->mtu = (uint32_t)config_int(config, "forwarder", "mtu");
 	rules->new_flows_per_second = (uint32_t)config_int(config, "forwarder", "new_flows");
+	rules->udp_packets_per_second = (uint32_t)config_int(config, "forwarder", "udp_packets");
+	rules->up_mbits = (uint32_t)config_int(config, "forwarder", "limit_up");
+	rules->down_mbits = (uint32_t)config_int(config, "forwarder", "limit_down");
 	rules->flows_max = (uint32_t)config_int(config, "forwarder", "flows");
 	snprintf(forwarder->address4, sizeof forwarder->address4, "%s",
 		 config_string(config, "forwarder", "address4"));

@@ -55,14 +55,17 @@ on_signal(struct loop *loop, int fd, uint32_t events, void *arg)
 static int
 hold(struct held *held, const struct lab *lab, const struct holder_options *options)
 {
-	struct exit_client client;
+	struct exit_client client, second = { 0 };
 	struct exit_rules *rules = &held->rules;
 	snprintf(rules->interface, sizeof rules->interface, "%s", lab->tunnel);
 	rules->policy_on = options->policy_on;
 	rules->allow = options->allow;
 	rules->mtu = 1280;
-	rules->new_flows_per_second = 100;
+	rules->new_flows_per_second = options->new_flows;
 	rules->flows_max = options->flows_max;
+	rules->udp_packets_per_second = options->udp_packets;
+	rules->up_mbits = options->up_mbits;
+	rules->down_mbits = options->down_mbits;
 	inet_pton(AF_INET, "10.90.0.1", &rules->address4);
 	inet_pton(AF_INET6, "fd48:6967:6773::1", &rules->address6);
 	inet_pton(AF_INET, "10.90.0.2", &client.address4);
@@ -70,6 +73,9 @@ hold(struct held *held, const struct lab *lab, const struct holder_options *opti
 	int r = exit_policy_new(held->loop, lab->tunnel, &held->policy);
 	if (r == 0)
 		r = exit_policy_client_add(held->policy, &client);
+	inet_pton(AF_INET, "10.90.0.99", &second.address4);
+	if (r == 0 && options->with_second)
+		r = exit_policy_client_add(held->policy, &second);
 	if (r == 0)
 		r = forwarding_new(options->state_dir, lab->tunnel, &held->forwarding);
 	if (r == 0)

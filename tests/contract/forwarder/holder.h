@@ -14,7 +14,9 @@ struct holder {
 struct holder_options {
 	bool policy_on;
 	const char *const *allow;
-	uint32_t flows_max;
+	uint32_t new_flows, flows_max, udp_packets;
+	uint32_t up_mbits, down_mbits;
+	bool with_second; /* client, 10.90.0.99 */
 	bool with_survivor;
 	const char *state_dir;
 };

@@ -217,6 +217,59 @@ lab_receive(int fd, char *text, size_t n, struct sockaddr_in6 *ret_from)
 	return true;
 }
 
+int
+lab_tcp_listen(int ns, uint16_t port)
+{
+	struct sockaddr_in6 local = address_of(NULL, port);
+	int off = 0, on = 1;
+	lab_enter(ns);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&local, sizeof local), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
+int
+lab_tcp_connect(int ns, const char *to, uint16_t port)
+{
+	struct sockaddr_in6 address = address_of(to, port);
+	lab_enter(ns);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	return fd;
+}
+
+bool
+lab_accepts(int listener)
+{
+	struct pollfd readable = { .fd = listener, .events = POLLIN };
+	return poll(&readable, 1, LAB_DEADLINE_MS) == 1;
+}
+
+int
+lab_raw(int ns, int protocol)
+{
+	lab_enter(ns);
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+void
+lab_send_raw(int fd, const char *to, const char *text)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	assert_int_equal(inet_pton(AF_INET, to, &address.sin_addr), 1);
+	assert_int_equal(sendto(fd, text, strlen(text), 0, (const struct sockaddr *)&address,
+				sizeof address),
+			 strlen(text));
+}
+
 bool
 lab_is_silent(int fd)
 {

@@ -50,5 +50,14 @@ void lab_send(int fd, const char *to, uint16_t port, const char *text);
 /* Waits for a datagram; false at the deadline. *ret_from may be NULL. */
 bool lab_receive(int fd, char *text, size_t n, struct sockaddr_in6 *ret_from);
 
+/* TCP: a listener that does not block, a connection that is under way, and whether one has come. */
+int lab_tcp_listen(int ns, uint16_t port);
+int lab_tcp_connect(int ns, const char *to, uint16_t port);
+bool lab_accepts(int listener);
+
+/* IPv4 of another protocol. */
+int lab_raw(int ns, int protocol);
+void lab_send_raw(int fd, const char *to, const char *text);
+
 /* Nothing waits at fd. */
 bool lab_is_silent(int fd);

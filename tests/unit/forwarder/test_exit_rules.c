@@ -32,6 +32,7 @@ setup(void **state)
 	rules.mtu = 1280;
 	rules.dns_port = 40053;
 	rules.new_flows_per_second = 100;
+	rules.udp_packets_per_second = 20000;
 	rules.flows_max = 2000;
 	inet_pton(AF_INET, "10.90.0.1", &rules.address4);
 	inet_pton(AF_INET6, "fd48::1", &rules.address6);
