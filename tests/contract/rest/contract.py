@@ -10,8 +10,9 @@ import sys
 import time
 
 try:
-    import walks
     import faults
+    import refusals
+    import walks
     from description import Description
     from rig import Rig
 except ImportError as missing:
@@ -40,7 +41,7 @@ def check_all_was_seen(description):
 
 def run_other_policies(programs, description):
     """Enrolment by approval and for anyone: what of it the API shows."""
-    for policy, fn in [("approval", walks.enrol_by_approval), ("open", walks.enrol_anyone)]:
+    for policy, fn in [("approval", refusals.enrol_by_approval), ("open", refusals.enrol_anyone)]:
         rig = Rig(programs, enrolment=policy, services=["discovery"])
         try:
             fn(walks.World(rig, description, ["discovery"]))
@@ -55,12 +56,12 @@ def run(rig):
     description = Description(rig.ask("GET", "/api/v1/openapi.json"))
     walks.check_each_row_has_a_walk(description)
     world = walks.World(rig, description)
-    for name, fn in walks.SUCCESSES + walks.REFUSALS:
+    for name, fn in walks.SUCCESSES + refusals.REFUSALS:
         print("walk: %s (at %.1f s)" % (name, time.monotonic() - START))
         fn(world)
     for fn in [faults.walk_requests_that_are_no_good, faults.walk_slow_bodies, faults.walk_rates,
                faults.walk_rooms, faults.walk_main_services_that_are_down,
-               walks.refuse_samples_said_before, walks.check_nothing_leaks,
+               refusals.refuse_samples_said_before, refusals.check_nothing_leaks,
                faults.walk_other_services_that_are_down]:
         print("walk: %s (at %.1f s)" % (fn.__name__, time.monotonic() - START))
         fn(world)
