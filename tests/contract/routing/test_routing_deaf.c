@@ -399,6 +399,7 @@ static void
 test_a_real_legs_black_hole_loses_its_clients_and_gets_no_more_T04(void **state)
 {
 	struct raw_leg *black_hole = add_leg(&deaf), *node = add_leg(&good), *client;
+	uint8_t session_id[UUID_BYTES];
 	struct route_rig_client who;
 	struct route_rig_answer first, moved;
 	struct rig_call call;
@@ -417,6 +418,10 @@ test_a_real_legs_black_hole_loses_its_clients_and_gets_no_more_T04(void **state)
 			next_control(black_hole, BOSON__LINK__CONTROL__BODY_SESSION_CLOSE), NULL);
 		raw_leg_close(&client);
 	}
+	client = open_client_leg(&moved);
+	assert_int_equal(uuid_parse(moved.session_id, session_id), 0);
+	leg_talk_exchange(node, client, leg_talk_channel(node, session_id));
+	raw_leg_close(&client);
 	for (int i = COMPLAINTS; i < NEARLY_FULL; i++)
 		ask_for(&who, good.id_text, node, &first);
 	for (int i = 0; i < ROUTES_AFTER; i++)
