@@ -89,14 +89,21 @@ fixture_actor_do(struct fixture_actor *actor, loop_fn fn, void *arg)
 
 /* ---- the client's side ---- */
 
-const char *const fixture_transport_names[3] = { "inproc", "ipc", "tcp" };
-
 static enum fixture_transport transport_in_use;
 
-void
-fixture_use(enum fixture_transport transport)
+int
+fixture_run_group(enum fixture_transport first, enum fixture_transport last,
+		  const struct CMUnitTest *tests, size_t n)
 {
-	transport_in_use = transport;
+	static const char *const names[] = { "inproc", "ipc", "tcp" };
+	int failed = 0;
+
+	log_init("test", LOG_LEVEL_ERROR);
+	for (int i = (int)first; i <= (int)last; i++) {
+		transport_in_use = (enum fixture_transport)i;
+		failed += _cmocka_run_group_tests(names[i], tests, n, NULL, NULL);
+	}
+	return failed;
 }
 
 static void

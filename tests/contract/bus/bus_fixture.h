@@ -61,9 +61,11 @@ struct fixture {
 	struct bus *bus;
 };
 
-/* Over the transport in use: a main runs its group of tests once for each. */
-void fixture_use(enum fixture_transport transport);
-extern const char *const fixture_transport_names[3];
+/* Runs a group of tests, an array, over each transport from first to last; how many failed. */
+#define fixture_run(first, last, tests) \
+	fixture_run_group(first, last, tests, sizeof(tests) / sizeof((tests)[0]))
+int fixture_run_group(enum fixture_transport first, enum fixture_transport last,
+		      const struct CMUnitTest *tests, size_t n);
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 

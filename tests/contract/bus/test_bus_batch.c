@@ -1,35 +1,21 @@
 /*
  * Group commit: replies and events leave after the commit, or say that it failed.
  */
-#include "echo_actor.h"
-
-#include "log/log.h"
+#include "echo_stage.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct echo echo;
-static struct bus_peer *peer;
-
 static int
 setup(void **state)
 {
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
+	struct fixture *f = stage_open(state);
+
 	echo.batched = true;
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
+	stage_start(f);
 	ask_until_answered(*state, peer);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
 }
 
 enum { CALLS = 300 };
@@ -114,51 +100,15 @@ test_ping_opens_no_batch(void **state)
 
 /* ---- events ---- */
 
-struct heard {
-	struct fixture *fixture;
-	unsigned events, gaps;
-	char last[64];
-};
-
-static void
-on_shout(const ProtobufCMessage *event, bool gap, void *arg)
-{
-	struct heard *heard = arg;
-
-	heard->gaps += gap;
-	if (event) {
-		heard->events++;
-		strncpy(heard->last, ((const Boson__Test__Shout *)event)->text,
-			sizeof(heard->last) - 1);
-	}
-	loop_stop(heard->fixture->loop);
-}
-
-static bool
-has_heard_the_publisher(void *arg)
-{
-	return ((struct heard *)arg)->gaps > 0;
-}
-
-static bool
-has_heard_an_event(void *arg)
-{
-	return ((struct heard *)arg)->events > 0;
-}
-
 static void
 test_events_of_a_failed_commit_are_never_heard(void **state)
 {
 	struct fixture *f = *state;
-	struct heard heard = { .fixture = f };
-	struct bus_subscription *subscription = NULL;
+	struct heard heard;
 	struct asked asked;
 
-	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, fixture_server_key(f),
-				       &boson__test__shout__descriptor, on_shout, &heard,
-				       &subscription),
-			 0);
-	fixture_run_until(f, has_heard_the_publisher, &heard);
+	hear(&heard, f, &boson__test__shout__descriptor);
+	fixture_run_until(f, has_heard_a_gap, &heard);
 	echo.commit_result = -EIO;
 	ask_and_wait(&asked, f, peer, boson__test__echo__publish, "lost");
 	assert_failed(&asked, BUS_UNAVAILABLE, "store_failed");
@@ -171,10 +121,10 @@ test_events_of_a_failed_commit_are_never_heard(void **state)
 	assert_int_equal(heard.gaps, 1); /* and it left no hole in the numbers */
 	assert_int_equal(
 		fixture_metric(echo.actor.metrics, "bus_drops_total{reason=\"uncommitted\"}"), 2);
-	bus_unsubscribe(&subscription);
+	bus_unsubscribe(&heard.subscription);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
 
 int
 main(void)
@@ -187,13 +137,6 @@ main(void)
 		TEST(test_ping_opens_no_batch),
 		TEST(test_events_of_a_failed_commit_are_never_heard),
 	};
-	int failed = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (int i = FIXTURE_INPROC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	return failed;
+	return fixture_run(FIXTURE_INPROC, FIXTURE_TCP, tests);
 }

@@ -1,71 +1,17 @@
 /*
  * Events: each once and in order, and whoever missed some is told so.
  */
-#include "echo_actor.h"
-
-#include "log/log.h"
+#include "echo_stage.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static struct echo echo;
-static struct bus_peer *peer;
-
-struct heard {
-	struct fixture *fixture;
-	struct bus_subscription *subscription;
-	unsigned events, gaps, empty_gaps;
-	bool last_had_gap;
-	char last[64];
-	bool unsubscribe; /* at the next event */
-};
-
 static struct heard heard;
-
-static void
-on_shout(const ProtobufCMessage *event, bool gap, void *arg)
-{
-	struct heard *h = arg;
-
-	h->gaps += gap;
-	h->empty_gaps += gap && !event;
-	assert_true(gap || event);
-	if (event) {
-		h->events++;
-		h->last_had_gap = gap;
-		snprintf(h->last, sizeof(h->last), "%s", ((const Boson__Test__Shout *)event)->text);
-	}
-	if (h->unsubscribe)
-		bus_unsubscribe(&h->subscription);
-	loop_stop(h->fixture->loop);
-}
-
-static bool
-has_heard_of_a_gap(void *arg)
-{
-	return ((struct heard *)arg)->gaps > 0;
-}
 
 static bool
 has_heard_three(void *arg)
 {
 	return ((struct heard *)arg)->events >= 3;
-}
-
-static bool
-has_heard_one(void *arg)
-{
-	return ((struct heard *)arg)->events >= 1;
-}
-
-static void
-subscribe(struct fixture *f)
-{
-	heard = (struct heard){ .fixture = f };
-	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, fixture_server_key(f),
-				       &boson__test__shout__descriptor, on_shout, &heard,
-				       &heard.subscription),
-			 0);
 }
 
 static void
@@ -80,10 +26,7 @@ publish(void **state, const char *text)
 static int
 setup(void **state)
 {
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
+	stage_setup(state);
 	ask_until_answered(*state, peer);
 	return 0;
 }
@@ -92,16 +35,14 @@ static int
 teardown(void **state)
 {
 	bus_unsubscribe(&heard.subscription);
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
+	return stage_teardown(state);
 }
 
 static void
 test_new_subscriber_is_told_to_ask_for_a_snapshot(void **state)
 {
-	subscribe(*state);
-	fixture_run_until(*state, has_heard_of_a_gap, &heard);
+	hear(&heard, *state, &boson__test__shout__descriptor);
+	fixture_run_until(*state, has_heard_a_gap, &heard);
 	assert_int_equal(heard.events, 0);
 	assert_int_equal(heard.empty_gaps, 1);
 }
@@ -110,8 +51,8 @@ test_new_subscriber_is_told_to_ask_for_a_snapshot(void **state)
 static void
 test_events_come_in_order_and_without_gap(void **state)
 {
-	subscribe(*state);
-	fixture_run_until(*state, has_heard_of_a_gap, &heard);
+	hear(&heard, *state, &boson__test__shout__descriptor);
+	fixture_run_until(*state, has_heard_a_gap, &heard);
 	publish(state, "one");
 	publish(state, "two");
 	publish(state, "three");
@@ -125,18 +66,18 @@ test_events_come_in_order_and_without_gap(void **state)
 static void
 test_publisher_that_restarts_is_a_gap(void **state)
 {
-	subscribe(*state);
-	fixture_run_until(*state, has_heard_of_a_gap, &heard);
+	hear(&heard, *state, &boson__test__shout__descriptor);
+	fixture_run_until(*state, has_heard_a_gap, &heard);
 	publish(state, "before");
-	fixture_run_until(*state, has_heard_one, &heard);
+	fixture_run_until(*state, has_heard_an_event, &heard);
 	heard.gaps = heard.events = 0;
 	echo_stop(&echo);
 	echo_start(&echo, *state);
-	fixture_run_until(*state, has_heard_of_a_gap, &heard);
+	fixture_run_until(*state, has_heard_a_gap, &heard);
 	assert_int_equal(heard.events, 0);
 	ask_until_answered(*state, peer);
 	publish(state, "after");
-	fixture_run_until(*state, has_heard_one, &heard);
+	fixture_run_until(*state, has_heard_an_event, &heard);
 	assert_string_equal(heard.last, "after");
 	assert_int_equal(heard.gaps, 1);
 }
@@ -160,10 +101,10 @@ test_subscriber_that_was_too_slow_learns_of_it(void **state)
 	slow.loop = loop;
 	heard = (struct heard){ .fixture = &slow };
 	assert_int_equal(bus_subscribe(bus, f->events_endpoint, fixture_server_key(f),
-				       &boson__test__shout__descriptor, on_shout, &heard,
+				       &boson__test__shout__descriptor, on_heard, &heard,
 				       &subscription),
 			 0);
-	fixture_run_until(&slow, has_heard_of_a_gap, &heard);
+	fixture_run_until(&slow, has_heard_a_gap, &heard);
 	assert_int_equal(heard.gaps, 1);
 	memset(text, 'x', sizeof(text) - 1);
 	for (int done = 0; done < MANY; done += AT_ONCE) {
@@ -175,7 +116,7 @@ test_subscriber_that_was_too_slow_learns_of_it(void **state)
 		}
 	}
 	heard.gaps = 0;
-	fixture_run_until(&slow, has_heard_of_a_gap, &heard);
+	fixture_run_until(&slow, has_heard_a_gap, &heard);
 	assert_true(heard.events < MANY);
 	bus_unsubscribe(&subscription);
 	bus_free(&bus);
@@ -185,9 +126,9 @@ test_subscriber_that_was_too_slow_learns_of_it(void **state)
 static void
 test_subscriber_may_unsubscribe_from_its_own_event(void **state)
 {
-	subscribe(*state);
+	hear(&heard, *state, &boson__test__shout__descriptor);
 	heard.unsubscribe = true;
-	fixture_run_until(*state, has_heard_of_a_gap, &heard);
+	fixture_run_until(*state, has_heard_a_gap, &heard);
 	assert_null(heard.subscription);
 	publish(state, "unheard");
 	assert_int_equal(heard.events, 0);
@@ -205,13 +146,6 @@ main(void)
 		TEST(test_subscriber_that_was_too_slow_learns_of_it),
 		TEST(test_subscriber_may_unsubscribe_from_its_own_event),
 	};
-	int failed = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (int i = FIXTURE_INPROC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	return failed;
+	return fixture_run(FIXTURE_INPROC, FIXTURE_TCP, tests);
 }

@@ -2,34 +2,11 @@
  * What a caller is told when there is no good answer, over each transport: late, too large,
  * unknown, malformed, twice, and a server that goes and comes back.
  */
-#include "echo_actor.h"
-
-#include "log/log.h"
+#include "echo_stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct echo echo;
-static struct bus_peer *peer;
-
-static int
-setup(void **state)
-{
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
-}
 
 static uint64_t
 drops(struct metrics *metrics, const char *reason)
@@ -354,7 +331,7 @@ test_calls_beyond_the_high_water_mark_fail_and_are_not_queued(void **state)
 	free(asked);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int
 main(void)
@@ -376,13 +353,6 @@ main(void)
 		TEST(test_closure_may_free_its_peer),
 		TEST(test_calls_beyond_the_high_water_mark_fail_and_are_not_queued),
 	};
-	int failed = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (int i = FIXTURE_INPROC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	return failed;
+	return fixture_run(FIXTURE_INPROC, FIXTURE_TCP, tests);
 }

@@ -2,11 +2,10 @@
  * Peers that speak ZeroMQ but not our envelope, over each transport; and over tcp, peers that do
  * not even speak ZeroMQ. A good client is served all the while. (B02 to B46)
  */
-#include "echo_actor.h"
+#include "echo_stage.h"
 
 #include "bus.pb-c.h"
 #include "bus/bus_socket.h"
-#include "log/log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,8 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static struct echo echo;
-static struct bus_peer *peer;
 static zsock_t *raw; /* a DEALER that the bus knows nothing of */
 
 static void
@@ -51,10 +48,7 @@ open_raw(struct fixture *f, const void *routing_id, size_t n)
 static int
 setup(void **state)
 {
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
+	stage_setup(state);
 	ask_until_answered(*state, peer);
 	open_raw(*state, NULL, 0);
 	return 0;
@@ -64,18 +58,7 @@ static int
 teardown(void **state)
 {
 	zsock_destroy(&raw);
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
-}
-
-static void
-assert_still_served(void **state)
-{
-	struct asked asked;
-
-	ask_and_wait(&asked, *state, peer, boson__test__echo__say, "hello");
-	assert_true(asked.answered);
+	return stage_teardown(state);
 }
 
 static void
@@ -525,15 +508,8 @@ main(void)
 		TEST(test_silence_is_closed_when_the_handshake_takes_too_long),
 	};
 	const struct CMUnitTest ipc[] = { TEST(test_garbage_on_ipc_does_no_harm) };
-	int failed = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (int i = FIXTURE_INPROC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	failed += cmocka_run_group_tests_name("below ZeroMQ, tcp", tcp, NULL, NULL);
-	fixture_use(FIXTURE_IPC);
-	return failed + cmocka_run_group_tests_name("below ZeroMQ, ipc", ipc, NULL, NULL);
+	return fixture_run(FIXTURE_INPROC, FIXTURE_TCP, tests) +
+	       fixture_run(FIXTURE_TCP, FIXTURE_TCP, tcp) +
+	       fixture_run(FIXTURE_IPC, FIXTURE_IPC, ipc);
 }

@@ -2,35 +2,12 @@
  * What one peer may cost the others: a flood of calls (B56), a subscriber that does not read, and
  * connections without end (B58).
  */
-#include "echo_actor.h"
-
-#include "log/log.h"
+#include "echo_stage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { FLOOD = 900, EVENTS = 12000, CONNECTS = 300 };
-
-static struct echo echo;
-static struct bus_peer *peer;
-
-static int
-setup(void **state)
-{
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
-}
 
 /* A caller gets its turn among those of another that called so often before. */
 static void
@@ -57,27 +34,6 @@ test_flood_of_calls_of_one_peer_keeps_no_other_waiting_B56(void **state)
 	free(flood);
 }
 
-struct heard {
-	struct fixture *fixture;
-	unsigned events, gaps;
-};
-
-static void
-on_event(const ProtobufCMessage *event, bool gap, void *arg)
-{
-	struct heard *heard = arg;
-
-	heard->events += event != NULL;
-	heard->gaps += gap;
-	loop_stop(heard->fixture->loop);
-}
-
-static bool
-has_publisher(void *arg)
-{
-	return ((struct heard *)arg)->gaps > 0;
-}
-
 static uint64_t
 events_full(void)
 {
@@ -89,26 +45,22 @@ test_events_for_one_who_does_not_read_are_dropped_and_counted_and_others_have_al
 {
 	static const char text[] = "0123456789012345678901234567890123456789";
 	struct fixture *f = *state;
-	struct bus_subscription *subscription = NULL;
-	struct heard heard = { .fixture = f };
+	struct heard heard;
 	zsock_t *sleeper = zsock_new(ZMQ_SUB);
 	struct asked asked;
 
 	zsock_set_rcvhwm(sleeper, 1);
 	zsock_set_subscribe(sleeper, "boson.test.Shout");
 	assert_int_equal(zsock_connect(sleeper, "%s", f->events_endpoint), 0);
-	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, NULL,
-				       &boson__test__shout__descriptor, on_event, &heard,
-				       &subscription),
-			 0);
-	fixture_run_until(f, has_publisher, &heard);
+	hear(&heard, f, &boson__test__shout__descriptor);
+	fixture_run_until(f, has_heard_a_gap, &heard);
 	for (int i = 0; i < EVENTS && events_full() == 0; i++) {
 		ask_and_wait(&asked, f, peer, boson__test__echo__publish, text);
 		assert_true(asked.answered);
 	}
 	assert_true(events_full() > 0);
 	assert_int_equal(heard.gaps, 1);
-	bus_unsubscribe(&subscription);
+	bus_unsubscribe(&heard.subscription);
 	zsock_destroy(&sleeper);
 }
 
@@ -145,15 +97,11 @@ is_let_in(const struct fixture *f, const struct fixture_keys *keys, int number)
 static int
 setup_two(void **state)
 {
-	struct fixture *f;
+	struct fixture *f = stage_open(state);
 
-	fixture_setup(state);
-	f = *state;
-	memset(&echo, 0, sizeof(echo));
 	f->allowed_keys[1] = f->server_keys.public_key; /* any other key will do */
 	f->allowed_names[1] = "routing";
-	echo_start(&echo, f);
-	peer = echo_peer(f);
+	stage_start(f);
 	return 0;
 }
 
@@ -170,22 +118,21 @@ test_peer_that_connects_without_end_is_limited_and_no_other_B58(void **state)
 	assert_true(is_let_in(f, &f->server_keys, CONNECTS));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest ipc[] = {
-		TEST(test_flood_of_calls_of_one_peer_keeps_no_other_waiting_B56),
-		TEST(test_events_for_one_who_does_not_read_are_dropped_and_counted_and_others_have_all),
+		cmocka_unit_test_setup_teardown(
+			test_flood_of_calls_of_one_peer_keeps_no_other_waiting_B56, stage_setup,
+			stage_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_events_for_one_who_does_not_read_are_dropped_and_counted_and_others_have_all,
+			stage_setup, stage_teardown),
 	};
 	const struct CMUnitTest tcp[] = { cmocka_unit_test_setup_teardown(
 		test_peer_that_connects_without_end_is_limited_and_no_other_B58, setup_two,
-		teardown) };
+		stage_teardown) };
 
-	log_init("test", LOG_LEVEL_ERROR);
-	fixture_use(FIXTURE_IPC);
-	int failed = cmocka_run_group_tests_name("ipc", ipc, NULL, NULL);
-	fixture_use(FIXTURE_TCP);
-	return failed + cmocka_run_group_tests_name("tcp", tcp, NULL, NULL);
+	return fixture_run(FIXTURE_IPC, FIXTURE_IPC, ipc) +
+	       fixture_run(FIXTURE_TCP, FIXTURE_TCP, tcp);
 }

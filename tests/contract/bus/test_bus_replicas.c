@@ -5,8 +5,6 @@
  */
 #include "echo_actor.h"
 
-#include "log/log.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
@@ -515,13 +513,7 @@ main(void)
 		NAMED(test_name_is_looked_up_again_when_a_connection_dies),
 		NAMED(test_name_that_nobody_knows_fails_calls_at_once_until_somebody_does),
 	};
-	int failed = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (int i = FIXTURE_IPC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	return failed + cmocka_run_group_tests_name("names", named, NULL, NULL);
+	return fixture_run(FIXTURE_IPC, FIXTURE_TCP, tests) +
+	       fixture_run(FIXTURE_TCP, FIXTURE_TCP, named);
 }

@@ -1,31 +1,10 @@
 /*
  * What a request and its reply carry, over each transport.
  */
-#include "echo_actor.h"
+#include "echo_stage.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct echo echo;
-static struct bus_peer *peer;
-
-static int
-setup(void **state)
-{
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
-}
 
 static void
 test_reply_comes_back_to_the_closure(void **state)
@@ -163,7 +142,7 @@ test_largest_reply_passes(void **state)
 	assert_int_equal(asked.payload_bytes, words.size);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int
 main(void)
@@ -179,12 +158,6 @@ main(void)
 		TEST(test_ping_of_a_stuck_actor_fails),
 		TEST(test_largest_reply_passes),
 	};
-	int failed = 0;
 
-	for (int i = FIXTURE_INPROC; i <= FIXTURE_TCP; i++) {
-		fixture_use((enum fixture_transport)i);
-		failed +=
-			cmocka_run_group_tests_name(fixture_transport_names[i], tests, NULL, NULL);
-	}
-	return failed;
+	return fixture_run(FIXTURE_INPROC, FIXTURE_TCP, tests);
 }

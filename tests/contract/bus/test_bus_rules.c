@@ -2,14 +2,8 @@
  * Who may call which method and hear which event over tcp: by the name of its key, by a rule, and
  * nothing without one (T22, B20, B48). On ipc everybody who can reach the socket may.
  */
-#include "echo_actor.h"
+#include "echo_stage.h"
 
-#include "log/log.h"
-
-#include <string.h>
-
-static struct echo echo;
-static struct bus_peer *peer;
 static const struct bus_rule rules[] = {
 	{ .name = "boson.test.Echo/Say", .senders = "routing gateway" },
 	{ .name = "boson.test.Echo/Publish", .senders = "gateway" },
@@ -22,20 +16,11 @@ static const struct bus_rule rules[] = {
 static int
 setup(void **state)
 {
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	echo.rules = rules;
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
-	return 0;
-}
+	struct fixture *f = stage_open(state);
 
-static int
-teardown(void **state)
-{
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
+	echo.rules = rules;
+	stage_start(f);
+	return 0;
 }
 
 static uint64_t
@@ -73,33 +58,6 @@ test_ping_needs_no_rule(void **state)
 	assert_true(fixture_ping(*state, peer, 5000));
 }
 
-struct heard {
-	struct fixture *fixture;
-	unsigned events;
-};
-
-static void
-on_event(const ProtobufCMessage *event, bool gap, void *arg)
-{
-	struct heard *heard = arg;
-
-	(void)gap;
-	heard->events += event != NULL;
-	loop_stop(heard->fixture->loop);
-}
-
-static struct bus_subscription *
-hear(struct fixture *f, const ProtobufCMessageDescriptor *type, struct heard *heard)
-{
-	struct bus_subscription *subscription = NULL;
-
-	*heard = (struct heard){ .fixture = f };
-	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, fixture_server_key(f), type,
-				       on_event, heard, &subscription),
-			 0);
-	return subscription;
-}
-
 /* Publishes until the one who may hear has heard. */
 static void
 publish_until_heard(struct fixture *f, const struct heard *heard)
@@ -117,18 +75,18 @@ test_event_is_for_those_that_its_rule_names_B20(void **state)
 {
 	struct fixture *f = *state;
 	struct heard shout, loud;
-	struct bus_subscription *loud_one = hear(f, &boson__test__shout_loud__descriptor, &loud);
-	struct bus_subscription *one = hear(f, &boson__test__shout__descriptor, &shout);
 
+	hear(&loud, f, &boson__test__shout_loud__descriptor);
+	hear(&shout, f, &boson__test__shout__descriptor);
 	publish_until_heard(f, &shout);
-	bus_unsubscribe(&one);
-	one = hear(f, &boson__test__shout__descriptor, &shout);
+	bus_unsubscribe(&shout.subscription);
+	hear(&shout, f, &boson__test__shout__descriptor);
 	publish_until_heard(f, &shout);
 	while (refused() == 0)
 		assert_true(fixture_ping(f, peer, 5000));
 	assert_int_equal(loud.events, 0);
-	bus_unsubscribe(&one);
-	bus_unsubscribe(&loud_one);
+	bus_unsubscribe(&shout.subscription);
+	bus_unsubscribe(&loud.subscription);
 }
 
 /* By hand: all there is, and the beginning of a name. */
@@ -138,7 +96,6 @@ test_subscription_to_a_part_of_a_name_is_granted_to_nobody_B20(void **state)
 	static const char *const topics[] = { "", "boson.", "boson.test.Shou" };
 	struct fixture *f = *state;
 	zsock_t *stranger = zsock_new(ZMQ_SUB);
-	struct bus_subscription *one;
 	struct heard shout;
 
 	zsock_set_curve_serverkey(stranger, f->server_keys.public_key);
@@ -149,32 +106,31 @@ test_subscription_to_a_part_of_a_name_is_granted_to_nobody_B20(void **state)
 	assert_int_equal(zsock_connect(stranger, "%s", f->events_endpoint), 0);
 	while (refused() < 2) /* the empty one has no name at all */
 		assert_true(fixture_ping(f, peer, 5000));
-	one = hear(f, &boson__test__shout__descriptor, &shout);
+	hear(&shout, f, &boson__test__shout__descriptor);
 	publish_until_heard(f, &shout);
 	zsock_set_rcvtimeo(stranger, 0);
 	assert_null(zmsg_recv(stranger));
 	zsock_destroy(&stranger);
-	bus_unsubscribe(&one);
+	bus_unsubscribe(&shout.subscription);
 }
 
 static void
 test_on_ipc_everybody_may(void **state)
 {
 	struct fixture *f = *state;
-	struct bus_subscription *one;
 	struct heard shout;
 	struct asked asked;
 
 	ask_and_wait(&asked, f, peer, boson__test__echo__whoami, "x");
 	assert_true(asked.answered);
 	assert_string_equal(asked.text, "local");
-	one = hear(f, &boson__test__shout__descriptor, &shout);
+	hear(&shout, f, &boson__test__shout__descriptor);
 	publish_until_heard(f, &shout);
-	bus_unsubscribe(&one);
+	bus_unsubscribe(&shout.subscription);
 	assert_int_equal(refused(), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_teardown)
 
 int
 main(void)
@@ -188,9 +144,6 @@ main(void)
 	};
 	const struct CMUnitTest ipc[] = { TEST(test_on_ipc_everybody_may) };
 
-	log_init("test", LOG_LEVEL_ERROR);
-	fixture_use(FIXTURE_TCP);
-	int failed = cmocka_run_group_tests_name("tcp", tcp, NULL, NULL);
-	fixture_use(FIXTURE_IPC);
-	return failed + cmocka_run_group_tests_name("ipc", ipc, NULL, NULL);
+	return fixture_run(FIXTURE_TCP, FIXTURE_TCP, tcp) +
+	       fixture_run(FIXTURE_IPC, FIXTURE_IPC, ipc);
 }

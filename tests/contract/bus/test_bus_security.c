@@ -4,7 +4,6 @@
 #include "echo_actor.h"
 
 #include "bus/bus_zap.h"
-#include "log/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -379,9 +378,6 @@ main(void)
 		TEST(test_endpoints_of_other_kinds_are_refused),
 	};
 
-	log_init("test", LOG_LEVEL_ERROR);
-	fixture_use(FIXTURE_TCP);
-	int failed = cmocka_run_group_tests_name("tcp", tcp, NULL, NULL);
-	fixture_use(FIXTURE_IPC);
-	return failed + cmocka_run_group_tests_name("ipc", ipc, NULL, NULL);
+	return fixture_run(FIXTURE_TCP, FIXTURE_TCP, tcp) +
+	       fixture_run(FIXTURE_IPC, FIXTURE_IPC, ipc);
 }

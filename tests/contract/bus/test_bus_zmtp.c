@@ -2,10 +2,9 @@
  * Peers that speak ZMTP byte by byte over ipc, so that they can say what no libzmq would: routing
  * ids of any length, subscriptions of any size. (B16, B18)
  */
-#include "echo_actor.h"
+#include "echo_stage.h"
 
 #include "bus.pb-c.h"
-#include "log/log.h"
 #include "loop/clock.h"
 
 #include <arpa/inet.h>
@@ -27,26 +26,12 @@ enum {
 	SHORT_MAX_BYTES = 255,
 };
 
-static struct echo echo;
-static struct bus_peer *peer;
-
-struct heard {
-	struct fixture *fixture;
-	struct bus_subscription *subscription;
-	unsigned events, gaps;
-};
-
 static struct heard heard;
 
 static int
 setup(void **state)
 {
-	fixture_use(FIXTURE_IPC);
-	fixture_setup(state);
-	memset(&echo, 0, sizeof(echo));
-	memset(&heard, 0, sizeof(heard));
-	echo_start(&echo, *state);
-	peer = echo_peer(*state);
+	stage_setup(state);
 	ask_until_answered(*state, peer);
 	return 0;
 }
@@ -55,18 +40,7 @@ static int
 teardown(void **state)
 {
 	bus_unsubscribe(&heard.subscription);
-	bus_peer_free(&peer);
-	echo_stop(&echo);
-	return fixture_teardown(state);
-}
-
-static void
-assert_still_served(void **state)
-{
-	struct asked asked;
-
-	ask_and_wait(&asked, *state, peer, boson__test__echo__say, "hello");
-	assert_true(asked.answered);
+	return stage_teardown(state);
 }
 
 /* ---- ZMTP 3, rfc.zeromq.org/spec/23 ---- */
@@ -293,36 +267,10 @@ test_B16_routing_id_with_a_leading_nul_takes_nobodys_place(void **state)
 /* ---- subscriptions (B18) ---- */
 
 static void
-on_shout(const ProtobufCMessage *event, bool gap, void *arg)
-{
-	struct heard *h = arg;
-
-	h->gaps += gap;
-	h->events += event != NULL;
-	loop_stop(h->fixture->loop);
-}
-
-static bool
-is_subscribed(void *arg)
-{
-	return ((struct heard *)arg)->gaps > 0;
-}
-
-static bool
-has_heard_one(void *arg)
-{
-	return ((struct heard *)arg)->events > 0;
-}
-
-static void
 subscribe(struct fixture *f)
 {
-	heard.fixture = f;
-	assert_int_equal(bus_subscribe(f->bus, f->events_endpoint, NULL,
-				       &boson__test__shout__descriptor, on_shout, &heard,
-				       &heard.subscription),
-			 0);
-	fixture_run_until(f, is_subscribed, &heard);
+	hear(&heard, f, &boson__test__shout__descriptor);
+	fixture_run_until(f, has_heard_a_gap, &heard);
 }
 
 static void
@@ -333,7 +281,7 @@ assert_still_published(void **state)
 	heard.events = 0;
 	ask_and_wait(&asked, *state, peer, boson__test__echo__publish, "heard");
 	assert_true(asked.answered);
-	fixture_run_until(*state, has_heard_one, &heard);
+	fixture_run_until(*state, has_heard_an_event, &heard);
 	assert_int_equal(heard.gaps, 1); /* the first one's: nothing was lost since */
 }
 
@@ -404,6 +352,5 @@ main(void)
 		TEST(test_B18_subscription_longer_than_a_name_is_passed_over),
 	};
 
-	log_init("test", LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixture_run(FIXTURE_IPC, FIXTURE_IPC, tests);
 }
