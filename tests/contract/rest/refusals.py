@@ -73,6 +73,8 @@ def refuse_bad_fields_of_other_bodies(world):
         node.token, nodeId=node.id)
     bad(400, "field", "clientId", "POST", "/routing/request", {"publicKey": client.key},
         world.client_key)
+    bad(400, "field", "failedNodeId", "POST", "/routing/request",
+        world.route_body(client, failedNodeId="x"), world.client_key)
     for value in [-1, 1e308]:  # R83
         bad(400, "range", "requirements.minBandwidth", "POST", "/routing/request",
             world.route_body(client, requirements={"minBandwidth": value}), world.client_key)
