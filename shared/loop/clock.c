@@ -39,6 +39,12 @@ clock_wall_ms(void)
 	return read_us(CLOCK_REALTIME) / 1000;
 }
 
+int64_t
+clock_wall_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
 /* Years that have four digits; anything else is shown as the nearest of them. */
 static const int64_t YEAR_1_MS = -62135596800000, YEAR_9999_END_MS = 253402300799999;
 

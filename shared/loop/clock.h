@@ -18,6 +18,7 @@ int64_t clock_boottime_ms(void);
 
 /* Milliseconds since the Unix epoch, UTC. */
 int64_t clock_wall_ms(void);
+int64_t clock_wall_us(void);
 
 /* "2026-01-31T12:00:00.000Z" */
 enum { CLOCK_ISO8601_BYTES = 25 };
