@@ -91,25 +91,28 @@ plan_renewal(struct session *session)
 static void resolve_next(struct session *session);
 
 static void
-on_relay_resolved(const char *address, const char *error, void *arg)
+cannot_find_relay(struct session *session, const char *error)
 {
-	struct session *session = arg;
-	struct client_pin *pin = client_pins_unresolved(&session->next_pins);
-	char host[LEG_URL_HOST_BYTES];
+	const struct client_pin *pin = client_pins_unresolved(&session->next_pins);
 
-	session->resolve = NULL;
-	if (pin == NULL)
-		return;
-	snprintf(host, sizeof host, "%s", pin->host);
-	if (address != NULL && client_pins_set(&session->next_pins, host, address) == 0) {
-		resolve_next(session);
-		return;
-	}
 	session->is_asking = false;
 	if (!session->has_route)
-		session_fail(session, EXIT_TRY_LATER, "cannot find the relay %s: %s", host, error);
+		session_fail(session, EXIT_TRY_LATER, "cannot find the relay %s: %s", pin->host,
+			     error);
 	else
 		session_ask_later(session, RENEW_PAUSE_MIN_MS);
+}
+
+static void
+on_relay_found(const struct sockaddr_storage *addresses, size_t n, const char *error, void *arg)
+{
+	struct session *session = arg;
+
+	session->resolve = NULL;
+	if (client_pins_set_found(&session->next_pins, addresses, n) == 0)
+		resolve_next(session);
+	else
+		cannot_find_relay(session, error);
 }
 
 static void
@@ -124,10 +127,9 @@ resolve_next(struct session *session)
 		session_carry_route(session);
 		return;
 	}
-	int r = client_resolve_start(session->loop, pin->host, on_relay_resolved, session,
-				     &session->resolve);
+	int r = lookup_start(session->loop, pin->host, on_relay_found, session, &session->resolve);
 	if (r < 0)
-		on_relay_resolved(NULL, strerror(-r), session);
+		cannot_find_relay(session, strerror(-r));
 }
 
 static int

@@ -29,7 +29,7 @@ session_stop(struct session *session, int status)
 	loop_timer_stop(&session->handshake);
 	loop_timer_stop(&session->deadline);
 	loop_timer_stop(&session->renewal);
-	client_resolve_cancel(&session->resolve);
+	lookup_stop(&session->resolve);
 	session_say_goodbye(session);
 }
 
@@ -105,30 +105,31 @@ on_control(const char *command, char *ret_answer, size_t capacity, void *arg)
 }
 
 static void
-on_server_resolved(const char *address, const char *error, void *arg)
+ask_server(struct session *session)
 {
-	struct session *session = arg;
-	struct client_pin *pin = client_pins_unresolved(&session->pins);
-
-	session->resolve = NULL;
-	if (pin != NULL) {
-		char host[LEG_URL_HOST_BYTES];
-		snprintf(host, sizeof host, "%s", pin->host);
-		if (address == NULL || client_pins_set(&session->pins, host, address) < 0) {
-			session_fail(session, EXIT_TRY_LATER,
-				     "cannot find %s: %s; is this machine online? try again in 5 s",
-				     host, error);
-			return;
-		}
-	}
-	pin = &session->pins.pins[0];
+	const struct client_pin *pin = &session->pins.pins[0];
 	int r = http_client_pin(session->http, pin->host, pin->port, pin->address);
+
 	if (r < 0) {
 		session_fail(session, EXIT_SYSTEM, "%s", strerror(-r));
 		return;
 	}
 	client_say(session->voice, "asking %s for a route", session->options->server);
 	session_ask(session);
+}
+
+static void
+on_server_found(const struct sockaddr_storage *addresses, size_t n, const char *error, void *arg)
+{
+	struct session *session = arg;
+
+	session->resolve = NULL;
+	if (client_pins_set_found(&session->pins, addresses, n) == 0)
+		ask_server(session);
+	else
+		session_fail(session, EXIT_TRY_LATER,
+			     "cannot find %s: %s; is this machine online? try again in 5 s",
+			     session->pins.pins[0].host, error);
 }
 
 /* Names first: with the rules up no resolver can be reached but the tunnel's. */
@@ -139,12 +140,12 @@ find_server(struct session *session)
 	const struct client_pin *pin = client_pins_unresolved(&session->pins);
 
 	if (r == 0 && pin == NULL) {
-		on_server_resolved(NULL, "", session);
+		ask_server(session);
 		return;
 	}
 	if (r == 0)
-		r = client_resolve_start(session->loop, pin->host, on_server_resolved, session,
-					 &session->resolve);
+		r = lookup_start(session->loop, pin->host, on_server_found, session,
+				 &session->resolve);
 	if (r < 0)
 		session_fail(session, EXIT_SYSTEM, "%s", strerror(-r));
 }
@@ -203,7 +204,7 @@ session_fini(struct session *session)
 	if (session->control != NULL)
 		client_control_answer(session->control, "{\"state\":\"disconnected\"}\n");
 	client_control_free(&session->control);
-	client_resolve_cancel(&session->resolve);
+	lookup_stop(&session->resolve);
 	loop_timer_stop(&session->handshake);
 	loop_timer_stop(&session->deadline);
 	loop_timer_stop(&session->renewal);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,21 @@ client_pins_set(struct client_pins *pins, const char *host, const char *address)
 		pin->is_v6 = is_v6;
 	}
 	return 0;
+}
+
+int
+client_pins_set_found(struct client_pins *pins, const struct sockaddr_storage *addresses, size_t n)
+{
+	const struct client_pin *pin = client_pins_unresolved(pins);
+	char host[LEG_URL_HOST_BYTES], address[INET6_ADDRSTRLEN];
+
+	if (pin == NULL || n == 0)
+		return -EINVAL;
+	snprintf(host, sizeof host, "%s", pin->host);
+	return getnameinfo((const struct sockaddr *)&addresses[0], sizeof addresses[0], address,
+			   sizeof address, NULL, 0, NI_NUMERICHOST) == 0
+		       ? client_pins_set(pins, host, address)
+		       : -EINVAL;
 }
 
 static bool

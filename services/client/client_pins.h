@@ -2,12 +2,11 @@
  * client_pins: the few places that may be reached outside the tunnel: exactly (tcp, address, port)
  * of gateway and relays (or of the proxy before them), and (udp, address, port) of one relay. Names
  * are resolved once, before the rules that would keep a resolver from working, and stay what they
- * were. Pure, but for client_resolve.
+ * were. Pure.
  */
 #pragma once
 
 #include "leg/leg_url.h"
-#include "loop/loop.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -47,13 +46,10 @@ struct client_pin *client_pins_unresolved(struct client_pins *pins);
 /* Sets the address of every pin of this host. -EINVAL: not an address. */
 int client_pins_set(struct client_pins *pins, const char *host, const char *address);
 
+/* What the name of the first pin without an address was found to stand for (shared/loop/lookup).
+ * -EINVAL: nothing, or no address of IPv4 or IPv6. */
+int client_pins_set_found(struct client_pins *pins, const struct sockaddr_storage *addresses,
+			  size_t n);
+
 /* Same places, in whatever order. */
 bool client_pins_are_equal(const struct client_pins *a, const struct client_pins *b);
-
-/* Resolves a name on a thread of its own; fn on the loop's. address is NULL when it failed, and
- * error says why. It is gone when fn is called; cancel it before the loop goes. */
-struct client_resolve;
-typedef void (*client_resolve_fn)(const char *address, const char *error, void *arg);
-int client_resolve_start(struct loop *loop, const char *host, client_resolve_fn fn, void *arg,
-			 struct client_resolve **ret);
-void client_resolve_cancel(struct client_resolve **resolve);

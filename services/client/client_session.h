@@ -13,6 +13,7 @@
 #include "client/client_tunnel.h"
 #include "leg/leg_client.h"
 #include "link.pb-c.h"
+#include "loop/lookup.h"
 #include "net/http_client.h"
 
 enum session_phase {
@@ -34,7 +35,7 @@ struct session {
 	struct client_udp *udp;
 	struct client_tunnel *tunnel;
 	struct client_control *control;
-	struct client_resolve *resolve;
+	struct lookup *resolve;
 	struct key private_key, public_key;
 	enum session_phase phase;
 	int exit_status;

@@ -54,7 +54,8 @@ make_files(struct lab *lab)
 	int r = sh("umask 077; echo an-access-key-of-a-client > %s", lab->access_key);
 	return r < 0 ? r
 		     : sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-			  "-days 2 -subj /CN=boson -addext subjectAltName=IP:10.0.9.1 -out %s "
+			  "-days 2 -subj /CN=boson -addext "
+			  "subjectAltName=IP:10.0.9.1,DNS:boson.lab -out %s "
 			  "-keyout %s 2>/dev/null",
 			  lab->certificate, lab->key);
 }
@@ -67,8 +68,9 @@ make_network(struct lab *lab)
 	if (unshare(CLONE_NEWNET) < 0)
 		return -ENOTSUP;
 	int r = sh("ip netns add %s && mkdir -p /etc/netns/%s && "
-		   "echo 'nameserver 10.0.9.53' > /etc/netns/%s/resolv.conf",
-		   n, n, n);
+		   "echo 'nameserver 10.0.9.53' > /etc/netns/%s/resolv.conf && "
+		   "echo '10.0.9.1 boson.lab' > /etc/netns/%s/hosts",
+		   n, n, n, n);
 	/* No address that comes by itself a second later: the state is compared. */
 	if (r == 0)
 		r = sh("ip link set lo up && ip link add s0 type veth peer name c0 netns %s && "

@@ -68,13 +68,15 @@ route_body(struct lab *lab, char *ret, size_t capacity)
 	return snprintf(
 		ret, capacity,
 		"{\"routes\":[],\"selectedRoute\":{\"id\":\"%s\",\"relayEndpoint\":\"x\","
-		"\"relayEndpoints\":[\"%s://10.0.9.1:%u/%s\"],\"sessionId\":\"%s\","
+		"\"relayEndpoints\":[\"%s://%s:%u/%s\"],\"sessionId\":\"%s\","
 		"\"sessionToken\":\"t.o.k\",\"relayTicket\":\"%s\",\"expiresAt\":4102444800000,"
 		"\"nodeEndpoint\":{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"wireguardConfig\":{"
 		"\"address\":\"%s/32, %s/128\",\"dns\":[\"%s\"],"
 		"\"mtu\":1280,\"allowedIPs\":[\"0.0.0.0/0\"],\"persistentKeepalive\":25}}}}",
-		route_id, is_wrong ? "http" : "wss", lab->relay.port, path, session_id, lab->ticket,
-		place->node_id, key, place->client4, place->client6, place->node4);
+		route_id, is_wrong ? "http" : "wss",
+		answer == LAB_NAMED_RELAY ? "boson.lab" : "10.0.9.1", lab->relay.port, path,
+		session_id, lab->ticket, place->node_id, key, place->client4, place->client6,
+		place->node4);
 }
 
 size_t
@@ -87,7 +89,7 @@ lab_answer_http(const char *request, const char *body, char *ret, size_t capacit
 		[LAB_REDIRECT] = "302 Found",	[LAB_GARBAGE] = "200 OK",
 		[LAB_ROUTE] = "200 OK",		[LAB_WRONG_ROUTE] = "200 OK",
 		[LAB_SILENT] = "200 OK",	[LAB_NO_OTHER] = "200 OK",
-		[LAB_MUTE_RELAY] = "200 OK",
+		[LAB_MUTE_RELAY] = "200 OK",	[LAB_NAMED_RELAY] = "200 OK",
 	};
 	struct lab *lab = arg;
 	enum lab_answer answer = atomic_load(&lab->answer);
@@ -106,7 +108,8 @@ lab_answer_http(const char *request, const char *body, char *ret, size_t capacit
 			usleep(1000);
 		if (answer == LAB_NO_OTHER)
 			answer = strstr(body, "\"failedNodeId\"") != NULL ? LAB_503 : LAB_ROUTE;
-		if (answer == LAB_ROUTE || answer == LAB_WRONG_ROUTE || answer == LAB_MUTE_RELAY) {
+		if (answer == LAB_ROUTE || answer == LAB_WRONG_ROUTE || answer == LAB_MUTE_RELAY ||
+		    answer == LAB_NAMED_RELAY) {
 			choose(lab, body);
 			admit(lab, body);
 			route_body(lab, text, sizeof text);

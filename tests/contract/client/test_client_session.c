@@ -131,6 +131,25 @@ test_status_says_node_way_bytes_handshake_and_since_when(void **state)
 	disconnect_it();
 }
 
+static void
+test_server_and_relay_are_found_by_their_names(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	char server[64];
+	const char *argv[] = { HIGGS_PROGRAM, "connect",      "--server",    server,
+			       "--key-file",  lab.access_key, "--ca",	     lab.certificate,
+			       "--state",     lab.state,      "--interface", "hgcname",
+			       NULL };
+
+	snprintf(server, sizeof server, "https://boson.lab:%u", lab.relay.port);
+	note_state(LAB_NAMED_RELAY);
+	expect_exit(lab_run(&lab, argv, output), 0);
+	expect_contains(output, "exit through boson.lab\n");
+	assert_true(does("ping -c 1 -W 2 10.90.0.1"));
+	disconnect_it();
+}
+
 /* T34, T35, T36 */
 static void
 test_nothing_leaves_beside_the_tunnel_while_it_is_up(void **state)
@@ -350,6 +369,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
 		RIG_TEST(test_status_says_node_way_bytes_handshake_and_since_when),
+		RIG_TEST(test_server_and_relay_are_found_by_their_names),
 		RIG_TEST(test_nothing_leaves_beside_the_tunnel_while_it_is_up),
 		RIG_TEST(test_without_kill_switch_the_rules_still_send_all_into_the_tunnel),
 		RIG_TEST(test_a_killed_client_keeps_blocking_and_the_next_start_cleans_up),
