@@ -17,6 +17,7 @@ enum { SNAPSHOT_TIMEOUT_MS = 3000 };
 static const ProtobufCMessageDescriptor *const relay_kinds[EVENT_KINDS_OF_RELAYS] = {
 	&boson__relay__leg_attached__descriptor,
 	&boson__relay__leg_detached__descriptor,
+	&boson__relay__node_duplicate__descriptor,
 	&boson__relay__relay_load__descriptor,
 	&boson__relay__session_usage__descriptor,
 };

@@ -2,7 +2,7 @@
  * relay_actor: starts the shards and the mailbox, in this order, and ends them in the reverse.
  * Hears: the mailbox of proto/relay.proto (relay_handlers), the shards' reports (relay_reports),
  * discovery's NodeChanged (relay_announce), where nodes have their legs (relay_seek).
- * Tells: discovery.AnnounceRelay; LegAttached, LegDetached, RelayLoad, SessionUsage.
+ * Tells: discovery.AnnounceRelay; LegAttached, LegDetached, NodeDuplicate, RelayLoad, SessionUsage.
  */
 #include "relay/relay_actor.h"
 
@@ -229,6 +229,8 @@ start_all(struct relay_control *control)
 	if (r == 0)
 		r = relay_gone_init(&control->deleted);
 	if (r == 0)
+		r = relay_clones_init(&control->clones);
+	if (r == 0)
 		r = relay_opens_init(&control->opens);
 	if (r == 0)
 		r = relay_flows_init(&control->flows);
@@ -280,6 +282,7 @@ stop(void *state)
 	tls_context_free(&control->tls);
 	relay_flows_fini(&control->flows);
 	relay_opens_fini(&control->opens);
+	relay_clones_fini(&control->clones);
 	relay_gone_fini(&control->deleted);
 	while (control->attached.count > 0 &&
 	       (leg = idtable_next(&control->attached, NULL)) != NULL) {

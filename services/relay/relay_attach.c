@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ALIVE_MS = 20 * 1000 }; /* both ends of a leg ping every 15 s */
+
 /* From here on the connection is a leg. */
 static void
 open_leg(struct relay_shard *shard, struct relay_leg *leg, enum relay_counter gauge)
@@ -70,7 +72,7 @@ replace(struct relay_shard *shard, struct relay_leg *older)
 static uint64_t
 now_us(void)
 {
-	return (uint64_t)clock_wall_ms() * 1000;
+	return (uint64_t)clock_wall_us();
 }
 
 static bool
@@ -145,6 +147,13 @@ refuse_contested(struct relay_shard *shard, struct relay_leg *leg)
 	relay_upgrade_refuse(shard, leg, 429, "legs take each other's place");
 }
 
+/* Both hosts answered lately: a leg whose connection died had not. */
+static bool
+is_alive(const struct relay_shard *shard, const struct relay_leg *leg)
+{
+	return relay_leg_is_open(leg) && shard->now_ms - leg->heard_ms < ALIVE_MS;
+}
+
 static void
 attach_node(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -152,12 +161,17 @@ attach_node(struct relay_shard *shard, struct relay_leg *leg)
 
 	if (node == NULL)
 		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
-	if (has_own_leg(node) && !relay_swaps_add(&node->swaps, shard->now_ms))
+	bool is_swap = has_own_leg(node) && is_alive(shard, node->leg);
+	if (has_own_leg(node) && !relay_swaps_add(&node->swaps, shard->now_ms)) {
+		relay_report_node(shard, RELAY_LEG_CONTESTED, node, NULL);
 		return refuse_contested(shard, leg);
+	}
 	take_node(shard, node, leg, now_us());
 	open_leg(shard, leg, RELAY_LEGS_NODE);
 	open_channels(shard, node);
 	relay_report_node(shard, RELAY_LEG_ATTACHED, node, NULL);
+	if (is_swap)
+		relay_report_node(shard, RELAY_LEG_SWAPPED, node, NULL);
 	seek(shard, node);
 }
 

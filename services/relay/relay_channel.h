@@ -31,12 +31,17 @@ struct relay_swaps {
 
 enum { RELAY_SWAPS_MAX = 3, RELAY_SWAPS_MS = 10 * 1000 };
 
-/* Counts one more: false when it is one too many. */
+/* Counts one more: false when it is one too many. A few at once, then one in RELAY_SWAPS_MS. */
 static inline bool
 relay_swaps_add(struct relay_swaps *swaps, int64_t now_ms)
 {
-	if (now_ms - swaps->since_ms >= RELAY_SWAPS_MS)
+	int64_t forgiven = (now_ms - swaps->since_ms) / RELAY_SWAPS_MS;
+
+	if (forgiven >= swaps->n)
 		*swaps = (struct relay_swaps){ .since_ms = now_ms };
+	else
+		*swaps = (struct relay_swaps){ swaps->since_ms + forgiven * RELAY_SWAPS_MS,
+					       swaps->n - (uint32_t)forgiven };
 	return swaps->n < RELAY_SWAPS_MAX && ++swaps->n > 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "relay/relay_clones.h"
 #include "relay/relay_counters.h"
 #include "relay/relay_flows.h"
 #include "relay/relay_homes.h"
@@ -62,6 +63,7 @@ struct relay_control {
 
 	struct idtable attached;   /* relay_attached by node */
 	struct relay_gone deleted; /* nodes, to notice those that come back */
+	struct relay_clones clones;
 	struct relay_opens opens;
 	struct relay_flows flows;
 	uint64_t folded[RELAY_COUNTER_COUNT];
@@ -81,6 +83,10 @@ void relay_handlers_init(struct relay_control *control);
 
 /* relay_reports: what shards say; becomes events and state. */
 void relay_reports_on_event(struct loop *loop, int fd, uint32_t events, void *arg);
+
+/* A node's leg took a living one's place, here or elsewhere: see relay_clones_add. */
+void relay_reports_swap(struct relay_control *control, const uint8_t node_id[UUID_BYTES],
+			bool is_sure);
 
 /* relay_announce: to discovery, and from it. */
 int relay_announce_start(struct relay_control *control);

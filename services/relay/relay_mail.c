@@ -264,6 +264,8 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_LEG_ATTACHED:
 	case RELAY_LEG_DETACHED:
 	case RELAY_LEG_MEASURED:
+	case RELAY_LEG_SWAPPED:
+	case RELAY_LEG_CONTESTED:
 	case RELAY_OPEN_ANSWERED:
 	case RELAY_OPEN_FAILED:
 	case RELAY_CARRIED:

@@ -47,6 +47,8 @@ enum relay_message_kind {
 	RELAY_LEG_ATTACHED,    /* node, generation, channels */
 	RELAY_LEG_DETACHED,    /* node, generation, reason */
 	RELAY_LEG_MEASURED,    /* node, generation, channels, rtt_us */
+	RELAY_LEG_SWAPPED,     /* node: its leg took a living one's place */
+	RELAY_LEG_CONTESTED,   /* node: once too often; refused */
 	RELAY_OPEN_ANSWERED,   /* node; control: SessionOpened */
 	RELAY_OPEN_FAILED,     /* node, request_id */
 	RELAY_CARRIED,	       /* answer, call, result: 0 or -errno */

@@ -1,6 +1,6 @@
 /*
  * relay_reports: what the shards say becomes state of the control actor, and events.
- * Tells: LegAttached, LegDetached, SessionUsage.
+ * Tells: LegAttached, LegDetached, NodeDuplicate, SessionUsage.
  */
 #include "relay/relay_control.h"
 
@@ -52,6 +52,31 @@ on_attached(struct relay_control *control, const struct relay_message *report)
 	if (is_new)
 		log_info("leg_attached", "node=%s generation=%llu channels=%u", node,
 			 (unsigned long long)leg->generation, leg->channels);
+}
+
+void
+relay_reports_swap(struct relay_control *control, const uint8_t node_id[UUID_BYTES], bool is_sure)
+{
+	Boson__Relay__NodeDuplicate event = BOSON__RELAY__NODE_DUPLICATE__INIT;
+	unsigned swaps = relay_clones_add(&control->clones, node_id, is_sure,
+					  loop_now_ms(control->context->loop));
+	char node[UUID_TEXT_BYTES];
+
+	if (swaps == 0)
+		return;
+	uuid_format(node_id, node);
+	log_warn("node_duplicate", "node=%s swaps=%u reason=\"its key is on two hosts\"", node,
+		 swaps);
+	metric_add(
+		metrics_counter(control->context->metrics, "node_duplicates_total", NULL,
+				"Nodes whose key seems to be on two hosts, once in five minutes"),
+		1);
+	event.relay_id = control->id;
+	event.node_id = node;
+	event.has_swaps = event.has_seen_at = 1;
+	event.swaps = swaps;
+	event.seen_at = clock_wall_ms();
+	bus_publish(control->publisher, &event.base);
 }
 
 static void
@@ -166,6 +191,10 @@ on_report(struct relay_control *control, struct relay_message *report)
 		break;
 	case RELAY_LEG_DETACHED:
 		on_detached(control, report);
+		break;
+	case RELAY_LEG_SWAPPED:
+	case RELAY_LEG_CONTESTED:
+		relay_reports_swap(control, report->node_id, report->kind == RELAY_LEG_CONTESTED);
 		break;
 	case RELAY_OPEN_ANSWERED:
 		on_opened(control, report);

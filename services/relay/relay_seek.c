@@ -79,8 +79,10 @@ on_leg_attached(const ProtobufCMessage *event, bool gap, void *arg)
 	if (!relay_homes_set(&control->homes, node_id, from->other, leg->generation))
 		return;
 	const struct relay_attached *here = idtable_find(&control->attached, node_id);
-	if (is_new && here != NULL && here->generation < leg->generation)
+	if (is_new && here != NULL && here->generation < leg->generation) {
 		tell_moved(control, node_id, leg->generation);
+		relay_reports_swap(control, node_id, false);
+	}
 	struct relay_sought *sought = relay_homes_sought(&control->homes, node_id);
 	if (sought != NULL && (!sought->is_tied || leg->generation > sought->generation))
 		tie(control, sought, from->other, leg->generation);

@@ -6,6 +6,7 @@
 #include "relay_group.h"
 
 #include "leg/leg_frame.h"
+#include "service/service_bus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,12 +56,63 @@ status_of_another(const uint8_t *id, const uint8_t *session_id)
 	return status;
 }
 
-/* F48: a cloned disk. The newest leg wins a few times; then the one that is there stays, the other
- * is refused, and the relay says so. */
+/* ---- F48: a cloned disk ---- */
+
+struct alarm {
+	bool is_heard, is_told;
+	unsigned told;
+	char node[UUID_TEXT_BYTES];
+};
+
+static void
+on_duplicate(const ProtobufCMessage *event, bool gap, void *arg)
+{
+	const Boson__Relay__NodeDuplicate *duplicate =
+		(const Boson__Relay__NodeDuplicate *)(const void *)event;
+	struct alarm *alarm = arg;
+
+	(void)gap;
+	alarm->is_heard = true;
+	if (duplicate == NULL)
+		return;
+	alarm->is_told = true;
+	alarm->told++;
+	assert_true(duplicate->swaps >= 1);
+	snprintf(alarm->node, sizeof(alarm->node), "%s", duplicate->node_id);
+}
+
+static struct bus_subscription *
+listen_for_alarms(struct relay_fixture *relay, struct alarm *alarm)
+{
+	struct bus_subscription *subscription = NULL;
+
+	assert_int_equal(bus_subscribe(relay->bus,
+				       service_bus_event_endpoint(relay->endpoints, "relay"), NULL,
+				       &boson__relay__node_duplicate__descriptor, on_duplicate,
+				       alarm, &subscription),
+			 0);
+	relay_fixture_wait(relay, &alarm->is_heard);
+	return subscription;
+}
+
+static void
+expect_alarm(struct relay_fixture *relay, struct alarm *alarm)
+{
+	char want[UUID_TEXT_BYTES];
+
+	relay_fixture_wait(relay, &alarm->is_told);
+	uuid_format(node_id, want);
+	assert_string_equal(alarm->node, want);
+}
+
+/* The newest leg wins a few times; then the one that is there stays, the other is refused, and the
+ * relay says so. */
 static void
 test_f48_two_hosts_with_one_key_do_not_fight(void **state)
 {
 	struct raw_leg *clones[CLONES];
+	struct alarm alarm = { 0 };
+	struct bus_subscription *alarms = listen_for_alarms(&group.relays[0], &alarm);
 
 	(void)state;
 	for (int i = 0; i < CLONES; i++) {
@@ -75,12 +127,15 @@ test_f48_two_hosts_with_one_key_do_not_fight(void **state)
 	struct raw_leg *client = raw_leg_open(&group.relays[0], node_id, session_a);
 	leg_talk_exchange(clones[CLONES - 1], client,
 			  leg_talk_channel(clones[CLONES - 1], session_a));
+	expect_alarm(&group.relays[0], &alarm);
+	assert_int_equal(alarm.told, 1);
+	bus_unsubscribe(&alarms);
 	raw_leg_close(&client);
 	for (int i = 0; i < CLONES; i++)
 		raw_leg_close(&clones[i]);
 }
 
-/* F48: the clones are at two relays: the older one is told as well. */
+/* The clones are at two relays: the older one is told as well. */
 static void
 test_f48_the_newest_leg_wins_at_two_relays(void **state)
 {
@@ -96,6 +151,33 @@ test_f48_the_newest_leg_wins_at_two_relays(void **state)
 	raw_leg_close(&client);
 	raw_leg_close(&older);
 	raw_leg_close(&newer);
+}
+
+/* ... and when they go on to take each other's place, the owner is told. */
+static void
+test_f48_two_hosts_at_two_relays_are_told_of(void **state)
+{
+	struct raw_leg *here = NULL, *there = NULL;
+	struct alarm alarm = { 0 };
+	struct bus_subscription *alarms = listen_for_alarms(&group.relays[0], &alarm);
+
+	(void)state;
+	relay_group_await_hearing(&group, 0, 1);
+	relay_group_await_hearing(&group, 1, 0);
+	for (int i = 0; i < SWAPS_MAX; i++) {
+		here = raw_leg_open(&group.relays[0], node_id, NULL);
+		if (there != NULL) {
+			assert_int_equal(raw_leg_close_code(there), 4009);
+			raw_leg_close(&there);
+		}
+		there = raw_leg_open(&group.relays[1], node_id, NULL);
+		assert_int_equal(raw_leg_close_code(here), 4009);
+		raw_leg_close(&here);
+	}
+	expect_alarm(&group.relays[0], &alarm);
+	assert_int_equal(alarm.told, 1);
+	bus_unsubscribe(&alarms);
+	raw_leg_close(&there);
 }
 
 /* W23 */
@@ -247,6 +329,8 @@ main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_f48_the_newest_leg_wins_at_two_relays, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_f48_two_hosts_at_two_relays_are_told_of,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_w23_legs_of_one_session_do_not_fight, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_node_that_floods_control_messages_is_closed,
