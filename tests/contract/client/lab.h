@@ -63,6 +63,7 @@ struct lab {
 	atomic_uint at;			      /* the node of the session */
 	atomic_uint routes, resumes, deletes; /* asked for */
 	char ticket[64];
+	const char *host; /* by which `higgs` knows the server: 10.0.9.1 or boson.lab */
 };
 
 /* 0; -EPERM: not root; -ENOTSUP: no namespaces or no WireGuard here. Leaves nothing when it fails.

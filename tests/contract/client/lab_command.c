@@ -91,7 +91,7 @@ higgs_arguments(struct lab *lab, const char *command, const char *const *more, c
 	bool asks = strcmp(command, "connect") == 0 || strcmp(command, "nodes") == 0;
 	size_t n = 0;
 
-	snprintf(server, 64, "https://10.0.9.1:%u", lab->relay.port);
+	snprintf(server, 64, "https://%s:%u", lab->host, lab->relay.port);
 	snprintf(interface, 16, "hgc%d", (int)getpid() % 100000);
 	ret[n++] = HIGGS_PROGRAM;
 	ret[n++] = command;
