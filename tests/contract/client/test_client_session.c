@@ -136,15 +136,11 @@ test_server_and_relay_are_found_by_their_names(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	char server[64];
-	const char *argv[] = { HIGGS_PROGRAM, "connect",      "--server",    server,
-			       "--key-file",  lab.access_key, "--ca",	     lab.certificate,
-			       "--state",     lab.state,      "--interface", "hgcname",
-			       NULL };
-
-	snprintf(server, sizeof server, "https://boson.lab:%u", lab.relay.port);
+	lab.host = "boson.lab";
 	note_state(LAB_NAMED_RELAY);
-	expect_exit(lab_run(&lab, argv, output), 0);
+	int status = lab_higgs(&lab, "connect", NULL, output);
+	lab.host = "10.0.9.1";
+	expect_exit(status, 0);
 	expect_contains(output, "exit through boson.lab\n");
 	assert_true(does("ping -c 1 -W 2 10.90.0.1"));
 	disconnect_it();
