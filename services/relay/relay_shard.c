@@ -148,14 +148,15 @@ timeout_ms(const struct relay_shard *shard)
 /* ---- the loop ---- */
 
 static void
-dispatch(struct relay_shard *shard, const struct epoll_event *event, bool *ret_has_mail)
+dispatch(struct relay_shard *shard, const struct epoll_event *event, bool *ret_has_mail,
+	 bool *ret_has_udp)
 {
 	if (event->data.ptr == &shard->mailbox)
 		*ret_has_mail = true;
 	else if (event->data.ptr == &shard->accept)
 		relay_accept_on_event(shard);
 	else if (event->data.ptr == shard->udp)
-		relay_udp_on_event(shard);
+		*ret_has_udp = true;
 	else
 		relay_leg_on_event(shard, event->data.ptr, event->events);
 }
@@ -173,17 +174,19 @@ relay_shard_turn(struct relay_shard *shard)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int n = epoll_wait(shard->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms(shard));
-	bool has_mail = false;
+	bool has_mail = false, has_udp = false;
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	int64_t start_us = clock_monotonic_us();
 	shard->now_ms = start_us / 1000;
 	for (int i = 0; i < n; i++)
-		dispatch(shard, &events[i], &has_mail);
+		dispatch(shard, &events[i], &has_mail, &has_udp);
 	relay_round_flush(shard);
 	if (has_mail)
 		relay_mail_obey(shard);
+	if (has_udp) /* after the mail, in which its session may just be bound */
+		relay_udp_on_event(shard);
 	on_time(shard);
 	relay_drops_tell(shard);
 	/* What is sent may fail, what is closed may be announced: until both are quiet. */
