@@ -1,4 +1,5 @@
 /* routing: what a client is told of its route: where to go, with which ticket, with which keys. */
+#include "routing/routing_binding.h"
 #include "routing/routing_handlers.h"
 
 #include "loop/clock.h"
@@ -108,6 +109,7 @@ fill_wireguard(struct answer *answer, struct routing_request *request,
 {
 	const struct routing *routing = request->routing;
 	Boson__Routing__WireguardConfig *wireguard = &answer->wireguard;
+	const struct table_relay *place;
 
 	boson__routing__wireguard_config__init(wireguard);
 	(void)snprintf(answer->addresses, sizeof(answer->addresses), "%s%s%s%s%s",
@@ -124,8 +126,9 @@ fill_wireguard(struct answer *answer, struct routing_request *request,
 		wireguard->n_allowed_i_ps++;
 	wireguard->allowed_i_ps = (char **)(uintptr_t)routing->allowed_ips;
 	wireguard->peer_public_key = (char *)(uintptr_t)node->public_key;
-	if (leg->relay->udp_endpoint[0] != '\0')
-		wireguard->endpoint = leg->relay->udp_endpoint;
+	place = routing_binding_place(routing, leg);
+	if (place != NULL)
+		wireguard->endpoint = (char *)(uintptr_t)place->udp_endpoint;
 	wireguard->has_persistent_keepalive = 1;
 	wireguard->persistent_keepalive = routing->keepalive_sec;
 }

@@ -55,8 +55,8 @@ on_unbound(const Boson__Common__Empty *reply, void *arg)
 	(void)arg;
 }
 
-void
-routing_unbind(struct routing *routing, const struct session_record *record, const char *relay_id)
+static void
+unbind_at(struct routing *routing, const struct session_record *record, const char *relay_id)
 {
 	Boson__Relay__UnbindUdpRequest request = BOSON__RELAY__UNBIND_UDP_REQUEST__INIT;
 	struct bus_peer *peer = routing_links_peer(routing, relay_id);
@@ -68,6 +68,68 @@ routing_unbind(struct routing *routing, const struct session_record *record, con
 	request.session_id = session_id;
 	bus_peer_next(peer, BIND_TIMEOUT_MS, NULL);
 	boson__relay__relay__unbind_udp(bus_peer_service(peer), &request, on_unbound, NULL);
+}
+
+/* ---- where an app may turn up ---- */
+
+static bool
+can_stand_in(const struct table_relay *relay)
+{
+	return relay->alive && !relay->draining && relay->udp_endpoint[0] != '\0';
+}
+
+const struct table_relay *
+routing_binding_place(const struct routing *routing, const struct table_leg *home)
+{
+	const struct table *table = &routing->table;
+	const struct table_relay *place = NULL;
+
+	if (can_stand_in(home->relay))
+		return home->relay;
+	for (size_t i = 0; routing->has_cascade && i < table->relay_count; i++)
+		if (can_stand_in(table->relays[i]) &&
+		    (place == NULL || table->relays[i]->load < place->load))
+			place = table->relays[i];
+	if (place == NULL && home->relay->udp_endpoint[0] != '\0')
+		place = home->relay;
+	return place;
+}
+
+/* At the relay that has the leg, at the one that the app was told, and at those that share its
+ * name: an app asks for the address anew. */
+static bool
+is_place(const struct table_relay *relay, const struct table_leg *home,
+	 const struct table_relay *told)
+{
+	return relay->alive && relay->udp_endpoint[0] != '\0' &&
+	       ((home != NULL && relay == home->relay) || relay == told ||
+		(told != NULL && strcmp(relay->udp_endpoint, told->udp_endpoint) == 0));
+}
+
+bool
+routing_binding_is_wanted_elsewhere(const struct routing *routing,
+				    const struct session_record *record)
+{
+	const struct table *table = &routing->table;
+	const struct table_leg *home = table_home_leg(table_find(table, record->node_id));
+	const struct table_relay *told = table_relay_find(table, record->udp_relay_id);
+
+	for (size_t i = 0; i < table->relay_count; i++)
+		if (table->relays[i] != told && is_place(table->relays[i], home, told))
+			return true;
+	return false;
+}
+
+void
+routing_unbind(struct routing *routing, const struct session_record *record)
+{
+	const struct table *table = &routing->table;
+	const struct table_leg *home = table_home_leg(table_find(table, record->node_id));
+	const struct table_relay *told = table_relay_find(table, record->udp_relay_id);
+
+	for (size_t i = 0; i < table->relay_count; i++)
+		if (is_place(table->relays[i], home, told))
+			unbind_at(routing, record, table->relays[i]->id);
 }
 
 /* ---- the node has a new leg ---- */
@@ -92,27 +154,23 @@ static void
 bind_at(struct routing *routing, const struct session *session, const struct table_node *node,
 	const struct table_relay *relay)
 {
-	struct binding *binding;
+	struct binding *binding = routing_binding_new(routing, session, relay);
 
-	if (relay->udp_endpoint[0] == '\0')
-		return;
-	binding = routing_binding_new(routing, session, relay);
 	if (binding != NULL)
 		routing_binding_send(binding, &session->record, node, NULL, on_bound_again);
 }
 
-/* At the relay that has the leg now, and where the app was told to send to. */
 static void
 bind_again(struct routing *routing, struct session *session, const struct table_node *node,
 	   const struct table_leg *home)
 {
-	const struct table_relay *told =
-		table_relay_find(&routing->table, session->record.udp_relay_id);
+	const struct table *table = &routing->table;
+	const struct table_relay *told = table_relay_find(table, session->record.udp_relay_id);
 
 	session->bound_told = home->told;
-	bind_at(routing, session, node, home->relay);
-	if (told != NULL && told != home->relay && told->alive)
-		bind_at(routing, session, node, told);
+	for (size_t i = 0; i < table->relay_count; i++)
+		if (is_place(table->relays[i], home, told))
+			bind_at(routing, session, node, table->relays[i]);
 }
 
 void

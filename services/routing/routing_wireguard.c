@@ -71,6 +71,8 @@ end_registration(struct binding *binding)
 		return;
 	}
 	session->bound_told = binding->told;
+	if (routing_binding_is_wanted_elsewhere(routing, &session->record))
+		session->bound_told = routing->bound_told = 0; /* the tick sees to it */
 	answer(routing, &session->record, "registered",
 	       "the session may be used over UDP until it ends", binding->closure, binding->call);
 }
@@ -96,17 +98,19 @@ start_registration(struct routing *routing, struct session *session,
 {
 	const struct table_node *node = table_find(&routing->table, session->record.node_id);
 	const struct table_leg *home = table_home_leg(node);
+	const struct table_relay *place;
 	struct binding *binding;
 
 	if (home == NULL) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "node_not_attached", 1);
 		return;
 	}
-	if (home->relay->udp_endpoint[0] == '\0') {
+	place = routing_binding_place(routing, home);
+	if (place == NULL) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "no_udp", 0);
 		return;
 	}
-	binding = routing_binding_new(routing, session, home->relay);
+	binding = routing_binding_new(routing, session, place);
 	if (binding == NULL) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
@@ -189,12 +193,8 @@ static void
 unbind_everywhere(struct routing *routing, const struct session_record *before,
 		  const struct session *session)
 {
-	const struct table_leg *home =
-		table_home_leg(table_find(&routing->table, session->record.node_id));
-
-	routing_unbind(routing, before, before->udp_relay_id);
-	if (home != NULL && strcmp(home->relay->id, before->udp_relay_id) != 0)
-		routing_unbind(routing, before, home->relay->id);
+	(void)session;
+	routing_unbind(routing, before);
 }
 
 /* 0, also when it is not bound, or has ended. */

@@ -221,6 +221,102 @@ test_an_app_is_bound_again_when_its_session_goes_to_another_node(void **state)
 	assert_string_equal(rig.relay.last_bound, session_id);
 }
 
+/* ---- two relays, of one name ---- */
+
+static struct relay_mailbox second;
+
+static int
+setup_two(void **state)
+{
+	(void)state;
+	start("relay.example:51820");
+	memset(&second, 0, sizeof(second));
+	second.id = "relay-2";
+	second.name = "second";
+	second.udp_endpoint = "relay.example:51820";
+	relay_mailbox_start(&second, &rig.rig);
+	route_rig_announce_relay(&rig, &second, "wss://second.example", false);
+	return 0;
+}
+
+static int
+teardown_two(void **state)
+{
+	relay_mailbox_stop(&second);
+	return teardown(state);
+}
+
+static bool
+is_bound_at_second(void *arg)
+{
+	struct rig_call call;
+
+	(void)arg;
+	register_app(&call, session_id, client.token); /* until routing knows the relay */
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	return second.bound > 0;
+}
+
+static bool
+is_unbound_at_second(void *arg)
+{
+	(void)arg;
+	return second.unbound > 0;
+}
+
+static void
+test_an_app_is_bound_at_all_relays_that_share_a_name(void **state)
+{
+	struct rig_call call;
+
+	(void)state;
+	rig_wait(&rig.rig, is_bound_at_second, NULL, "BindUdp at the second relay");
+	assert_string_equal(second.last_bound, session_id);
+	assert_string_equal(rig.relay.last_bound, session_id);
+	unregister_app(&call, session_id);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	rig_wait(&rig.rig, is_unbound_at_second, NULL, "UnbindUdp at the second relay");
+	assert_int_equal(rig.relay.unbound, 1);
+}
+
+static bool
+is_told_the_second(void *arg)
+{
+	const Boson__Routing__WireguardReply *reply;
+	struct rig_call call;
+	bool is_second;
+
+	(void)arg;
+	register_app(&call, session_id, client.token);
+	reply = (const Boson__Routing__WireguardReply *)call.reply;
+	assert_non_null(reply);
+	is_second = strcmp(reply->udp_endpoint, "second.example:51820") == 0;
+	rig_call_fini(&call);
+	return is_second;
+}
+
+/* The node's leg is still there; the mesh carries what comes in at the other (F21). */
+static void
+test_an_app_is_not_sent_to_a_relay_that_drains_F21(void **state)
+{
+	const Boson__Routing__SelectedRoute *selected;
+	struct rig_call call;
+
+	(void)state;
+	second.udp_endpoint = "second.example:51820";
+	route_rig_announce_relay(&rig, &second, "wss://second.example", false);
+	route_rig_announce_relay(&rig, &rig.relay, NULL, true);
+	rig_wait(&rig.rig, is_told_the_second, NULL, "the second relay's endpoint");
+	assert_string_equal(second.last_bound, session_id);
+	route_rig_request_until_served(&rig, &call, &client, NULL);
+	selected = ((const Boson__Routing__RouteReply *)call.reply)->selected_route;
+	assert_string_equal(selected->node_endpoint->wireguard_config->endpoint,
+			    "second.example:51820");
+	rig_call_fini(&call);
+}
+
 static void
 test_a_relay_without_udp_is_not_asked(void **state)
 {
@@ -246,6 +342,11 @@ main(void)
 		IN_A_RIG(test_an_app_is_bound_again_when_its_relay_started_anew_F04),
 		IN_A_RIG(test_an_app_is_bound_again_after_kill_9_of_routing_F03),
 		IN_A_RIG(test_an_app_is_bound_again_when_its_session_goes_to_another_node),
+		cmocka_unit_test_setup_teardown(
+			test_an_app_is_bound_at_all_relays_that_share_a_name, setup_two,
+			teardown_two),
+		cmocka_unit_test_setup_teardown(test_an_app_is_not_sent_to_a_relay_that_drains_F21,
+						setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_a_relay_without_udp_is_not_asked,
 						setup_without_udp, teardown),
 	};
