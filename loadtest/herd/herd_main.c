@@ -10,12 +10,11 @@
  * roll asks the script that started it to restart each relay in turn: it waits for a line on stdin
  * after each.
  */
-#include "herd_leg.h"
+#include "herd_fleet.h"
 #include "herd_report.h"
 #include "herd_wire.h"
 
 #include "leg/leg_frame.h"
-#include "loop/clock.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -36,9 +35,7 @@ enum {
 };
 
 static struct {
-	struct herd_owner owner;
-	pid_t pids[HERD_RELAYS_MAX];
-	struct ticket_signer *node_signer, *session_signer;
+	struct herd_fleet fleet;
 	struct herd_leg *nodes, *idle;
 	struct herd_session *sessions;
 	unsigned node_n, session_n, idle_n, interval_ms, after_sec;
@@ -93,37 +90,6 @@ on_data(struct herd_leg *leg, struct herd_line *line, uint8_t *message, size_t n
 /* ---- legs ---- */
 
 static void
-grant(struct herd_leg *leg, const uint8_t node_id[UUID_BYTES], const uint8_t *session_id)
-{
-	struct ticket ticket = { .role = session_id != NULL ? TICKET_ROLE_SESSION
-							    : TICKET_ROLE_NODE,
-				 .group = "default",
-				 .not_before_ms = clock_wall_ms() - 60 * 1000,
-				 .expires_at_ms = clock_wall_ms() + 3600 * 1000 };
-
-	memcpy(ticket.node_id, node_id, UUID_BYTES);
-	if (session_id != NULL)
-		memcpy(ticket.session_id, session_id, UUID_BYTES);
-	uuid_format(session_id != NULL ? session_id : node_id, leg->id);
-	if (ticket_sign(session_id != NULL ? herd.session_signer : herd.node_signer, &ticket,
-			leg->ticket) < 0) {
-		fprintf(stderr, "cannot sign\n");
-		exit(1);
-	}
-}
-
-static void
-make_id(uint8_t ret_id[UUID_BYTES])
-{
-	char text[UUID_TEXT_BYTES];
-
-	if (uuid_generate_text(text) < 0 || uuid_parse(text, ret_id) < 0) {
-		fprintf(stderr, "no randomness\n");
-		exit(71);
-	}
-}
-
-static void
 make_legs(void)
 {
 	uint8_t(*ids)[UUID_BYTES] = calloc(herd.node_n + 1, UUID_BYTES), id[UUID_BYTES];
@@ -132,28 +98,28 @@ make_legs(void)
 	herd.idle = calloc(herd.idle_n + 1, sizeof(*herd.idle));
 	herd.sessions = calloc(herd.session_n + 1, sizeof(*herd.sessions));
 	for (unsigned i = 0; i < herd.node_n; i++) {
-		make_id(ids[i]);
+		herd_fleet_new_id(ids[i]);
 		/* With idle legs the first relay is theirs: it is watched what the others feel. */
-		unsigned first = herd.idle_n > 0 && herd.owner.relay_count > 1 ? 1 : 0;
-		unsigned relay = first + i % (herd.owner.relay_count - first);
-		herd_leg_init(&herd.nodes[i], &herd.owner, relay);
-		grant(&herd.nodes[i], ids[i], NULL);
+		unsigned first = herd.idle_n > 0 && herd.fleet.owner.relay_count > 1 ? 1 : 0;
+		unsigned relay = first + i % (herd.fleet.owner.relay_count - first);
+		herd_leg_init(&herd.nodes[i], &herd.fleet.owner, relay);
+		herd_fleet_grant(&herd.fleet, &herd.nodes[i], ids[i], NULL);
 	}
 	for (unsigned i = 0; i < herd.session_n; i++) {
 		struct herd_session *session = &herd.sessions[i];
-		unsigned first = herd.idle_n > 0 && herd.owner.relay_count > 1 ? 1 : 0;
+		unsigned first = herd.idle_n > 0 && herd.fleet.owner.relay_count > 1 ? 1 : 0;
 
 		session->node = i % herd.node_n;
-		herd_leg_init(&session->leg, &herd.owner,
-			      first + herd_random(herd.owner.relay_count - first));
-		make_id(id);
-		grant(&session->leg, ids[session->node], id);
+		herd_leg_init(&session->leg, &herd.fleet.owner,
+			      first + herd_random(herd.fleet.owner.relay_count - first));
+		herd_fleet_new_id(id);
+		herd_fleet_grant(&herd.fleet, &session->leg, ids[session->node], id);
 		session->next_us = herd_now_us() + herd_random(herd.interval_ms * US_PER_MS);
 	}
 	for (unsigned i = 0; i < herd.idle_n; i++) {
-		herd_leg_init(&herd.idle[i], &herd.owner, 0);
-		make_id(id);
-		grant(&herd.idle[i], id, NULL);
+		herd_leg_init(&herd.idle[i], &herd.fleet.owner, 0);
+		herd_fleet_new_id(id);
+		herd_fleet_grant(&herd.fleet, &herd.idle[i], id, NULL);
 	}
 	free(ids);
 }
@@ -185,7 +151,7 @@ turn(void)
 {
 	struct epoll_event events[1024];
 	static int64_t tick_us;
-	int n = epoll_wait(herd.owner.epoll_fd, events, 1024, TICK_MS);
+	int n = epoll_wait(herd.fleet.owner.epoll_fd, events, 1024, TICK_MS);
 
 	for (int i = 0; i < n; i++)
 		if (events[i].data.ptr != NULL)
@@ -261,11 +227,9 @@ static void
 await_line(void)
 {
 	char line[16];
-	int flags = 0;
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
 
-	(void)flags;
-	epoll_ctl(herd.owner.epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
+	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
 	for (;;) {
 		fd_set in;
 		struct timeval now = { 0 };
@@ -276,7 +240,7 @@ await_line(void)
 			break;
 		turn();
 	}
-	epoll_ctl(herd.owner.epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
 	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
 		exit(1);
 }
@@ -286,7 +250,7 @@ static void
 roll(void)
 {
 	begin_event();
-	for (unsigned i = 0; i < herd.owner.relay_count; i++) {
+	for (unsigned i = 0; i < herd.fleet.owner.relay_count; i++) {
 		say("ROLL", i);
 		await_line();
 		turn_for(2000);
@@ -296,51 +260,18 @@ roll(void)
 static void
 run_event(void)
 {
-	herd_report_begin(herd.pids, herd.owner.relay_count);
+	herd_report_begin(herd.fleet.pids, herd.fleet.owner.relay_count);
 	if (strcmp(herd.event, "roll") == 0) {
 		roll();
 		return;
 	}
 	begin_event();
-	if (kill(herd.pids[0], strcmp(herd.event, "drain") == 0 ? SIGTERM : SIGKILL) < 0)
+	if (kill(herd.fleet.pids[0], strcmp(herd.event, "drain") == 0 ? SIGTERM : SIGKILL) < 0)
 		perror("kill");
 	turn_for(herd.after_sec * INT64_C(1000));
 }
 
 /* ---- start ---- */
-
-static void
-parse_relays(char *text)
-{
-	for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ",")) {
-		unsigned i = herd.owner.relay_count;
-		unsigned port;
-		int pid;
-
-		if (i == HERD_RELAYS_MAX || sscanf(part, "%u:%d", &port, &pid) != 2) {
-			fprintf(stderr, "relays: %s\n", part);
-			exit(64);
-		}
-		herd.owner.ports[i] = (uint16_t)port;
-		herd.pids[i] = pid;
-		herd.owner.relay_count++;
-	}
-}
-
-static struct ticket_signer *
-open_signer(char *text, enum ticket_role role)
-{
-	char *comma = strchr(text, ',');
-	struct ticket_signer *signer = NULL;
-
-	if (comma != NULL)
-		*comma = '\0';
-	if (comma == NULL || ticket_signer_open(text, comma + 1, role, &signer) < 0) {
-		fprintf(stderr, "signer: %s\n", text);
-		exit(66);
-	}
-	return signer;
-}
 
 static void
 parse(int argc, char **argv)
@@ -350,13 +281,13 @@ parse(int argc, char **argv)
 	while ((option = getopt(argc, argv, "r:N:S:s:n:l:i:e:a:tj:")) != -1) {
 		switch (option) {
 		case 'r':
-			parse_relays(optarg);
+			herd_fleet_relays(&herd.fleet, optarg);
 			break;
 		case 'N':
-			herd.node_signer = open_signer(optarg, TICKET_ROLE_NODE);
+			herd_fleet_signer(&herd.fleet, TICKET_ROLE_NODE, optarg);
 			break;
 		case 'S':
-			herd.session_signer = open_signer(optarg, TICKET_ROLE_SESSION);
+			herd_fleet_signer(&herd.fleet, TICKET_ROLE_SESSION, optarg);
 			break;
 		case 's':
 			herd.session_n = (unsigned)atoi(optarg);
@@ -377,7 +308,7 @@ parse(int argc, char **argv)
 			herd.after_sec = (unsigned)atoi(optarg);
 			break;
 		case 't':
-			herd.owner.ssl_context = herd_wire_context();
+			herd.fleet.owner.ssl_context = herd_wire_context();
 			break;
 		case 'j':
 			herd.json = optarg;
@@ -386,8 +317,7 @@ parse(int argc, char **argv)
 			exit(64);
 		}
 	}
-	if (herd.owner.relay_count == 0 || herd.node_signer == NULL ||
-	    herd.session_signer == NULL || herd.node_n == 0) {
+	if (!herd_fleet_is_whole(&herd.fleet) || herd.node_n == 0) {
 		fprintf(stderr, "see the head of herd_main.c\n");
 		exit(64);
 	}
@@ -402,15 +332,15 @@ main(int argc, char **argv)
 	srandom((unsigned)getpid());
 	setrlimit(RLIMIT_NOFILE, &files);
 	parse(argc, argv);
-	herd.owner.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	herd.owner.on_data = on_data;
+	herd.fleet.owner.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	herd.fleet.owner.on_data = on_data;
 	make_legs();
 	int64_t start_us = herd_now_us();
 	await_all();
 	fprintf(stderr, "all up after %lld ms\n",
 		(long long)((herd_now_us() - start_us) / US_PER_MS - SETTLE_MS));
 	run_event();
-	return herd_report_end(&(struct herd_outcome){ .owner = &herd.owner,
+	return herd_report_end(&(struct herd_outcome){ .owner = &herd.fleet.owner,
 						       .sessions = herd.sessions,
 						       .session_n = herd.session_n,
 						       .idle = herd.idle,

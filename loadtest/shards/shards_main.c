@@ -6,11 +6,10 @@
  *		[-p pairs] [-w in flight] [-b datagrams a batch] [-x: clients at the next relay]
  *		[-d seconds] [-t]
  */
-#include "herd/herd_leg.h"
+#include "herd/herd_fleet.h"
 #include "herd/herd_wire.h"
 
 #include "leg/leg_frame.h"
-#include "loop/clock.h"
 
 #include <dirent.h>
 #include <getopt.h>
@@ -39,11 +38,10 @@ struct pair {
 };
 
 static struct {
-	struct herd_owner owner;
-	pid_t pids[HERD_RELAYS_MAX];
-	struct ticket_signer *node_signer, *session_signer;
+	struct herd_fleet fleet;
 	struct pair *pairs;
-	unsigned pair_n, window, batch, seconds;
+	unsigned pair_n, window, batch;
+	double seconds;
 	bool is_crossed;
 	uint64_t received;
 	uint8_t message[1 + BATCH_MAX * (2 + DATAGRAM_BYTES)];
@@ -85,33 +83,6 @@ make_message(void)
 }
 
 static void
-make_id(uint8_t ret_id[UUID_BYTES])
-{
-	char text[UUID_TEXT_BYTES];
-
-	if (uuid_generate_text(text) < 0 || uuid_parse(text, ret_id) < 0)
-		exit(71);
-}
-
-static void
-grant(struct herd_leg *leg, const uint8_t *node_id, const uint8_t *session_id)
-{
-	struct ticket ticket = { .role = session_id != NULL ? TICKET_ROLE_SESSION
-							    : TICKET_ROLE_NODE,
-				 .group = "default",
-				 .not_before_ms = clock_wall_ms() - 60 * 1000,
-				 .expires_at_ms = clock_wall_ms() + 3600 * 1000 };
-
-	memcpy(ticket.node_id, node_id, UUID_BYTES);
-	if (session_id != NULL)
-		memcpy(ticket.session_id, session_id, UUID_BYTES);
-	uuid_format(session_id != NULL ? session_id : node_id, leg->id);
-	if (ticket_sign(session_id != NULL ? load.session_signer : load.node_signer, &ticket,
-			leg->ticket) < 0)
-		exit(1);
-}
-
-static void
 make_pairs(void)
 {
 	load.pairs = calloc(load.pair_n, sizeof(*load.pairs));
@@ -119,13 +90,13 @@ make_pairs(void)
 		struct pair *pair = &load.pairs[i];
 		uint8_t node_id[UUID_BYTES], session_id[UUID_BYTES];
 
-		make_id(node_id);
-		make_id(session_id);
-		herd_leg_init(&pair->node, &load.owner, i % load.owner.relay_count);
-		herd_leg_init(&pair->client, &load.owner,
-			      (i + load.is_crossed) % load.owner.relay_count);
-		grant(&pair->node, node_id, NULL);
-		grant(&pair->client, node_id, session_id);
+		herd_fleet_new_id(node_id);
+		herd_fleet_new_id(session_id);
+		herd_leg_init(&pair->node, &load.fleet.owner, i % load.fleet.owner.relay_count);
+		herd_leg_init(&pair->client, &load.fleet.owner,
+			      (i + load.is_crossed) % load.fleet.owner.relay_count);
+		herd_fleet_grant(&load.fleet, &pair->node, node_id, NULL);
+		herd_fleet_grant(&load.fleet, &pair->client, node_id, session_id);
 	}
 }
 
@@ -154,7 +125,7 @@ turn(void)
 {
 	struct epoll_event events[256];
 	static int64_t tick_us;
-	int n = epoll_wait(load.owner.epoll_fd, events, 256, TICK_MS);
+	int n = epoll_wait(load.fleet.owner.epoll_fd, events, 256, TICK_MS);
 
 	for (int i = 0; i < n; i++)
 		herd_line_on_event(events[i].data.ptr, events[i].events);
@@ -203,8 +174,8 @@ all_busy_sec(void)
 {
 	double sum = 0;
 
-	for (unsigned i = 0; i < load.owner.relay_count; i++)
-		sum += busy_sec(load.pids[i]);
+	for (unsigned i = 0; i < load.fleet.owner.relay_count; i++)
+		sum += busy_sec(load.fleet.pids[i]);
 	return sum;
 }
 
@@ -233,38 +204,12 @@ measure(void)
 	uint64_t before = load.received;
 	double busy = all_busy_sec();
 	int64_t start_us = herd_now_us();
-	turn_for(load.seconds * INT64_C(1000));
+	turn_for((int64_t)(load.seconds * 1000));
 	double passed = (double)(herd_now_us() - start_us) / 1e6;
 	double gbit = (double)(load.received - before) * 8 / 1e9;
 	busy = all_busy_sec() - busy;
 	printf("{\"gbit_per_sec\": %.3f, \"relay_cores\": %.3f, \"gbit_per_core_sec\": %.3f}\n",
 	       gbit / passed, busy / passed, busy > 0 ? gbit / busy : 0);
-}
-
-static struct ticket_signer *
-open_signer(char *text, enum ticket_role role)
-{
-	char *comma = strchr(text, ',');
-	struct ticket_signer *signer = NULL;
-
-	if (comma != NULL)
-		*comma = '\0';
-	if (comma == NULL || ticket_signer_open(text, comma + 1, role, &signer) < 0)
-		exit(66);
-	return signer;
-}
-
-static void
-parse_relays(char *text)
-{
-	for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ",")) {
-		unsigned port;
-
-		if (load.owner.relay_count == HERD_RELAYS_MAX ||
-		    sscanf(part, "%u:%d", &port, &load.pids[load.owner.relay_count]) != 2)
-			exit(64);
-		load.owner.ports[load.owner.relay_count++] = (uint16_t)port;
-	}
 }
 
 static void
@@ -275,13 +220,13 @@ parse(int argc, char **argv)
 	while ((option = getopt(argc, argv, "r:N:S:p:w:b:xd:tj:")) != -1) {
 		switch (option) {
 		case 'r':
-			parse_relays(optarg);
+			herd_fleet_relays(&load.fleet, optarg);
 			break;
 		case 'N':
-			load.node_signer = open_signer(optarg, TICKET_ROLE_NODE);
+			herd_fleet_signer(&load.fleet, TICKET_ROLE_NODE, optarg);
 			break;
 		case 'S':
-			load.session_signer = open_signer(optarg, TICKET_ROLE_SESSION);
+			herd_fleet_signer(&load.fleet, TICKET_ROLE_SESSION, optarg);
 			break;
 		case 'p':
 			load.pair_n = (unsigned)atoi(optarg);
@@ -297,17 +242,16 @@ parse(int argc, char **argv)
 			load.is_crossed = true;
 			break;
 		case 'd':
-			load.seconds = (unsigned)atoi(optarg);
+			load.seconds = strtod(optarg, NULL);
 			break;
 		case 't':
-			load.owner.ssl_context = herd_wire_context();
+			load.fleet.owner.ssl_context = herd_wire_context();
 			break;
 		default:
 			exit(64);
 		}
 	}
-	if (load.owner.relay_count == 0 || load.pair_n == 0 || load.node_signer == NULL ||
-	    load.session_signer == NULL) {
+	if (!herd_fleet_is_whole(&load.fleet) || load.pair_n == 0 || load.seconds <= 0) {
 		fprintf(stderr, "see the head of shards_main.c\n");
 		exit(64);
 	}
@@ -318,8 +262,8 @@ main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
 	parse(argc, argv);
-	load.owner.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	load.owner.on_data = on_data;
+	load.fleet.owner.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	load.fleet.owner.on_data = on_data;
 	make_message();
 	make_pairs();
 	measure();
