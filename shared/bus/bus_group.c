@@ -217,8 +217,7 @@ settle_waiting(struct bus_group *group)
 		next = pending->next;
 		int r = place_call(group, pending);
 		if (r < 0)
-			bus_pending_fail(pending, BUS_UNAVAILABLE,
-					 r == -EAGAIN ? "peer_full" : "peer_down");
+			bus_pending_fail_send(pending, r);
 	}
 }
 

@@ -240,7 +240,7 @@ struct bus_pending {
 struct bus_pending *bus_pending_take(struct bus_peer *peer);
 struct bus_pending *bus_pending_find(struct bus_peer *peer, uint64_t correlation);
 
-/* Sends it now. -EAGAIN: the peer is full. */
+/* Sends it now. -EAGAIN: the peer is full; -EHOSTDOWN: it is gone. */
 int bus_pending_send(struct bus_pending *pending, int64_t now_ms, const void *body, size_t n);
 
 /* Ends the call: the closure runs, and may free the peer unless the caller holds it busy. */
@@ -249,6 +249,8 @@ void bus_pending_finish(struct bus_pending *pending, const struct bus_result *re
 
 /* The closure runs in a later turn. code is a literal. */
 void bus_pending_fail(struct bus_pending *pending, enum bus_status status, const char *code);
+/* For what bus_pending_send said. */
+void bus_pending_fail_send(struct bus_pending *pending, int error);
 
 /* Runs the closures of what failed, of all peers or of one. */
 void bus_pendings_finish_failed(struct bus *bus);
@@ -273,6 +275,8 @@ void bus_peer_is_down(struct bus_peer *peer, bool refused);
 
 int bus_monitor_start(struct bus_peer *peer);
 void bus_monitor_stop(struct bus_peer *peer);
+/* Something happened to the connection that nobody has read yet. */
+bool bus_monitor_has_news(const struct bus_peer *peer);
 
 /* bus_group.c. On failure the peer's group is half made, for bus_group_close and free. */
 int bus_group_new(struct bus_peer *peer, const char *endpoints, const char *server_key);

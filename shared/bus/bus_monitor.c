@@ -62,3 +62,17 @@ bus_monitor_stop(struct bus_peer *peer)
 	zmq_socket_monitor(peer->handle, NULL, 0);
 	zsock_destroy(&monitor->socket);
 }
+
+bool
+bus_monitor_has_news(const struct bus_peer *peer)
+{
+	const struct bus_monitor *monitor = &peer->monitor;
+	int events = 0;
+	size_t n = sizeof(events);
+
+	if (!monitor->socket)
+		return false;
+	loop_zsock_check(monitor->watch); /* asking takes the wake-up away */
+	return zmq_getsockopt(zsock_resolve(monitor->socket), ZMQ_EVENTS, &events, &n) == 0 &&
+	       (events & ZMQ_POLLIN);
+}

@@ -72,8 +72,9 @@ bus_peer_is_up(struct bus_peer *peer)
 	while (next) {
 		struct bus_pending *pending = next;
 		next = pending->next;
-		if (bus_pending_send(pending, now_ms, pending->body, pending->body_bytes) < 0)
-			bus_pending_fail(pending, BUS_UNAVAILABLE, "peer_full");
+		int r = bus_pending_send(pending, now_ms, pending->body, pending->body_bytes);
+		if (r < 0)
+			bus_pending_fail_send(pending, r);
 		free(pending->body);
 		pending->body = NULL;
 	}

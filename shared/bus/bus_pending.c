@@ -236,6 +236,15 @@ bus_pending_fail(struct bus_pending *pending, enum bus_status status, const char
 		loop_timer_start(bus->loop, 0, 0, on_failed_timer, bus, &bus->failed_timer);
 }
 
+void
+bus_pending_fail_send(struct bus_pending *pending, int error)
+{
+	bus_pending_fail(pending, BUS_UNAVAILABLE,
+			 error == -EAGAIN      ? "peer_full"
+			 : error == -EHOSTDOWN ? "peer_down"
+					       : "out_of_memory");
+}
+
 /* Takes those of one peer off the failed list and finishes them now. */
 void
 bus_pendings_finish_failed_of(struct bus *bus, struct bus_peer *peer)

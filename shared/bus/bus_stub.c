@@ -74,6 +74,9 @@ bus_pending_send(struct bus_pending *pending, int64_t now_ms, const void *body, 
 	if (r == -EAGAIN && peer->transport == BUS_INPROC && peer->heard &&
 	    peer->n_sent < BUS_HWM_MESSAGES && bus_peer_connect_again(peer) == 0)
 		r = send_once(pending, now_ms, body, n);
+	/* The connection went, and only its monitor has heard of it. */
+	if (r == -EAGAIN && bus_monitor_has_news(peer))
+		r = -EHOSTDOWN;
 	return r;
 }
 
@@ -120,10 +123,7 @@ start_call(struct bus_pending *pending, const void *body, size_t n)
 	else if (r == 0)
 		r = bus_pending_send(pending, pending->asked_us / 1000, body, n);
 	if (r < 0)
-		bus_pending_fail(pending, BUS_UNAVAILABLE,
-				 r == -EAGAIN	   ? "peer_full"
-				 : r == -EHOSTDOWN ? "peer_down"
-						   : "out_of_memory");
+		bus_pending_fail_send(pending, r);
 }
 
 static int

@@ -56,6 +56,8 @@ fixture_actor_start(struct fixture_actor *actor)
 void
 fixture_actor_stop(struct fixture_actor *actor)
 {
+	if (!actor->loop) /* a test failed after it had stopped it */
+		return;
 	loop_stop(actor->loop);
 	pthread_join(actor->thread, NULL);
 	sem_destroy(&actor->ready);
