@@ -14,7 +14,7 @@ struct wish_case {
 
 /* All that routing does between the request and the question to the node. */
 static bool
-choose(const struct table *table, const struct routing_wish *wish, struct load_dice *dice)
+choose(struct table *table, const struct routing_wish *wish, struct load_dice *dice)
 {
 	const struct choice_random random = { load_random, dice };
 	const struct table_relay *entries[CHOICE_ENTRIES_MAX];
@@ -28,7 +28,7 @@ choose(const struct table *table, const struct routing_wish *wish, struct load_d
 }
 
 static double
-rate_of(const struct table *table, const struct routing_wish *wish, struct load_dice *dice)
+rate_of(struct table *table, const struct routing_wish *wish, struct load_dice *dice)
 {
 	double start_us = load_now_us();
 
@@ -39,7 +39,7 @@ rate_of(const struct table *table, const struct routing_wish *wish, struct load_
 }
 
 static double
-p99_of(const struct table *table, const struct routing_wish *wish, struct load_dice *dice,
+p99_of(struct table *table, const struct routing_wish *wish, struct load_dice *dice,
        double *samples)
 {
 	for (size_t i = 0; i < TIMED; i++) {
@@ -52,7 +52,7 @@ p99_of(const struct table *table, const struct routing_wish *wish, struct load_d
 }
 
 static void
-measure(const struct table *table, const struct wish_case *wish_case, size_t runs, double *samples)
+measure(struct table *table, const struct wish_case *wish_case, size_t runs, double *samples)
 {
 	double rates[LOAD_RUNS_MAX], p99s[LOAD_RUNS_MAX];
 	struct load_dice dice = { 7 };

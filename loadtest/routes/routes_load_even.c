@@ -43,17 +43,19 @@ capacity_of(const struct table *table)
 }
 
 static struct table_node *
-pick_one(const struct table *table, const struct choice_random *random)
+pick_one(struct table *table, const struct choice_random *random)
 {
 	const struct routing_wish any = { 0 };
-	struct pool_drawn drawn;
+	struct table_node *node = NULL;
 	struct pool_draw draw;
 
 	pool_draw_init(&draw, table_pool_of(table, &any), 0);
-	do
-		drawn = pool_draw(&draw, random->next(random->arg));
-	while (!pool_drawn_stays(&drawn, random->next(random->arg)));
-	return drawn.entry->node;
+	while (node == NULL) {
+		struct pool_drawn drawn = pool_draw(&draw, random->next(random->arg));
+
+		node = pool_drawn_node(&drawn, random->next(random->arg));
+	}
+	return node;
 }
 
 static struct evenness

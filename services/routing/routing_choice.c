@@ -179,33 +179,67 @@ better(const struct draw *draw)
 	return score(draw->second, draw) > score(draw->found, draw) ? draw->second : draw->found;
 }
 
-/* A handful is fetched before any of it is looked at: in a large fleet the time goes into waiting
- * for memory, and one may wait for all of them at once. */
-static bool
-draw_hand(const struct pool_draw *pool, struct draw *draw, const struct choice_random *random)
+static void
+draw_later(struct pool_ahead *ahead, const struct pool_draw *place,
+	   const struct choice_random *random)
 {
-	struct pool_drawn hand[CHOICE_HAND];
+	for (size_t i = 0; i < POOL_HAND; i++)
+		ahead->later.places[i] = pool_draw(place, random->next(random->arg));
+}
 
-	for (size_t i = 0; i < CHOICE_HAND; i++) {
-		hand[i] = pool_draw(pool, random->next(random->arg));
-		__builtin_prefetch(hand[i].entry);
-	}
-	for (size_t i = 0; i < CHOICE_HAND; i++) {
-		if (!pool_drawn_stays(&hand[i], random->next(random->arg))) {
-			hand[i].entry = NULL;
+static void
+fetch_nodes(const struct pool_hand *hand)
+{
+	for (size_t i = 0; i < POOL_HAND; i++) {
+		const struct table_node *node = pool_drawn_node(&hand->places[i], 0);
+
+		if (node == NULL)
 			continue;
-		}
-		__builtin_prefetch(hand[i].entry->node);
-		__builtin_prefetch((const char *)hand[i].entry->node + TABLE_LINE_BYTES);
+		__builtin_prefetch(node);
+		__builtin_prefetch((const char *)node + TABLE_LINE_BYTES);
 	}
-	for (size_t i = 0; i < CHOICE_HAND; i++)
-		if (hand[i].entry != NULL && meet(hand[i].entry->node, draw))
+}
+
+/* In a large fleet the time goes into waiting for memory: so what is going to be looked at is drawn
+ * two hands ahead, and comes while others are looked at. */
+static struct pool_hand
+next_hand(struct pool_ahead *ahead, const struct pool_draw *place,
+	  const struct choice_random *random)
+{
+	struct pool_hand hand;
+
+	if (!ahead->is_drawn || ahead->min_mbits != place->min_mbits) {
+		draw_later(ahead, place, random);
+		ahead->next = ahead->later;
+		draw_later(ahead, place, random);
+		ahead->min_mbits = place->min_mbits;
+		ahead->is_drawn = true;
+	}
+	hand = ahead->next;
+	ahead->next = ahead->later;
+	fetch_nodes(&ahead->next);
+	draw_later(ahead, place, random);
+	return hand;
+}
+
+static bool
+meet_hand(struct pool *pool, const struct pool_draw *place, struct draw *draw,
+	  const struct choice_random *random)
+{
+	struct pool_hand hand = next_hand(&pool->ahead, place, random);
+
+	for (size_t i = 0; i < POOL_HAND; i++) {
+		struct table_node *node =
+			pool_drawn_node(&hand.places[i], random->next(random->arg));
+
+		if (node != NULL && meet(node, draw))
 			return true;
+	}
 	return false;
 }
 
 static struct table_node *
-pick_from(const struct pool *pool, struct draw *draw, const struct choice_random *random)
+pick_from(struct pool *pool, struct draw *draw, const struct choice_random *random)
 {
 	struct pool_draw place;
 
@@ -213,8 +247,8 @@ pick_from(const struct pool *pool, struct draw *draw, const struct choice_random
 	pool_draw_init(&place, pool, draw->wish->min_bandwidth_mbits);
 	if (place.weight == 0)
 		return NULL;
-	for (int i = 0; i < CHOICE_DRAWS / CHOICE_HAND; i++)
-		if (draw_hand(&place, draw, random))
+	for (int i = 0; i < CHOICE_DRAWS / POOL_HAND; i++)
+		if (meet_hand(pool, &place, draw, random))
 			return better(draw);
 	/* Few fit, or there are few: one after the other. */
 	(void)pool_look(&place, random->next(random->arg), CHOICE_LOOKED_AT_MAX, meet, draw);
@@ -222,7 +256,7 @@ pick_from(const struct pool *pool, struct draw *draw, const struct choice_random
 }
 
 struct table_node *
-choice_pick(const struct table *table, const struct routing_wish *wish,
+choice_pick(struct table *table, const struct routing_wish *wish,
 	    struct table_node *const *excluded, size_t excluded_count, int64_t now_ms,
 	    const struct choice_random *random)
 {
@@ -230,7 +264,7 @@ choice_pick(const struct table *table, const struct routing_wish *wish,
 			     .excluded = excluded,
 			     .excluded_count = excluded_count,
 			     .now_ms = now_ms };
-	const struct pool *pool = table_pool_of(table, wish);
+	struct pool *pool = table_pool_of(table, wish);
 	struct table_node *node;
 
 	if (wish->has_target) {
@@ -287,7 +321,7 @@ is_fit(struct table_node *node, void *arg)
 }
 
 bool
-choice_is_possible(const struct table *table, const struct routing_wish *wish)
+choice_is_possible(struct table *table, const struct routing_wish *wish)
 {
 	const struct pool *pool = table_pool_of(table, wish);
 	struct pool_draw draw;

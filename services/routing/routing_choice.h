@@ -17,7 +17,6 @@ enum {
 	CHOICE_DEAF_HALF_LIFE_MS = 10 * 60 * 1000,
 	CHOICE_FULL_MS = 5 * 1000, /* a node that said it is full is not asked again so long */
 	CHOICE_DRAWS = 24,	   /* before nodes are looked at one after the other */
-	CHOICE_HAND = 4,	   /* drawn at a time */
 	CHOICE_LOOKED_AT_MAX = 2048,
 	CHOICE_EXCLUDED_MAX = 3,
 	CHOICE_ENTRIES_MAX = 4, /* relays that a client is told of */
@@ -32,13 +31,13 @@ struct choice_random {
 /* A node that fits the wish and can take a session now, and none of the excluded; NULL when there
  * is none. One that is failing, or whose relay is draining or full, only when there is no other.
  * When less than one in a few hundred of the nodes with enough bandwidth fits, it may be missed. */
-struct table_node *choice_pick(const struct table *table, const struct routing_wish *wish,
+struct table_node *choice_pick(struct table *table, const struct routing_wish *wish,
 			       struct table_node *const *excluded, size_t excluded_count,
 			       int64_t now_ms, const struct choice_random *random);
 
 /* Could a node that discovery knows fit the wish, if it were alive and idle? In doubt yes: to wait
  * is better than to give up. */
-bool choice_is_possible(const struct table *table, const struct routing_wish *wish);
+bool choice_is_possible(struct table *table, const struct routing_wish *wish);
 
 /* Can a session that is there already stay at this node? */
 bool choice_keeps(const struct table_node *node, const struct routing_wish *wish);

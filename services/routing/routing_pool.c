@@ -148,13 +148,21 @@ is_open(const struct pool_draw *draw, const struct pool_bucket *bucket)
 void
 pool_draw_init(struct pool_draw *draw, const struct pool *pool, double min_mbits)
 {
-	*draw = (struct pool_draw){ pool, bandwidth_class(min_mbits), min_mbits, 0 };
+	draw->pool = pool;
+	draw->first_row = bandwidth_class(min_mbits);
+	draw->min_mbits = min_mbits;
+	draw->weight = 0;
+	draw->count = 0;
 	for (size_t i = draw->first_row; i < POOL_BANDWIDTHS; i++) {
 		const struct pool_row *row = pool->rows[i];
 
-		for (size_t j = 0; row != NULL && j < POOL_WEIGHTS; j++)
-			if (row->weights[j] > 0 && is_open(draw, &row->buckets[j]))
-				draw->weight += row->weights[j];
+		for (size_t j = 0; row != NULL && j < POOL_WEIGHTS; j++) {
+			if (row->weights[j] == 0 || !is_open(draw, &row->buckets[j]))
+				continue;
+			draw->weight += row->weights[j];
+			draw->open[draw->count++] =
+				(struct pool_open){ &row->buckets[j], draw->weight };
+		}
 	}
 }
 
@@ -165,43 +173,46 @@ share_of(uint64_t random, uint64_t n)
 	return (uint64_t)((unsigned __int128)random * n >> 64);
 }
 
+/* The first whose weight, with all before it, is above this. */
 static const struct pool_bucket *
 bucket_at(const struct pool_draw *draw, uint64_t weight)
 {
-	const struct pool_bucket *last = NULL;
+	size_t low = 0, high = draw->count - 1;
 
-	for (size_t i = draw->first_row; i < POOL_BANDWIDTHS; i++) {
-		const struct pool_row *row = draw->pool->rows[i];
+	while (low < high) {
+		size_t middle = (low + high) / 2;
 
-		for (size_t j = 0; row != NULL && j < POOL_WEIGHTS; j++) {
-			if (row->weights[j] == 0 || !is_open(draw, &row->buckets[j]))
-				continue;
-			last = &row->buckets[j];
-			if (weight < row->weights[j])
-				return last;
-			weight -= row->weights[j];
-		}
+		if (weight < draw->open[middle].weight)
+			high = middle;
+		else
+			low = middle + 1;
 	}
-	return last;
+	return draw->open[low].bucket;
 }
 
 struct pool_drawn
 pool_draw(const struct pool_draw *draw, uint64_t random)
 {
 	const struct pool_bucket *bucket = bucket_at(draw, share_of(random, draw->weight));
-
 	/* The low bits, which the share has hardly used, say where in the bucket. */
-	return (struct pool_drawn){
-		&bucket->entries[share_of(random * UINT64_C(0x9e3779b97f4a7c15), bucket->count)],
-		bucket->max_weight
-	};
+	struct pool_drawn drawn = { bucket, share_of(random * UINT64_C(0x9e3779b97f4a7c15),
+						     bucket->count) };
+
+	__builtin_prefetch(&bucket->entries[drawn.position]);
+	return drawn;
 }
 
 /* Within a bucket the heaviest weighs less than twice the lightest: more than half stay. */
-bool
-pool_drawn_stays(const struct pool_drawn *drawn, uint64_t random)
+struct table_node *
+pool_drawn_node(const struct pool_drawn *drawn, uint64_t random)
 {
-	return share_of(random, drawn->max_weight) < drawn->entry->weight;
+	const struct pool_bucket *bucket = drawn->bucket;
+	const struct pool_entry *entry;
+
+	if (drawn->position >= bucket->count)
+		return NULL;
+	entry = &bucket->entries[drawn->position];
+	return share_of(random, bucket->max_weight) < entry->weight ? entry->node : NULL;
 }
 
 bool

@@ -17,6 +17,7 @@ enum {
 	POOL_BANDWIDTHS = 12, /* none said, then from 1 Mbit/s, 2, 4 ... 1024 and more */
 	POOL_WEIGHTS = 13,    /* 1, 2, 4 ... 4096 */
 	POOL_WEIGHT_MAX = 4096,
+	POOL_HAND = 4, /* drawn at a time */
 };
 
 struct pool_entry {
@@ -36,11 +37,31 @@ struct pool_row {
 	uint64_t weights[POOL_WEIGHTS]; /* of all in the bucket */
 };
 
+/* A place in a bucket, drawn at random; what stands there may be another node by the time it is
+ * looked at, or nothing. */
+struct pool_drawn {
+	const struct pool_bucket *bucket;
+	size_t position;
+};
+
+struct pool_hand {
+	struct pool_drawn places[POOL_HAND];
+};
+
+/* The next two hands, drawn before they are needed: the places of the later one are on their way
+ * from memory, and so are the nodes of the earlier one. */
+struct pool_ahead {
+	struct pool_hand next, later;
+	double min_mbits; /* that they were drawn for */
+	bool is_drawn;
+};
+
 struct pool {
 	struct pool_row *rows[POOL_BANDWIDTHS]; /* NULL until one is needed */
 	size_t count;
 	size_t known, known_of[POOL_BANDWIDTHS];
 	double known_max_mbits[POOL_BANDWIDTHS];
+	struct pool_ahead ahead;
 };
 
 /* Where a node stands; the same bucket in each of its pools. */
@@ -70,26 +91,29 @@ bool pool_knows(const struct pool *pool, double min_mbits);
 
 /* ---- to draw ---- */
 
+struct pool_open {
+	const struct pool_bucket *bucket;
+	uint64_t weight; /* of this one and all before it */
+};
+
 /* The part of a pool that may have enough bandwidth. */
 struct pool_draw {
 	const struct pool *pool;
 	size_t first_row;
 	double min_mbits;
 	uint64_t weight;
+	size_t count;
+	struct pool_open open[POOL_BANDWIDTHS * POOL_WEIGHTS];
 };
 
 void pool_draw_init(struct pool_draw *draw, const struct pool *pool, double min_mbits);
 
-/* A place at random, by weight as far as its bucket goes; the draw's weight must not be 0. To be
- * looked at later, so that the caller can prefetch it; then pool_drawn_stays says whether it
- * counts.
- */
-struct pool_drawn {
-	const struct pool_entry *entry;
-	uint32_t max_weight;
-};
+/* A place at random, by weight as far as its bucket goes, and on its way from memory; the draw's
+ * weight must not be 0. */
 struct pool_drawn pool_draw(const struct pool_draw *draw, uint64_t random);
-bool pool_drawn_stays(const struct pool_drawn *drawn, uint64_t random);
+
+/* Who stands there, if it counts: then its weight is right within its bucket, too. Else NULL. */
+struct table_node *pool_drawn_node(const struct pool_drawn *drawn, uint64_t random);
 
 /* Calls fn for at most limit nodes, from a random place on, until it returns true. Returns whether
  * it did. */

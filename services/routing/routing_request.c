@@ -72,7 +72,7 @@ was_tried(const struct routing_request *request, const uint8_t id[UUID_BYTES])
 static struct table_node *
 pick(const struct routing_request *request)
 {
-	const struct table *table = &request->routing->table;
+	struct table *table = &request->routing->table;
 	struct table_node *excluded[CHOICE_EXCLUDED_MAX];
 	struct table_node *old;
 	size_t n = 0;

@@ -327,14 +327,14 @@ table_node_get(struct table *table, const uint8_t id[UUID_BYTES])
 	return node;
 }
 
-const struct pool *
-table_pool_of(const struct table *table, const struct routing_wish *wish)
+struct pool *
+table_pool_of(struct table *table, const struct routing_wish *wish)
 {
-	const struct pool *found = &table->all;
+	struct pool *found = &table->all;
 
 	if (wish->region[0] != '\0') {
 		char place[TABLE_PLACE_BYTES];
-		const struct table_region *region;
+		struct table_region *region;
 
 		place_name(place, wish->country, wish->region);
 		region = idtable_find(&table->regions, place);

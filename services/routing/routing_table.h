@@ -126,7 +126,7 @@ struct table_node *table_find(const struct table *table, const uint8_t id[UUID_B
 
 /* The pool a wish draws from: of its place, its region, its country, or all. NULL when no node is
  * known there. */
-const struct pool *table_pool_of(const struct table *table, const struct routing_wish *wish);
+struct pool *table_pool_of(struct table *table, const struct routing_wish *wish);
 
 /* All known nodes, a piece of memory at a time; NULL starts, NULL ends. Nodes may come and go
  * between two pieces: those that stay are met once. */

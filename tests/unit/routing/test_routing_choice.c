@@ -77,6 +77,35 @@ test_only_nodes_that_fit_are_picked(void **state)
 	}
 }
 
+/* Nodes are drawn before they are needed; many leave meanwhile, and others stand in their places.
+ */
+static void
+test_who_left_after_it_was_drawn_is_not_picked(void **state)
+{
+	const struct routing_wish wish = { 0 }, german = { .country = "DE" };
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < 100; i++)
+			put(i, i % 2 == 0 ? "DE" : "FR", 8, 0, 20);
+		assert_non_null(pick(&wish, 0));
+		assert_non_null(pick(&german, 0));
+		for (uint32_t i = 0; i < 100; i++) {
+			uint8_t id[UUID_BYTES];
+
+			sample_id(i, id);
+			if (i != 7)
+				table_node_remove(&table, id);
+			if (i != 7)
+				table_leg_detach(&table, near_relay, id, 1);
+		}
+		assert_ptr_equal(pick(&wish, 0), sample_find(&table, 7));
+		assert_null(pick(&german, 0));
+		put(3, "FR", 8, 0, 20); /* in the memory of one that was German */
+		assert_null(pick(&german, 0));
+	}
+}
+
 /* A needle: no draw is likely to hit it, and yet it is found. */
 static void
 test_the_one_node_that_fits_is_found_in_a_large_fleet(void **state)
@@ -415,6 +444,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_A_TABLE(test_only_nodes_that_fit_are_picked),
+		ON_A_TABLE(test_who_left_after_it_was_drawn_is_not_picked),
 		ON_A_TABLE(test_the_one_node_that_fits_is_found_in_a_large_fleet),
 		ON_A_TABLE(test_sessions_spread_over_the_fleet_by_free_capacity),
 		ON_A_TABLE(test_a_full_node_is_not_picked_and_says_so_for_a_while),
