@@ -146,7 +146,7 @@ test_server_and_relay_are_found_by_their_names(void **state)
 	disconnect_it();
 }
 
-/* T34, T35, T36 */
+/* T33, T34, T35, T36 */
 static void
 test_nothing_leaves_beside_the_tunnel_while_it_is_up(void **state)
 {

@@ -67,10 +67,12 @@ on_open_session(Boson__Relay__Relay_Service *service, const Boson__Relay__OpenSe
 	}
 	opened.session_id = input->session->session_id;
 	opened.has_result = 1;
-	opened.result = leg->answer == RELAY_NODE_OPENS ? BOSON__LINK__SESSION_OPENED__RESULT__OK
-			: leg->answer == RELAY_NODE_IS_FULL
-				? BOSON__LINK__SESSION_OPENED__RESULT__FULL
-				: BOSON__LINK__SESSION_OPENED__RESULT__REFUSED;
+	opened.result =
+		leg->answer == RELAY_NODE_REFUSES   ? BOSON__LINK__SESSION_OPENED__RESULT__REFUSED
+		: leg->answer == RELAY_NODE_IS_FULL ? BOSON__LINK__SESSION_OPENED__RESULT__FULL
+						    : BOSON__LINK__SESSION_OPENED__RESULT__OK;
+	if (leg->answer == RELAY_NODE_HAS_ANOTHER_KEY)
+		opened.node_public_key = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
 	opened.address4 = "10.90.0.2";
 	opened.address6 = "fd48:6967:6773::2";
 	opened.dns4 = "10.90.0.1";

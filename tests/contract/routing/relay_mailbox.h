@@ -16,6 +16,7 @@ enum relay_mailbox_answer {
 	RELAY_NODE_REFUSES,
 	RELAY_NODE_IS_FULL,
 	RELAY_NODE_IS_SILENT,
+	RELAY_NODE_HAS_ANOTHER_KEY, /* than it enrolled with: says a relay that lies */
 };
 
 struct relay_mailbox_leg {

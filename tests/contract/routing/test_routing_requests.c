@@ -107,6 +107,35 @@ test_a_route_is_a_session_that_its_node_has_opened(void **state)
 }
 
 /* T04: silence and refusal cost the client nothing but time. */
+/* T21: a relay, or who speaks for one, cannot put a key of its own in a node's place. */
+static void
+test_a_node_that_answers_with_another_key_is_passed_over_T21(void **state)
+{
+	struct relay_mailbox_leg *false_one, *open;
+	struct enrolment_node nodes[2];
+	struct route_rig_client client;
+	struct rig_call call;
+
+	(void)state;
+	false_one = route_rig_add_node(&rig, &nodes[0], RELAY_NODE_HAS_ANOTHER_KEY);
+	open = route_rig_add_node(&rig, &nodes[1], RELAY_NODE_OPENS);
+	for (int i = 0; i < 10; i++) {
+		route_rig_client_init(&client);
+		route_rig_request_until_served(&rig, &call, &client, NULL);
+		assert_string_equal(selected_of(&call)->node_endpoint->node_id, nodes[1].id_text);
+		rig_call_fini(&call);
+	}
+	assert_true(open->opened >= 10);
+	route_rig_client_init(&client);
+	route_rig_request(&rig, &call, &client, nodes[0].id_text, NULL, NULL);
+	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+	assert_string_equal(call.result.code, "no_node_available");
+	rig_call_fini(&call);
+	assert_true(false_one->opened > 0);
+	/* What it may have opened all the same is closed there. */
+	assert_int_equal(false_one->closed, false_one->opened);
+}
+
 static void
 test_nodes_that_refuse_or_are_silent_are_passed_over_T04(void **state)
 {
@@ -277,6 +306,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_A_RIG(test_a_route_is_a_session_that_its_node_has_opened),
+		IN_A_RIG(test_a_node_that_answers_with_another_key_is_passed_over_T21),
 		IN_A_RIG(test_nodes_that_refuse_or_are_silent_are_passed_over_T04),
 		IN_A_RIG(test_not_found_is_for_what_waiting_will_not_change),
 		IN_A_RIG(test_a_deleted_route_is_closed_at_its_node),
