@@ -40,8 +40,7 @@ load(struct access_ring *ring)
 		return n;
 	memcpy(ring->secrets, secrets, sizeof(secrets));
 	key_wipe(secrets, sizeof(secrets));
-	ring->keys.secrets[0] = ring->secrets[0];
-	ring->keys.secrets[1] = n > 1 ? ring->secrets[1] : NULL;
+	token_keys_init(&ring->keys, ring->secrets[0], n > 1 ? ring->secrets[1] : NULL);
 	return n;
 }
 

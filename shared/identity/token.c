@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum {
-	HEADER_MAX_BYTES = 64,
 	CLAIMS_MAX_BYTES = 256,
 	MAC_TEXT = 43, /* base64url of 32 bytes */
 	LEEWAY_MS = 30 * 1000,
@@ -41,11 +40,23 @@ key_digit(const uint8_t *secret)
 	return (char)('0' + mac[0] % 10);
 }
 
-static size_t
-write_header(char digit, char out[HEADER_MAX_BYTES])
+static void
+write_header(const uint8_t *secret, char ret[TOKEN_HEADER_BYTES])
 {
-	return (size_t)snprintf(out, HEADER_MAX_BYTES,
-				"{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%c\"}", digit);
+	char json[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"?\"}";
+
+	*strchr(json, '?') = key_digit(secret);
+	base64url_encode((const uint8_t *)json, strlen(json), ret);
+}
+
+void
+token_keys_init(struct token_keys *keys, const uint8_t newest[TOKEN_SECRET_BYTES],
+		const uint8_t *older)
+{
+	*keys = (struct token_keys){ .secrets = { newest, older } };
+	write_header(newest, keys->headers[0]);
+	if (older != NULL)
+		write_header(older, keys->headers[1]);
 }
 
 /* What needs no escape in JSON, and is not empty. */
@@ -88,16 +99,14 @@ int
 token_mint(const struct token_keys *keys, const struct token *token,
 	   char ret_text[TOKEN_TEXT_MAX_BYTES])
 {
-	char header[HEADER_MAX_BYTES], claims[CLAIMS_MAX_BYTES];
+	char claims[CLAIMS_MAX_BYTES];
 	uint8_t mac[MAC_BYTES];
 	char *end = ret_text;
 	int r;
 
 	if (!keys->secrets[0] || !token_is_sound(token))
 		return -EINVAL;
-	base64url_encode((const uint8_t *)header, write_header(key_digit(keys->secrets[0]), header),
-			 end);
-	end += strlen(end);
+	end = stpcpy(end, keys->headers[0]);
 	*end++ = '.';
 	base64url_encode((const uint8_t *)claims, write_claims(token, claims), end);
 	end += strlen(end);
@@ -186,24 +195,17 @@ claims_are_canonical(const struct token *token, const char *claims)
 	return strcmp(ours, claims) == 0;
 }
 
-/* Is `part` exactly what a signer with this key id would have put first? */
+/* The header must be exactly what a signer with this key would have put first. */
 static bool
-header_is(const char *part, size_t n, char digit)
+key_signed(const struct token_keys *keys, size_t i, const char *text, size_t signed_bytes,
+	   size_t header_bytes, const uint8_t given[MAC_BYTES])
 {
-	char header[HEADER_MAX_BYTES], text[2 * HEADER_MAX_BYTES];
-
-	base64url_encode((const uint8_t *)header, write_header(digit, header), text);
-	return strlen(text) == n && memcmp(text, part, n) == 0;
-}
-
-static bool
-key_signed(const uint8_t *secret, const char *text, size_t signed_bytes, size_t header_bytes,
-	   const uint8_t given[MAC_BYTES])
-{
+	const uint8_t *secret = keys->secrets[i];
 	uint8_t mac[MAC_BYTES];
 	bool good;
 
-	if (!secret || !header_is(text, header_bytes, key_digit(secret)) ||
+	if (!secret || strlen(keys->headers[i]) != header_bytes ||
+	    memcmp(keys->headers[i], text, header_bytes) != 0 ||
 	    mac_hmac_sha256(secret, TOKEN_SECRET_BYTES, text, signed_bytes, mac) < 0)
 		return false;
 	good = CRYPTO_memcmp(mac, given, MAC_BYTES) == 0;
@@ -240,8 +242,8 @@ token_verify(const struct token_keys *keys, const char *text, size_t n, int64_t 
 	if (!split(text, n, &header_bytes, &signed_bytes) ||
 	    base64url_decode(text + n - MAC_TEXT, MAC_TEXT, mac, sizeof(mac)) != MAC_BYTES)
 		return -EACCES;
-	if (!key_signed(keys->secrets[0], text, signed_bytes, header_bytes, mac) &&
-	    !key_signed(keys->secrets[1], text, signed_bytes, header_bytes, mac))
+	if (!key_signed(keys, 0, text, signed_bytes, header_bytes, mac) &&
+	    !key_signed(keys, 1, text, signed_bytes, header_bytes, mac))
 		return -EACCES;
 	claims_bytes = base64url_decode(text + header_bytes + 1, signed_bytes - header_bytes - 1,
 					(uint8_t *)claims, sizeof(claims) - 1);

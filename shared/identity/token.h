@@ -11,6 +11,7 @@ enum {
 	TOKEN_TEXT_MAX_BYTES = 512,
 	TOKEN_SUBJECT_BYTES = 64,
 	TOKEN_SECRET_BYTES = 32,
+	TOKEN_HEADER_BYTES = 64,
 	TOKEN_LIFETIME_MAX_MS = 3600 * 1000 * 24
 };
 
@@ -22,10 +23,15 @@ struct token {
 	int64_t issued_at_ms, expires_at_ms; /* epoch */
 };
 
-/* secrets[0] signs, both verify; the second may be NULL. */
+/* secrets[0] signs, both verify. */
 struct token_keys {
 	const uint8_t *secrets[2];
+	char headers[2][TOKEN_HEADER_BYTES]; /* what tokens signed by each begin with */
 };
+
+/* Borrows the secrets; older may be NULL. */
+void token_keys_init(struct token_keys *keys, const uint8_t newest[TOKEN_SECRET_BYTES],
+		     const uint8_t *older);
 
 int token_mint(const struct token_keys *keys, const struct token *token,
 	       char ret_text[TOKEN_TEXT_MAX_BYTES]);
