@@ -26,12 +26,12 @@ enum exchange_state { EXCHANGE_NEW, EXCHANGE_BODY, EXCHANGE_WAITING, EXCHANGE_QU
 struct exchange {
 	struct gateway_http *http;
 	struct MHD_Connection *mhd;
-	struct gateway_request request;
 	enum exchange_state state;
 	struct MHD_UpgradeResponseHandle *upgraded;
 	size_t wasted_bytes;
 	bool is_forwarded_bad;
-	char forwarded[FORWARDED_MAX_BYTES];
+	char forwarded[FORWARDED_MAX_BYTES]; /* text: this and the next are not cleared */
+	struct gateway_request request;
 };
 
 static struct gateway_connection *
@@ -46,9 +46,11 @@ void *
 gateway_exchange_new(void *arg, const char *target, struct MHD_Connection *mhd)
 {
 	struct gateway_http *http = arg;
-	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	struct exchange *exchange = malloc(sizeof(*exchange));
 	if (exchange == NULL)
 		return NULL;
+	memset(exchange, 0, offsetof(struct exchange, forwarded));
+	exchange->forwarded[0] = '\0';
 	exchange->http = http;
 	exchange->mhd = mhd;
 	gateway_request_init(&exchange->request, http->gateway, target);

@@ -12,6 +12,7 @@
 #include "loop/clock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,7 +20,8 @@
 void
 gateway_request_init(struct gateway_request *request, struct gateway *gateway, const char *target)
 {
-	*request = (struct gateway_request){ .gateway = gateway };
+	memset(request, 0, offsetof(struct gateway_request, path));
+	request->gateway = gateway;
 	request->started_us = clock_monotonic_us();
 	gateway_trace_make(&gateway->traces, request->trace);
 	request->path_result = gateway_path_parse(target, &request->path);

@@ -23,7 +23,6 @@ struct gateway_head {
 struct gateway_request {
 	struct gateway *gateway;
 	struct gateway_head head;
-	struct gateway_path path;
 	int path_result;	    /* of gateway_path_parse */
 	struct gateway_match match; /* endpoint NULL: none */
 	struct gateway_caller caller;
@@ -37,6 +36,7 @@ struct gateway_request {
 	/* Called once when gateway_request_run did not answer at once. */
 	void (*on_answer)(struct gateway_request *request, void *arg);
 	void *on_answer_arg;
+	struct gateway_path path; /* the last: its text is large, and not cleared */
 };
 
 void gateway_request_init(struct gateway_request *request, struct gateway *gateway,
