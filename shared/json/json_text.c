@@ -96,13 +96,26 @@ utf8_length(const unsigned char *s)
 	return n;
 }
 
+static bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void
 text_append_escaped(struct json_text *text, const char *value)
 {
 	const unsigned char *s = (const unsigned char *)value;
 	while (*s != '\0') {
 		char escape[8];
-		size_t n = utf8_length(s);
+		size_t n = 0;
+		while (is_plain(s[n]))
+			n++;
+		text_append(text, (const char *)s, n);
+		s += n;
+		if (*s == '\0')
+			break;
+		n = utf8_length(s);
 		if (*s == '"' || *s == '\\') {
 			escape[0] = '\\';
 			escape[1] = (char)*s;
