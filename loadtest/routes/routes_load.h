@@ -9,7 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOAD_RELAYS = 8, LOAD_COUNTRIES = 30, LOAD_REGIONS = 4, LOAD_RUNS_MAX = 32 };
+enum {
+	LOAD_RELAYS = 8,
+	LOAD_COUNTRIES = 30,
+	LOAD_REGIONS = 4,
+	LOAD_RUNS_MAX = 32,
+	LOAD_ENDPOINT_BYTES = 160
+};
 
 struct load_setup {
 	size_t nodes;
@@ -46,7 +52,23 @@ struct load_node {
 void load_node_make(size_t number, struct load_node *ret);
 const char *load_relay_name(size_t relay);
 
+/* The same as discovery says it; the message points into the rest. */
+struct load_view {
+	struct load_node facts;
+	Boson__Discovery__Node node;
+	Boson__Discovery__Capabilities capabilities;
+	Boson__Common__Bandwidth bandwidth;
+	Boson__Common__Location location;
+};
+void load_view_make(size_t number, struct load_view *ret);
+
 void load_table_fill(struct table *table, size_t nodes);
+
+/* ---- a routing, and all that it asks ---- */
+
+void load_world_start(size_t nodes);
+void load_world_stop(void);
+void load_endpoint(const char *service, bool events, char ret[LOAD_ENDPOINT_BYTES]);
 
 /* ---- what is measured; each prints one JSON object ---- */
 

@@ -54,32 +54,41 @@ load_node_make(size_t number, struct load_node *ret)
 	ret->relay = (size_t)(load_random(&dice) % LOAD_RELAYS);
 }
 
-static void
-put_node(struct table *table, const struct load_node *facts)
+void
+load_view_make(size_t number, struct load_view *ret)
 {
-	Boson__Discovery__Node node = BOSON__DISCOVERY__NODE__INIT;
-	Boson__Discovery__Capabilities capabilities = BOSON__DISCOVERY__CAPABILITIES__INIT;
-	Boson__Common__Bandwidth bandwidth = BOSON__COMMON__BANDWIDTH__INIT;
-	Boson__Common__Location location = BOSON__COMMON__LOCATION__INIT;
-	struct table_relay *relay = table_relay_find(table, load_relay_name(facts->relay));
+	load_node_make(number, &ret->facts);
+	boson__discovery__node__init(&ret->node);
+	boson__discovery__capabilities__init(&ret->capabilities);
+	boson__common__bandwidth__init(&ret->bandwidth);
+	boson__common__location__init(&ret->location);
+	ret->bandwidth.has_up = ret->bandwidth.has_down = 1;
+	ret->bandwidth.up = ret->bandwidth.down = ret->facts.mbits;
+	ret->capabilities.bandwidth = &ret->bandwidth;
+	ret->capabilities.has_max_connections = 1;
+	ret->capabilities.max_connections = ret->facts.max_connections;
+	ret->location.country = ret->facts.country;
+	ret->location.region = ret->facts.region;
+	ret->node.node_id = ret->facts.id;
+	ret->node.status = (char *)(uintptr_t) "online";
+	ret->node.public_key = (char *)(uintptr_t) "";
+	ret->node.capabilities = &ret->capabilities;
+	ret->node.location = &ret->location;
+	ret->node.has_version = 1;
+	ret->node.version = 1;
+}
+
+static void
+put_node(struct table *table, size_t number)
+{
+	struct load_view view;
+	struct table_relay *relay;
 	uint8_t id[UUID_BYTES];
 
-	bandwidth.has_up = bandwidth.has_down = 1;
-	bandwidth.up = bandwidth.down = facts->mbits;
-	capabilities.bandwidth = &bandwidth;
-	capabilities.has_max_connections = 1;
-	capabilities.max_connections = facts->max_connections;
-	location.country = (char *)(uintptr_t)facts->country;
-	location.region = (char *)(uintptr_t)facts->region;
-	node.node_id = (char *)(uintptr_t)facts->id;
-	node.public_key = (char *)(uintptr_t) "";
-	node.status = (char *)(uintptr_t) "online";
-	node.capabilities = &capabilities;
-	node.location = &location;
-	node.has_version = 1;
-	node.version = 1;
-	if (uuid_parse(facts->id, id) != 0 || table_node_put(table, &node, true) != 0 ||
-	    table_leg_attach(table, relay, id, 1, facts->rtt_ms) != 0)
+	load_view_make(number, &view);
+	relay = table_relay_find(table, load_relay_name(view.facts.relay));
+	if (uuid_parse(view.facts.id, id) != 0 || table_node_put(table, &view.node, true) != 0 ||
+	    table_leg_attach(table, relay, id, 1, view.facts.rtt_ms) != 0)
 		load_fail("a node does not go into the table");
 }
 
@@ -100,10 +109,6 @@ load_table_fill(struct table *table, size_t nodes)
 		table_relay_set_load(relay, 0.1 * (double)i, 0);
 		table_relay_set_alive(table, relay, true);
 	}
-	for (size_t i = 0; i < nodes; i++) {
-		struct load_node facts;
-
-		load_node_make(i, &facts);
-		put_node(table, &facts);
-	}
+	for (size_t i = 0; i < nodes; i++)
+		put_node(table, i);
 }
