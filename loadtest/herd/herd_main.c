@@ -5,10 +5,11 @@
  *
  *	herd-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
  *		[-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i interval ms]
- *		[-e kill|drain|roll] [-a seconds after] [-t] [-j file.json]
+ *		[-e kill|drain|roll|watch] [-a seconds after] [-t] [-j file.json]
  *
- * roll asks the script that started it to restart each relay in turn: it waits for a line on stdin
- * after each.
+ * Says on stdout when all is UP, at the EVENT and when what it hit is back (OVER). roll asks the
+ * script that started it to restart each relay in turn: it waits for a line on stdin after each.
+ * watch does nothing but measure: it waits for a line at each of another one's three.
  */
 #include "herd_fleet.h"
 #include "herd_report.h"
@@ -30,6 +31,7 @@ enum {
 	DATAGRAM_BYTES = 96,
 	TICK_MS = 5,
 	SETTLE_MS = 2500, /* all is up for so long before the event: legs count as stable or not */
+	LOOK_MS = 100,
 	GIVE_UP_MS = 120 * 1000,
 	US_PER_MS = 1000,
 };
@@ -41,6 +43,7 @@ static struct {
 	unsigned node_n, session_n, idle_n, interval_ms, after_sec;
 	const char *event, *json;
 	int64_t event_us;
+	bool is_over; /* all that the event hit is back */
 } herd = { .session_n = 100, .node_n = 20, .interval_ms = 20, .after_sec = 15, .event = "kill" };
 
 /* ---- datagrams ---- */
@@ -65,7 +68,10 @@ on_echo(struct herd_session *session, const uint8_t *datagram)
 	memcpy(&sent_us, datagram + 8, sizeof(sent_us));
 	memcpy(&number, datagram + 16, sizeof(number));
 	session->received++;
-	herd_report_latency(now_us - sent_us, herd.event_us != 0 && sent_us > herd.event_us);
+	herd_report_latency(now_us - sent_us, herd.event_us == 0 || sent_us < herd.event_us
+						      ? HERD_BEFORE
+					      : herd.is_over ? HERD_AFTER
+							     : HERD_MEANWHILE);
 	/* In datagrams that were sent: a generator that was not given the processor loses none. */
 	if (number > session->echoed) {
 		uint64_t lost = number - session->echoed - 1;
@@ -160,7 +166,37 @@ turn(void)
 	if (now_us - tick_us >= TICK_MS * US_PER_MS) {
 		tick_us = now_us;
 		tick(now_us);
+		herd_report_turn(now_us);
 	}
+}
+
+static void
+say(const char *word, unsigned i)
+{
+	printf("%s %u\n", word, i);
+	fflush(stdout);
+}
+
+static void
+await_line(void)
+{
+	char line[16];
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+
+	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
+	for (;;) {
+		fd_set in;
+		struct timeval now = { 0 };
+
+		FD_ZERO(&in);
+		FD_SET(STDIN_FILENO, &in);
+		if (select(STDIN_FILENO + 1, &in, NULL, NULL, &now) == 1)
+			break;
+		turn();
+	}
+	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+		exit(1);
 }
 
 static unsigned
@@ -199,6 +235,8 @@ await_all(void)
 		}
 		turn();
 	}
+	herd_report_quiet();
+	say("UP", 0);
 	turn_for(SETTLE_MS);
 }
 
@@ -216,35 +254,6 @@ begin_event(void)
 	}
 }
 
-static void
-say(const char *word, unsigned i)
-{
-	printf("%s %u\n", word, i);
-	fflush(stdout);
-}
-
-static void
-await_line(void)
-{
-	char line[16];
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
-
-	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
-	for (;;) {
-		fd_set in;
-		struct timeval now = { 0 };
-
-		FD_ZERO(&in);
-		FD_SET(STDIN_FILENO, &in);
-		if (select(STDIN_FILENO + 1, &in, NULL, NULL, &now) == 1)
-			break;
-		turn();
-	}
-	epoll_ctl(herd.fleet.owner.epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
-	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
-		exit(1);
-}
-
 /* Each relay in turn is drained and started anew by whoever started us. */
 static void
 roll(void)
@@ -258,17 +267,47 @@ roll(void)
 }
 
 static void
+watch(void)
+{
+	await_line();
+	herd_report_quiet();
+	await_line();
+	begin_event();
+	await_line();
+	herd.is_over = true;
+	turn_for(SETTLE_MS);
+}
+
+static void
+look_for_end(unsigned passed_ms)
+{
+	/* Who was there is thought to be there until it is known to be gone. */
+	if (herd.is_over || passed_ms < SETTLE_MS || count_away() > 0)
+		return;
+	herd.is_over = true;
+	say("OVER", 0);
+}
+
+static void
 run_event(void)
 {
 	herd_report_begin(herd.fleet.pids, herd.fleet.owner.relay_count);
+	if (strcmp(herd.event, "watch") == 0) {
+		watch();
+		return;
+	}
 	if (strcmp(herd.event, "roll") == 0) {
 		roll();
 		return;
 	}
 	begin_event();
+	say("EVENT", 0);
 	if (kill(herd.fleet.pids[0], strcmp(herd.event, "drain") == 0 ? SIGTERM : SIGKILL) < 0)
 		perror("kill");
-	turn_for(herd.after_sec * INT64_C(1000));
+	for (unsigned ms = 0; ms < herd.after_sec * 1000; ms += LOOK_MS) {
+		turn_for(LOOK_MS);
+		look_for_end(ms);
+	}
 }
 
 /* ---- start ---- */

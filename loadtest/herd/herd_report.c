@@ -6,26 +6,34 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LATENCIES_MAX = 1 << 22, US_PER_MS = 1000 };
+enum { LATENCIES_MAX = 1 << 22, US_PER_MS = 1000, SECOND_MS = 1000 };
 
 static struct {
 	int64_t *values;
 	size_t n;
-} latencies[2];
+} latencies[HERD_PHASES];
 
 static struct {
 	pid_t pids[HERD_RELAYS_MAX];
 	unsigned n;
 	int64_t busy_ms[HERD_RELAYS_MAX], at_us;
+	int64_t second_busy_ms[HERD_RELAYS_MAX], second_us; /* since the last whole second */
+	double busiest[HERD_RELAYS_MAX];
 } processors;
 
 void
-herd_report_latency(int64_t us, bool is_after)
+herd_report_latency(int64_t us, enum herd_phase phase)
 {
-	if (latencies[is_after].values == NULL)
-		latencies[is_after].values = malloc(LATENCIES_MAX * sizeof(int64_t));
-	if (latencies[is_after].n < LATENCIES_MAX)
-		latencies[is_after].values[latencies[is_after].n++] = us;
+	if (latencies[phase].values == NULL)
+		latencies[phase].values = malloc(LATENCIES_MAX * sizeof(int64_t));
+	if (latencies[phase].n < LATENCIES_MAX)
+		latencies[phase].values[latencies[phase].n++] = us;
+}
+
+void
+herd_report_quiet(void)
+{
+	latencies[HERD_BEFORE].n = 0;
 }
 
 static int64_t
@@ -52,7 +60,26 @@ herd_report_begin(const pid_t *pids, unsigned n)
 	processors.at_us = herd_now_us();
 	for (unsigned i = 0; i < n; i++) {
 		processors.pids[i] = pids[i];
-		processors.busy_ms[i] = busy_ms(pids[i]);
+		processors.busy_ms[i] = processors.second_busy_ms[i] = busy_ms(pids[i]);
+	}
+	processors.second_us = processors.at_us;
+}
+
+void
+herd_report_turn(int64_t now_us)
+{
+	double passed_ms = (double)(now_us - processors.second_us) / US_PER_MS;
+
+	if (processors.n == 0 || passed_ms < SECOND_MS)
+		return;
+	processors.second_us = now_us;
+	for (unsigned i = 0; i < processors.n; i++) {
+		int64_t busy = busy_ms(processors.pids[i]);
+		double cores = (double)(busy - processors.second_busy_ms[i]) / passed_ms;
+
+		processors.second_busy_ms[i] = busy;
+		if (cores > processors.busiest[i])
+			processors.busiest[i] = cores;
 	}
 }
 
@@ -140,6 +167,11 @@ print_idle(FILE *to, const struct herd_outcome *outcome)
 static void
 print_all(FILE *to, const struct herd_outcome *outcome, unsigned *ret_missing)
 {
+	static const char *const names[HERD_PHASES] = {
+		[HERD_BEFORE] = "round_trip_before",
+		[HERD_MEANWHILE] = "round_trip_meanwhile",
+		[HERD_AFTER] = "round_trip_after",
+	};
 	double passed_ms = (double)(herd_now_us() - processors.at_us) / US_PER_MS;
 	const struct herd_owner *owner = outcome->owner;
 
@@ -148,14 +180,17 @@ print_all(FILE *to, const struct herd_outcome *outcome, unsigned *ret_missing)
 		outcome->interval_ms);
 	*ret_missing = print_sessions(to, outcome);
 	*ret_missing += print_idle(to, outcome);
-	print_spread(to, "round_trip_before", latencies[0].values, latencies[0].n);
-	print_spread(to, "round_trip_after", latencies[1].values, latencies[1].n);
+	for (unsigned i = 0; i < HERD_PHASES; i++)
+		print_spread(to, names[i], latencies[i].values, latencies[i].n);
 	fprintf(to, "\"relay_cores\": [");
 	for (unsigned i = 0; i < processors.n; i++) {
 		double used_ms = (double)(busy_ms(processors.pids[i]) - processors.busy_ms[i]);
 
 		fprintf(to, "%s%.2f", i > 0 ? ", " : "", used_ms > 0 ? used_ms / passed_ms : 0);
 	}
+	fprintf(to, "],\n\"relay_busiest_second_cores\": [");
+	for (unsigned i = 0; i < processors.n; i++)
+		fprintf(to, "%s%.2f", i > 0 ? ", " : "", processors.busiest[i]);
 	fprintf(to,
 		"],\n\"attempts\": %llu, \"connected\": %llu, \"moved\": %llu, \"resumed\": %llu",
 		(unsigned long long)owner->attempts, (unsigned long long)owner->connected,

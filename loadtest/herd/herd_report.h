@@ -26,11 +26,18 @@ struct herd_outcome {
 	const char *event, *json;
 };
 
-/* A round trip, before or after the event. */
-void herd_report_latency(int64_t us, bool is_after);
+/* A round trip: in the quiet before the event; until all that it hit was back; later. */
+enum herd_phase { HERD_BEFORE, HERD_MEANWHILE, HERD_AFTER, HERD_PHASES };
+void herd_report_latency(int64_t us, enum herd_phase phase);
+
+/* All is up: what was measured so far was no quiet. */
+void herd_report_quiet(void);
 
 /* Processor time is counted from here on. */
 void herd_report_begin(const pid_t *pids, unsigned n);
+
+/* Often: which second took most of a relay's processor time. */
+void herd_report_turn(int64_t now_us);
 
 /* Prints; 0 when each session and leg is back. */
 int herd_report_end(const struct herd_outcome *outcome);
