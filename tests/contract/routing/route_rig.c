@@ -36,6 +36,13 @@ route_rig_stop(struct route_rig *rig)
 	rig_stop(&rig->rig);
 }
 
+int
+route_rig_teardown(void **state)
+{
+	route_rig_stop(*state);
+	return 0;
+}
+
 void
 route_rig_announce_other(struct route_rig *rig, const Boson__Common__Relay *relay)
 {
@@ -217,8 +224,8 @@ route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id
 }
 
 void
-route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
-		 const char *subject)
+route_rig_delete_begin(struct route_rig *rig, struct rig_call *call, const char *route_id,
+		       const char *subject)
 {
 	Boson__Routing__DeleteRouteRequest request = BOSON__ROUTING__DELETE_ROUTE_REQUEST__INIT;
 	Boson__Common__Caller caller;
@@ -229,5 +236,12 @@ route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route
 	rig_call_init(call, &rig->rig, rig->routing);
 	boson__routing__routing__delete_route(bus_peer_service(rig->routing), &request, on_empty,
 					      call);
+}
+
+void
+route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
+		 const char *subject)
+{
+	route_rig_delete_begin(rig, call, route_id, subject);
 	rig_call_wait(call);
 }

@@ -21,6 +21,9 @@ struct route_rig {
 void route_rig_start(struct route_rig *rig, const char *routing_config);
 void route_rig_stop(struct route_rig *rig);
 
+/* For cmocka: set-up has left the rig in *state. */
+int route_rig_teardown(void **state);
+
 /* Tells discovery of the relay. */
 void route_rig_announce(struct route_rig *rig);
 void route_rig_announce_relay(struct route_rig *rig, const struct relay_mailbox *mailbox,
@@ -56,6 +59,8 @@ void route_rig_complain_begin(struct route_rig *rig, struct rig_call *call,
 			      const char *failed_node_id);
 void route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id,
 		   const char *subject);
+void route_rig_delete_begin(struct route_rig *rig, struct rig_call *call, const char *route_id,
+			    const char *subject);
 void route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route_id,
 		      const char *subject);
 

@@ -18,16 +18,8 @@ RIG_CLOSURE(on_place, Boson__Routing__LocateNodeReply)
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -223,7 +215,7 @@ test_another_relay_is_told_where_a_nodes_leg_is(void **state)
 	rig_call_fini(&call);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)

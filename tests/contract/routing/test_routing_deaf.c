@@ -31,17 +31,9 @@ static struct relay_mailbox_leg *deaf_leg, *good_leg;
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\ndeaf_after = 50ms\n"
 			      "answer_timeout = 5s\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -260,7 +252,7 @@ static int
 teardown_real(void **state)
 {
 	relay_fixture_stop(&relay);
-	return teardown(state);
+	return route_rig_teardown(state);
 }
 
 static bool
@@ -430,7 +422,7 @@ test_a_real_legs_black_hole_loses_its_clients_and_gets_no_more_T04(void **state)
 	raw_leg_close(&node);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)

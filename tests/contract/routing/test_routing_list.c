@@ -40,7 +40,7 @@ setup(void **state)
 {
 	struct rig_call call;
 
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nlist_every = 50ms\n");
 	rig_path(&rig.rig, "state/routing/candidates", list);
 	route_rig_client_init(&client);
@@ -50,14 +50,6 @@ setup(void **state)
 	rig_wait(&rig.rig, is_in_the_list, node.id_text, "the node is in the list");
 	rig_kill(&rig.rig, rig.discovery_process);
 	rig_kill(&rig.rig, rig.routing_process);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -168,7 +160,7 @@ test_a_torn_list_is_not_used_F03(void **state)
 	assert_that_it_waits_for_discovery();
 }
 
-#define AFTER_BOTH_DIED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define AFTER_BOTH_DIED(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)

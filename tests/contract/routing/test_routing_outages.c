@@ -13,16 +13,8 @@ static struct route_rig rig;
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nanswer_timeout = 300ms\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -150,7 +142,7 @@ test_a_relay_that_comes_back_is_asked_for_its_legs_F04(void **state)
 	rig_call_fini(&call);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)

@@ -22,20 +22,12 @@ setup(void **state)
 {
 	struct route_rig_answer answer;
 
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
 	route_rig_client_init(&client);
 	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
 	route_rig_connect(&rig, &client, NULL, &answer);
 	memcpy(session_id, answer.session_id, sizeof(session_id));
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -134,7 +126,7 @@ test_another_clients_or_nodes_session_looks_unknown_T05(void **state)
 	assert_int_equal(rig.relay.carried_to_node + rig.relay.carried_to_client, 0);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)

@@ -22,7 +22,7 @@ RIG_CLOSURE(on_wireguard, Boson__Routing__WireguardReply)
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
 	memset(&second, 0, sizeof(second));
 	second.id = "relay-2";
@@ -40,10 +40,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	(void)state;
 	relay_mailbox_stop(&second);
-	route_rig_stop(&rig);
-	return 0;
+	return route_rig_teardown(state);
 }
 
 /* With the client's own round trip to each relay, 0: not measured. */

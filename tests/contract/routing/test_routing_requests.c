@@ -15,7 +15,7 @@ static struct route_rig rig;
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nanswer_timeout = 300ms\n");
 	return 0;
 }
@@ -24,16 +24,8 @@ setup(void **state)
 static int
 setup_patient(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nanswer_timeout = 10s\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -299,7 +291,7 @@ test_another_clients_route_looks_unknown_T05(void **state)
 	rig_call_fini(&call);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)
@@ -312,7 +304,7 @@ main(void)
 		IN_A_RIG(test_a_deleted_route_is_closed_at_its_node),
 		cmocka_unit_test_setup_teardown(
 			test_a_resume_in_flight_does_not_bring_back_a_deleted_session,
-			setup_patient, teardown),
+			setup_patient, route_rig_teardown),
 		IN_A_RIG(test_another_clients_route_looks_unknown_T05),
 	};
 

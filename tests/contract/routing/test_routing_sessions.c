@@ -14,7 +14,7 @@ static struct route_rig rig;
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n"
 			      "[routing]\nanswer_timeout = 10s\nsessions_per_key = 2\n");
 	return 0;
@@ -23,16 +23,8 @@ setup(void **state)
 static int
 setup_short_lived(void **state)
 {
-	(void)state;
+	*state = &rig;
 	route_rig_start(&rig, "[discovery]\nenrolment = open\n[routing]\nsession_lifetime = 2s\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -277,7 +269,7 @@ test_a_session_ends_at_its_node_and_is_forgotten(void **state)
 	rig_wait(&rig.rig, is_forgotten, &answer, "the route is unknown");
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)
@@ -291,7 +283,7 @@ main(void)
 		IN_A_RIG(test_a_session_moves_to_the_node_that_is_asked_for),
 		IN_A_RIG(test_an_access_key_has_only_so_many_sessions_at_a_time),
 		cmocka_unit_test_setup_teardown(test_a_session_ends_at_its_node_and_is_forgotten,
-						setup_short_lived, teardown),
+						setup_short_lived, route_rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

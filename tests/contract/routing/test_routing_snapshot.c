@@ -44,7 +44,7 @@ setup(void **state)
 	};
 	char endpoint[RIG_PATH_BYTES];
 
-	(void)state;
+	*state = &rig;
 	memset(&rig, 0, sizeof(rig));
 	memset(&pages, 0, sizeof(pages));
 	rig_start(&rig.rig, "");
@@ -62,10 +62,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	(void)state;
 	bus_free(&pages.bus);
-	route_rig_stop(&rig);
-	return 0;
+	return route_rig_teardown(state);
 }
 
 static bool

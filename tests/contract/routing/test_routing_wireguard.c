@@ -32,7 +32,7 @@ start(const char *udp_endpoint)
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	start("relay.example:51820");
 	return 0;
 }
@@ -40,16 +40,8 @@ setup(void **state)
 static int
 setup_without_udp(void **state)
 {
-	(void)state;
+	*state = &rig;
 	start(NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	route_rig_stop(&rig);
 	return 0;
 }
 
@@ -228,7 +220,7 @@ static struct relay_mailbox second;
 static int
 setup_two(void **state)
 {
-	(void)state;
+	*state = &rig;
 	start("relay.example:51820");
 	memset(&second, 0, sizeof(second));
 	second.id = "relay-2";
@@ -243,7 +235,7 @@ static int
 teardown_two(void **state)
 {
 	relay_mailbox_stop(&second);
-	return teardown(state);
+	return route_rig_teardown(state);
 }
 
 static bool
@@ -330,7 +322,7 @@ test_a_relay_without_udp_is_not_asked(void **state)
 	assert_int_equal(rig.relay.bound, 0);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)
 
 int
 main(void)
@@ -348,7 +340,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_an_app_is_not_sent_to_a_relay_that_drains_F21,
 						setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_a_relay_without_udp_is_not_asked,
-						setup_without_udp, teardown),
+						setup_without_udp, route_rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
