@@ -15,7 +15,8 @@ enum {
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 30 * 1000,
 	REPLACED_WAIT_MS = 30 * 1000,
-	STABLE_MS = 10 * 1000, /* a leg that lived this long was no failure */
+	STABLE_MS = 10 * 1000,	   /* a leg that lived this long was no failure, */
+	SILENT_MS = 20 * 1000,	   /* unless it owes a pong: a ping goes each 15 s */
 	CONNECT_MAX_MS = 5 * 1000, /* the first time; relays that are asked again may be busy */
 	CONNECT_AGAIN_MAX_MS = 10 * 1000,
 	LOST_SPREAD_MS = 500, /* of all that a dead relay leaves at one moment */
@@ -166,10 +167,17 @@ on_retry(lws_sorted_usec_list_t *timer)
 void
 leg_attempt_established(struct leg_thread *thread)
 {
+	/* The relay's answer was read in the turn that was to end the attempt, and it took back the
+	 * order to (libwebsockets clears its timeout): a goodbye then. */
+	bool is_unwanted = thread->phase == LEG_PHASE_CLOSING;
+
 	cancel(thread, &thread->deadline);
 	thread->phase = LEG_PHASE_UP;
-	thread->up_since_ms = clock_monotonic_ms();
-	tell_state(thread, LEG_UP);
+	thread->up_since_ms = thread->ponged_ms = clock_monotonic_ms();
+	if (is_unwanted)
+		leg_attempt_close(thread);
+	else
+		tell_state(thread, LEG_UP);
 }
 
 /* After a leg that had been up for long, the same endpoint again and soon. */
@@ -233,8 +241,9 @@ leg_attempt_ended(struct leg_thread *thread)
 		thread->is_retargeted = false;
 		return;
 	}
-	bool was_stable = was_up && clock_monotonic_ms() - thread->up_since_ms >= STABLE_MS;
-	int64_t delay_ms = 0;
+	int64_t now_ms = clock_monotonic_ms(), delay_ms = 0;
+	bool was_stable = was_up && now_ms - thread->up_since_ms >= STABLE_MS &&
+			  now_ms - thread->ponged_ms < SILENT_MS;
 	if (thread->is_retargeted)
 		thread->is_retargeted = false;
 	else if (thread->code == CODE_REPLACED)

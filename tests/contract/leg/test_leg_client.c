@@ -506,6 +506,13 @@ is_at_the_other_place(struct rig *rig)
 	return is_up(rig) && figure(rig, "leg_attempts_total", NULL) == 2;
 }
 
+/* It reads the close after the leg has gone down. */
+static bool
+relay_has_heard_the_close(struct rig *rig)
+{
+	return atomic_load(&rig->relay.close_code) != 0;
+}
+
 static void
 test_another_url_moves_the_leg_and_disconnect_ends_it_cleanly(void **state)
 {
@@ -516,6 +523,7 @@ test_another_url_moves_the_leg_and_disconnect_ends_it_cleanly(void **state)
 	target(rig, "ws", "localhost", "/sink");
 	wait_until(rig, has_gone_down);
 	assert_int_equal(first_down(rig)->code, 1000);
+	wait_until(rig, relay_has_heard_the_close);
 	assert_int_equal(atomic_load(&rig->relay.close_code), 1000);
 	wait_until(rig, is_at_the_other_place);
 	rig->wanted = rig->noted_n;
@@ -523,6 +531,7 @@ test_another_url_moves_the_leg_and_disconnect_ends_it_cleanly(void **state)
 	leg_client_disconnect(rig->client);
 	wait_until(rig, has_gone_down);
 	assert_int_equal(first_down(rig)->code, 1000);
+	wait_until(rig, relay_has_heard_the_close);
 	assert_int_equal(atomic_load(&rig->relay.close_code), 1000);
 	assert_int_equal(figure(rig, "leg_attempts_total", NULL), 2);
 	target(rig, "ws", "127.0.0.1", "/echo");
@@ -691,6 +700,29 @@ test_it_can_be_freed_in_any_state(void **state)
 	rig_free(rig);
 }
 
+/* Turns of a loop that the compiler keeps, so that the leg's thread is met at many points. */
+static void
+spin(unsigned turns)
+{
+	for (volatile unsigned i = 0; i < turns; i++)
+		continue;
+}
+
+enum { RACES = 200, RACE_TURNS = 1500 };
+
+/* The answer to the handshake may be read in the turn that was to end the attempt. */
+static void
+test_it_can_be_freed_in_the_moment_it_comes_up(void **state)
+{
+	(void)state;
+
+	for (unsigned i = 0; i < RACES; i++) {
+		struct rig *rig = plain("/echo", 0);
+		spin(i * RACE_TURNS);
+		rig_free(rig);
+	}
+}
+
 static int
 make_certificate(const char *names, const char *certificate_path, const char *key_path)
 {
@@ -760,6 +792,7 @@ main(void)
 		cmocka_unit_test(test_bad_urls_and_tickets_are_refused),
 		cmocka_unit_test(test_the_proxy_of_the_environment_is_asked),
 		cmocka_unit_test(test_it_can_be_freed_in_any_state),
+		cmocka_unit_test(test_it_can_be_freed_in_the_moment_it_comes_up),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
