@@ -4,6 +4,7 @@
  */
 #include "leg/leg_mask.h"
 #include "leg/leg_thread.h"
+#include "loop/clock.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -315,6 +316,9 @@ on_connection_event(struct leg_thread *thread, struct lws *wsi, enum lws_callbac
 		return 0;
 	case LWS_CALLBACK_CLIENT_RECEIVE:
 		return receive(thread, wsi, in, n);
+	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+		thread->ponged_ms = clock_monotonic_ms();
+		return 0;
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
 		return writable(thread, wsi);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:

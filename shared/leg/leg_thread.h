@@ -39,7 +39,7 @@ struct leg_thread {
 	unsigned failures;  /* in a row */
 	struct lws *wsi;
 	uint32_t generation;
-	int64_t up_since_ms;
+	int64_t up_since_ms, ponged_ms;
 	int code; /* why it went down */
 	char reason[LEG_REASON_BYTES];
 	struct leg_message *assembly; /* of the message being received */
