@@ -4,8 +4,8 @@
  */
 #include "leg/leg_mask.h"
 #include "leg/leg_thread.h"
-#include "loop/clock.h"
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
