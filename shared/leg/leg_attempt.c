@@ -167,10 +167,17 @@ on_retry(lws_sorted_usec_list_t *timer)
 void
 leg_attempt_established(struct leg_thread *thread)
 {
+	/* The relay's answer was read in the turn that was to end the attempt, and it took back the
+	 * order to (libwebsockets clears its timeout): a goodbye then. */
+	bool is_unwanted = thread->phase == LEG_PHASE_CLOSING;
+
 	cancel(thread, &thread->deadline);
 	thread->phase = LEG_PHASE_UP;
 	thread->up_since_ms = thread->ponged_ms = clock_monotonic_ms();
-	tell_state(thread, LEG_UP);
+	if (is_unwanted)
+		leg_attempt_close(thread);
+	else
+		tell_state(thread, LEG_UP);
 }
 
 /* After a leg that had been up for long, the same endpoint again and soon. */
