@@ -97,14 +97,14 @@ take_leftover(const struct session_record *record, int64_t change, void *arg)
 	return 0;
 }
 
-/* Rows whose sweeper died before it removed them, or whose removal failed. */
+/* Rows that ended so long ago and are still there. */
 static void
-find_leftovers(struct routing *routing, int64_t now_ms)
+take_leftovers(struct routing *routing, int64_t age_ms, int64_t now_ms)
 {
-	if (routing->store == NULL || now_ms - routing->leftovers_ms < LEFTOVERS_MS)
+	if (routing->store == NULL)
 		return;
 	routing->leftovers_ms = now_ms;
-	(void)routing_store_ended(routing->store, clock_wall_ms() - LEFTOVER_AGE_MS, LEFTOVERS_MAX,
+	(void)routing_store_ended(routing->store, clock_wall_ms() - age_ms, LEFTOVERS_MAX,
 				  take_leftover, routing);
 }
 
@@ -127,7 +127,9 @@ renew(struct routing *routing, int64_t now_ms)
 		return;
 	log_info(routing->is_sweeper ? "sweeper" : "sweeper_no_more", "store=%d",
 		 routing->store != NULL);
-	routing->leftovers_ms = now_ms - LEFTOVERS_MS; /* what the one before us left */
+	/* What ended while the one before us was gone, we have only forgotten. */
+	if (routing->is_sweeper)
+		take_leftovers(routing, 0, now_ms);
 }
 
 int
@@ -141,8 +143,9 @@ void
 routing_sweep_tick(struct routing *routing, int64_t now_ms)
 {
 	renew(routing, now_ms);
-	if (routing->is_sweeper)
-		find_leftovers(routing, now_ms);
+	/* Where a removal failed. */
+	if (routing->is_sweeper && now_ms - routing->leftovers_ms >= LEFTOVERS_MS)
+		take_leftovers(routing, LEFTOVER_AGE_MS, now_ms);
 	if (sessions_next_end_ms(&routing->sessions) <= now_ms)
 		expire(routing, now_ms);
 	if (!routing->is_sweeper)
