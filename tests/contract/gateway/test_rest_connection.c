@@ -3,7 +3,7 @@
  * end where they should, what follows is judged like the first, answers come in turn. With RIG_TLS
  * the same under TLS.
  */
-#include "gateway_rig.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,29 +16,14 @@
 #ifndef RIG_TLS
 #define RIG_TLS false
 #endif
-#define H      "Host: gateway\r\n"
-#define JSON   "Content-Type: application/json\r\n"
-#define TARGET "POST /api/v1/nodes/challenge HTTP/1.1\r\n"
-
-static struct rig rig;
 
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig,
-			 "rate_general = 1000000\nrate_enrolment = 1000000\n"
-			 "request_deadline = 2s\nmax_connections_per_address = 1000",
-			 RIG_TLS, RIG_SOME)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start("rate_general = 1000000\nrate_enrolment = 1000000\n"
+			     "request_deadline = 2s\nmax_connections_per_address = 1000",
+			     RIG_TLS, RIG_SOME);
 }
 
 static void
@@ -219,5 +204,5 @@ main(void)
 		cmocka_unit_test(test_connection_close_and_http_1_0_end_with_the_answer),
 		cmocka_unit_test(test_a_head_byte_by_byte_is_served),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

@@ -3,6 +3,7 @@
  * what (P01 to P03; R47 to R91).
  */
 #include "gateway_rig_node.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,26 +16,14 @@
 
 enum { TEXT_BYTES = RIG_TEXT_BYTES };
 
-static struct rig rig;
-
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig,
-			 "rate_general = 1000000\nrate_enrolment = 1000000\nrate_heartbeat = "
-			 "1000000\n"
-			 "cors_origins = https://dashboard.example, https://other.example",
-			 false, RIG_SOME)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start("rate_general = 1000000\nrate_enrolment = 1000000\nrate_heartbeat = "
+			     "1000000\n"
+			     "cors_origins = https://dashboard.example, https://other.example",
+			     false, RIG_SOME);
 }
 
 static const struct rig_answer *
@@ -183,8 +172,8 @@ test_R47_R59_R61_R63_bad_fields_are_told_by_name(void **state)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char json[TEXT_BYTES];
 		snprintf(json, sizeof(json),
-			 "{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"role\":\"node\"}",
-			 node.id_text, keys[i]);
+			 "{\"nodeId\":\"%s\",\"publicKey\":\"%s\",\"role\":\"node\"}", node.id_text,
+			 keys[i]);
 		const struct rig_answer *answer =
 			rig_request(&rig, "POST", "/api/v1/nodes/challenge", NULL, NULL, json);
 		assert_error(answer, 400, "field");
@@ -493,5 +482,5 @@ main(void)
 		cmocka_unit_test(test_turn_is_for_who_has_a_credential),
 		cmocka_unit_test(test_R91_P12_other_origins_are_told_nothing),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

@@ -2,8 +2,8 @@
  * GET /events: a WebSocket for admins alone, on which a node's coming and going is seen; what is no
  * such request is refused (R29, R91, T12), and a ticket in the URL opens nothing.
  */
-#include "gateway_rig.h"
 #include "gateway_rig_node.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,23 +20,12 @@
 
 enum { FRAME_MAX_BYTES = 64 * 1024, FRAMES_MAX = 500 };
 
-static struct rig rig;
-
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig, "rate_enrolment = 1000\ncors_origins = https://dashboard.example",
-			 false, RIG_SOME)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start("rate_enrolment = 1000\ncors_origins = https://dashboard.example",
+			     false, RIG_SOME);
 }
 
 static struct rig_client *
@@ -270,5 +259,5 @@ main(void)
 		cmocka_unit_test(test_a_ping_is_answered),
 		cmocka_unit_test(test_watchers_may_leave_as_they_like),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

@@ -3,7 +3,7 @@
  * it should be is refused, the connection closed, and what comes behind it never run (T10, T11,
  * P11; R01 to R45, R75).
  */
-#include "gateway_rig.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,29 +17,14 @@
 #ifndef RIG_TLS
 #define RIG_TLS false
 #endif
-#define H      "Host: gateway\r\n"
-#define JSON   "Content-Type: application/json\r\n"
-#define TARGET "POST /api/v1/nodes/challenge HTTP/1.1\r\n"
-
-static struct rig rig;
 
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig,
-			 "rate_general = 1000000\nrate_enrolment = 1000000\n"
-			 "request_deadline = 2s\nmax_connections_per_address = 1000",
-			 RIG_TLS, RIG_SOME)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start("rate_general = 1000000\nrate_enrolment = 1000000\n"
+			     "request_deadline = 2s\nmax_connections_per_address = 1000",
+			     RIG_TLS, RIG_SOME);
 }
 
 /* An error of our own form, without a byte of what was sent, and the end of the connection. */
@@ -440,5 +425,5 @@ main(void)
 		cmocka_unit_test(test_a_body_where_none_belongs_is_400),
 		cmocka_unit_test(test_noise_harms_nobody),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

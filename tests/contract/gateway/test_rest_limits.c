@@ -2,7 +2,7 @@
  * The REST API under those who take too much: rates, deadlines, connections, and its own end (T09,
  * P10, P11; R25, R89).
  */
-#include "gateway_rig.h"
+#include "gateway_rig_one.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -15,21 +15,10 @@
 
 #include <cmocka.h>
 
-#define H "Host: gateway\r\n"
-
-static struct rig rig;
-
 static void
 start(const char *extra, enum rig_services services)
 {
 	assert_true(rig_start(&rig, extra, false, services));
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
 }
 
 static int
@@ -324,21 +313,26 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(
-			test_R89_the_request_over_the_rate_is_429_with_retry_after, stop),
+			test_R89_the_request_over_the_rate_is_429_with_retry_after, rig_one_stop),
 		cmocka_unit_test_teardown(test_P11_neither_query_nor_headers_get_around_the_rate,
-					  stop),
-		cmocka_unit_test_teardown(test_P10_a_trusted_proxy_speaks_for_others, stop),
-		cmocka_unit_test_teardown(test_R25_a_head_that_trickles_is_cut_off, stop),
-		cmocka_unit_test_teardown(test_R25_a_later_head_that_trickles_is_cut_off, stop),
-		cmocka_unit_test_teardown(test_a_body_that_trickles_is_cut_off, stop),
-		cmocka_unit_test_teardown(test_answers_that_nobody_reads_hold_nobody_up, stop),
-		cmocka_unit_test_teardown(test_one_address_cannot_take_all_connections, stop),
+					  rig_one_stop),
+		cmocka_unit_test_teardown(test_P10_a_trusted_proxy_speaks_for_others, rig_one_stop),
+		cmocka_unit_test_teardown(test_R25_a_head_that_trickles_is_cut_off, rig_one_stop),
+		cmocka_unit_test_teardown(test_R25_a_later_head_that_trickles_is_cut_off,
+					  rig_one_stop),
+		cmocka_unit_test_teardown(test_a_body_that_trickles_is_cut_off, rig_one_stop),
+		cmocka_unit_test_teardown(test_answers_that_nobody_reads_hold_nobody_up,
+					  rig_one_stop),
+		cmocka_unit_test_teardown(test_one_address_cannot_take_all_connections,
+					  rig_one_stop),
 		cmocka_unit_test_teardown(
-			test_when_all_connections_are_taken_the_next_waits_its_turn, stop),
+			test_when_all_connections_are_taken_the_next_waits_its_turn, rig_one_stop),
 		cmocka_unit_test_teardown(
-			test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served, stop),
-		cmocka_unit_test_teardown(test_clients_that_leave_while_they_wait_do_no_harm, stop),
-		cmocka_unit_test_teardown(test_sigterm_answers_what_waits_and_ends, stop),
+			test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served,
+			rig_one_stop),
+		cmocka_unit_test_teardown(test_clients_that_leave_while_they_wait_do_no_harm,
+					  rig_one_stop),
+		cmocka_unit_test_teardown(test_sigterm_answers_what_waits_and_ends, rig_one_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * The REST API with discovery, routing, metrics and turn behind it: what only they can answer.
  */
 #include "gateway_rig_node.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,22 +16,11 @@
 
 #define CLIENT "5f0c0c0c-0000-4000-8000-000000000001"
 
-static struct rig rig;
-
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig, "rate_general = 1000000\nrate_enrolment = 1000000", false, RIG_ALL)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start("rate_general = 1000000\nrate_enrolment = 1000000", false, RIG_ALL);
 }
 
 static void
@@ -143,5 +133,5 @@ main(void)
 		cmocka_unit_test(test_a_route_that_there_is_not_is_404),
 		cmocka_unit_test(test_what_a_node_measured_can_be_read_by_it_and_by_admin),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

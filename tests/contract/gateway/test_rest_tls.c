@@ -2,7 +2,7 @@
  * The REST API over TLS: keep-alive, silence, old TLS, and when the gateway refuses to start (C37,
  * C39). That it is as strict as over plain TCP is test_rest_framing's, which runs over both.
  */
-#include "gateway_rig.h"
+#include "gateway_rig_one.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,29 +15,14 @@
 
 #include <cmocka.h>
 
-#define H      "Host: gateway\r\n"
-#define JSON   "Content-Type: application/json\r\n"
-#define TARGET "POST /api/v1/nodes/challenge HTTP/1.1\r\n"
-
-static struct rig rig;
-
 static int
 start(void **state)
 {
 	(void)state;
-	return rig_start(&rig,
-			 "rate_general = 1000000\nrate_enrolment = 1000000\nhead_deadline = 2s\n"
-			 "request_deadline = 2s\nmax_connections_per_address = 1000",
-			 true, RIG_SOME)
-		       ? 0
-		       : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	return rig_stop(&rig) ? 0 : -1;
+	return rig_one_start(
+		"rate_general = 1000000\nrate_enrolment = 1000000\nhead_deadline = 2s\n"
+		"request_deadline = 2s\nmax_connections_per_address = 1000",
+		true, RIG_SOME);
 }
 
 static void
@@ -207,5 +192,5 @@ main(void)
 			test_beyond_loopback_plain_http_is_refused_unless_a_proxy_is_in_front),
 		cmocka_unit_test(test_C37_C39_a_bad_certificate_or_key_is_refused),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, rig_one_stop);
 }

@@ -16,7 +16,6 @@
 
 enum { WORDS_MAX = 12, CONFIG_BYTES = 2048, LIMIT_MS = 1000, POLL_MS = 10 };
 
-struct rig rig;
 static struct child child = { .pid = -1, .fds = { -1, -1 } };
 
 static void
@@ -71,6 +70,26 @@ api_stop(void)
 {
 	child_end(&child);
 	return rig_stop(&rig) ? 0 : -1;
+}
+
+int
+api_begin(void **state)
+{
+	(void)state;
+	secrets_begin();
+	return api_start("token");
+}
+
+int
+api_end(size_t secrets_min)
+{
+	size_t count, log_bytes;
+	int r = api_stop();
+
+	if (!secrets_end(&count, &log_bytes))
+		return -1;
+	print_message("%zu secrets are not in %zu bytes of logs\n", count, log_bytes);
+	return count > secrets_min && log_bytes > 10000 ? r : -1;
 }
 
 const struct rig_answer *

@@ -7,15 +7,19 @@
 
 #include "../../unit/service/child.h"
 #include "gateway_rig_node.h"
+#include "gateway_rig_one.h"
 #include "identity_secrets.h"
 
 enum { API_KEY_BYTES_MAX = 128, API_ID_BYTES = 32 };
 
-extern struct rig rig;
-
 /* A fleet with this enrolment policy, on SQLite or, under with_servers, PostgreSQL. 0 or -1. */
 int api_start(const char *policy);
 int api_stop(void);
+
+/* For cmocka: a fleet that wants keys of new nodes, all it says kept; and its end: T41, none of at
+ * least so many keys, tokens, tickets, proofs and secrets behind them was said. */
+int api_begin(void **state);
+int api_end(size_t secrets_min);
 
 const struct rig_answer *api_ask(const char *method, const char *target, const char *bearer,
 				 const char *json);
