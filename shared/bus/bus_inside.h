@@ -48,6 +48,7 @@ struct bus {
 	struct bus_deadlines deadlines;
 	struct bus_arena arena; /* of the message in hand */
 	uint8_t scratch[BUS_MESSAGE_MAX_BYTES];
+	uint8_t reply[BUS_JOIN_BYTES + BUS_HEAD_MAX_BYTES + BUS_MESSAGE_MAX_BYTES];
 	uint64_t random[2]; /* state of bus_random */
 
 	struct bus_server *servers;

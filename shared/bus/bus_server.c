@@ -1,6 +1,7 @@
 /*
  * bus_server: a ROUTER that takes requests in batches, has each handled, and sends the replies when
- * the batch is committed. Frames: [routing id][RequestHead][body].
+ * the batch is committed. Frames: [routing id][RequestHead][body], and of a reply [routing id][head
+ * and body in one]: see bus_reply.c.
  *
  * A peer that sends what is no request is answered where a correlation id could be read, else
  * counted; what other peers sent is handled all the same.
@@ -35,12 +36,13 @@ bus_server_send(struct bus_server *server, zmq_msg_t *routing_id, uint64_t corre
 		head.has_retry_after_sec = result->retry_after_sec > 0;
 		head.retry_after_sec = result->retry_after_sec;
 	}
+	struct bus_bytes packed = { bytes, bus_head_pack(&head.base, bytes) };
 	struct bus_bytes parts[] = {
 		{ zmq_msg_data(routing_id), zmq_msg_size(routing_id) },
-		{ bytes, bus_head_pack(&head.base, bytes) },
-		{ body, n },
+		{ server->bus->reply,
+		  bus_frames_join(&packed, &(struct bus_bytes){ body, n }, server->bus->reply) },
 	};
-	int r = bus_frames_send(server->handle, parts, 3);
+	int r = bus_frames_send(server->handle, parts, 2);
 	if (!server->draining)
 		loop_zsock_check(server->watch);
 	if (r < 0 && r != -EAGAIN) {

@@ -47,7 +47,7 @@ static const struct {
 
 /* Per frame, as encrypted. */
 static const int64_t MESSAGE_MAX_BYTES =
-	BUS_MESSAGE_MAX_BYTES + BUS_HEAD_MAX_BYTES + CURVE_OVERHEAD_BYTES;
+	BUS_MESSAGE_MAX_BYTES + BUS_HEAD_MAX_BYTES + BUS_JOIN_BYTES + CURVE_OVERHEAD_BYTES;
 
 int
 bus_transport_of(const char *endpoint, enum bus_transport *ret)

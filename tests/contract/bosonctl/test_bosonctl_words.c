@@ -248,7 +248,8 @@ answer_garbage(zsock_t *pipe, void *arg)
 		Boson__Bus__RequestHead *asked;
 		zmsg_t *message = zmsg_recv(router);
 		zframe_t *who = zmsg_pop(message), *frame = zmsg_pop(message);
-		uint8_t bytes[64];
+		uint8_t bytes[64] = { 0 };
+		size_t n;
 
 		asked = boson__bus__request_head__unpack(NULL, zframe_size(frame),
 							 zframe_data(frame));
@@ -257,8 +258,10 @@ answer_garbage(zsock_t *pipe, void *arg)
 		zmsg_destroy(&message);
 		message = zmsg_new();
 		zmsg_append(message, &who);
-		zmsg_addmem(message, bytes, boson__bus__reply_head__pack(&head, bytes));
-		zmsg_addmem(message, "\xff\xff\xff garbage", 11);
+		n = boson__bus__reply_head__pack(&head, bytes + 2);
+		bytes[1] = (uint8_t)n; /* of two */
+		memcpy(bytes + 2 + n, "\xff\xff\xff garbage", 11);
+		zmsg_addmem(message, bytes, 2 + n + 11);
 		zmsg_send(&message, router);
 		zframe_destroy(&frame);
 		if (asked != NULL)

@@ -98,18 +98,33 @@ send_request(uint64_t correlation, const void *body, size_t n)
 	send_part(body, n, false);
 }
 
+/* The next reply: one frame, of which the head is returned and the rest is *ret_body. */
+static Boson__Bus__ReplyHead *
+receive_reply(zmsg_t **ret_message, const uint8_t **ret_body, size_t *ret_n)
+{
+	*ret_message = zmsg_recv(raw);
+	assert_non_null(*ret_message);
+	assert_int_equal(zmsg_size(*ret_message), 1);
+	zframe_t *frame = zmsg_first(*ret_message);
+	const uint8_t *bytes = zframe_data(frame);
+	size_t n = (size_t)bytes[0] << 8 | bytes[1];
+	assert_true(2 + n <= zframe_size(frame));
+	*ret_body = bytes + 2 + n;
+	*ret_n = zframe_size(frame) - 2 - n;
+	Boson__Bus__ReplyHead *head = boson__bus__reply_head__unpack(NULL, n, bytes + 2);
+	assert_non_null(head);
+	return head;
+}
+
 /* The next reply's status and code. */
 static void
 assert_reply(uint64_t correlation, enum bus_status status, const char *code)
 {
-	zmsg_t *message = zmsg_recv(raw);
+	const uint8_t *body;
+	zmsg_t *message;
+	size_t n;
+	Boson__Bus__ReplyHead *head = receive_reply(&message, &body, &n);
 
-	assert_non_null(message);
-	assert_int_equal(zmsg_size(message), 2);
-	zframe_t *frame = zmsg_first(message);
-	Boson__Bus__ReplyHead *head =
-		boson__bus__reply_head__unpack(NULL, zframe_size(frame), zframe_data(frame));
-	assert_non_null(head);
 	assert_int_equal(head->correlation, correlation);
 	assert_string_equal(head->code ? head->code : "", code);
 	assert_int_equal(head->status, status);
@@ -260,15 +275,17 @@ test_unknown_fields_are_forgotten(void **state)
 	enum { N = 60 * 1024 };
 	uint8_t *body = calloc(1, N + 8);
 	uint8_t head[] = { 0xfa, 0x07, 0x80, 0xe0, 0x03 }; /* field 127, bytes, 61440 long */
+	const uint8_t *echoed;
+	zmsg_t *message;
+	size_t n;
 
 	(void)state;
 	assert_non_null(body);
 	memcpy(body, head, sizeof(head));
 	send_request(1, body, sizeof(head) + N);
-	zmsg_t *message = zmsg_recv(raw);
-	assert_non_null(message);
-	zmsg_first(message);
-	assert_int_equal(zframe_size(zmsg_next(message)), 0);
+	Boson__Bus__ReplyHead *reply = receive_reply(&message, &echoed, &n);
+	assert_int_equal(n, 0);
+	boson__bus__reply_head__free_unpacked(reply, NULL);
 	zmsg_destroy(&message);
 	free(body);
 }
@@ -317,21 +334,21 @@ test_routing_id_of_its_own_choice_gives_a_peer_no_name(void **state)
 {
 	const struct fixture *f = *state;
 	Boson__Bus__RequestHead head = good_head(1);
+	const uint8_t *body;
+	zmsg_t *message;
+	size_t n;
 
 	zsock_destroy(&raw);
 	open_raw(*state, "discovery", 9);
 	head.method = (char *)(uintptr_t) "boson.test.Echo/Whoami";
 	send_head(&head, true);
 	send_part("", 0, false);
-	zmsg_t *message = zmsg_recv(raw);
-	assert_non_null(message);
-	zmsg_first(message);
-	zframe_t *frame = zmsg_next(message);
-	Boson__Test__Words *words =
-		boson__test__words__unpack(NULL, zframe_size(frame), zframe_data(frame));
+	Boson__Bus__ReplyHead *reply = receive_reply(&message, &body, &n);
+	Boson__Test__Words *words = boson__test__words__unpack(NULL, n, body);
 	assert_non_null(words);
 	assert_string_equal(words->text, f->transport == FIXTURE_TCP ? "gateway" : "local");
 	boson__test__words__free_unpacked(words, NULL);
+	boson__bus__reply_head__free_unpacked(reply, NULL);
 	zmsg_destroy(&message);
 	assert_still_served(state);
 }

@@ -268,6 +268,94 @@ test_calls_fail_at_once_when_all_replicas_are_dead(void **state)
 	assert_failed(&asked, BUS_UNAVAILABLE, "peer_down");
 }
 
+/* ---- a server that is killed while its answers are read ---- */
+
+enum { MANY_CALLS = 900, PINGS = 30 };
+
+/* Another bus and loop on the same thread, and the same threads of libzmq. */
+struct witness {
+	struct fixture fixture;
+	struct bus_peer *peer;
+};
+
+static void
+witness_init(struct witness *witness, const struct fixture *f, const char *endpoint)
+{
+	witness->fixture = *f;
+	assert_int_equal(loop_new(&witness->fixture.loop), 0);
+	assert_int_equal(bus_new(witness->fixture.loop, f->metrics, "witness", &f->client_security,
+				 &witness->fixture.bus),
+			 0);
+	assert_int_equal(bus_peer_new(witness->fixture.bus, endpoint, fixture_server_key(f),
+				      &boson__test__echo__descriptor, &witness->peer),
+			 0);
+}
+
+static void
+witness_fini(struct witness *witness)
+{
+	bus_free(&witness->fixture.bus);
+	loop_free(&witness->fixture.loop);
+}
+
+static struct {
+	struct fixture *fixture;
+	struct witness *witness;
+	unsigned ended, answered;
+} reading;
+
+/* At the first answer the server is killed, and the rest is read when libzmq knows. */
+static void
+on_answer_of_many(const Boson__Test__Words *reply, void *data)
+{
+	struct asked asked = { .answered = reply != NULL };
+
+	(void)data;
+	reading.answered += reply != NULL;
+	if (reading.ended++ == 0)
+		replica_kill(&replicas[0]);
+	while (reading.ended == 1 && asked.answered)
+		ask_and_wait(&asked, &reading.witness->fixture, reading.witness->peer,
+			     boson__test__echo__say, "x");
+	if (reading.ended == MANY_CALLS)
+		loop_stop(reading.fixture->loop);
+}
+
+static bool
+all_have_ended(void *arg)
+{
+	(void)arg;
+	return reading.ended == MANY_CALLS;
+}
+
+/* libzmq looks at what its threads told it in the middle of a message, too, and would not find the
+ * rest of one of several frames. */
+static void
+test_answers_of_a_server_that_is_killed_are_read_or_fail(void **state)
+{
+	static const Boson__Test__Words words = BOSON__TEST__WORDS__INIT;
+	struct fixture *f = *state;
+	struct bus_peer *one = NULL;
+	struct witness witness;
+
+	witness_init(&witness, f, replicas[0].endpoint);
+	assert_int_equal(bus_peer_new(f->bus, replicas[0].endpoint, fixture_server_key(f),
+				      &boson__test__echo__descriptor, &one),
+			 0);
+	ask_until_answered(f, one);
+	memset(&reading, 0, sizeof(reading));
+	reading.fixture = f;
+	reading.witness = &witness;
+	for (int i = 0; i < MANY_CALLS; i++)
+		boson__test__echo__say(bus_peer_service(one), &words, on_answer_of_many, NULL);
+	for (int i = 0; i < PINGS; i++) /* meanwhile answers pile up */
+		assert_true(fixture_ping(&witness.fixture, witness.peer, 5000));
+	fixture_run_until(f, all_have_ended, NULL);
+	assert_true(reading.answered > 0);
+	bus_peer_free(&one);
+	witness_fini(&witness);
+}
+
 /* What a server says of a third is an answer like any other. */
 static void
 test_refusal_by_a_replica_is_an_answer_and_not_tried_elsewhere(void **state)
@@ -499,6 +587,7 @@ main(void)
 		TEST(test_call_under_way_to_a_killed_replica_is_repeated_only_where_it_may_be),
 		TEST(test_call_under_way_to_a_stopped_replica_is_answered_by_another),
 		TEST(test_replica_that_returns_serves_again_when_the_other_is_killed),
+		TEST(test_answers_of_a_server_that_is_killed_are_read_or_fail),
 		TEST(test_calls_fail_at_once_when_all_replicas_are_dead),
 		TEST(test_refusal_by_a_replica_is_an_answer_and_not_tried_elsewhere),
 		TEST(test_ping_of_replicas_is_answered_by_whoever_lives),

@@ -153,12 +153,14 @@ assert_answered_as(int fd, uint64_t correlation, const char *name)
 
 	while (receive_frame(fd, bytes, sizeof(bytes), &n) & FRAME_COMMAND)
 		continue; /* heartbeats */
-	Boson__Bus__ReplyHead *head = boson__bus__reply_head__unpack(NULL, n, bytes);
+	size_t head_n = (size_t)bytes[0] << 8 | bytes[1];
+	assert_true(2 + head_n <= n);
+	Boson__Bus__ReplyHead *head = boson__bus__reply_head__unpack(NULL, head_n, bytes + 2);
 	assert_non_null(head);
 	assert_int_equal(head->correlation, correlation);
 	boson__bus__reply_head__free_unpacked(head, NULL);
-	receive_frame(fd, bytes, sizeof(bytes), &n);
-	Boson__Test__Words *words = boson__test__words__unpack(NULL, n, bytes);
+	Boson__Test__Words *words =
+		boson__test__words__unpack(NULL, n - 2 - head_n, bytes + 2 + head_n);
 	assert_non_null(words);
 	assert_string_equal(words->text, name);
 	boson__test__words__free_unpacked(words, NULL);
