@@ -13,6 +13,7 @@
 #include "relay/relay_mesh_leg.h"
 #include "relay/relay_round.h"
 #include "relay/relay_settings.h"
+#include "relay/relay_wait.h"
 #include "relay/relay_wheel.h"
 
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct relay_shard {
 	struct relay_message *unsent, *unsent_tail; /* reports that must not be lost */
 
 	int64_t now_ms;
+	struct relay_wait wait;
 	struct relay_wheel wheel;
 	struct relay_directory directory;
 	struct relay_gone gone;

@@ -173,11 +173,12 @@ relay_shard_turn(struct relay_shard *shard)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
 	struct waiting waiting;
-	int n = epoll_wait(shard->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms(shard));
+	int64_t start_us;
+	int n = relay_wait(&shard->wait, shard->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms(shard),
+			   &start_us);
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
-	int64_t start_us = clock_monotonic_us();
 	shard->now_ms = start_us / 1000;
 	waiting.has_mail = waiting.has_udp = waiting.has_connections = false;
 	waiting.n = 0;
@@ -198,6 +199,7 @@ relay_shard_turn(struct relay_shard *shard)
 	} while (relay_leg_reap(shard) || shard->round.dirty != NULL);
 	relay_mesh_flush(shard);
 	relay_mail_send_unsent(shard);
-	note_turn(shard, clock_monotonic_us() - start_us);
+	relay_wait_begin(&shard->wait, clock_monotonic_us());
+	note_turn(shard, shard->wait.since_us - start_us);
 	return 0;
 }
