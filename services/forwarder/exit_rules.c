@@ -225,6 +225,21 @@ write_arrival_chains(const struct exit_rules *rules, const struct exit_surroundi
 		fprintf(file, "meta mark set 0x%08" PRIx32 " accept\n}\n", mark);
 }
 
+/* So many packets a second of each client, of both families; as many at once as in `burst` seconds.
+ * 0: as they come. */
+static void
+write_client_limit(FILE *file, const char *match, const char *set, uint32_t rate, uint32_t burst)
+{
+	if (rate == 0)
+		return;
+	fprintf(file,
+		"meta nfproto ipv4 %supdate @%s4 { ip saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n"
+		"meta nfproto ipv6 %supdate @%s6 { ip6 saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n",
+		match, set, rate, rate * burst, match, set, rate, rate * burst);
+}
+
 /* In the order of the verdicts: own addresses always lose, the owner's exceptions win over the
  * fixed lists, ports and limits hold for all. Destinations are judged on every packet, so that a
  * network that becomes ours cuts flows that were open. */
@@ -248,31 +263,23 @@ write_judging_chains(const struct exit_rules *rules, FILE *file)
 	      "meta nfproto ipv6 oifname != @uplinks6 counter drop\n"
 	      "goto limits\n}\n",
 	      file);
+	fputs("chain limits {\n"
+	      "meta l4proto != { tcp, udp, icmp, ipv6-icmp } counter drop\n"
+	      "meta l4proto { tcp, udp } meta l4proto . th dport @ports counter drop\n",
+	      file);
+	write_client_limit(file, "meta l4proto udp ", "udp", rules->udp_packets_per_second, 1);
 	/* `new` alone would hold for every packet of a flow that is never answered. */
+	fputs("ct state new ct status ! confirmed jump start\n"
+	      "goto admit\n}\n"
+	      "chain start {\n"
+	      "fib daddr type { broadcast, anycast, multicast } counter drop\n",
+	      file);
+	write_client_limit(file, "", "starts", rules->new_flows_per_second, EXIT_BURST_FACTOR);
 	fprintf(file,
-		"chain limits {\n"
-		"meta l4proto != { tcp, udp, icmp, ipv6-icmp } counter drop\n"
-		"meta l4proto { tcp, udp } meta l4proto . th dport @ports counter drop\n"
-		"meta nfproto ipv4 meta l4proto udp update @udp4 { ip saddr limit rate over "
-		"%" PRIu32 "/second burst %" PRIu32 " packets } counter drop\n"
-		"meta nfproto ipv6 meta l4proto udp update @udp6 { ip6 saddr limit rate over "
-		"%" PRIu32 "/second burst %" PRIu32 " packets } counter drop\n"
-		"ct state new ct status ! confirmed jump start\n"
-		"goto admit\n}\n"
-		"chain start {\n"
-		"fib daddr type { broadcast, anycast, multicast } counter drop\n"
-		"meta nfproto ipv4 update @starts4 { ip saddr limit rate over %" PRIu32
-		"/second burst %" PRIu32 " packets } counter drop\n"
-		"meta nfproto ipv6 update @starts6 { ip6 saddr limit rate over %" PRIu32
-		"/second burst %" PRIu32 " packets } counter drop\n"
 		"meta nfproto ipv4 add @flows4 { ip saddr ct count over %" PRIu32
 		" } counter drop\n"
 		"meta nfproto ipv6 add @flows6 { ip6 saddr ct count over %" PRIu32
 		" } counter drop\n}\n",
-		rules->udp_packets_per_second, rules->udp_packets_per_second,
-		rules->udp_packets_per_second, rules->udp_packets_per_second,
-		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
-		rules->new_flows_per_second, rules->new_flows_per_second * EXIT_BURST_FACTOR,
 		rules->flows_max, rules->flows_max);
 }
 

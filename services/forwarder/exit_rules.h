@@ -57,7 +57,7 @@ struct exit_rules {
 	uint32_t mtu;
 	uint16_t dns_port;			  /* our DNS forwarder's; 0: none */
 	uint32_t new_flows_per_second, flows_max; /* per client */
-	uint32_t udp_packets_per_second;	  /* of one client to the internet */
+	uint32_t udp_packets_per_second;	  /* of one client to the internet; 0: any */
 	uint32_t up_mbits, down_mbits; /* of all together, as they see it; 0: as it comes */
 };
 

@@ -1,6 +1,6 @@
 /*
  * forwarder_legs: the node's leg to its relay, and the channels on it. Packets go from here to
- * tunnel_socket and back; control messages go to forwarder_control. The leg itself is leg_client's.
+ * tunnel_socket and back; control messages go to the actor. The leg itself is leg_client's.
  * Loop thread.
  */
 #pragma once

@@ -139,11 +139,13 @@ lab_higgs_start(struct lab *lab, const char *command, const char *const *more, i
 void
 lab_kernel_state(struct lab *lab, char *ret_text)
 {
-	const char *argv[] = { "sh", "-c",
-			       "nft list ruleset; ip rule; ip -6 rule; ip route show table all; "
-			       "ip -6 route show table all | sed 's/expires [0-9]*sec//'; "
-			       "ip -br link; cat /etc/resolv.conf",
-			       NULL };
+	const char *argv[] = {
+		"sh", "-c",
+		"nft list ruleset; ip rule; ip -6 rule; ip route show table all | sort; "
+		"ip -6 route show table all | sed 's/expires [0-9]*sec//' | sort; "
+		"ip -br link; cat /etc/resolv.conf",
+		NULL
+	};
 
 	lab_run(lab, argv, ret_text);
 }

@@ -62,7 +62,8 @@ kernel_state(struct fixture *f)
 {
 	return lab_output(
 		f->lab.node,
-		"nft list ruleset; ip rule; ip -6 rule; ip -o link; ip route show table all; "
+		"nft list ruleset; ip rule; ip -6 rule; ip -o link; "
+		"ip route show table all | sort; "
 		"grep -rs . /proc/sys/net/ipv4 /proc/sys/net/ipv6 /proc/sys/net/netfilter | "
 		"grep -v -e nf_conntrack_count -e hgx");
 }

@@ -54,7 +54,8 @@ kernel_state(void)
 {
 	return lab_output(
 		world.lab.node,
-		"nft list ruleset; ip rule; ip -6 rule; ip -o link; ip route show table all; "
+		"nft list ruleset; ip rule; ip -6 rule; ip -o link; "
+		"ip route show table all | sort; "
 		"grep -rs . /proc/sys/net/ipv4 /proc/sys/net/ipv6 /proc/sys/net/netfilter | "
 		"grep -v nf_conntrack_count");
 }
