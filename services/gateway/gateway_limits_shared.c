@@ -16,6 +16,7 @@ enum {
 	CHARGES_MAX = 1024, /* keys in an exchange; what is more is counted here only */
 	PLACES = 2048,	    /* a power of two */
 	CACHE_ENTRIES = 1,  /* a shared cache has its own bounds */
+	EXCHANGE_MAX_MS = 500,
 };
 
 struct charge {
@@ -58,6 +59,21 @@ find_told(struct limits_shared *shared, const char *key)
 	return charge != NULL && strcmp(charge->key, key) == 0 ? charge : NULL;
 }
 
+static void
+gather(struct limits_shared *shared, const char *key, uint32_t per_minute, uint32_t count)
+{
+	struct charge *charge = find_told(shared, key);
+	if (charge == NULL && shared->told->n < CHARGES_MAX) {
+		charge = &shared->told->of[shared->told->n++];
+		snprintf(charge->key, sizeof(charge->key), "%s", key);
+		charge->per_minute = per_minute;
+		charge->count = 0;
+		*place_of(shared, key) = (uint16_t)shared->told->n;
+	}
+	if (charge != NULL)
+		charge->count += count;
+}
+
 /* On the side thread. */
 static int
 exchange_run(struct store *store, struct side_job *job)
@@ -65,12 +81,15 @@ exchange_run(struct store *store, struct side_job *job)
 	(void)store;
 	struct limits_shared *shared = (struct limits_shared *)job;
 	struct charges *asked = shared->asked;
+	int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + EXCHANGE_MAX_MS;
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < asked->n; i++) {
+	/* One that answers, and slowly, must not keep the gateway from its end. */
+	for (size_t i = 0; r == 0 && i < asked->n && now_ms < until_ms; i++) {
 		struct charge *charge = &asked->of[i];
 		r = cache_charge(shared->cache, charge->key, charge->per_minute, charge->per_minute,
-				 charge->count, clock_monotonic_ms(), &charge->left);
+				 charge->count, now_ms, &charge->left);
 		asked->answered_n += r == 0;
+		now_ms = clock_monotonic_ms();
 	}
 	return r;
 }
@@ -105,13 +124,17 @@ static void
 exchange_done(struct side_job *job)
 {
 	struct limits_shared *shared = (struct limits_shared *)job;
+	const struct charges *asked = shared->asked;
 	int64_t now_ms = clock_monotonic_ms();
 	shared->is_asking = false;
 	if (shared->thread == NULL)
 		return; /* we end */
 	note_result(shared, job->result);
-	for (size_t i = 0; i < shared->asked->answered_n; i++)
-		settle(shared, &shared->asked->of[i], now_ms);
+	for (size_t i = 0; i < asked->answered_n; i++)
+		settle(shared, &asked->of[i], now_ms);
+	/* What there was no time for comes with the next; what failed is ours alone to count. */
+	for (size_t i = asked->answered_n; job->result == 0 && i < asked->n; i++)
+		gather(shared, asked->of[i].key, asked->of[i].per_minute, asked->of[i].count);
 	if (shared->told->n > 0)
 		exchange_soon(shared);
 }
@@ -143,16 +166,7 @@ exchange_soon(struct limits_shared *shared)
 void
 limits_shared_tell(struct limits_shared *shared, const char *key, uint32_t per_minute)
 {
-	struct charge *charge = find_told(shared, key);
-	if (charge == NULL && shared->told->n < CHARGES_MAX) {
-		charge = &shared->told->of[shared->told->n++];
-		snprintf(charge->key, sizeof(charge->key), "%s", key);
-		charge->per_minute = per_minute;
-		charge->count = 0;
-		*place_of(shared, key) = (uint16_t)shared->told->n;
-	}
-	if (charge != NULL)
-		charge->count++;
+	gather(shared, key, per_minute, 1);
 	exchange_soon(shared);
 }
 
