@@ -58,8 +58,9 @@ test_without_a_node_there_is_no_route_and_the_client_is_told_when_to_ask_again(v
 		code = rig_member(answer, "error.code");
 		assert_non_null(code);
 	}
-	assert_true(answer->status == 404 || answer->status == 503);
-	assert_true((answer->status == 503) == (rig_header(answer, "Retry-After") != NULL));
+	assert_int_equal(answer->status, 503);
+	assert_string_equal(code, "no_node_available");
+	assert_non_null(rig_header(answer, "Retry-After"));
 }
 
 static void

@@ -123,9 +123,14 @@ def refuse_what_is_not_there(world):
                   clientId=nobody)
     gone = world.enrol()
     world.ask("DELETE", "/nodes/{nodeId}", token=gone.token, status=204, nodeId=gone.id)
-    answer = world.ask("POST", "/nodes/{nodeId}/heartbeat", {"status": "online"}, gone.token,
-                       nodeId=gone.id)
-    assert answer.status in (401, 404), answer  # its tokens are void with it
+
+    def is_void():  # its tokens are, with it, as soon as the gateway has heard
+        answer = world.ask("POST", "/nodes/{nodeId}/heartbeat", {"status": "online"}, gone.token,
+                           nodeId=gone.id)
+        assert (answer.status, answer.code) in [(404, "node_unknown"), (401, "token")], answer
+        return answer.status == 401
+
+    await_true(is_void, "the deleted node's token to be void")
     world.refuse(404, "no_suitable_node", None, "POST", "/routing/request",
                  world.route_body(Identity(), requirements={"preferredCountry": "AQ",
                                                             "minBandwidth": 100000}),
@@ -209,10 +214,9 @@ def refuse_nodes_at_each_others_doors(world):
     for path in ["latest", "history", "aggregated"]:
         world.refuse(403, "role", None, "GET", "/metrics/{nodeId}/" + path, token=a.token,
                      nodeId=b.id)
-    packet = {"sessionId": world.client.session, "packet": as_base64(datagram(2, 92)),
-              "nodeId": b.id}
-    answer = world.ask("POST", "/packets", packet, a.token)
-    assert answer.status in (403, 404), answer
+    packet = {"sessionId": world.client.session, "packet": as_base64(datagram(2, 92))}
+    world.refuse(404, "session_unknown", "sessionId", "POST", "/packets", packet, a.token)
+    world.refuse(403, "role", None, "POST", "/packets", dict(packet, nodeId=b.id), a.token)
     node = world.ask("GET", "/nodes/{nodeId}", token=a.token, status=200, nodeId=b.id).json
     assert node["status"] == "online"
 
@@ -224,13 +228,15 @@ def refuse_clients_at_each_others_doors(world):
     answer = await_true(lambda: route_or_none(world, world.route_body(client)), "a route")
     session = answer["selectedRoute"]["sessionId"]
     other = world.client.token
-    answer = world.ask("POST", "/wireguard/register",
-                       {"clientId": client.id, "publicKey": client.key, "sessionId": session},
-                       other)
-    assert answer.status in (403, 404), answer
-    answer = world.ask("POST", "/packets/from-client",
-                       {"sessionId": session, "packet": as_base64(datagram(1, 148))}, other)
-    assert answer.status in (403, 404), answer
+    app = {"clientId": client.id, "publicKey": client.key, "sessionId": session}
+    for path in ["/wireguard/register", "/wireguard/unregister"]:
+        world.refuse(403, "role", None, "POST", path, app, other)
+        world.refuse(404, "session_unknown", "sessionId", "POST", path,
+                     dict(app, clientId=world.client.id), other)
+    packet = {"sessionId": session, "packet": as_base64(datagram(1, 148))}
+    world.refuse(404, "session_unknown", "sessionId", "POST", "/packets/from-client", packet, other)
+    world.refuse(403, "role", None, "POST", "/packets/from-client",
+                 dict(packet, clientId=client.id), other)
 
 
 # ---- other enrolment policies ----
