@@ -124,13 +124,25 @@ open_peers(struct gateway *gateway)
 				 gateway->limits.shared, gateway->health, &gateway->parts);
 }
 
+/* 0 or an exit code. */
+static int
+load_tls(const char *certificate, const char *private_key, struct gateway_tls *ret)
+{
+	char error[256];
+	int exit_code = gateway_tls_load(certificate, private_key, ret, error, sizeof(error));
+	if (exit_code != 0)
+		log_error("certificate_unusable", "reason=%s", error);
+	return exit_code;
+}
+
 static int
 open_http(struct gateway *gateway)
 {
 	const struct config *config = gateway->context->config;
 	struct gateway_tls tls = { 0 };
-	char host[256], error[256];
+	char host[256];
 	const char *certificate = config_string(config, "gateway", "certificate");
+	const char *private_key = config_string(config, "gateway", "private_key");
 	struct gateway_http_options options = {
 		.host = host,
 		.tls = *certificate != '\0' ? &tls : NULL,
@@ -141,16 +153,10 @@ open_http(struct gateway *gateway)
 		.answer_ms = config_u32(config, "answer_deadline"),
 	};
 	config_address(config, "gateway", "listen", host, sizeof(host), &options.port);
-	if (options.tls != NULL) {
-		int exit_code = gateway_tls_load(certificate,
-						 config_string(config, "gateway", "private_key"),
-						 &tls, error, sizeof(error));
-		if (exit_code != 0) {
-			log_error("certificate_unusable", "reason=%s", error);
-			return exit_code;
-		}
-	}
-	int r = gateway_http_open(gateway, &options, &gateway->http);
+	int r = options.tls != NULL ? load_tls(certificate, private_key, &tls) : 0;
+	if (r != 0)
+		return r;
+	r = gateway_http_open(gateway, &options, &gateway->http);
 	gateway_tls_fini(&tls);
 	if (r < 0) {
 		log_error("listen_failed", "address=%s port=%u error=%s", host, options.port,
@@ -160,9 +166,7 @@ open_http(struct gateway *gateway)
 		return EX_OSERR;
 	}
 	if (options.tls != NULL)
-		r = gateway_tls_watch_new(gateway, certificate,
-					  config_string(config, "gateway", "private_key"),
-					  &gateway->tls_watch);
+		r = gateway_tls_watch_new(gateway, certificate, private_key, &gateway->tls_watch);
 	if (r < 0)
 		return r;
 	log_info("gateway_listening", "address=%s port=%u tls=%s", host,
