@@ -98,6 +98,17 @@ lab_assert_same(const char *before, const char *after)
 		 (int)strcspn(after + same, "\n"), after + same);
 }
 
+/* The kernel adds its own routes of IPv6 when the link has found its carrier, which may be after
+ * us. */
+static void
+wait_for_routes(int ns, const char *interface, const char *address)
+{
+	lab_run(ns,
+		"for i in $(seq 500); do r=$(ip -6 route show table local dev %s); "
+		"case $r in *'local %s '*'local fe80'*ff00*) exit 0;; esac; sleep 0.01; done; exit 1",
+		interface, address);
+}
+
 /* WireGuard knows no neighbours, so neither must its stand-in. */
 static void
 tunnel_up(struct lab *lab)
@@ -148,8 +159,11 @@ lab_up(struct lab *lab, bool with_tunnel)
 			   "ip route add default via 192.168.1.1 && ip -6 route add default via "
 			   "2001:db8:2::1 && "
 			   "ip route add 169.254.169.254 dev up0");
-	if (with_tunnel)
+	wait_for_routes(lab->node, "up0", "2001:db8:2::10");
+	if (with_tunnel) {
 		tunnel_up(lab);
+		wait_for_routes(lab->node, lab->tunnel, "fd48:6967:6773::1");
+	}
 }
 
 void
