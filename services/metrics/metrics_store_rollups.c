@@ -31,14 +31,19 @@ add_level(const struct store_value *row, size_t columns, void *arg)
 	return 0;
 }
 
+/* Joined with values, not compared with constants: PostgreSQL, whose statistics never know of the
+ * minute that has just begun, else takes it for a rare one, finds it by rollups_by_age and reads
+ * the whole fleet's rows of it for each node. */
 int
 metrics_store_load_rollups(struct store *store, const uint8_t node_id[UUID_BYTES], int64_t at_ms,
 			   struct rollup rollups[3])
 {
 	return done(store_query(
 		store,
-		"SELECT level, rollup FROM rollups WHERE node_id = $1 AND ((level = 1 AND"
-		" at = $2) OR (level = 2 AND at = $3) OR (level = 3 AND at = $4))",
+		"SELECT r.level, r.rollup FROM (VALUES (1, CAST($2 AS BIGINT)),"
+		" (2, CAST($3 AS BIGINT)), (3, CAST($4 AS BIGINT))) AS wanted"
+		" JOIN rollups r ON r.node_id = $1 AND r.level = wanted.column1"
+		" AND r.at = wanted.column2",
 		(struct store_value[]){ id_value(node_id),
 					STORE_V_INT(metrics_level_floor(METRICS_MINUTE, at_ms)),
 					STORE_V_INT(metrics_level_floor(METRICS_HOUR, at_ms)),
