@@ -328,5 +328,6 @@ main(int argc, char **argv)
 	printf("build %s, %s, %ld cores\n", METRICS_LOAD_BUILD, METRICS_LOAD_COMPILER,
 	       sysconf(_SC_NPROCESSORS_ONLN));
 	(void)fflush(stdout); /* before there are two of us */
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	return run_and_clean_up(&task);
 }
