@@ -10,10 +10,12 @@
 #include "relay/relay_shard.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -47,8 +49,6 @@ pace(const struct relay_shard *shard, struct relay_leg *leg)
 
 	if (is_new)
 		setsockopt(leg->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	if (pace->bytes_per_ms != 0)
-		relay_outbox_pace(&leg->outbox, pace->bytes_per_ms);
 }
 
 static void
@@ -148,6 +148,24 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 
 /* ---- what waits ---- */
 
+/* What the kernel holds unsent, nothing overtakes: a socket known to be slow is given what it soon
+ * takes, and no more. TCP_NOTSENT_LOWAT alone lets a whole train of segments in on top. */
+static bool
+has_room(const struct relay_shard *shard, struct relay_leg *leg)
+{
+	const struct relay_pace *pace = &leg->pace;
+	int unsent = 0;
+
+	leg->outbox.commit_bytes = 0;
+	if (pace->unsent_bytes == 0 || pace->unsent_bytes >= shard->settings->notsent_lowat_bytes ||
+	    ioctl(leg->fd, SIOCOUTQNSD, &unsent) < 0)
+		return true;
+	if (unsent >= (int)pace->unsent_bytes)
+		return false;
+	relay_outbox_pace(&leg->outbox, pace->unsent_bytes - (uint32_t)unsent);
+	return true;
+}
+
 /* True: nothing waits any more. */
 static bool
 send_waiting(struct relay_shard *shard, struct relay_leg *leg)
@@ -157,9 +175,12 @@ send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 	for (;;) {
 		if (!send_committed(shard, leg))
 			return false;
+		if (!relay_outbox_is_empty(&leg->outbox) && !has_room(shard, leg)) {
+			block(shard, leg);
+			return false;
+		}
 		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
 		if (leg->outbox.committed.head == NULL) {
-			leg->outbox.commit_bytes = 0;
 			relay_pace_clear(&leg->pace);
 			return true;
 		}

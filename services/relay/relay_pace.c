@@ -33,7 +33,8 @@ relay_pace_full(struct relay_pace *pace, int64_t now_ms, uint32_t most)
 		pace->bytes_per_ms = 1;
 	pace->since_ms = (uint32_t)now_ms;
 	pace->taken_bytes = 0;
-	uint32_t unsent = round_off((uint64_t)pace->bytes_per_ms * RELAY_PACE_UNSENT_MS, most);
+	uint32_t unsent =
+		round_off((uint64_t)pace->bytes_per_ms * RELAY_PACE_UNSENT_US / 1000, most);
 	bool is_new = unsent != pace->unsent_bytes;
 	pace->unsent_bytes = unsent;
 	return is_new;

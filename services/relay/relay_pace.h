@@ -1,8 +1,8 @@
 /*
  * relay_pace: how fast a leg's socket takes what waits for it, and so how much may lie where it can
- * no longer be dropped or overtaken: a millisecond's worth each in the kernel (TCP_NOTSENT_LOWAT)
- * and in what is promised to it at once. On a fast leg that is all the relay would give, on one of
- * a megabit a second it is what a queue of its own is there to prevent. A model: no I/O, no clock.
+ * no longer be dropped or overtaken, which is in the kernel: half a millisecond's worth, up to the
+ * next power of two. On a fast leg that is all the relay would give, on one of a megabit a second
+ * it is what a queue of its own is there to prevent. A model: no I/O, no clock.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 enum {
 	RELAY_PACE_WINDOW_MS = 8,
 	RELAY_PACE_LEAST_BYTES = 2 * 1024,
-	RELAY_PACE_UNSENT_MS = 1,
+	RELAY_PACE_UNSENT_US = 500,
 };
 
 /* All zero at first. */

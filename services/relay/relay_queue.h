@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 enum {
-	RELAY_QUANTUM_BYTES = 4 * 1024,	     /* of a lane's turn */
+	RELAY_QUANTUM_BYTES = 1536,	     /* of a lane's turn: one frame of the usual size */
 	RELAY_ADVANCE_BYTES = 12 * 1024,     /* more for one that begins to wait */
 	RELAY_COMMIT_BYTES = 64 * 1024,	     /* promised at once */
 	RELAY_COMMIT_LEAST_BYTES = 2 * 1024, /* to a socket that takes little */
