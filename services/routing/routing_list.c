@@ -1,10 +1,8 @@
 /*
- * routing_list: see the header. The file: a mark, then pages, each a SnapshotReply behind its
- * length, the relays first; then a length of 0, without which it is no list. Written one piece of
- * the table's memory at a time, so that nobody waits; never synced: it is a convenience, and one
- * that is torn is passed over.
+ * routing_list: see the header. Written one piece of the table's memory at a time, so that nobody
+ * waits; never synced: it is a convenience, and one that is torn is passed over.
  */
-#include "routing/routing_list.h"
+#include "routing/routing_list_inside.h"
 
 #include "discovery.pb-c.h"
 #include "log/log.h"
@@ -15,18 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-	KEPT_MS = 60 * 1000, /* one that is older says too little */
-	PIECE_MS = 50,	     /* between two pieces of memory */
+	PIECE_MS = 50, /* between two pieces of memory */
 	PAGE_NODES = 128,
 	PATH_BYTES = 512,
 };
-
-static const char mark[8] = "routing1";
 
 /* A Node and what it points to. */
 struct line {
@@ -194,7 +187,7 @@ begin(struct routing_list *list)
 		log_warn("list_not_written", "error=%d", -errno);
 		return false;
 	}
-	write_all(list, mark, sizeof(mark));
+	write_all(list, ROUTING_LIST_MARK, ROUTING_LIST_MARK_BYTES);
 	write_relays(list);
 	return true;
 }
@@ -238,90 +231,11 @@ tick(struct loop *loop, void *arg)
 	wait_for(list, list->every_ms);
 }
 
-/* ---- to read ---- */
-
-/* The page at *at, or NULL when the end is there: *ret_n is 0, or there is no more of it. */
-static const uint8_t *
-next_page(const uint8_t *bytes, size_t n, size_t *at, uint32_t *ret_n)
-{
-	const uint8_t *page;
-
-	*ret_n = UINT32_MAX;
-	if (n - *at < sizeof(*ret_n))
-		return NULL;
-	memcpy(ret_n, bytes + *at, sizeof(*ret_n));
-	*at += sizeof(*ret_n);
-	if (*ret_n == 0 || *ret_n > n - *at)
-		return NULL;
-	page = bytes + *at;
-	*at += *ret_n;
-	return page;
-}
-
-static bool
-is_whole(const uint8_t *bytes, size_t n)
-{
-	size_t at = sizeof(mark);
-	uint32_t page_bytes;
-
-	if (n < sizeof(mark) || memcmp(bytes, mark, sizeof(mark)) != 0)
-		return false;
-	while (next_page(bytes, n, &at, &page_bytes) != NULL)
-		continue;
-	return page_bytes == 0 && at == n;
-}
-
-static void
-take(struct routing *routing, const uint8_t *bytes, size_t n)
-{
-	size_t at = sizeof(mark);
-	uint32_t page_bytes;
-	const uint8_t *packed;
-
-	while ((packed = next_page(bytes, n, &at, &page_bytes)) != NULL) {
-		Boson__Discovery__SnapshotReply *page =
-			boson__discovery__snapshot_reply__unpack(NULL, page_bytes, packed);
-
-		if (page == NULL)
-			continue;
-		routing_watch_take(routing, page);
-		boson__discovery__snapshot_reply__free_unpacked(page, NULL);
-	}
-}
-
-static void
-read_list(struct routing_list *list, int fd, const struct stat *status)
-{
-	struct routing *routing = list->routing;
-	size_t n = (size_t)status->st_size;
-	int64_t age_ms = clock_wall_ms() - ((int64_t)status->st_mtim.tv_sec * 1000 +
-					    status->st_mtim.tv_nsec / 1000000);
-	void *bytes;
-
-	if (age_ms > KEPT_MS || age_ms < -KEPT_MS) {
-		log_info("list_is_old", "age_ms=%lld", (long long)age_ms);
-		return;
-	}
-	bytes = n == 0 ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED || !is_whole(bytes, n)) {
-		log_warn("list_not_read", "bytes=%zu", n);
-	} else {
-		take(routing, bytes, n);
-		routing->list_wall_ms = clock_wall_ms() - age_ms;
-		log_info("list_read", "nodes=%zu relays=%zu age_ms=%lld", routing->table.known,
-			 routing->table.relay_count, (long long)age_ms);
-	}
-	if (bytes != MAP_FAILED)
-		(void)munmap(bytes, n);
-}
-
 int
 routing_list_start(struct routing *routing)
 {
 	const struct actor_context *context = routing->context;
 	struct routing_list *list = calloc(1, sizeof(*list));
-	struct stat status;
-	int fd;
 
 	if (list == NULL)
 		return -ENOMEM;
@@ -332,11 +246,7 @@ routing_list_start(struct routing *routing)
 	(void)snprintf(list->path, sizeof(list->path), "%s/candidates", context->state_dir);
 	(void)snprintf(list->temporary, sizeof(list->temporary), "%s/candidates.new",
 		       context->state_dir);
-	fd = open(list->path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && fstat(fd, &status) == 0)
-		read_list(list, fd, &status);
-	if (fd >= 0)
-		(void)close(fd);
+	routing_list_read(routing, list->path);
 	wait_for(list, list->every_ms);
 	return list->timer == NULL ? -ENOMEM : 0;
 }
