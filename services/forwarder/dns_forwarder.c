@@ -3,6 +3,7 @@
  */
 #include "forwarder/dns_forwarder.h"
 
+#include "forwarder/dns_listeners.h"
 #include "forwarder/dns_message.h"
 #include "forwarder/dns_stream.h"
 #include "forwarder/dns_upstreams.h"
@@ -21,18 +22,14 @@ enum {
 	SWEEP_MS = 100,
 	REFRESH_EVERY_SWEEPS = 50,
 	READS_PER_TURN = 32,
-	BIND_TRIES = 16,
-	TCP_BACKLOG = 32,
 };
-
-enum listener { UDP4, UDP6, TCP4, TCP6, LISTENERS };
 
 struct dns_query {
 	struct dns_forwarder *dns;
 	int fd; /* to the resolver; -1: free */
 	struct loop_fd *watch;
 	struct sockaddr_storage client;
-	enum listener listener; /* where it came in, and its answer leaves */
+	enum dns_listener listener; /* where it came in, and its answer leaves */
 	uint16_t client_id;
 	unsigned first, attempts; /* the resolver asked first, and how often one was asked */
 	int64_t deadline_ms;
@@ -45,11 +42,9 @@ struct dns_forwarder {
 	struct dns_forwarder_options options;
 	struct dns_upstreams upstreams;
 	struct dns_streams *streams;
-	int fds[LISTENERS];
-	struct loop_fd *watches[LISTENERS];
+	struct dns_listeners listeners;
 	struct loop_timer *sweep;
 	unsigned sweeps, next_upstream;
-	uint16_t port;
 	struct metric *asked, *answered, *failed, *refused;
 	struct dns_query queries[QUERIES_MAX];
 };
@@ -69,7 +64,7 @@ static void
 query_reply(struct dns_query *query, uint8_t *message, size_t n)
 {
 	dns_id_set(message, query->client_id);
-	sendto(query->dns->fds[query->listener], message, n, MSG_DONTWAIT,
+	sendto(query->dns->listeners.fds[query->listener], message, n, MSG_DONTWAIT,
 	       (const struct sockaddr *)&query->client, dns_upstream_length(&query->client));
 	query_close_socket(query);
 	query->n = 0;
@@ -182,7 +177,7 @@ query_new(struct dns_forwarder *dns)
 }
 
 static void
-query_start(struct dns_forwarder *dns, enum listener listener,
+query_start(struct dns_forwarder *dns, enum dns_listener listener,
 	    const struct sockaddr_storage *client, const uint8_t *message, size_t n)
 {
 	int question_end = dns_query_check(message, n);
@@ -205,15 +200,6 @@ query_start(struct dns_forwarder *dns, enum listener listener,
 		query_retry(query);
 }
 
-static enum listener
-listener_of(const struct dns_forwarder *dns, int fd)
-{
-	int listener = UDP4;
-	while (listener < TCP6 && dns->fds[listener] != fd)
-		listener++;
-	return (enum listener)listener;
-}
-
 static void
 on_query(struct loop *loop, int fd, uint32_t events, void *arg)
 {
@@ -228,7 +214,7 @@ on_query(struct loop *loop, int fd, uint32_t events, void *arg)
 				     &length);
 		if (n < 0)
 			return;
-		query_start(dns, listener_of(dns, fd), &client, message, (size_t)n);
+		query_start(dns, dns_listener_of(&dns->listeners, fd), &client, message, (size_t)n);
 	}
 }
 
@@ -258,77 +244,6 @@ on_connection(struct loop *loop, int fd, uint32_t events, void *arg)
 
 /* ---- life ---- */
 
-static int
-listen_on(struct dns_forwarder *dns, enum listener listener, uint16_t port)
-{
-	bool is_ipv6 = listener == UDP6 || listener == TCP6;
-	bool is_tcp = listener == TCP4 || listener == TCP6;
-	int on = 1;
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(port),
-				  .sin_addr = dns->options.address4 };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(port),
-				   .sin6_addr = dns->options.address6 };
-	const struct sockaddr *address = is_ipv6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-	int fd = socket(is_ipv6 ? AF_INET6 : AF_INET,
-			(is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	dns->fds[listener] = fd;
-	if (is_tcp)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, address, is_ipv6 ? sizeof v6 : sizeof v4) < 0 ||
-	    (is_tcp && listen(fd, TCP_BACKLOG) < 0))
-		return -errno;
-	return loop_fd_add(dns->loop, fd, EPOLLIN, is_tcp ? on_connection : on_query, dns,
-			   &dns->watches[listener]);
-}
-
-static void
-listeners_close(struct dns_forwarder *dns)
-{
-	for (int i = 0; i < LISTENERS; i++) {
-		loop_fd_remove(&dns->watches[i]);
-		if (dns->fds[i] >= 0)
-			close(dns->fds[i]);
-		dns->fds[i] = -1;
-	}
-}
-
-/* One port for all four: what the kernel gives the first may be taken for another. */
-static int
-listeners_open_once(struct dns_forwarder *dns)
-{
-	struct sockaddr_in bound;
-	socklen_t length = sizeof bound;
-	int r = listen_on(dns, UDP4, 0);
-	if (r < 0)
-		return r;
-	if (getsockname(dns->fds[UDP4], (struct sockaddr *)&bound, &length) < 0)
-		return -errno;
-	dns->port = ntohs(bound.sin_port);
-	r = listen_on(dns, TCP4, dns->port);
-	if (r == 0)
-		r = listen_on(dns, UDP6, dns->port);
-	if (r == 0)
-		r = listen_on(dns, TCP6, dns->port);
-	if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT)
-		r = 0; /* no IPv6 on this interface */
-	return r;
-}
-
-static int
-listeners_open(struct dns_forwarder *dns)
-{
-	int r = -EADDRINUSE;
-	for (int tries = 0; tries < BIND_TRIES && r == -EADDRINUSE; tries++) {
-		listeners_close(dns);
-		r = listeners_open_once(dns);
-	}
-	return r;
-}
-
 static void
 count_by(struct dns_forwarder *dns, struct metrics *metrics)
 {
@@ -347,10 +262,14 @@ dns_forwarder_new(struct loop *loop, struct metrics *metrics,
 	struct dns_forwarder *dns = calloc(1, sizeof *dns);
 	if (!dns)
 		return -ENOMEM;
+	const struct dns_listeners_options listeners = { .address4 = options->address4,
+							 .address6 = options->address6,
+							 .on_query = on_query,
+							 .on_connection = on_connection,
+							 .arg = dns };
 	dns->loop = loop;
 	dns->options = *options;
-	for (int i = 0; i < LISTENERS; i++)
-		dns->fds[i] = -1;
+	dns_listeners_init(&dns->listeners);
 	for (size_t i = 0; i < QUERIES_MAX; i++) {
 		dns->queries[i].dns = dns;
 		dns->queries[i].fd = -1;
@@ -360,14 +279,15 @@ dns_forwarder_new(struct loop *loop, struct metrics *metrics,
 	if (r == 0)
 		r = dns_streams_new(loop, &dns->streams);
 	if (r == 0)
-		r = listeners_open(dns);
+		r = dns_listeners_open(&dns->listeners, loop, &listeners);
 	if (r == 0)
 		r = loop_timer_start(loop, SWEEP_MS, SWEEP_MS, on_sweep, dns, &dns->sweep);
 	if (r < 0) {
 		dns_forwarder_free(&dns);
 		return r;
 	}
-	log_info("dns_forwarder_up", "port=%u upstreams=%zu", dns->port, dns->upstreams.count);
+	log_info("dns_forwarder_up", "port=%u upstreams=%zu", dns->listeners.port,
+		 dns->upstreams.count);
 	*ret = dns;
 	return 0;
 }
@@ -380,7 +300,7 @@ dns_forwarder_free(struct dns_forwarder **dns)
 	loop_timer_stop(&(*dns)->sweep);
 	for (size_t i = 0; i < QUERIES_MAX; i++)
 		query_close_socket(&(*dns)->queries[i]);
-	listeners_close(*dns);
+	dns_listeners_close(&(*dns)->listeners);
 	dns_streams_free(&(*dns)->streams);
 	free(*dns);
 	*dns = NULL;
@@ -389,5 +309,5 @@ dns_forwarder_free(struct dns_forwarder **dns)
 uint16_t
 dns_forwarder_port(const struct dns_forwarder *dns)
 {
-	return dns->port;
+	return dns->listeners.port;
 }

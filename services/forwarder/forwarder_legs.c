@@ -2,12 +2,9 @@
  * forwarder_legs: see forwarder_legs.h. What WireGuard sends in one turn is gathered into a batch
  * for each channel, and handed over at the turn's end: nothing waits to be filled.
  */
-#include "forwarder/forwarder_legs.h"
+#include "forwarder/forwarder_legs_inside.h"
 
 #include "bus/bus.h"
-#include "forwarder/channel_map.h"
-#include "forwarder/tunnel_socket.h"
-#include "leg/leg_frame.h"
 #include "log/log.h"
 
 #include <arpa/inet.h>
@@ -17,30 +14,8 @@
 #include <sys/random.h>
 
 enum {
-	BATCHES_OPEN_MAX = 32, /* channels that WireGuard answered in one turn; beyond it: early */
-	BATCH_BYTES = LEG_DATA_HEADER_NODE_BYTES + LEG_BATCH_SEND_BYTES + 2048,
 	TARGETS_MAX = 8,
 	URL_BYTES = 320,
-	ERROR_BYTES = 160,
-	CONTROL_MAX_BYTES = LEG_MESSAGE_MAX_BYTES,
-};
-
-struct leg_batch {
-	uint64_t channel; /* 0: free */
-	struct leg_writer writer;
-	uint8_t bytes[BATCH_BYTES];
-};
-
-struct forwarder_legs {
-	struct leg_client *client;
-	uint32_t line; /* of the connection in use */
-	struct channel_map *channels;
-	struct tunnel_socket *tunnel;
-	struct forwarder_legs_events events;
-	struct leg_batch batches[BATCHES_OPEN_MAX];
-	struct metric *drop_channel, *drop_frame, *drop_leg;
-	char last_error[ERROR_BYTES];
-	uint8_t control[CONTROL_MAX_BYTES];
 };
 
 /* ---- WireGuard to leg ---- */
@@ -115,13 +90,6 @@ on_tunnel_batch_end(void *arg)
 
 /* ---- leg to WireGuard ---- */
 
-/* A channel of the connection whose message is in hand. */
-static uint64_t
-channel_here(const struct forwarder_legs *legs, uint32_t number)
-{
-	return channel_map_key(leg_client_line(legs->client), number);
-}
-
 static void
 on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 {
@@ -137,8 +105,8 @@ on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 	while (count < LEG_BATCH_MAX && leg_reader_next(&reader, &datagram, &length) == 1)
 		datagrams[count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)datagram,
 						     .iov_len = length };
-	struct in_addr from =
-		channel_map_address(legs->channels, channel_here(legs, reader.channel));
+	struct in_addr from = channel_map_address(
+		legs->channels, forwarder_legs_channel_here(legs, reader.channel));
 	if (!from.s_addr) {
 		metric_add(legs->drop_channel, count);
 		return;
@@ -146,94 +114,11 @@ on_data(struct forwarder_legs *legs, const uint8_t *message, size_t n)
 	tunnel_socket_send(legs->tunnel, from, datagrams, count);
 }
 
-static int
-send_on(struct forwarder_legs *legs, uint32_t line, const Boson__Link__Control *control)
-{
-	size_t n = boson__link__control__get_packed_size(control);
-	if (n + 1 > sizeof legs->control)
-		return -EMSGSIZE;
-	legs->control[0] = LEG_KIND_CONTROL;
-	boson__link__control__pack(control, legs->control + 1);
-	int r = leg_client_send_on(legs->client, line, legs->control, n + 1, true);
-	if (r == 0)
-		leg_client_flush(legs->client);
-	return r;
-}
-
-static void
-on_channel_open(struct forwarder_legs *legs, const Boson__Link__ChannelOpen *open)
-{
-	/* One that is open already was of nobody yet: its client has shown who it is. */
-	uint64_t channel = channel_here(legs, open->channel);
-	int r = open->session_id ? channel_map_bind(legs->channels, channel, open->session_id)
-				 : -ENOENT;
-	if (r == -ENOENT)
-		r = channel_map_open(legs->channels, channel, open->session_id);
-	if (r == 0) {
-		log_debug("channel_opened", "channel=%u session=%s", open->channel,
-			  open->session_id ? open->session_id : "");
-		if (open->session_id)
-			legs->events.on_channel_open(open->session_id, legs->events.arg);
-		return;
-	}
-	log_warn("channel_refused", "channel=%u error=%s", open->channel, strerror(-r));
-	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
-	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
-	close.has_channel = 1;
-	close.channel = open->channel;
-	close.reason = (char[]){ "no room" };
-	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
-	control.channel_close = &close;
-	send_on(legs, leg_client_line(legs->client), &control);
-}
-
-/* To the relay it names, else to the next of ours; without any it is the one that closes. */
-static void
-on_drain(struct forwarder_legs *legs, const Boson__Link__Drain *drain)
-{
-	const char *other = drain->other_relay && *drain->other_relay ? drain->other_relay : NULL;
-	if (leg_client_line(legs->client) != legs->line)
-		return; /* we have left already */
-	int r = leg_client_move(legs->client, other, drain->reconnect_in_ms, drain->try_for_ms);
-	log_info("relay_drains", "reconnect_in_ms=%u other=%s result=\"%s\"",
-		 drain->reconnect_in_ms, other ? other : "", r < 0 ? strerror(-r) : "moving");
-}
-
 static void
 on_left(uint32_t line, void *arg)
 {
 	struct forwarder_legs *legs = arg;
 	channel_map_close_line(legs->channels, line);
-}
-
-static void
-on_control(struct forwarder_legs *legs, const Boson__Link__Control *control)
-{
-	switch (control->body_case) {
-	case BOSON__LINK__CONTROL__BODY_SESSION_OPEN:
-		legs->events.on_session_open(control->session_open, legs->events.arg);
-		break;
-	case BOSON__LINK__CONTROL__BODY_SESSION_CLOSE:
-		legs->events.on_session_close(control->session_close, legs->events.arg);
-		break;
-	case BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN:
-		on_channel_open(legs, control->channel_open);
-		break;
-	case BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE:
-		channel_map_close(legs->channels,
-				  channel_here(legs, control->channel_close->channel));
-		break;
-	case BOSON__LINK__CONTROL__BODY_DRAIN:
-		on_drain(legs, control->drain);
-		break;
-	case BOSON__LINK__CONTROL__BODY__NOT_SET: /* of a newer relay */
-	case BOSON__LINK__CONTROL__BODY_SESSION_OPENED:
-	case BOSON__LINK__CONTROL__BODY_FLOW_REPORT:
-	case BOSON__LINK__CONTROL__BODY_LIMITED: /* WireGuard's traffic sees the loss itself */
-	case _BOSON__LINK__CONTROL__BODY__CASE_IS_INT_SIZE:
-		metric_add(legs->drop_frame, 1);
-		break;
-	}
 }
 
 static void
@@ -251,7 +136,7 @@ on_message(const uint8_t *message, size_t n, void *arg)
 		metric_add(legs->drop_frame, 1);
 		return;
 	}
-	on_control(legs, (const Boson__Link__Control *)control);
+	forwarder_legs_on_control(legs, (const Boson__Link__Control *)control);
 	protobuf_c_message_free_unpacked(control, NULL);
 }
 
@@ -301,7 +186,7 @@ forwarder_legs_endpoint(const struct forwarder_legs *legs, const char *session_i
 int
 forwarder_legs_send(struct forwarder_legs *legs, const Boson__Link__Control *control)
 {
-	return send_on(legs, legs->line, control);
+	return forwarder_legs_send_on(legs, legs->line, control);
 }
 
 int
@@ -322,24 +207,6 @@ forwarder_legs_target(struct forwarder_legs *legs, const char *node_id,
 	if (count == 0)
 		return -EINVAL;
 	return leg_client_target(legs->client, pointers, ticket);
-}
-
-void
-forwarder_legs_session_end(struct forwarder_legs *legs, const char *session_id)
-{
-	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
-	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
-	close.has_channel = 1;
-	close.reason = (char[]){ "session over" };
-	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
-	control.channel_close = &close;
-	uint64_t channel;
-	while ((channel = channel_map_session_channel(legs->channels, session_id))) {
-		close.channel = (uint32_t)channel;
-		send_on(legs, (uint32_t)(channel >> 32), &control);
-		channel_map_close(legs->channels, channel);
-	}
-	channel_map_session_end(legs->channels, session_id);
 }
 
 void
