@@ -20,7 +20,7 @@ except ImportError as missing:
 SHARED = "RIG_REDIS" in os.environ
 # Requests that a gateway may let through before it is told that they were too many: far more than
 # come in an exchange with Redis, far fewer than another RATE_GENERAL.
-TOLD_LATE = RATE_GENERAL // 4
+TOLD_LATE = RATE_GENERAL // 2
 
 
 def a_token_of_one_is_good_at_the_other(rig):
