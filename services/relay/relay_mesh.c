@@ -79,13 +79,26 @@ handle_of(const struct relay_link *link)
 	return zsock_resolve(link->is_dialled ? link->socket : link->mesh->router);
 }
 
+/* A message that a full socket refused would be lost: it is taken from its queue to be sent. */
+static int
+has_room(void *handle)
+{
+	int events = 0;
+	size_t n = sizeof(events);
+
+	if (zmq_getsockopt(handle, ZMQ_EVENTS, &events, &n) < 0)
+		return -errno;
+	return events & ZMQ_POLLOUT ? 0 : -EAGAIN;
+}
+
 /* -EAGAIN: not now. -EHOSTUNREACH: never more. */
 static int
 send_route(const struct relay_link *link)
 {
-	return link->is_dialled
-		       ? 0
-		       : send_part(handle_of(link), link->route, link->route_n, ZMQ_SNDMORE);
+	void *handle = handle_of(link);
+
+	return link->is_dialled ? has_room(handle)
+				: send_part(handle, link->route, link->route_n, ZMQ_SNDMORE);
 }
 
 static void
@@ -525,7 +538,21 @@ on_send(struct relay_mesh *mesh, struct relay_message **message)
 		return;
 	}
 	relay_count(&mesh->counters, RELAY_MESH_DROPPED, relay_link_push(link, message));
-	send_waiting(link);
+	if (relay_link_is_stuck(link))
+		link_down(link, "takes nothing");
+	else
+		send_waiting(link);
+}
+
+/* What was sent outside their callbacks may have left something to receive, of which their
+ * descriptors say nothing any more. */
+static void
+look_again(struct relay_mesh *mesh)
+{
+	loop_zsock_check(mesh->router_watch);
+	for (struct relay_link *link = mesh->links; link != NULL; link = link->next)
+		if (link->watch != NULL)
+			loop_zsock_check(link->watch);
 }
 
 static void
@@ -548,13 +575,7 @@ on_mail(struct loop *loop, int fd, uint32_t events, void *arg)
 		relay_message_free(&message);
 		message = next;
 	}
-	/* What was sent outside their callbacks may have left something to receive. */
-	loop_zsock_check(mesh->router_watch);
-	for (struct relay_link *link = mesh->links, *after; link != NULL; link = after) {
-		after = link->next;
-		if (link->watch != NULL)
-			loop_zsock_check(link->watch);
-	}
+	look_again(mesh);
 }
 
 /* ---- time ---- */
@@ -582,6 +603,7 @@ on_tick(struct loop *loop, void *arg)
 			say_hello(link);
 		send_waiting(link);
 	}
+	look_again(mesh);
 }
 
 /* ---- start ---- */

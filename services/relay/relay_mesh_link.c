@@ -28,6 +28,15 @@ push(struct relay_message **head, struct relay_message **tail, struct relay_mess
 	*tail = message;
 }
 
+static struct relay_message *
+pop_control(struct relay_link *link)
+{
+	struct relay_message *message = pop(&link->control, &link->control_tail);
+
+	link->control_bytes -= message->n;
+	return message;
+}
+
 static void
 drop_data(struct relay_link *link)
 {
@@ -46,6 +55,7 @@ relay_link_push(struct relay_link *link, struct relay_message **message)
 	*message = NULL;
 	if (m->bytes[0] != RELAY_MESH_DATA) {
 		push(&link->control, &link->control_tail, m);
+		link->control_bytes += m->n;
 		return 0;
 	}
 	push(&link->data, &link->data_tail, m);
@@ -53,6 +63,12 @@ relay_link_push(struct relay_link *link, struct relay_message **message)
 	for (; link->data_bytes > RELAY_LINK_QUEUE_BYTES; dropped++)
 		drop_data(link);
 	return dropped;
+}
+
+bool
+relay_link_is_stuck(const struct relay_link *link)
+{
+	return link->control_bytes > RELAY_LINK_CONTROL_BYTES;
 }
 
 unsigned
@@ -81,7 +97,7 @@ struct relay_message *
 relay_link_take(struct relay_link *link)
 {
 	if (link->control != NULL)
-		return pop(&link->control, &link->control_tail);
+		return pop_control(link);
 	struct relay_message *message = pop(&link->data, &link->data_tail);
 	link->data_bytes -= message->n;
 	link->sent += message->n;
@@ -98,7 +114,7 @@ relay_link_clear(struct relay_link *link)
 		relay_message_free(&tie);
 	}
 	while (link->control != NULL) {
-		struct relay_message *message = pop(&link->control, &link->control_tail);
+		struct relay_message *message = pop_control(link);
 
 		relay_message_free(&message);
 	}

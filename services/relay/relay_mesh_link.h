@@ -13,8 +13,9 @@ struct loop_zsock;
 struct relay_mesh;
 
 enum {
-	RELAY_LINK_WINDOW_BYTES = 4 * 1024 * 1024, /* on their way and not yet taken */
-	RELAY_LINK_QUEUE_BYTES = 2 * 1024 * 1024,  /* waiting for that */
+	RELAY_LINK_WINDOW_BYTES = 4 * 1024 * 1024,   /* on their way and not yet taken */
+	RELAY_LINK_QUEUE_BYTES = 2 * 1024 * 1024,    /* waiting for that */
+	RELAY_LINK_CONTROL_BYTES = 64 * 1024 * 1024, /* a word for each of a full relay's legs */
 	RELAY_LINK_NAME_BYTES = 65,
 	RELAY_LINK_ROUTE_BYTES = 256,
 };
@@ -38,15 +39,18 @@ struct relay_link {
 	size_t route_n;
 
 	struct relay_message *ties;		      /* for shards, once the link is up */
-	struct relay_message *control, *control_tail; /* never dropped */
+	struct relay_message *control, *control_tail; /* never dropped: the link goes before */
 	struct relay_message *data, *data_tail;	      /* bounded in bytes and age */
-	size_t data_bytes;
+	size_t data_bytes, control_bytes;
 	uint64_t sent, granted;	 /* bytes of data; what it may go up to */
 	uint64_t received, said; /* bytes of data; as of our last hello */
 };
 
 /* Takes the message. Returns how many others had to go for it, the oldest first. */
 unsigned relay_link_push(struct relay_link *link, struct relay_message **message);
+
+/* The other relay says hello and reads nothing: what is never dropped would grow without end. */
+bool relay_link_is_stuck(const struct relay_link *link);
 
 /* Drops data older than age_ms. */
 unsigned relay_link_age(struct relay_link *link, int64_t now_ms, int64_t age_ms);

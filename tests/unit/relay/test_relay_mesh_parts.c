@@ -141,6 +141,24 @@ test_what_a_slow_link_does_not_take_is_dropped_oldest_first(void **state)
 }
 
 static void
+test_a_relay_that_takes_no_control_is_stuck(void **state)
+{
+	enum { BLOCK = 64 * 1024, FIT = RELAY_LINK_CONTROL_BYTES / BLOCK };
+	struct relay_link link = { .is_up = true };
+
+	(void)state;
+	for (unsigned i = 0; i < FIT; i++)
+		push(&link, RELAY_MESH_CONTROL, BLOCK, 0);
+	assert_false(relay_link_is_stuck(&link));
+	push(&link, RELAY_MESH_CONTROL, BLOCK, 0);
+	assert_true(relay_link_is_stuck(&link));
+	take(&link, RELAY_MESH_CONTROL);
+	assert_false(relay_link_is_stuck(&link));
+	relay_link_clear(&link);
+	assert_int_equal(link.control_bytes, 0);
+}
+
+static void
 test_the_newest_leg_says_where_a_node_is(void **state)
 {
 	struct relay_other one = { .id = "one" }, two = { .id = "two" };
@@ -192,6 +210,7 @@ main(void)
 		cmocka_unit_test(test_the_mesh_is_beside_the_mailbox),
 		cmocka_unit_test(test_control_goes_first_and_needs_no_credit),
 		cmocka_unit_test(test_what_a_slow_link_does_not_take_is_dropped_oldest_first),
+		cmocka_unit_test(test_a_relay_that_takes_no_control_is_stuck),
 		cmocka_unit_test(test_the_newest_leg_says_where_a_node_is),
 		cmocka_unit_test(test_what_is_heard_of_longest_ago_is_forgotten_first),
 	};
