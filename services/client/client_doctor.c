@@ -1,40 +1,24 @@
 /*
  * client_doctor: `higgs doctor`: whether the tunnel that is up does what it is for, one line for
  * each thing: name server, IPv6, kill switch, size of packets, way there and back, address at the
- * exit. Blocks, with deadlines. Asks the running client, and GET /turn/stun.
+ * exit. Asks the running client, and what is beyond it by client_probe.
  */
 #include "client/client_commands.h"
 #include "client/client_control.h"
 #include "client/client_exit.h"
 #include "client/client_killswitch.h"
-#include "loop/clock.h"
-#include "net/http_client.h"
-#include "stun/stun_message.h"
-#include "turn.pb-c.h"
-#include "json/json_message.h"
+#include "client/client_probe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	ANSWER_MS = 3000,
-	TRIES = 3,
-	DNS_PORT = 53,
-	DNS_HEADER_BYTES = 12,
-	UDP_HEADERS_BYTES = 28, /* IPv4 and UDP */
-	MESSAGE_BYTES = 9000,
-	EDNS_PADDING = 12, /* RFC 7830 */
-	URL_BYTES = 700,
-};
+enum { DNS_PORT = 53, MTU_MIN = 576, QUESTION_BYTES = 128 };
 
 enum finding { GOOD, BAD, UNKNOWN };
 
@@ -64,72 +48,6 @@ say(struct doctor *doctor, enum finding finding, const char *what, const char *f
 	doctor->bad += finding == BAD;
 }
 
-/* ---- names, packets, the way ---- */
-
-/* A question for the root's name servers, which any resolver can answer, padded to n bytes in all.
- */
-static size_t
-write_question(uint8_t *to, size_t n, uint16_t id)
-{
-	static const uint8_t question[] = { 0, 0, 2, 0, 1 };		       /* ".", NS, IN */
-	static const uint8_t options[] = { 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0 }; /* EDNS */
-	size_t at = DNS_HEADER_BYTES;
-
-	memset(to, 0, n);
-	memcpy(to, &id, sizeof id);
-	to[2] = 1; /* recursion */
-	to[5] = 1;
-	to[11] = 1;
-	memcpy(to + at, question, sizeof question);
-	at += sizeof question;
-	memcpy(to + at, options, sizeof options);
-	at += sizeof options;
-	size_t rest = n > at + 6 ? n - at - 2 : 4;
-	to[at++] = (uint8_t)(rest >> 8);
-	to[at++] = (uint8_t)rest;
-	to[at + 1] = EDNS_PADDING;
-	to[at + 2] = (uint8_t)((rest - 4) >> 8);
-	to[at + 3] = (uint8_t)(rest - 4);
-	return at + rest;
-}
-
-/* Milliseconds until the answer came, or -1. size: of the question with its IP and UDP headers. */
-static double
-ask_name_server(const char *server, size_t size)
-{
-	struct sockaddr_storage to = { 0 };
-	struct sockaddr_in *four = (struct sockaddr_in *)(void *)&to;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&to;
-	uint8_t message[MESSAGE_BYTES];
-	uint16_t id = 0;
-	double took = -1;
-
-	bool is_four = inet_pton(AF_INET, server, &four->sin_addr) == 1;
-	if (!is_four && inet_pton(AF_INET6, server, &six->sin6_addr) != 1)
-		return -1;
-	to.ss_family = is_four ? AF_INET : AF_INET6;
-	six->sin6_port = htons(DNS_PORT);
-	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	for (int i = 0; fd >= 0 && i < TRIES && took < 0; i++) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		if (getrandom(&id, sizeof id, 0) < 0)
-			break;
-		size_t n = write_question(message, size - UDP_HEADERS_BYTES, id);
-		int64_t begin_us = clock_monotonic_us();
-		if (connect(fd, (const struct sockaddr *)&to,
-			    is_four ? sizeof *four : sizeof *six) < 0 ||
-		    send(fd, message, n, 0) < 0)
-			break;
-		if (poll(&wait, 1, ANSWER_MS) == 1 &&
-		    recv(fd, message, sizeof message, 0) >= DNS_HEADER_BYTES &&
-		    memcmp(message, &id, sizeof id) == 0)
-			took = (double)(clock_monotonic_us() - begin_us) / 1000;
-	}
-	if (fd >= 0)
-		close(fd);
-	return took;
-}
-
 static bool
 is_in_resolv_conf(const char *server)
 {
@@ -151,7 +69,8 @@ is_in_resolv_conf(const char *server)
 static void
 look_at_names(struct doctor *doctor)
 {
-	double took = doctor->dns[0] != '\0' ? ask_name_server(doctor->dns, 128) : -1;
+	double took =
+		doctor->dns[0] != '\0' ? client_probe_name_server(doctor->dns, QUESTION_BYTES) : -1;
 
 	if (doctor->dns[0] == '\0')
 		say(doctor, BAD, "names", "the node offers no name server");
@@ -169,7 +88,8 @@ look_at_names(struct doctor *doctor)
 static void
 look_at_packets(struct doctor *doctor)
 {
-	double took = doctor->dns[0] != '\0' ? ask_name_server(doctor->dns, doctor->mtu) : -1;
+	double took =
+		doctor->dns[0] != '\0' ? client_probe_name_server(doctor->dns, doctor->mtu) : -1;
 
 	if (took < 0)
 		say(doctor, BAD, "packets", "those of %u bytes do not get through", doctor->mtu);
@@ -182,8 +102,8 @@ look_at_the_way(struct doctor *doctor)
 {
 	double best = -1;
 
-	for (int i = 0; i < TRIES && doctor->dns[0] != '\0'; i++) {
-		double took = ask_name_server(doctor->dns, 128);
+	for (int i = 0; i < PROBE_TRIES && doctor->dns[0] != '\0'; i++) {
+		double took = client_probe_name_server(doctor->dns, QUESTION_BYTES);
 		if (took >= 0 && (best < 0 || took < best))
 			best = took;
 	}
@@ -235,113 +155,21 @@ look_at_kill_switch(struct doctor *doctor)
 
 /* ---- the exit ---- */
 
-struct stun_asking {
-	struct loop *loop;
-	char host[256];
-	unsigned port;
-};
-
-static void
-on_servers(const struct http_answer *answer, void *arg)
-{
-	struct stun_asking *asking = arg;
-	ProtobufCMessage *message = NULL;
-	char field[JSON_FIELD_BYTES];
-
-	if (answer->status == 200 &&
-	    json_message_read(&boson__turn__stun_reply__descriptor, answer->body,
-			      answer->body_bytes, 0, &message, field) == 0) {
-		const Boson__Turn__StunReply *reply = (const Boson__Turn__StunReply *)message;
-		const char *host = reply->n_servers > 0 ? reply->servers[0]->host : NULL;
-		if (host != NULL && strlen(host) < sizeof asking->host) {
-			strcpy(asking->host, host);
-			asking->port =
-				reply->servers[0]->has_port ? reply->servers[0]->port : STUN_PORT;
-		}
-		protobuf_c_message_free_unpacked(message, NULL);
-	}
-	loop_stop(asking->loop);
-}
-
-/* A STUN server that BosonServer names; host "" when there is none. */
-static void
-find_stun(const struct doctor *doctor, struct stun_asking *ret)
-{
-	struct http_client *http = NULL;
-	const char *server = doctor->options->server;
-	char url[URL_BYTES];
-	const struct http_request request = { .method = "GET",
-					      .url = url,
-					      .timeout_ms = ANSWER_MS };
-
-	snprintf(url, sizeof url, "%s/api/v1/turn/stun", server);
-	if (loop_new(&ret->loop) < 0)
-		return;
-	if (http_client_new(ret->loop, doctor->options->ca_file, &http) == 0 &&
-	    http_client_send(http, &request, on_servers, ret) == 0)
-		loop_run(ret->loop);
-	http_client_free(&http);
-	loop_free(&ret->loop);
-}
-
-static int
-ask_stun(const struct stun_asking *server, char ret_address[INET6_ADDRSTRLEN])
-{
-	static const uint8_t head[] = { 0, STUN_BINDING, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
-	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_DGRAM }, *found;
-	uint8_t request[STUN_HEADER_BYTES], answer[STUN_MESSAGE_MAX_BYTES];
-	struct stun_message message;
-	struct sockaddr_in6 mapped;
-	bool is_legacy;
-	char port[8];
-	int r = -ETIMEDOUT;
-
-	snprintf(port, sizeof port, "%u", server->port);
-	if (getaddrinfo(server->host, port, &hints, &found) != 0)
-		return -EHOSTUNREACH;
-	memcpy(request, head, sizeof head);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) < 0)
-		r = -errno;
-	for (int i = 0; r == -ETIMEDOUT && i < TRIES; i++) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		if (getrandom(request + sizeof head, STUN_TRANSACTION_BYTES, 0) < 0 ||
-		    send(fd, request, sizeof request, 0) < 0 || poll(&wait, 1, ANSWER_MS) != 1)
-			continue;
-		ssize_t n = recv(fd, answer, sizeof answer, 0);
-		if (n > 0 && stun_message_parse(answer, (size_t)n, &message) == 0 &&
-		    memcmp(message.transaction, request + sizeof head, STUN_TRANSACTION_BYTES) ==
-			    0 &&
-		    stun_mapped_address(&message, &mapped, &is_legacy) == 0)
-			r = 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	freeaddrinfo(found);
-	if (r == 0)
-		inet_ntop(AF_INET, mapped.sin6_addr.s6_addr + 12, ret_address, INET6_ADDRSTRLEN);
-	return r;
-}
-
 static void
 look_at_exit(struct doctor *doctor)
 {
-	struct stun_asking server = { .port = 0 };
-	char address[INET6_ADDRSTRLEN] = "", shown[128];
+	char host[PROBE_HOST_BYTES] = "", address[INET6_ADDRSTRLEN] = "", shown[128];
 
 	if (doctor->options->server == NULL) {
 		say(doctor, UNKNOWN, "exit", "not asked: which server? --server https://...");
 		return;
 	}
-	find_stun(doctor, &server);
-	if (server.host[0] == '\0') {
+	int r = client_probe_exit(doctor->options, host, address);
+	if (host[0] == '\0')
 		say(doctor, UNKNOWN, "exit", "the server names nobody who could say (STUN)");
-		return;
-	}
-	int r = ask_stun(&server, address);
-	if (r < 0)
+	else if (r < 0)
 		say(doctor, UNKNOWN, "exit", "%s does not answer: %s",
-		    client_escape(server.host, shown, sizeof shown), strerror(-r));
+		    client_escape(host, shown, sizeof shown), strerror(-r));
 	else
 		say(doctor, GOOD, "exit", "the internet sees %s", address);
 }
@@ -381,7 +209,7 @@ ask_client(struct doctor *doctor)
 		take(report, "carriedBy", doctor->way, sizeof doctor->way);
 		doctor->mtu = (unsigned)json_integer_value(json_object_get(report, "mtu"));
 		doctor->has_kill_switch = json_is_true(json_object_get(report, "killSwitch"));
-		if (doctor->mtu < 576 || doctor->mtu > MESSAGE_BYTES)
+		if (doctor->mtu < MTU_MIN || doctor->mtu > PROBE_MESSAGE_BYTES)
 			doctor->mtu = 1280;
 	}
 	json_decref(report);

@@ -131,6 +131,28 @@ test_status_says_node_way_bytes_handshake_and_since_when(void **state)
 	disconnect_it();
 }
 
+/* The lab's node answers no names. */
+static void
+test_doctor_says_what_works_and_what_does_not(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+
+	expect_exit(lab_higgs(&lab, "doctor", NULL, output), 3);
+	expect_contains(output, "not connected\n");
+	connect_it();
+	expect_exit(lab_higgs(&lab, "doctor", NULL, output), 69);
+	expect_contains(output, "BAD  names        the tunnel's name server 10.90.0.1 does not");
+	expect_contains(output, "ok   IPv6         goes into the tunnel\n");
+	expect_contains(output, "ok   kill switch  its rules are in place\n");
+	expect_contains(output, "BAD  packets      those of 1280 bytes do not get through\n");
+	expect_contains(output, "?    exit         not asked: which server?");
+	assert_true(does("nft delete table inet higgs_client"));
+	expect_exit(lab_higgs(&lab, "doctor", NULL, output), 69);
+	expect_contains(output, "BAD  kill switch  its rules are gone: reconnect\n");
+	disconnect_it();
+}
+
 static void
 test_server_and_relay_are_found_by_their_names(void **state)
 {
@@ -365,6 +387,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
 		RIG_TEST(test_status_says_node_way_bytes_handshake_and_since_when),
+		RIG_TEST(test_doctor_says_what_works_and_what_does_not),
 		RIG_TEST(test_server_and_relay_are_found_by_their_names),
 		RIG_TEST(test_nothing_leaves_beside_the_tunnel_while_it_is_up),
 		RIG_TEST(test_without_kill_switch_the_rules_still_send_all_into_the_tunnel),
