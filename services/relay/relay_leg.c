@@ -71,8 +71,20 @@ relay_leg_free(struct relay_leg **leg)
 static uint32_t
 events_of(const struct relay_leg *leg)
 {
-	return (leg->is_paused ? 0U : (uint32_t)EPOLLIN) |
+	return (relay_leg_is_paused(leg) ? 0U : (uint32_t)EPOLLIN) |
 	       (leg->is_blocked ? (uint32_t)EPOLLOUT : 0U);
+}
+
+static void
+unpause(struct relay_leg *leg)
+{
+	if (!relay_leg_is_paused(leg))
+		return;
+	*leg->paused_at = leg->next_paused;
+	if (leg->next_paused != NULL)
+		leg->next_paused->paused_at = leg->paused_at;
+	leg->next_paused = NULL;
+	leg->paused_at = NULL;
 }
 
 int
@@ -108,7 +120,7 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 		leg->next->at = leg->at;
 	leg->next = NULL;
 	shard->leg_count--;
-	shard->paused_count -= leg->is_paused;
+	unpause(leg);
 	shard->queued_bytes -= leg->accounted;
 	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
 	leg->accounted = 0;
@@ -147,34 +159,40 @@ relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t code, 
 void
 relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (leg->is_paused || !relay_leg_is_open(leg) || leg->carrier != NULL)
+	if (relay_leg_is_paused(leg) || !relay_leg_is_open(leg) || leg->carrier != NULL)
 		return;
-	if (shard->paused_count++ == 0 || leg->resume_ms < shard->resume_ms)
+	if (shard->paused == NULL || leg->resume_ms < shard->resume_ms)
 		shard->resume_ms = leg->resume_ms;
-	leg->is_paused = true;
+	leg->next_paused = shard->paused;
+	leg->paused_at = &shard->paused;
+	if (leg->next_paused != NULL)
+		leg->next_paused->paused_at = &leg->next_paused;
+	shard->paused = leg;
 	relay_leg_watch(shard, leg);
 }
 
 static void
 resume_reading(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (!leg->is_paused)
+	if (!relay_leg_is_paused(leg))
 		return;
-	shard->paused_count--;
-	leg->is_paused = false;
+	unpause(leg);
 	relay_leg_watch(shard, leg);
 }
 
 void
 relay_leg_resume(struct relay_shard *shard)
 {
-	if (shard->paused_count == 0 || shard->now_ms < shard->resume_ms)
+	struct relay_leg *leg = shard->paused, *next;
+
+	if (leg == NULL || shard->now_ms < shard->resume_ms)
 		return;
 	shard->resume_ms = INT64_MAX;
-	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-		if (leg->is_paused && leg->resume_ms <= shard->now_ms)
+	for (; leg != NULL; leg = next) {
+		next = leg->next_paused;
+		if (leg->resume_ms <= shard->now_ms)
 			resume_reading(shard, leg);
-		else if (leg->is_paused && leg->resume_ms < shard->resume_ms)
+		else if (leg->resume_ms < shard->resume_ms)
 			shard->resume_ms = leg->resume_ms;
 	}
 }

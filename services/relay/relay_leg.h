@@ -71,7 +71,6 @@ struct relay_leg {
 	bool has_answered; /* UPGRADING: was told a status */
 	bool lingers;	   /* DOOMED: the peer is given time to hear why */
 	bool is_blocked;   /* the socket is full: EPOLLOUT is awaited */
-	bool is_paused;	   /* over its rate: not read until resume_ms */
 	bool is_dirty;	   /* on the round's list */
 	bool is_raw;	   /* a client leg without subprotocol: a message is a datagram */
 	uint16_t close_code;
@@ -95,6 +94,7 @@ struct relay_leg {
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;
 	struct relay_leg *next, **at; /* all legs of the shard */
+	struct relay_leg *next_paused, **paused_at;
 
 	struct relay_timer timer;
 	int64_t heard_ms;    /* last bytes from the peer */
@@ -132,7 +132,7 @@ void relay_leg_on_timer(struct relay_shard *shard, struct relay_leg *leg);
 /* Puts the timer where the leg's next deadline is. */
 void relay_leg_arm(struct relay_shard *shard, struct relay_leg *leg);
 
-/* Not read until leg->resume_ms. */
+/* Over its rate: not read until leg->resume_ms. */
 void relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg);
 
 /* Paused legs whose time has come are read again. */
@@ -147,6 +147,12 @@ void relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t c
 
 /* End of round: closes what was doomed. Returns whether there was any. */
 bool relay_leg_reap(struct relay_shard *shard);
+
+static inline bool
+relay_leg_is_paused(const struct relay_leg *leg)
+{
+	return leg->paused_at != NULL;
+}
 
 static inline bool
 relay_leg_is_open(const struct relay_leg *leg)

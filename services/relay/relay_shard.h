@@ -45,9 +45,8 @@ struct relay_shard {
 	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
 	struct relay_ports ports;
 	_Atomic int64_t mesh_bytes; /* of the mesh, waiting in our mailbox */
-	struct relay_leg *legs, *doomed;
+	struct relay_leg *legs, *doomed, *paused;
 	uint32_t leg_count;
-	uint32_t paused_count;
 	int64_t resume_ms;		   /* the earliest of the paused legs */
 	uint64_t queued_bytes, held_bytes; /* for slow legs; of messages and requests not whole */
 	struct relay_ledger ledger;

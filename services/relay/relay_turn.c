@@ -107,7 +107,7 @@ timeout_ms(const struct relay_shard *shard)
 	int64_t timeout = relay_wheel_timeout_ms(&shard->wheel, shard->now_ms);
 	int64_t others = -1;
 
-	if (shard->paused_count > 0)
+	if (shard->paused != NULL)
 		others = shard->resume_ms - shard->now_ms;
 	if (shard->accept.resume_ms != 0)
 		others = sooner(others, shard->accept.resume_ms - shard->now_ms);
@@ -115,7 +115,7 @@ timeout_ms(const struct relay_shard *shard)
 		others = others >= 0 && others < DRAIN_CHECK_MS ? others : DRAIN_CHECK_MS;
 	if (others >= 0 && (timeout < 0 || others < timeout))
 		timeout = others;
-	else if (shard->paused_count > 0 && others < 0)
+	else if (shard->paused != NULL && others < 0)
 		timeout = 0;
 	return (int)timeout;
 }
@@ -151,7 +151,7 @@ dispatch(struct relay_shard *shard, struct epoll_event *event, struct waiting *w
 static void
 serve_upgrades(struct relay_shard *shard, const struct waiting *waiting)
 {
-	int64_t end_us = clock_monotonic_us() + UPGRADES_US;
+	int64_t end_us = waiting->n > 0 ? clock_monotonic_us() + UPGRADES_US : 0;
 
 	if (waiting->has_connections)
 		relay_accept_on_event(shard);
