@@ -8,64 +8,16 @@
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-bin="" keep=no body=processes tcp=no
+lab_name=relays body=processes
+. tests/lab/common.sh
 while [ $# -gt 0 ]; do
-	case $1 in
-	--bin) bin=${2:?--bin needs a folder}; shift ;;
-	--keep) keep=yes ;;
-	*) echo "relays: unknown argument $1" >&2; exit 64 ;;
-	esac
-	shift
+	common_argument "$@"
+	shift $taken
 done
-
-cannot()
-{
-	echo "relays: skipped: $1" >&2
-	exit 77
-}
-
-[ "$(id -u)" = 0 ] || cannot "needs root, for network namespaces and nftables"
-[ -c /dev/net/tun ] || cannot "/dev/net/tun is missing"
-for program in wireguard-go wg nft conntrack nginx jq curl openssl; do
-	[ -n "$(type -P $program)" ] || cannot "$program is missing"
-done
-ip netns add "relaystry$$" 2>/dev/null || cannot "network namespaces are not allowed here"
-ip netns delete "relaystry$$"
-
-. deploy/demo/lab.sh
-. deploy/demo/programs.sh
-
-lab_init "hr$$" "$(mktemp -d /tmp/boson-relays-lab.XXXXXX)"
-
-finish()
-{
-	trap - EXIT
-	trap '' INT TERM
-	if [ $keep = yes ]; then
-		echo "left up: ip netns exec $lab-client bash; $lab_dir"
-	else
-		[ "${1:-0}" = 0 ] || tail -n 12 "$lab_dir"/log/*.log >&2
-		higgs_disconnect 2>/dev/null
-		lab_down
-	fi
-	exit "${1:-0}"
-}
-trap 'finish $?' EXIT
-trap 'finish 130' INT TERM
-
-failed=0
-check() # NAME COMMAND...
-{
-	local name=$1
-	shift
-	detail=""
-	if "$@"; then
-		echo "  ok    $name${detail:+: $detail}"
-	else
-		echo "  FAIL  $name${detail:+: $detail}"
-		failed=1
-	fi
-}
+lab_needs wireguard-go wg wg-quick nft conntrack nginx jq curl openssl
+leave() { higgs_disconnect; }
+lab_begin hr
+lab_hosts="$lab_hosts phone"
 
 # ---- three relays ----
 
@@ -79,6 +31,7 @@ start_relay() # NUMBER
 		"BOSON_RELAY_LISTEN=203.0.113.10:$((442 + n))" \
 		"BOSON_RELAY_PUBLIC_URL=wss://boson.test:$((442 + n))" \
 		"BOSON_BUS_RELAY=ipc://$lab_dir/boson-run/relay$n.sock" BOSON_ADMIN_RELAY=off \
+		"BOSON_RELAY_UDP_LISTEN=203.0.113.10:$((51819 + n))" \
 		BOSON_RELAY_DRAIN=8s "$bin/boson-relay" -c "$lab_dir/etc/boson.conf"
 }
 
@@ -134,10 +87,8 @@ start_everything()
 		start_relay $n
 	done
 	wait_for 30 knows_relays 3 || return 1
-	wait_for 30 on client curl -sf --max-time 2 --cacert "$lab_dir/etc/ca.pem" \
-		https://boson.test:8443/api/v1/health -o /dev/null || return 1
-	install -m 0600 "$lab_dir/boson/gateway/client.key" "$lab_dir/etc/client.key"
-	install -m 0600 "$lab_dir/boson/gateway/node.key" "$lab_dir/etc/node.key"
+	wait_for 30 is_healthy || return 1
+	install_keys
 	start_agent
 	start_forwarder higgs
 	wait_for 30 has_leg node
@@ -145,19 +96,10 @@ start_everything()
 
 # ---- a download, and pings beside it ----
 
-# Datagrams say how long nothing passed; the download, that TCP got over it.
-start_pings()
+gap_of_pings() # HOST
 {
-	: >"$lab_dir/log/pings.log"
-	start client pings ping -D -n -i 0.05 -W 1 198.51.100.80
-}
-
-# The longest time between two answers, in ms.
-longest_gap()
-{
-	stop pings INT
-	awk -F'[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
-		END { if (!last) exit 1; printf "%d", gap * 1000 }' "$lab_dir/log/pings.log"
+	stop_pings "$1"
+	longest_gap "$lab_dir/log/pings-$1.log"
 }
 
 start_download() # KBYTES A SECOND
@@ -178,12 +120,12 @@ check_kill()
 	local used gap
 	used=$(relay_of node)
 	start_download 2000
-	start_pings
+	start_pings client
 	sleep 3
 	stop "relay$used" KILL
 	wait_for 20 has_leg node && wait_for 20 has_leg client || return 1
 	sleep 5
-	gap=$(longest_gap) || { detail="no pings"; return 1; }
+	gap=$(gap_of_pings client) || { detail="no pings"; return 1; }
 	detail="relay $used killed, nothing passed for $gap ms; node at $(relay_of node), client at $(relay_of client)"
 	is_running download || { detail+="; the download broke"; return 1; }
 	[ "$gap" -le 5000 ]
@@ -199,16 +141,67 @@ restart_relay() # NUMBER
 check_roll()
 {
 	local n gap
-	start_pings
+	start_pings client
 	for n in 1 2 3; do
 		stop "relay$n"
 		restart_relay $n || { detail="relay $n does not start"; return 1; }
 		wait_for 10 has_leg node && wait_for 10 has_leg client || return 1
 		sleep 2
 	done
-	gap=$(longest_gap) || { detail="no pings"; return 1; }
+	gap=$(gap_of_pings client) || { detail="no pings"; return 1; }
 	detail="nothing passed for $gap ms; node at $(relay_of node), client at $(relay_of client)"
 	is_running download || { detail+="; the download broke"; return 1; }
+	[ "$gap" -le 2000 ]
+}
+
+# ---- a stock app, whose relay drains ----
+
+# The relay that its .conf names; the node's is another one than at first, so it goes by way of two.
+app_relay()
+{
+	echo $(($(sed -n 's/^Endpoint = .*://p' "$lab_dir/etc/hua$$.conf") - 51819))
+}
+
+node_is_elsewhere() # NUMBER
+{
+	local now
+	now=$(relay_of node)
+	[ "$now" != 0 ] && [ "$now" != "$1" ]
+}
+
+check_app()
+{
+	config a CH || { detail=$(tail -1 "$lab_dir/log/higgs.log"); return 1; }
+	app_up phone a && wait_for 20 reaches_inet phone >/dev/null || return 1
+	detail="by UDP at relay $(app_relay), node at relay $(relay_of node)"
+}
+
+# bosonctl drains it, and its process stays: the app cannot be told, and goes on.
+check_app_drained()
+{
+	local used gap
+	used=$(app_relay)
+	start_pings phone
+	sleep 1
+	call_relay "$used" Drain >/dev/null || return 1
+	wait_for 20 node_is_elsewhere "$used" || { detail="the node stays"; return 1; }
+	sleep 10 # beyond its drain
+	gap=$(gap_of_pings phone) || { detail="no pings"; return 1; }
+	detail="relay $used drained, node at relay $(relay_of node), nothing passed for $gap ms"
+	[ "$gap" -le 1000 ]
+}
+
+# Its next source comes to the relay that has no node's leg any more.
+check_app_roams()
+{
+	local gap
+	start_pings phone
+	sleep 1
+	on clientgw nft 'insert rule ip router postrouting oifname "wan" udp dport 51820-51822 masquerade to :40000-50000 fully-random'
+	on clientgw conntrack -D -p udp --orig-dst 203.0.113.10 >/dev/null 2>&1
+	sleep 5
+	gap=$(gap_of_pings phone) || { detail="no pings"; return 1; }
+	detail="another NAT port, nothing passed for $gap ms"
 	[ "$gap" -le 2000 ]
 }
 
@@ -221,7 +214,7 @@ check_whole()
 }
 
 echo "Making a lab of $(echo $lab_hosts | wc -w) hosts and three relays ..."
-lab_up || exit 1
+lab_up && more_clients phone || exit 1
 make_certificates >"$lab_dir/log/openssl.log" 2>&1 || exit 1
 start_everything || { echo "relays: the lab does not come up" >&2; exit 1; }
 check "higgs connect" check_connect
@@ -229,4 +222,7 @@ check "F04: the relay in use is killed, the download goes on" check_kill
 check "its relay comes back" restart_relay "$(for n in 1 2 3; do is_running relay$n || echo $n; done)"
 check "F21: three relays are drained in turn, the download goes on" check_roll
 check "the file is whole, by one TCP connection" check_whole
+check "a stock app by UDP" check_app
+check "F21: its relay drains, the app goes on" check_app_drained
+check "F26: it moves, by way of two relays" check_app_roams
 exit $failed

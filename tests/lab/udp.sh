@@ -10,67 +10,16 @@
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-bin="" keep=no only=. body=bosond tcp=no
+lab_name=udp body=bosond
+. tests/lab/common.sh
 while [ $# -gt 0 ]; do
-	case $1 in
-	--bin) bin=${2:?--bin needs a folder}; shift ;;
-	--keep) keep=yes ;;
-	--only) only=${2:?--only needs a pattern}; shift ;;
-	*) echo "udp: unknown argument $1" >&2; exit 64 ;;
-	esac
-	shift
+	common_argument "$@"
+	shift $taken
 done
-
-cannot()
-{
-	echo "udp: skipped: $1" >&2
-	exit 77
-}
-
-[ "$(id -u)" = 0 ] || cannot "needs root, for network namespaces and nftables"
-[ -c /dev/net/tun ] || cannot "/dev/net/tun is missing"
-for program in wireguard-go wg wg-quick nft conntrack iperf3 jq curl; do
-	[ -n "$(type -P $program)" ] || cannot "$program is missing"
-done
-ip netns add "udptry$$" 2>/dev/null || cannot "network namespaces are not allowed here"
-ip netns delete "udptry$$"
-
-. deploy/demo/lab.sh
-. deploy/demo/programs.sh
-
+lab_needs wireguard-go wg wg-quick nft conntrack iperf3 jq curl
+leave() { :; }
+lab_begin hu
 lab_hosts="$lab_hosts home2 node2 phone mobile laptop"
-lab_init "hu$$" "$(mktemp -d /tmp/boson-udp-lab.XXXXXX)"
-
-finish()
-{
-	trap - EXIT
-	trap '' INT TERM
-	if [ $keep = yes ]; then
-		echo "left up: ip netns exec $lab-client bash; $lab_dir"
-	else
-		[ "${1:-0}" = 0 ] || tail -n 15 "$lab_dir"/log/*.log >&2
-		lab_down
-		rm -f /var/run/wireguard/hu?$$.sock
-	fi
-	exit "${1:-0}"
-}
-trap 'finish $?' EXIT
-trap 'finish 130' INT TERM
-
-failed=0
-check() # NAME COMMAND...
-{
-	local name=$1
-	shift
-	[[ $name =~ $only ]] || return 0
-	detail=""
-	if "$@"; then
-		echo "  ok    $name${detail:+: $detail}"
-	else
-		echo "  FAIL  $name${detail:+: $detail}"
-		failed=1
-	fi
-}
 
 # ---- the lab ----
 
@@ -78,27 +27,16 @@ more_hosts()
 {
 	link_hosts core home2 home2 wan
 	link_hosts home2 lan node2 eth0
-	link_hosts clientgw lan2 phone eth0
-	link_hosts clientgw lan3 mobile eth0
+	more_clients phone mobile laptop
 	link_hosts core mobile mobile eth1
-	link_hosts clientgw lan4 laptop eth0
 	address core home2 192.0.0.1/29 # not used by anybody else
 	address home2 wan 192.0.0.2/29
 	address home2 lan 192.168.2.1/24
 	address node2 eth0 192.168.2.10/24
-	address clientgw lan2 192.168.78.1/24
-	address phone eth0 192.168.78.2/24
-	address clientgw lan3 192.168.79.1/24
-	address mobile eth0 192.168.79.2/24
-	address clientgw lan4 192.168.80.1/24
-	address laptop eth0 192.168.80.2/24
 	address core mobile 198.18.3.1/24
 	address mobile eth1 198.18.3.10/24
 	default_route home2 192.0.0.1
 	default_route node2 192.168.2.1
-	default_route phone 192.168.78.1
-	default_route mobile 192.168.79.1
-	default_route laptop 192.168.80.1
 	on home2 sysctl -qw net.ipv4.ip_forward=1
 	on home2 nft -f - <<-'N'
 		table ip router {
@@ -133,63 +71,12 @@ start_everything()
 	start_boson
 	wait_for 30 on client curl -sf --max-time 2 --cacert "$lab_dir/etc/ca.pem" \
 		https://boson.test:8443/api/v1/health/ready -o /dev/null || return 1
-	install -m 0600 "$lab_dir/boson/gateway/client.key" "$lab_dir/etc/client.key"
-	install -m 0600 "$lab_dir/boson/gateway/node.key" "$lab_dir/etc/node.key"
+	install_keys
 	start_agent
 	start_forwarder higgs
 	start node2 agent2 "$bin/higgs-agent" -c "$lab_dir/etc/higgs2.conf"
 	start node2 forwarder2 "$bin/higgs-forwarder" -c "$lab_dir/etc/higgs2.conf"
 	wait_for 30 online_nodes
-}
-
-# ---- apps ----
-
-config() # NAME COUNTRY
-{
-	on client "$bin/higgs" config --server https://boson.test:8443 --ca "$lab_dir/etc/ca.pem" \
-		--key-file "$lab_dir/etc/client.key" --country "$2" --output "$lab_dir/etc/hu$1$$.conf" \
-		2>>"$lab_dir/log/higgs.log"
-}
-
-# What a stock app does with a .conf: an interface, addresses, and the network behind it.
-app_up() # HOST NAME
-{
-	local interface=hu$2$$ file=$lab_dir/etc/hu$2$$.conf one
-	start "$1" "wg-$2" env LOG_LEVEL=error wireguard-go -f "$interface"
-	wait_for 10 test -S "/var/run/wireguard/$interface.sock" || return 1
-	on "$1" wg setconf "$interface" <(wg-quick strip "$file") || return 1
-	for one in $(sed -n 's/^Address = //p' "$file" | tr -d ,); do
-		on "$1" ip address add "$one" dev "$interface" 2>/dev/null
-	done
-	on "$1" ip link set "$interface" mtu "$(sed -n 's/^MTU = //p' "$file")" up &&
-	on "$1" ip route add 198.51.100.0/24 dev "$interface"
-}
-
-reaches_inet() # HOST
-{
-	on "$1" curl -sf --max-time 5 http://198.51.100.80/whoami
-}
-
-shakes_hands() # HOST NAME
-{
-	[ "$(on "$1" wg show "hu$2$$" latest-handshakes | cut -f2)" -gt 0 ]
-}
-
-# Pings for a while; what is printed is the longest gap between two answers, in ms.
-pings() # HOST COUNT LOG
-{
-	on "$1" ping -D -n -i 0.05 -c "$2" -W 1 198.51.100.80 >"$3" 2>&1
-}
-
-longest_gap() # LOG
-{
-	awk -F'[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
-		END { if (!last) exit 1; printf "%d", gap * 1000 }' "$1"
-}
-
-lost() # LOG: in hundredths of a percent
-{
-	awk '/packets transmitted/ { sent = $1; got = $4 } END { printf "%d", (sent - got) * 10000 / sent }' "$1"
 }
 
 # ---- checks ----
