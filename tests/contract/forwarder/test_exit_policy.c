@@ -39,10 +39,71 @@ test_allowed_host_is_reached_from_a_rewritten_port(void **state)
 	holder_stop(&f->holder);
 }
 
-static const char *const private_targets[] = { "192.168.1.20", "192.168.1.1", "169.254.169.254" };
-static const char *const own_targets[] = { "192.168.1.10", "10.90.0.1" };
+/* Where a session must not get to: hosts of the home, and the node itself. */
+struct targets {
+	const char *home[8], *node[4];
+	const char *internet; /* that it may reach */
+};
 
-enum { PRIVATE_TARGETS = 3, OWN_TARGETS = 2 };
+static const struct targets targets4 = {
+	.home = { "192.168.1.20", "192.168.1.1", "169.254.169.254" },
+	.node = { "192.168.1.10", "10.90.0.1" },
+	.internet = "198.51.100.80",
+};
+
+/* The ways in which IPv6 leads home: the LAN's own network, a private one, metadata, and IPv4
+ * addresses in disguise. */
+static const struct targets targets6 = {
+	.home = { "2001:db8:2::1", "2a00:1450::1", "fd12:3456::20", "fd00:ec2::254",
+		  "64:ff9b::c0a8:114", "2002:c0a8:114::1" },
+	.node = { "2001:db8:2::10", "2a00:1450::10", "fd48:6967:6773::1" },
+	.internet = "2001:db8:80::80",
+};
+
+static void
+furnish_home(struct fixture *f)
+{
+	for (size_t i = 0; targets6.home[i]; i++)
+		lab_run(f->lab.home, "ip address replace %s/64 dev lan0 nodad", targets6.home[i]);
+	lab_run(f->lab.node, "ip address add 2a00:1450::10/64 dev up0 nodad");
+}
+
+/* Each target is sent its own name. */
+static void
+send_to_all(int from, const char *const *targets)
+{
+	for (; *targets; targets++)
+		lab_send(from, *targets, LAB_PORT, *targets);
+}
+
+static void
+expect_from_all(int fd, const char *const *targets)
+{
+	for (; *targets; targets++)
+		expect(fd, *targets, NULL);
+}
+
+static void
+try_to_reach_home(struct fixture *f, int from, const struct targets *targets)
+{
+	int home = lab_udp(f->lab.home, NULL, LAB_PORT);
+	int node = lab_udp(f->lab.node, NULL, LAB_PORT);
+	holder_start(&f->lab, &f->options, &f->holder);
+	send_to_all(from, targets->home);
+	send_to_all(from, targets->node);
+	if (f->options.policy_on) {
+		lab_send(from, targets->internet, LAB_PORT, "control");
+		expect(f->inet, "control", NULL);
+		assert_true(lab_is_silent(home));
+		assert_true(lab_is_silent(node));
+	} else {
+		expect_from_all(home, targets->home);
+		expect_from_all(node, targets->node);
+	}
+	holder_stop(&f->holder);
+	close(home);
+	close(node);
+}
 
 /* T28 */
 static void
@@ -50,18 +111,7 @@ test_home_is_out_of_reach(void **state)
 {
 	struct fixture *f = *state;
 	NEEDS_ROOT(f);
-	int home = lab_udp(f->lab.home, NULL, LAB_PORT);
-	int node = lab_udp(f->lab.node, NULL, LAB_PORT);
-	holder_start(&f->lab, &f->options, &f->holder);
-	for (size_t i = 0; i < PRIVATE_TARGETS; i++)
-		lab_send(f->client, private_targets[i], LAB_PORT, "probe");
-	for (size_t i = 0; i < OWN_TARGETS; i++)
-		lab_send(f->client, own_targets[i], LAB_PORT, "probe");
-	expect_only(f, home);
-	assert_true(lab_is_silent(node));
-	holder_stop(&f->holder);
-	close(home);
-	close(node);
+	try_to_reach_home(f, f->client, &targets4);
 }
 
 /* The same probes get through without it: so the test above can fail. */
@@ -70,43 +120,11 @@ test_home_is_reached_once_the_policy_is_off(void **state)
 {
 	struct fixture *f = *state;
 	NEEDS_ROOT(f);
-	int home = lab_udp(f->lab.home, NULL, LAB_PORT);
-	int node = lab_udp(f->lab.node, NULL, LAB_PORT);
 	f->options.policy_on = false;
-	holder_start(&f->lab, &f->options, &f->holder);
-	for (size_t i = 0; i < PRIVATE_TARGETS; i++) {
-		lab_send(f->client, private_targets[i], LAB_PORT, private_targets[i]);
-		expect(home, private_targets[i], NULL);
-	}
-	for (size_t i = 0; i < OWN_TARGETS; i++) {
-		lab_send(f->client, own_targets[i], LAB_PORT, own_targets[i]);
-		expect(node, own_targets[i], NULL);
-	}
-	holder_stop(&f->holder);
-	close(home);
-	close(node);
+	try_to_reach_home(f, f->client, &targets4);
 }
 
-/* T28: the ways in which IPv6 leads home: the LAN's own network, a private one, metadata, and IPv4
- * addresses in disguise. */
-static const char *const private_targets6[] = {
-	"2001:db8:2::1", "2a00:1450::1",      "fd12:3456::20",
-	"fd00:ec2::254", "64:ff9b::c0a8:114", "2002:c0a8:114::1",
-};
-static const char *const own_targets6[] = { "2001:db8:2::10", "2a00:1450::10",
-					    "fd48:6967:6773::1" };
-
-enum { PRIVATE_TARGETS6 = 6, OWN_TARGETS6 = 3 };
-
-static void
-furnish_home(struct fixture *f)
-{
-	for (size_t i = 0; i < PRIVATE_TARGETS6; i++)
-		lab_run(f->lab.home, "ip address replace %s/64 dev lan0 nodad",
-			private_targets6[i]);
-	lab_run(f->lab.node, "ip address add 2a00:1450::10/64 dev up0 nodad");
-}
-
+/* T28 */
 static void
 test_home_is_out_of_reach_by_ipv6(void **state)
 {
@@ -114,21 +132,8 @@ test_home_is_out_of_reach_by_ipv6(void **state)
 	NEEDS_ROOT(f);
 	furnish_home(f);
 	int client6 = lab_udp(f->lab.client, "fd48:6967:6773::2", 0);
-	int home = lab_udp(f->lab.home, NULL, LAB_PORT);
-	int node = lab_udp(f->lab.node, NULL, LAB_PORT);
-	holder_start(&f->lab, &f->options, &f->holder);
-	for (size_t i = 0; i < PRIVATE_TARGETS6; i++)
-		lab_send(client6, private_targets6[i], LAB_PORT, "probe");
-	for (size_t i = 0; i < OWN_TARGETS6; i++)
-		lab_send(client6, own_targets6[i], LAB_PORT, "probe");
-	lab_send(client6, "2001:db8:80::80", LAB_PORT, "control6");
-	expect(f->inet, "control6", NULL);
-	assert_true(lab_is_silent(home));
-	assert_true(lab_is_silent(node));
-	holder_stop(&f->holder);
+	try_to_reach_home(f, client6, &targets6);
 	close(client6);
-	close(home);
-	close(node);
 }
 
 static void
@@ -137,23 +142,10 @@ test_home_is_reached_by_ipv6_once_the_policy_is_off(void **state)
 	struct fixture *f = *state;
 	NEEDS_ROOT(f);
 	furnish_home(f);
-	int client6 = lab_udp(f->lab.client, "fd48:6967:6773::2", 0);
-	int home = lab_udp(f->lab.home, NULL, LAB_PORT);
-	int node = lab_udp(f->lab.node, NULL, LAB_PORT);
 	f->options.policy_on = false;
-	holder_start(&f->lab, &f->options, &f->holder);
-	for (size_t i = 0; i < PRIVATE_TARGETS6; i++) {
-		lab_send(client6, private_targets6[i], LAB_PORT, private_targets6[i]);
-		expect(home, private_targets6[i], NULL);
-	}
-	for (size_t i = 0; i < OWN_TARGETS6; i++) {
-		lab_send(client6, own_targets6[i], LAB_PORT, own_targets6[i]);
-		expect(node, own_targets6[i], NULL);
-	}
-	holder_stop(&f->holder);
+	int client6 = lab_udp(f->lab.client, "fd48:6967:6773::2", 0);
+	try_to_reach_home(f, client6, &targets6);
 	close(client6);
-	close(home);
-	close(node);
 }
 
 /* T29: mail, what names and shares files at home, what reflects. */
