@@ -168,9 +168,26 @@ bind_again(struct routing *routing, struct session *session, const struct table_
 	const struct table_relay *told = table_relay_find(table, session->record.udp_relay_id);
 
 	session->bound_told = home->told;
+	session->bound_at = table->told;
 	for (size_t i = 0; i < table->relay_count; i++)
 		if (is_place(table->relays[i], home, told))
 			bind_at(routing, session, node, table->relays[i]);
+}
+
+/* The node has a new leg, or one of its places may have started anew. */
+static bool
+is_due(const struct routing *routing, const struct session *session, const struct table_leg *home)
+{
+	const struct table *table = &routing->table;
+	const struct table_relay *told = table_relay_find(table, session->record.udp_relay_id);
+
+	if (home->told != session->bound_told)
+		return true;
+	for (size_t i = 0; i < table->relay_count; i++)
+		if (table->relays[i]->told > session->bound_at &&
+		    is_place(table->relays[i], home, told))
+			return true;
+	return false;
 }
 
 void
@@ -187,7 +204,7 @@ routing_binding_tick(struct routing *routing)
 			table_find(&routing->table, session->record.node_id);
 		const struct table_leg *home = table_home_leg(node);
 
-		if (home == NULL || home->told == session->bound_told)
+		if (home == NULL || !is_due(routing, session, home))
 			continue;
 		if (n++ == BIND_AGAIN_MAX)
 			return; /* the rest with the next tick */

@@ -61,6 +61,13 @@ take_leg(struct routing_link *link, const Boson__Relay__LegAttached *leg)
 }
 
 static void
+take_gap(struct routing_link *link)
+{
+	table_relay_note_gap(&link->routing->table, link->relay);
+	list_legs(link);
+}
+
+static void
 on_attached(const ProtobufCMessage *event, bool gap, void *arg)
 {
 	struct routing_link *link = arg;
@@ -68,7 +75,7 @@ on_attached(const ProtobufCMessage *event, bool gap, void *arg)
 	if (event != NULL)
 		take_leg(link, (const Boson__Relay__LegAttached *)event);
 	if (gap)
-		list_legs(link);
+		take_gap(link);
 }
 
 static void
@@ -81,7 +88,7 @@ on_detached(const ProtobufCMessage *event, bool gap, void *arg)
 	if (leg != NULL && leg->node_id != NULL && uuid_parse(leg->node_id, id) == 0)
 		table_leg_detach(&link->routing->table, link->relay, id, leg->generation);
 	if (gap)
-		list_legs(link);
+		take_gap(link);
 }
 
 static void

@@ -50,6 +50,7 @@ struct session {
 	struct session *bound_next, *bound_previous; /* of those that a stock app may use */
 	bool is_bound;
 	uint64_t bound_told; /* table_leg.told of the leg that it is bound for; 0: none */
+	uint64_t bound_at;   /* table.told of then */
 };
 
 /* Counts the sessions that live of one access key. */

@@ -54,6 +54,7 @@ struct table_relay {
 	/* The shortest round trip to a node here, not above the truth; of a listing that runs. */
 	double rtt_min_ms, listing_rtt_min_ms;
 	size_t index;	  /* in the table */
+	uint64_t told;	  /* as of a leg: when it may have started anew last */
 	uint32_t listing; /* the number of the latest ListLegs */
 };
 
@@ -164,6 +165,9 @@ void table_relay_set_load(struct table_relay *relay, double load, int64_t now_ms
 /* What nobody has told for TABLE_LOAD_MS is not known any more. */
 void table_relay_age(struct table_relay *relay, int64_t now_ms);
 void table_relay_set_alive(struct table *table, struct table_relay *relay, bool alive);
+
+/* It may have started anew: what it was told it may not know any more. */
+void table_relay_note_gap(struct table *table, struct table_relay *relay);
 
 /* With all of its legs. */
 void table_relay_remove(struct table *table, struct table_relay *relay);

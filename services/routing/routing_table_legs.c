@@ -111,6 +111,12 @@ table_relay_set_alive(struct table *table, struct table_relay *relay, bool alive
 	each_node_of(table, relay, settle);
 }
 
+void
+table_relay_note_gap(struct table *table, struct table_relay *relay)
+{
+	relay->told = ++table->told;
+}
+
 static void
 remove_leg(struct table *table, struct table_node *node, size_t leg)
 {

@@ -71,6 +71,7 @@ end_registration(struct binding *binding)
 		return;
 	}
 	session->bound_told = binding->told;
+	session->bound_at = routing->table.told;
 	if (routing_binding_is_wanted_elsewhere(routing, &session->record))
 		session->bound_told = routing->bound_told = 0; /* the tick sees to it */
 	answer(routing, &session->record, "registered",

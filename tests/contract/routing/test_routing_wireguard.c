@@ -309,6 +309,38 @@ test_an_app_is_not_sent_to_a_relay_that_drains_F21(void **state)
 	rig_call_fini(&call);
 }
 
+static bool
+is_bound_again_at_second(void *arg)
+{
+	return second.bound > *(const unsigned int *)arg;
+}
+
+static bool
+knows_the_session_at_second(void *arg)
+{
+	(void)arg;
+	return strcmp(second.last_bound, session_id) == 0;
+}
+
+/* A relay without a leg of the node, which the app sends to all the same. */
+static void
+test_an_app_is_bound_again_where_it_was_told_to_send_F04(void **state)
+{
+	unsigned int bound;
+
+	(void)state;
+	second.udp_endpoint = "second.example:51820";
+	route_rig_announce_relay(&rig, &second, "wss://second.example", false);
+	route_rig_announce_relay(&rig, &rig.relay, NULL, true);
+	rig_wait(&rig.rig, is_told_the_second, NULL, "the second relay's endpoint");
+	bound = second.bound;
+	rig_wait(&rig.rig, is_bound_again_at_second, &bound, "the tick's own BindUdp");
+	relay_mailbox_stop(&second);
+	second.last_bound[0] = '\0';
+	relay_mailbox_start(&second, &rig.rig);
+	rig_wait(&rig.rig, knows_the_session_at_second, NULL, "BindUdp when it came back");
+}
+
 static void
 test_a_relay_without_udp_is_not_asked(void **state)
 {
@@ -339,6 +371,9 @@ main(void)
 			teardown_two),
 		cmocka_unit_test_setup_teardown(test_an_app_is_not_sent_to_a_relay_that_drains_F21,
 						setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(
+			test_an_app_is_bound_again_where_it_was_told_to_send_F04, setup_two,
+			teardown_two),
 		cmocka_unit_test_setup_teardown(test_a_relay_without_udp_is_not_asked,
 						setup_without_udp, route_rig_teardown),
 	};
