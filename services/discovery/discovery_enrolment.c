@@ -8,6 +8,7 @@
 #include "identity/mac.h"
 #include "log/log.h"
 #include "loop/clock.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,10 +31,7 @@ enum {
 static bool
 has_key(const Boson__Common__Caller *caller)
 {
-	return caller != NULL && caller->has_role &&
-	       ((caller->role == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
-		 strcmp(caller->subject, "enrol") == 0) ||
-		caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN);
+	return caller_is_node(caller, "enrol") || caller_is_admin(caller);
 }
 
 static void

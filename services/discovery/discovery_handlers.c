@@ -7,6 +7,7 @@
 #include "identity/proof.h"
 #include "log/log.h"
 #include "loop/clock.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,20 +17,6 @@ static struct discovery *
 discovery_of(Boson__Discovery__Discovery_Service *service)
 {
 	return (struct discovery *)service;
-}
-
-static Boson__Common__Caller__Role
-role_of(const Boson__Common__Caller *caller)
-{
-	return caller != NULL && caller->has_role ? caller->role
-						  : BOSON__COMMON__CALLER__ROLE__ANYONE;
-}
-
-static bool
-is_node_itself(const Boson__Common__Caller *caller, const char *node_id)
-{
-	return role_of(caller) == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
-	       strcmp(caller->subject, node_id) == 0;
 }
 
 static void
@@ -107,81 +94,12 @@ on_register_node(Boson__Discovery__Discovery_Service *service,
 		discovery_register(discovery_of(service), input, closure, call);
 }
 
-/* A node can only lower itself: that it is alive is ours to say (P24). */
-static enum registry_status
-claimed_status(const Boson__Discovery__HeartbeatRequest *input)
-{
-	if (input->has_status &&
-	    input->status == BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__offline)
-		return REGISTRY_OFFLINE;
-	if (input->has_status &&
-	    input->status == BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__degraded)
-		return REGISTRY_DEGRADED;
-	return REGISTRY_ONLINE;
-}
-
-static uint32_t
-next_heartbeat_sec(const struct discovery *discovery, const struct registry_node *node)
-{
-	uint32_t most =
-		(uint32_t)(discovery->offline_after_ms / 1000) / DISCOVERY_HEARTBEATS_PER_LEASE;
-	uint32_t asked = most;
-
-	if (node->heartbeat_interval_sec != 0)
-		asked = node->heartbeat_interval_sec;
-	if (asked > most)
-		asked = most;
-	return asked == 0 ? 1 : asked;
-}
-
-static bool
-is_due(int64_t issued_ms, int64_t after_ms, int64_t now_ms)
-{
-	return issued_ms == REGISTRY_NEVER || now_ms - issued_ms >= after_ms;
-}
-
-/* Hands out a fresh ticket and a token to be minted when the last ones are no longer young. */
-static void
-renew(struct discovery *discovery, struct registry_node *node, char *node_id,
-      Boson__Discovery__HeartbeatReply *reply, char ticket[TICKET_TEXT_MAX_BYTES], int64_t now_ms)
-{
-	int64_t ticket_age_ms = discovery->ticket_lifetime_ms / DISCOVERY_RENEWALS_PER_LIFETIME;
-
-	if (is_due(node->ticket_issued_ms, ticket_age_ms, now_ms) &&
-	    discovery_ticket_issue(discovery, node->id, ticket) == 0) {
-		reply->relay_ticket = ticket;
-		node->ticket_issued_ms = now_ms;
-	}
-	if (is_due(node->token_issued_ms, discovery->token_renewal_ms, now_ms)) {
-		reply->mint_subject = node_id;
-		reply->has_tokens_since = node->tokens_since_ms != 0;
-		reply->tokens_since = node->tokens_since_ms;
-		node->token_issued_ms = now_ms;
-	}
-}
-
-/* R77: one that was heard before, or is older. Each replica goes by what it heard itself. */
-static bool
-is_replay(struct registry_node *node, const Boson__Discovery__HeartbeatRequest *input)
-{
-	if (!input->has_sequence)
-		return false;
-	if (node->sequence != 0 && input->sequence <= node->sequence)
-		return true;
-	node->sequence = input->sequence;
-	return false;
-}
-
 static void
 on_heartbeat(Boson__Discovery__Discovery_Service *service,
 	     const Boson__Discovery__HeartbeatRequest *input,
 	     Boson__Discovery__HeartbeatReply_Closure closure, void *call)
 {
 	struct discovery *discovery = discovery_of(service);
-	Boson__Discovery__HeartbeatReply reply = BOSON__DISCOVERY__HEARTBEAT_REPLY__INIT;
-	int64_t now_ms = clock_monotonic_ms();
-	struct discovery_relay_servers relays;
-	char ticket[TICKET_TEXT_MAX_BYTES];
 	struct check_problem problem;
 	struct registry_node *node;
 
@@ -189,28 +107,13 @@ on_heartbeat(Boson__Discovery__Discovery_Service *service,
 		fail_problem(call, &problem);
 		return;
 	}
-	if (!is_node_itself(input->caller, input->node_id)) {
+	if (!caller_is_node(input->caller, input->node_id)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
 	node = find_node(discovery, input->node_id, call);
-	if (node == NULL)
-		return;
-	if (is_replay(node, input)) {
-		bus_call_fail(call, BUS_CONFLICT, "replay", "sequence");
-		return;
-	}
-	if (registry_hear(&discovery->registry, node, claimed_status(input), input->metrics, now_ms,
-			  clock_wall_ms()))
-		discovery_tell_node(discovery, node);
-	discovery_relay_servers_fill(discovery, &relays);
-	renew(discovery, node, input->node_id, &reply, ticket, now_ms);
-	reply.status = (char *)(uintptr_t) "ok";
-	reply.has_next_heartbeat = 1;
-	reply.next_heartbeat = next_heartbeat_sec(discovery, node);
-	reply.n_relay_servers = relays.count;
-	reply.relay_servers = relays.pointers;
-	closure(&reply, call);
+	if (node != NULL)
+		discovery_hear(discovery, node, input, closure, call);
 }
 
 static void
@@ -221,7 +124,7 @@ on_get_node(Boson__Discovery__Discovery_Service *service,
 	const struct registry_node *node;
 	struct view view;
 
-	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+	if (caller_role(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
 		return;
 	}
@@ -244,7 +147,7 @@ on_list_nodes(Boson__Discovery__Discovery_Service *service,
 	struct page_filter filter;
 	struct page page;
 
-	if (role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
+	if (caller_role(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE) {
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
 		return;
 	}
@@ -265,53 +168,6 @@ on_list_nodes(Boson__Discovery__Discovery_Service *service,
 	discovery_page_fini(&page);
 }
 
-struct deletion {
-	struct discovery *discovery;
-	struct registry_node *node;
-	int64_t tokens_since_ms;
-	struct discovery_stamp stamp;
-};
-
-static void
-deletion_committed(void *arg)
-{
-	struct deletion *deletion = arg;
-
-	registry_delete(&deletion->discovery->registry, deletion->node);
-	deletion->node->change = deletion->stamp.change;
-	deletion->node->tokens_since_ms = deletion->tokens_since_ms;
-	discovery_tell_node(deletion->discovery, deletion->node);
-	discovery_tell_revoked(deletion->discovery, deletion->node);
-	free(deletion);
-}
-
-static int
-write_deletion(struct discovery *discovery, struct registry_node *node)
-{
-	struct deletion *deletion = malloc(sizeof(*deletion));
-	int64_t now_ms = clock_wall_ms();
-	struct discovery_stamp stamp;
-	int error = deletion == NULL ? -ENOMEM : discovery_stamp(discovery, &stamp);
-
-	if (error == 0)
-		error = store_savepoint(discovery->store);
-	if (error != 0) {
-		free(deletion);
-		return error;
-	}
-	*deletion = (struct deletion){ discovery, node, discovery_revocation_time(now_ms), stamp };
-	error = discovery_store_delete(discovery->store, node->id, now_ms,
-				       deletion->tokens_since_ms, &stamp);
-	if (error == 0)
-		error = store_after_commit(discovery->store, deletion_committed, free, deletion);
-	if (error != 0) {
-		store_savepoint_rollback(discovery->store);
-		free(deletion);
-		return error;
-	}
-	return store_savepoint_release(discovery->store);
-}
-
 static void
 on_delete_node(Boson__Discovery__Discovery_Service *service,
 	       const Boson__Discovery__DeleteNodeRequest *input,
@@ -322,15 +178,14 @@ on_delete_node(Boson__Discovery__Discovery_Service *service,
 	struct registry_node *node;
 
 	if (input->node_id == NULL ||
-	    (!is_node_itself(input->caller, input->node_id) &&
-	     role_of(input->caller) != BOSON__COMMON__CALLER__ROLE__ADMIN)) {
+	    (!caller_is_node(input->caller, input->node_id) && !caller_is_admin(input->caller))) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
 	node = find_node(discovery, input->node_id, call);
 	if (node == NULL)
 		return;
-	if (write_deletion(discovery, node) != 0)
+	if (discovery_delete(discovery, node) != 0)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
 		closure(&reply, call);
@@ -410,7 +265,8 @@ on_list_relays(Boson__Discovery__Discovery_Service *service,
 	       Boson__Discovery__ListRelaysReply_Closure closure, void *call)
 {
 	/* Another service asks for nobody but itself. */
-	if (input->caller != NULL && role_of(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE)
+	if (input->caller != NULL &&
+	    caller_role(input->caller) == BOSON__COMMON__CALLER__ROLE__ANYONE)
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "token", NULL);
 	else
 		discovery_list_relays(discovery_of(service), input, closure, call);

@@ -85,6 +85,14 @@ void discovery_register(struct discovery *discovery,
 			const Boson__Discovery__RegisterRequest *request,
 			Boson__Discovery__RegisterReply_Closure closure, void *call);
 
+/* discovery_heartbeat.c: takes in a heartbeat of this node, and answers it. */
+void discovery_hear(struct discovery *discovery, struct registry_node *node,
+		    const Boson__Discovery__HeartbeatRequest *input,
+		    Boson__Discovery__HeartbeatReply_Closure closure, void *call);
+
+/* discovery_deletion.c: in the mailbox's transaction. 0 or -errno. */
+int discovery_delete(struct discovery *discovery, struct registry_node *node);
+
 /* discovery_proof.c: 0 when the proof of this id and key holds and was never seen; else answers and
  * returns -EACCES. *ret_by_old: the header also has a proof by the key that the id is bound to. */
 int discovery_proof_check(struct discovery *discovery,

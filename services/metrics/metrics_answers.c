@@ -4,6 +4,7 @@
 #include "loop/clock.h"
 #include "metrics/metrics_rollup.h"
 #include "metrics/metrics_store.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,20 +32,16 @@ static bool
 may_read(const Boson__Common__Caller *caller, const char *node_id, void *call,
 	 uint8_t ret_id[UUID_BYTES])
 {
-	bool is_node, is_admin;
+	bool may;
 
 	if (node_id == NULL || uuid_parse(node_id, ret_id) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "nodeId");
 		return false;
 	}
-	is_admin = caller != NULL && caller->has_role &&
-		   caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN;
-	is_node = caller != NULL && caller->has_role &&
-		  caller->role == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
-		  strcmp(caller->subject, node_id) == 0;
-	if (!is_admin && !is_node)
+	may = caller_is_admin(caller) || caller_is_node(caller, node_id);
+	if (!may)
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
-	return is_admin || is_node;
+	return may;
 }
 
 /* So that whoever submitted sees it. True when the tables can be asked; else it is answered. */

@@ -4,6 +4,7 @@
 #include "metrics/metrics_store.h"
 
 #include "loop/clock.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,14 +14,6 @@ static struct metrics_service *
 metrics_of(Boson__Metrics__Metrics_Service *service)
 {
 	return (struct metrics_service *)service;
-}
-
-static bool
-is_node_itself(const Boson__Common__Caller *caller, const char *node_id)
-{
-	return caller != NULL && caller->has_role &&
-	       caller->role == BOSON__COMMON__CALLER__ROLE__NODE && caller->subject != NULL &&
-	       strcmp(caller->subject, node_id) == 0;
 }
 
 /* Packs the checked figures; *ret is malloc'd. */
@@ -86,7 +79,7 @@ on_submit(Boson__Metrics__Metrics_Service *service, const Boson__Metrics__Submit
 		bus_call_fail(call, BUS_INVALID, problem.code, problem.field);
 		return;
 	}
-	if (!is_node_itself(input->caller, input->node_id)) {
+	if (!caller_is_node(input->caller, input->node_id)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
