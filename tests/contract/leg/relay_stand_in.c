@@ -1,7 +1,7 @@
 /*
- * relay_stand_in: see the header. Written against RFC 6455 alone, without the code under test.
+ * relay_stand_in: see the header. What a connection is and how it speaks is in stand_in_wire.
  */
-#include "relay_stand_in.h"
+#include "stand_in_wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,134 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	MESSAGE_MAX = 64 * 1024 + 64,
-	OP_TEXT = 1,
-	OP_BINARY = 2,
-	OP_CLOSE = 8,
-	OP_PING = 9,
-	FIN = 0x80
-};
-
-struct connection {
-	struct stand_in *relay;
-	int fd;
-	SSL *ssl;
-	char path[256];
-};
-
-static bool
-read_all(struct connection *c, void *to, size_t n)
-{
-	uint8_t *at = to;
-
-	while (n > 0) {
-		ssize_t r = c->ssl != NULL ? SSL_read(c->ssl, at, (int)n) : recv(c->fd, at, n, 0);
-		if (r <= 0)
-			return false;
-		at += r;
-		n -= (size_t)r;
-	}
-	return true;
-}
-
-static bool
-write_all(struct connection *c, const void *from, size_t n)
-{
-	const uint8_t *at = from;
-
-	while (n > 0) {
-		ssize_t r = c->ssl != NULL ? SSL_write(c->ssl, at, (int)n)
-					   : send(c->fd, at, n, MSG_NOSIGNAL);
-		if (r <= 0)
-			return false;
-		at += r;
-		n -= (size_t)r;
-	}
-	return true;
-}
-
-static bool
-send_frame(struct connection *c, int first, const void *payload, size_t n)
-{
-	uint8_t header[10] = { (uint8_t)first };
-	size_t header_n = 2;
-
-	if (n < 126) {
-		header[1] = (uint8_t)n;
-	} else if (n < 65536) {
-		header[1] = 126;
-		header[2] = (uint8_t)(n >> 8);
-		header[3] = (uint8_t)n;
-		header_n = 4;
-	} else {
-		header[1] = 127;
-		for (int i = 0; i < 8; i++)
-			header[2 + i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
-		header_n = 10;
-	}
-	return write_all(c, header, header_n) && write_all(c, payload, n);
-}
-
-/* A masked frame; its opcode, or -1. */
-static int
-receive_frame(struct connection *c, uint8_t *payload, size_t *ret_n)
-{
-	uint8_t header[2], length[8], mask[4];
-
-	if (!read_all(c, header, 2) || !(header[1] & 0x80))
-		return -1;
-	uint64_t n = header[1] & 0x7f;
-	size_t length_n = n == 126 ? 2 : n == 127 ? 8 : 0;
-	if (length_n > 0) {
-		if (!read_all(c, length, length_n))
-			return -1;
-		n = 0;
-		for (size_t i = 0; i < length_n; i++)
-			n = n << 8 | length[i];
-	}
-	if (n > MESSAGE_MAX || !read_all(c, mask, 4) || !read_all(c, payload, n))
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		payload[i] ^= mask[i % 4];
-	*ret_n = n;
-	return header[0] & 0x0f;
-}
-
-static bool
-header_value(const char *request, const char *name, char *ret, size_t capacity)
-{
-	size_t name_n = strlen(name);
-
-	for (const char *line = request; line != NULL; line = strstr(line, "\r\n")) {
-		line += strspn(line, "\r\n");
-		if (strncasecmp(line, name, name_n) != 0 || line[name_n] != ':')
-			continue;
-		line += name_n + 1;
-		line += strspn(line, " ");
-		size_t n = strcspn(line, "\r");
-		if (n >= capacity)
-			return false;
-		memcpy(ret, line, n);
-		ret[n] = '\0';
-		return true;
-	}
-	return false;
-}
-
-static bool
-read_request(struct connection *c, char *request, size_t capacity)
-{
-	size_t n = 0;
-
-	while (n + 1 < capacity && read_all(c, request + n, 1)) {
-		request[++n] = '\0';
-		if (n >= 4 && strcmp(request + n - 4, "\r\n\r\n") == 0)
-			return sscanf(request, "%*7s %255s HTTP/1.1", c->path) == 1;
-	}
-	return false;
-}
-
 static void answer(struct connection *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -158,7 +30,7 @@ answer(struct connection *c, const char *format, ...)
 	va_start(arguments, format);
 	int n = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	write_all(c, text, (size_t)n);
+	stand_in_write_all(c, text, (size_t)n);
 }
 
 static void
@@ -166,12 +38,12 @@ answer_request(struct connection *c, const char *request)
 {
 	char body[4096] = "", text[8192], length[16] = "0";
 
-	header_value(request, "Content-Length", length, sizeof length);
+	stand_in_header_value(request, "Content-Length", length, sizeof length);
 	size_t n = (size_t)atoi(length);
-	if (c->relay->answer_http == NULL || n >= sizeof body || !read_all(c, body, n))
+	if (c->relay->answer_http == NULL || n >= sizeof body || !stand_in_read_all(c, body, n))
 		return;
 	n = c->relay->answer_http(request, body, text, sizeof text, c->relay->arg);
-	write_all(c, text, n);
+	stand_in_write_all(c, text, n);
 }
 
 /* True when the connection is a WebSocket now. */
@@ -182,15 +54,16 @@ handshake(struct connection *c)
 	char request[8192], key[64], joined[128], accept[32] = "";
 	uint8_t digest[SHA_DIGEST_LENGTH];
 
-	if (!read_request(c, request, sizeof request))
+	if (!stand_in_read_request(c, request, sizeof request))
 		return false;
-	if (!header_value(request, "Sec-WebSocket-Key", key, sizeof key)) {
+	if (!stand_in_header_value(request, "Sec-WebSocket-Key", key, sizeof key)) {
 		answer_request(c, request);
 		return false;
 	}
 	pthread_mutex_lock(&relay->lock);
-	header_value(request, "Authorization", relay->authorization, sizeof relay->authorization);
-	header_value(request, "Host", relay->host, sizeof relay->host);
+	stand_in_header_value(request, "Authorization", relay->authorization,
+			      sizeof relay->authorization);
+	stand_in_header_value(request, "Host", relay->host, sizeof relay->host);
 	pthread_mutex_unlock(&relay->lock);
 	snprintf(joined, sizeof joined, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 	SHA1((const unsigned char *)joined, strlen(joined), digest);
@@ -241,20 +114,21 @@ begin(struct connection *c)
 						    : "told to";
 		uint8_t close[64] = { (uint8_t)(code >> 8), (uint8_t)code };
 		memcpy(close + 2, reason, strlen(reason));
-		send_frame(c, FIN | OP_CLOSE, close, 2 + strlen(reason));
+		stand_in_send_frame(c, FIN | OP_CLOSE, close, 2 + strlen(reason));
 	} else if (strcmp(c->path, "/fragments") == 0) {
-		send_frame(c, OP_BINARY, "\1\0\3", 3);
-		send_frame(c, 0, "ab", 2);
-		send_frame(c, FIN, "c", 1);
+		stand_in_send_frame(c, OP_BINARY, "\1\0\3", 3);
+		stand_in_send_frame(c, 0, "ab", 2);
+		stand_in_send_frame(c, FIN, "c", 1);
 	} else if (strcmp(c->path, "/text") == 0) {
-		send_frame(c, FIN | OP_TEXT, "\1\0\1a", 4);
+		stand_in_send_frame(c, FIN | OP_TEXT, "\1\0\1a", 4);
 	} else if (strcmp(c->path, "/large") == 0) {
-		send_frame(c, FIN | OP_BINARY, zeros, 64 * 1024 + 1);
+		stand_in_send_frame(c, FIN | OP_BINARY, zeros, 64 * 1024 + 1);
 	} else if (strcmp(c->path, "/flood") == 0) {
 		for (unsigned i = 1; i <= c->relay->flood_n; i++) {
 			uint8_t message[1400] = { 1 };
 			memcpy(message + 1, &i, sizeof i);
-			if (!send_frame(c, FIN | OP_BINARY, message, 5 + i % (sizeof message - 5)))
+			if (!stand_in_send_frame(c, FIN | OP_BINARY, message,
+						 5 + i % (sizeof message - 5)))
 				return;
 		}
 	}
@@ -308,18 +182,18 @@ carry(struct connection *c)
 			payload[0] = 1;
 			payload[1] = (uint8_t)(got >> 8);
 			payload[2] = (uint8_t)got;
-			if (!send_frame(c, FIN | OP_BINARY, payload, (size_t)got + 3))
+			if (!stand_in_send_frame(c, FIN | OP_BINARY, payload, (size_t)got + 3))
 				break;
 		}
 		if (!is_pending && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0)
 			continue;
-		int opcode = receive_frame(c, payload, &n);
+		int opcode = stand_in_receive_frame(c, payload, &n);
 		if (opcode == OP_CLOSE)
-			send_frame(c, FIN | OP_CLOSE, payload, n);
+			stand_in_send_frame(c, FIN | OP_CLOSE, payload, n);
 		if (opcode < 0 || opcode == OP_CLOSE)
 			break;
 		if (opcode == OP_PING)
-			send_frame(c, FIN | 10, payload, n);
+			stand_in_send_frame(c, FIN | 10, payload, n);
 		else if (opcode == OP_BINARY) {
 			count(c->relay, payload, n);
 			if (port != atomic_load(&c->relay->deaf_port))
@@ -338,19 +212,19 @@ converse(struct connection *c)
 	int opcode;
 
 	begin(c);
-	while (payload != NULL && (opcode = receive_frame(c, payload, &n)) >= 0) {
+	while (payload != NULL && (opcode = stand_in_receive_frame(c, payload, &n)) >= 0) {
 		if (opcode == OP_CLOSE) {
 			atomic_store(&c->relay->close_code,
 				     n >= 2 ? payload[0] << 8 | payload[1] : 1005);
-			send_frame(c, FIN | OP_CLOSE, payload, n);
+			stand_in_send_frame(c, FIN | OP_CLOSE, payload, n);
 			break;
 		}
 		if (opcode == OP_PING)
-			send_frame(c, FIN | 10, payload, n);
+			stand_in_send_frame(c, FIN | 10, payload, n);
 		if (opcode != OP_BINARY)
 			continue;
 		count(c->relay, payload, n);
-		if (is_echo && !send_frame(c, FIN | OP_BINARY, payload, n))
+		if (is_echo && !stand_in_send_frame(c, FIN | OP_BINARY, payload, n))
 			break;
 	}
 	free(payload);

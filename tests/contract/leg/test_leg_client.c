@@ -201,7 +201,7 @@ spin(unsigned turns)
 		continue;
 }
 
-enum { RACES = 200, RACE_TURNS = 1500 };
+enum { RACES = 100, RACE_TURNS = 3000 };
 
 /* The answer to the handshake may be read in the turn that was to end the attempt. */
 static void
