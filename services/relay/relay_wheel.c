@@ -84,6 +84,10 @@ relay_wheel_timeout_ms(const struct relay_wheel *wheel, int64_t now_ms)
 {
 	if (wheel->count == 0)
 		return -1;
-	int64_t left = (wheel->tick + 1) * RELAY_WHEEL_SLOT_MS - now_ms;
+	int64_t next = wheel->tick + 1;
+	while (next < wheel->tick + RELAY_WHEEL_AHEAD &&
+	       wheel->slots[next % RELAY_WHEEL_SLOTS] == NULL)
+		next++;
+	int64_t left = next * RELAY_WHEEL_SLOT_MS - now_ms;
 	return left > 0 ? (int)left : 0;
 }
