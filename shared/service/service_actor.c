@@ -151,9 +151,7 @@ thread_main(void *arg)
 	int code;
 
 	log_set_service(self->actor->name);
-	code = set_up(self, &timer);
-	if (code != EX_OK)
-		atomic_store(&self->exit_code, code);
+	code = self->start_code = set_up(self, &timer);
 	tell_main(self, self->hooks->started);
 	if (code == EX_OK)
 		run(self, &timer);

@@ -21,7 +21,7 @@
 
 /* On the main thread; arg is the struct service_actor. */
 struct service_actor_hooks {
-	loop_fn started;  /* exit_code says how */
+	loop_fn started;  /* start_code says how */
 	loop_fn finished; /* its drain is over */
 	loop_fn failed;	  /* it cannot go on: exit_code */
 	loop_fn ended;	  /* join it now */
@@ -44,7 +44,8 @@ struct service_actor {
 	int folder_fd;
 	struct metric *ready_gauge;
 
-	atomic_int exit_code;
+	int start_code;	      /* of the thread, until it has said that it started */
+	atomic_int exit_code; /* of actor_failed, which may come before that is read */
 	_Atomic(const char *) unready_reason; /* NULL: ready */
 	_Atomic(int64_t) turned_at_ms;	      /* last turn of its loop; 0: none yet */
 };

@@ -92,7 +92,7 @@ on_started(struct loop *loop, void *arg)
 {
 	struct service_actor *actor = arg;
 	struct service_phases *phases = actor->service;
-	int code = atomic_load(&actor->exit_code);
+	int code = actor->start_code;
 
 	(void)loop;
 	if (code != EX_OK) {
