@@ -205,6 +205,17 @@ check_app_roams()
 	[ "$gap" -le 2000 ]
 }
 
+# SIGTERM: the relay goes for good, and is started anew: routing tells it of the session again.
+check_app_after_restart()
+{
+	local used
+	used=$(app_relay)
+	stop "relay$used"
+	restart_relay "$used" || { detail="relay $used does not start"; return 1; }
+	wait_for 40 reaches_inet phone >/dev/null || { detail="the app stays away"; return 1; }
+	detail="relay $used ended and started anew"
+}
+
 check_whole()
 {
 	wait_for 60 bash -c "! kill -0 $(pid_of download)" || { detail="not done"; return 1; }
@@ -225,4 +236,5 @@ check "the file is whole, by one TCP connection" check_whole
 check "a stock app by UDP" check_app
 check "F21: its relay drains, the app goes on" check_app_drained
 check "F26: it moves, by way of two relays" check_app_roams
+check "F04: its relay ends and comes back" check_app_after_restart
 exit $failed
