@@ -1,7 +1,6 @@
 /* metrics_store: the migrations, and the samples. */
-#include "metrics/metrics_store.h"
+#include "metrics/metrics_store_inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,18 +64,6 @@ metrics_store_open(const char *url, struct store **ret, char *ret_error, size_t 
 {
 	return store_open(url, metrics_migrations, metrics_migrations_n, ret, ret_error,
 			  error_bytes);
-}
-
-static struct store_value
-id_value(const uint8_t id[UUID_BYTES])
-{
-	return store_blob(id, UUID_BYTES);
-}
-
-static int
-done(int changed)
-{
-	return changed < 0 ? -EIO : 0;
 }
 
 /* ---- samples ---- */

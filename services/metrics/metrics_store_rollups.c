@@ -1,21 +1,8 @@
 /* metrics_store: rollups of nodes and of the fleet. */
-#include "metrics/metrics_store.h"
+#include "metrics/metrics_store_inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct store_value
-id_value(const uint8_t id[UUID_BYTES])
-{
-	return store_blob(id, UUID_BYTES);
-}
-
-static int
-done(int changed)
-{
-	return changed < 0 ? -EIO : 0;
-}
 
 /* A row that cannot be read is as one that is not there: the next write makes it good. */
 static int

@@ -1,14 +1,7 @@
 /* metrics_store: what sessions used. */
-#include "metrics/metrics_store.h"
+#include "metrics/metrics_store_inside.h"
 
-#include <errno.h>
 #include <string.h>
-
-static struct store_value
-id_value(const uint8_t id[UUID_BYTES])
-{
-	return store_blob(id, UUID_BYTES);
-}
 
 static int64_t
 clamp(uint64_t bytes)
@@ -19,7 +12,7 @@ clamp(uint64_t bytes)
 int
 metrics_store_put_usage(struct store *store, const struct usage *usage)
 {
-	int changed = store_exec(
+	return done(store_exec(
 		store,
 		"INSERT INTO session_usage (session_id, node_id, epoch, up, down, reported_at)"
 		" VALUES ($1, $2, $3, $4, $5, $6)"
@@ -34,9 +27,7 @@ metrics_store_put_usage(struct store *store, const struct usage *usage)
 			id_value(usage->key.session_id), id_value(usage->key.node_id),
 			STORE_V_INT(clamp(usage->key.epoch)), STORE_V_INT(clamp(usage->up)),
 			STORE_V_INT(clamp(usage->down)), STORE_V_INT(usage->reported_at_ms) },
-		6);
-
-	return changed < 0 ? -EIO : 0;
+		6));
 }
 
 /* Sums that a stranger feeds stop at the top. */

@@ -263,15 +263,44 @@ test_a_relay_that_announces_itself_is_told_to_nodes(void **state)
 	rig_call_fini(&call);
 }
 
+/* All pages of a snapshot. */
+struct pages {
+	size_t nodes, relays, n;
+};
+
+static void
+take_snapshot(struct pages *ret)
+{
+	Boson__Discovery__SnapshotRequest request = BOSON__DISCOVERY__SNAPSHOT_REQUEST__INIT;
+	char cursor[64];
+	struct rig_call call;
+
+	*ret = (struct pages){ 0 };
+	do {
+		const Boson__Discovery__SnapshotReply *reply;
+
+		rig_call_init(&call, &rig, discovery);
+		boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request,
+						      on_snapshot, &call);
+		rig_call_wait(&call);
+		reply = (const Boson__Discovery__SnapshotReply *)call.reply;
+		assert_non_null(reply);
+		ret->nodes += reply->n_nodes;
+		ret->relays += reply->n_relays;
+		ret->n++;
+		request.cursor =
+			reply->next_cursor == NULL ? NULL : strcpy(cursor, reply->next_cursor);
+		rig_call_fini(&call);
+	} while (request.cursor != NULL);
+}
+
 /* More than one page, and nothing twice. */
 static void
 test_a_snapshot_has_all_relays_and_all_nodes(void **state)
 {
 	enum { NODES = 130 };
-	Boson__Discovery__SnapshotRequest request = BOSON__DISCOVERY__SNAPSHOT_REQUEST__INIT;
-	size_t nodes = 0, relays = 0, pages = 0;
-	char cursor[64];
 	struct rig_call call;
+	struct pages pages;
 
 	(void)state;
 	announce(&call, "wss://relay.example");
@@ -282,25 +311,10 @@ test_a_snapshot_has_all_relays_and_all_nodes(void **state)
 		enrolment_node_init(&node);
 		enrol(&node);
 	}
-	do {
-		const Boson__Discovery__SnapshotReply *reply;
-
-		rig_call_init(&call, &rig, discovery);
-		boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request,
-						      on_snapshot, &call);
-		rig_call_wait(&call);
-		reply = (const Boson__Discovery__SnapshotReply *)call.reply;
-		assert_non_null(reply);
-		nodes += reply->n_nodes;
-		relays += reply->n_relays;
-		pages++;
-		request.cursor =
-			reply->next_cursor == NULL ? NULL : strcpy(cursor, reply->next_cursor);
-		rig_call_fini(&call);
-	} while (request.cursor != NULL);
-	assert_int_equal(nodes, NODES);
-	assert_int_equal(relays, 1);
-	assert_true(pages >= 2);
+	take_snapshot(&pages);
+	assert_int_equal(pages.nodes, NODES);
+	assert_int_equal(pages.relays, 1);
+	assert_true(pages.n >= 2);
 }
 
 /* As many relays as there may be, each with the longest fields, and no page too large. */
@@ -309,9 +323,9 @@ test_a_snapshot_of_the_most_and_longest_relays_comes_in_pages_B62(void **state)
 {
 	enum { RELAYS = 100, FIELD_BYTES = 128 };
 	Boson__Discovery__SnapshotRequest request = BOSON__DISCOVERY__SNAPSHOT_REQUEST__INIT;
-	char host[FIELD_BYTES], region[65], id[65], cursor[64];
-	size_t relays = 0, pages = 0;
+	char host[FIELD_BYTES], region[65], id[65];
 	struct rig_call call;
+	struct pages pages;
 
 	(void)state;
 	memset(region, 'r', 64);
@@ -326,23 +340,9 @@ test_a_snapshot_of_the_most_and_longest_relays_comes_in_pages_B62(void **state)
 		assert_int_equal(call.result.status, BUS_OK);
 		rig_call_fini(&call);
 	}
-	do {
-		const Boson__Discovery__SnapshotReply *reply;
-
-		rig_call_init(&call, &rig, discovery);
-		boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request,
-						      on_snapshot, &call);
-		rig_call_wait(&call);
-		reply = (const Boson__Discovery__SnapshotReply *)call.reply;
-		assert_non_null(reply);
-		relays += reply->n_relays;
-		pages++;
-		request.cursor =
-			reply->next_cursor == NULL ? NULL : strcpy(cursor, reply->next_cursor);
-		rig_call_fini(&call);
-	} while (request.cursor != NULL);
-	assert_int_equal(relays, RELAYS);
-	assert_true(pages >= 2);
+	take_snapshot(&pages);
+	assert_int_equal(pages.relays, RELAYS);
+	assert_true(pages.n >= 2);
 	request.cursor = "00000000-n1"; /* of another replica, or another life */
 	rig_call_init(&call, &rig, discovery);
 	boson__discovery__discovery__snapshot(bus_peer_service(discovery), &request, on_snapshot,
@@ -371,7 +371,8 @@ test_a_node_keeps_its_lease_over_a_restart_F02(void **state)
 	beat(&call, node.id_text, node.id_text,
 	     BOSON__DISCOVERY__HEARTBEAT_REQUEST__STATUS__online);
 	assert_non_null(call.reply);
-	/* It has a ticket, and its own hour for the next, as all have: they are not all signed now. */
+	/* It has a ticket, and its own hour for the next, as all have: they are not all signed now.
+	 */
 	assert_null(((Boson__Discovery__HeartbeatReply *)call.reply)->relay_ticket);
 	assert_non_null(((Boson__Discovery__HeartbeatReply *)call.reply)->mint_subject);
 	rig_call_fini(&call);

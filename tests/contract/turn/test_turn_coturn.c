@@ -182,6 +182,16 @@ test_coturn_relays_with_the_credential_and_with_no_other_T25_P15(void **state)
 	turn_client_close(&client);
 }
 
+/* An allocation by a credential of the service's. */
+static void
+open_client(struct turn_client *client, int family, struct turn_credential *ret_credential)
+{
+	get_credential(ret_credential);
+	assert_int_equal(turn_client_open(client, COTURN_SERVER, family, UDP,
+					  ret_credential->username, ret_credential->password),
+			 0);
+}
+
 static void
 test_no_peer_but_the_internets_can_be_reached_T26_P15(void **state)
 {
@@ -195,10 +205,7 @@ test_no_peer_but_the_internets_can_be_reached_T26_P15(void **state)
 	struct turn_client client;
 
 	(void)state;
-	get_credential(&credential);
-	assert_int_equal(turn_client_open(&client, COTURN_SERVER, AF_INET, UDP, credential.username,
-					  credential.password),
-			 0);
+	open_client(&client, AF_INET, &credential);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (turn_client_permit(&client, refused[i]) != 403)
 			fail_msg("%s may be reached", refused[i]);
@@ -225,10 +232,7 @@ test_nor_by_ipv6_in_any_disguise_T26(void **state)
 	struct turn_client client;
 
 	(void)state;
-	get_credential(&credential);
-	assert_int_equal(turn_client_open(&client, COTURN_SERVER, AF_INET6, UDP,
-					  credential.username, credential.password),
-			 0);
+	open_client(&client, AF_INET6, &credential);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (turn_client_permit(&client, refused[i]) != 403)
 			fail_msg("%s may be reached", refused[i]);
@@ -325,10 +329,7 @@ test_a_killed_turn_service_leaves_coturn_alone_F05(void **state)
 	struct turn_client client;
 
 	(void)state;
-	get_credential(&credential);
-	assert_int_equal(turn_client_open(&client, COTURN_SERVER, AF_INET, UDP, credential.username,
-					  credential.password),
-			 0);
+	open_client(&client, AF_INET, &credential);
 	rig_kill(&rig, process);
 	assert_int_equal(turn_client_permit(&client, COTURN_PEER), 0); /* it lives on */
 	process = rig_spawn(&rig, PROGRAM_TURN, 0);
