@@ -16,17 +16,20 @@
 
 static struct relay_group *the_group; /* one at a time */
 
-static void
-fill_relay(const struct relay_group *group, unsigned i, Boson__Common__Relay *ret)
+/* The place of what this relay announced, or a free one. */
+static unsigned
+place_of(const struct relay_group *group, const char *id)
 {
-	struct relay_control *control = group->relays[i].state;
+	unsigned i = 0;
 
-	boson__common__relay__init(ret);
-	ret->id = control->id;
-	ret->group = (char[]){ "default" };
-	ret->relay_endpoint = control->public_url;
-	ret->bus_endpoint = control->bus_endpoint;
-	ret->event_endpoint = control->event_endpoint;
+	while (i < RELAY_GROUP_MAX &&
+	       (group->announced[i] == NULL || strcmp(group->announced[i]->id, id) != 0))
+		i++;
+	for (unsigned n = 0; i == RELAY_GROUP_MAX && n < RELAY_GROUP_MAX; n++)
+		if (group->announced[n] == NULL)
+			i = n;
+	assert_true(i < RELAY_GROUP_MAX);
+	return i;
 }
 
 static void
@@ -37,9 +40,10 @@ forget_announced(struct relay_group *group, unsigned i)
 }
 
 static void
-note_announced(struct relay_group *group, unsigned i, const Boson__Common__Relay *relay)
+note_announced(struct relay_group *group, const Boson__Common__Relay *relay)
 {
 	size_t n = boson__common__relay__get_packed_size(relay);
+	unsigned i = place_of(group, relay->id);
 	uint8_t *packed = malloc(n);
 
 	assert_non_null(packed);
@@ -57,12 +61,7 @@ on_announce(Boson__Discovery__Discovery_Service *service, const Boson__Common__R
 
 	(void)service;
 	pthread_mutex_lock(&the_group->mutex);
-	for (unsigned i = 0; i < the_group->count; i++) {
-		const struct relay_control *control = the_group->relays[i].state;
-
-		if (the_group->is_running[i] && strcmp(control->id, input->id) == 0)
-			note_announced(the_group, i, input);
-	}
+	note_announced(the_group, input);
 	pthread_mutex_unlock(&the_group->mutex);
 	closure(&empty, call);
 }
@@ -78,8 +77,8 @@ on_list(Boson__Discovery__Discovery_Service *service,
 	(void)service;
 	(void)input;
 	pthread_mutex_lock(&the_group->mutex);
-	for (unsigned i = 0; i < the_group->count; i++)
-		if (the_group->is_running[i] && the_group->announced[i] != NULL)
+	for (unsigned i = 0; i < RELAY_GROUP_MAX; i++)
+		if (the_group->announced[i] != NULL)
 			pointers[reply.n_relays++] = the_group->announced[i];
 	reply.relays = pointers;
 	closure(&reply, call);
@@ -91,8 +90,6 @@ on_locate(Boson__Routing__Routing_Service *service, const Boson__Routing__Locate
 	  Boson__Routing__LocateNodeReply_Closure closure, void *call)
 {
 	Boson__Routing__LocateNodeReply reply = BOSON__ROUTING__LOCATE_NODE_REPLY__INIT;
-	static char group_name[] = "default";
-	Boson__Common__Relay relay;
 	uint8_t node_id[UUID_BYTES];
 	int at = -1;
 
@@ -103,10 +100,9 @@ on_locate(Boson__Routing__Routing_Service *service, const Boson__Routing__Locate
 	for (unsigned i = 0; i < the_group->node_count; i++)
 		if (memcmp(the_group->nodes[i].node_id, node_id, UUID_BYTES) == 0)
 			at = the_group->nodes[i].at;
-	if (at >= 0) {
-		fill_relay(the_group, (unsigned)at, &relay);
-		relay.group = group_name;
-		reply.relay = &relay;
+	if (at >= 0)
+		reply.relay = the_group->announced[place_of(the_group, the_group->ids[at])];
+	if (reply.relay != NULL) {
 		reply.has_generation = 1;
 		reply.generation = 1;
 		closure(&reply, call);
@@ -175,7 +171,9 @@ relay_group_start(struct relay_group *group, unsigned count, bool has_tls, const
 		else
 			relay_fixture_start_beside(relay, &group->relays[0], has_tls,
 						   group->settings);
+		const struct relay_control *control = relay->state;
 		pthread_mutex_lock(&group->mutex);
+		snprintf(group->ids[i], sizeof(group->ids[i]), "%s", control->id);
 		group->is_running[i] = true;
 		group->count = i + 1;
 		pthread_mutex_unlock(&group->mutex);
@@ -191,9 +189,11 @@ relay_group_kill(struct relay_group *group, unsigned i)
 	for (unsigned n = 0; n < group->node_count; n++)
 		if (group->nodes[n].at == (int)i)
 			group->nodes[n].at = -1;
-	forget_announced(group, i);
 	pthread_mutex_unlock(&group->mutex);
 	relay_fixture_stop(&group->relays[i]);
+	pthread_mutex_lock(&group->mutex);
+	forget_announced(group, place_of(group, group->ids[i]));
+	pthread_mutex_unlock(&group->mutex);
 }
 
 void

@@ -14,7 +14,8 @@ enum { RELAY_GROUP_MAX = 3, RELAY_GROUP_NODES_MAX = 8 };
 struct relay_group {
 	struct relay_fixture relays[RELAY_GROUP_MAX];
 	bool is_running[RELAY_GROUP_MAX];
-	Boson__Common__Relay *announced[RELAY_GROUP_MAX]; /* what each said last, or NULL */
+	char ids[RELAY_GROUP_MAX][65];			  /* as long as a relay's may be */
+	Boson__Common__Relay *announced[RELAY_GROUP_MAX]; /* what relays said last; no order */
 	unsigned count;
 	bool has_tls;
 	char settings[1024];
