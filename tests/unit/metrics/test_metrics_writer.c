@@ -365,6 +365,43 @@ test_what_a_dead_database_did_not_take_it_takes_later_and_once_F13(void **state)
 	assert_used(1, 10, 100);
 }
 
+static int
+pass_over(const struct store_value *row, size_t columns, void *arg)
+{
+	(void)row, (void)columns, (void)arg;
+	return 0;
+}
+
+/* PostgreSQL's statistics know hours, and nothing of the minute that begins: each sample must not
+ * read what the whole fleet has said in it. */
+static void
+test_a_nodes_rollups_are_found_without_reading_the_fleets(void **state)
+{
+	enum { FLEET = 200 };
+	char sql[640];
+
+	(void)state;
+	(void)snprintf(sql, sizeof(sql),
+		       "INSERT INTO metrics_%u.rollups SELECT decode(lpad(to_hex(n), 32, '0'),"
+		       " 'hex'), 2, h * 3600000, '' FROM generate_series(1, 2000) n,"
+		       " generate_series(1, 200) h; ANALYZE metrics_%u.rollups",
+		       schemas - 1, schemas - 1);
+	assert_true(servers_postgresql_sql(&servers, sql));
+	for (int i = 0; i < FLEET; i++)
+		say(&replicas[0], (uint8_t)i, T0, 50, 1);
+	while (flush(&replicas[0]) != 0)
+		;
+	assert_int_equal(store_query(replicas[0].store, "SELECT pg_stat_force_next_flush() IS NULL",
+				     NULL, 0, pass_over, NULL),
+			 1);
+	(void)snprintf(sql, sizeof(sql),
+		       "DO $$ BEGIN IF (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes"
+		       " WHERE schemaname = 'metrics_%u' AND relname = 'rollups') > %d"
+		       " THEN RAISE 'too many rows read'; END IF; END $$",
+		       schemas - 1, 5 * FLEET);
+	assert_true(servers_postgresql_sql(&servers, sql));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -382,6 +419,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest shared[] = {
 		TEST(test_two_replicas_sum_up_exactly_what_was_said_once),
 		TEST(test_two_replicas_hear_the_same_sessions),
+		TEST(test_a_nodes_rollups_are_found_without_reading_the_fleets),
 		TEST(test_what_a_dead_database_did_not_take_it_takes_later_and_once_F13),
 	};
 	int failed, started = 0;
