@@ -100,10 +100,16 @@ routing_is_sessions_client(const struct session *session, const struct routing_c
 bool
 routing_may_use(const struct session *session, const struct routing_caller *caller)
 {
+	char owners[ROUTING_TOKEN_BYTES], callers[ROUTING_TOKEN_BYTES];
+	const uint8_t *client_id = session->record.client_id;
+
 	if (caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN)
 		return true;
 	if (caller->role != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject[0] == '\0')
 		return false;
-	return strcmp(caller->subject, session->record.owner) == 0 ||
-	       routing_is_sessions_client(session, caller);
+	/* An access key and the token that came by it are the same to a session, whichever opened
+	 * it and whichever asks. */
+	return routing_token_subject(client_id, session->record.owner, owners) == 0 &&
+	       routing_token_subject(client_id, caller->subject, callers) == 0 &&
+	       strcmp(owners, callers) == 0;
 }

@@ -52,13 +52,33 @@ find_living(const struct routing *routing, const Boson__Routing__RouteRequest *i
 	return sessions_find_client(&routing->sessions, client_id, &key);
 }
 
+/* A node has one session for a WireGuard key, and the last one stands. So a key with a session is
+ * its access key's until that ends, whatever client's id it is asked for with (T05). */
+static const struct session *
+find_of_key(const struct routing *routing, const Boson__Routing__RouteRequest *input)
+{
+	struct key key;
+
+	if (key_parse(input->public_key, &key) != 0)
+		return NULL;
+	return sessions_find_key(&routing->sessions, &key);
+}
+
+static bool
+is_anothers(const struct session *session, const Boson__Routing__RouteRequest *input)
+{
+	struct routing_caller caller;
+
+	routing_caller_take(&caller, input->caller);
+	return session != NULL && !routing_may_use(session, &caller);
+}
+
 static void
 start_request(struct routing *routing, const Boson__Routing__RouteRequest *input,
 	      const struct routing_wish *wish, Boson__Routing__RouteReply_Closure closure,
 	      void *call)
 {
 	const struct session *known;
-	struct routing_caller caller;
 
 	if (input->session_id != NULL) {
 		if (routing_follow(routing) != 0) {
@@ -72,9 +92,12 @@ start_request(struct routing *routing, const Boson__Routing__RouteRequest *input
 		}
 	} else {
 		known = find_living(routing, input);
-		routing_caller_take(&caller, input->caller);
-		if (known != NULL && !routing_may_use(known, &caller)) {
+		if (is_anothers(known, input)) {
 			bus_call_fail(call, BUS_CONFLICT, "client_in_use", "clientId");
+			return;
+		}
+		if (is_anothers(find_of_key(routing, input), input)) {
+			bus_call_fail(call, BUS_CONFLICT, "key_in_use", "publicKey");
 			return;
 		}
 	}

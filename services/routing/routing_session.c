@@ -21,6 +21,9 @@ sessions_init(struct sessions *sessions)
 		error = idtable_init(&sessions->by_client, offsetof(struct session, by_client),
 				     offsetof(struct session, client), SESSION_CLIENT_BYTES);
 	if (error == 0)
+		error = idtable_init(&sessions->by_key, offsetof(struct session, by_key),
+				     offsetof(struct session, record.client_key), KEY_BYTES);
+	if (error == 0)
 		error = idtable_init(&sessions->owners, offsetof(struct session_owner, by_name),
 				     offsetof(struct session_owner, name), SESSION_OWNER_BYTES);
 	if (error != 0)
@@ -51,6 +54,7 @@ sessions_fini(struct sessions *sessions)
 	idtable_fini(&sessions->by_id);
 	idtable_fini(&sessions->by_route);
 	idtable_fini(&sessions->by_client);
+	idtable_fini(&sessions->by_key);
 	free_owners(&sessions->owners);
 	memset(sessions, 0, sizeof(*sessions));
 }
@@ -83,6 +87,12 @@ sessions_find_client(const struct sessions *sessions, const uint8_t client_id[UU
 
 	fill_client(client, client_id, client_key);
 	return idtable_find(&sessions->by_client, client);
+}
+
+struct session *
+sessions_find_key(const struct sessions *sessions, const struct key *client_key)
+{
+	return idtable_find(&sessions->by_key, client_key);
 }
 
 size_t
@@ -199,6 +209,7 @@ set_living(struct sessions *sessions, struct session *session, bool lives)
 		fill_client(session->client, session->record.client_id,
 			    &session->record.client_key);
 		session->is_in_clients = idtable_add(&sessions->by_client, session) == 0;
+		session->is_in_keys = idtable_add(&sessions->by_key, session) == 0;
 		count_owner(sessions, session);
 		return;
 	}
@@ -206,6 +217,9 @@ set_living(struct sessions *sessions, struct session *session, bool lives)
 	if (session->is_in_clients)
 		idtable_remove(&sessions->by_client, session);
 	session->is_in_clients = false;
+	if (session->is_in_keys)
+		idtable_remove(&sessions->by_key, session);
+	session->is_in_keys = false;
 	uncount_owner(sessions, session);
 }
 

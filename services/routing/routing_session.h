@@ -40,9 +40,9 @@ struct session_record {
 
 struct session {
 	struct session_record record;
-	struct idtable_link by_id, by_route, by_client;
+	struct idtable_link by_id, by_route, by_client, by_key;
 	uint8_t client[SESSION_CLIENT_BYTES]; /* id and key */
-	bool is_in_clients;
+	bool is_in_clients, is_in_keys;
 	struct session_owner *owner; /* while it lives, if it has one */
 	int64_t ends_ms;	     /* monotonic */
 	size_t at;		     /* in the heap */
@@ -61,7 +61,7 @@ struct session_owner {
 };
 
 struct sessions {
-	struct idtable by_id, by_route, by_client, owners;
+	struct idtable by_id, by_route, by_client, by_key, owners;
 	struct session **heap; /* the first to end on top */
 	size_t count, capacity, open, living;
 	struct session *bound;
@@ -80,6 +80,10 @@ struct session *sessions_find_route(const struct sessions *sessions,
 struct session *sessions_find_client(const struct sessions *sessions,
 				     const uint8_t client_id[UUID_BYTES],
 				     const struct key *client_key);
+
+/* One that lives of this WireGuard key, whichever client's, or NULL. (Clients of one access key may
+ * share a key: the first of their sessions stands for all.) */
+struct session *sessions_find_key(const struct sessions *sessions, const struct key *client_key);
 
 /* How many of this access key live. */
 size_t sessions_of_owner(const struct sessions *sessions, const char owner[SESSION_OWNER_BYTES]);

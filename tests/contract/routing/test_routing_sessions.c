@@ -120,6 +120,53 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	assert_string_equal(first.session_id, again.session_id);
 }
 
+/* T05: nor is its public key a secret to its nodes, which have one session for a key. */
+static void
+test_a_key_with_a_session_gets_none_by_another_access_key_T05(void **state)
+{
+	struct route_rig_client client, thief;
+	struct route_rig_answer first, second;
+	struct enrolment_node node;
+	struct rig_call call;
+
+	(void)state;
+	route_rig_client_init(&client);
+	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	route_rig_connect(&rig, &client, NULL, &first);
+	route_rig_client_init(&thief);
+	memcpy(thief.public_text, client.public_text, sizeof(thief.public_text));
+	thief.subject = "key:second";
+	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
+	assert_refused(&call, BUS_CONFLICT, "key_in_use");
+
+	/* Its session over, the key is nobody's. */
+	route_rig_delete(&rig, &call, first.route_id, client.token);
+	assert_non_null(call.reply);
+	rig_call_fini(&call);
+	route_rig_connect(&rig, &thief, NULL, &second);
+	route_rig_request(&rig, &call, &client, NULL, NULL, NULL);
+	assert_refused(&call, BUS_CONFLICT, "key_in_use");
+}
+
+/* A client whose token opened its session, and that has nothing but its access key left, is still
+ * the same. */
+static void
+test_what_a_token_opened_is_its_access_keys_too(void **state)
+{
+	struct route_rig_client client;
+	struct route_rig_answer first, again;
+	struct enrolment_node node;
+
+	(void)state;
+	route_rig_client_init(&client);
+	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	client.subject = client.token;
+	route_rig_connect(&rig, &client, NULL, &first);
+	client.subject = "key:first";
+	route_rig_connect(&rig, &client, NULL, &again);
+	assert_string_equal(first.session_id, again.session_id);
+}
+
 /* T05: the client's id is no secret to the nodes that it used. Who names it with an access key and
  * a key pair of his own gets a session of his own, and a token that is no good for the client's.
  */
@@ -278,6 +325,8 @@ main(void)
 		IN_A_RIG(test_a_client_that_asks_again_gets_the_session_that_it_has_F01),
 		IN_A_RIG(test_two_requests_at_once_make_one_session_F01),
 		IN_A_RIG(test_a_session_is_taken_up_by_its_owner_alone_T05),
+		IN_A_RIG(test_a_key_with_a_session_gets_none_by_another_access_key_T05),
+		IN_A_RIG(test_what_a_token_opened_is_its_access_keys_too),
 		IN_A_RIG(test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05),
 		IN_A_RIG(test_a_session_goes_to_another_node_when_its_own_is_gone),
 		IN_A_RIG(test_a_session_moves_to_the_node_that_is_asked_for),
