@@ -81,13 +81,16 @@ def printed(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-# Also of what a sanitizer adds, and what every Debian has: neither is installed by name.
-elsewhere = re.compile(r"lib(a|ub|t)san|libc\.so|libm\.so|libgcc_s|ld-linux")
+# Every Debian has these.
+elsewhere = re.compile(r"libc\.so|libm\.so|libgcc_s|ld-linux")
 for target, programs in (("server", "boson*"), ("node", "higgs*")):
     installed = containerfile.split(f" AS {target}\n")[1].split("\nFROM ")[0].split()
     linked = set()
     for program in glob.glob(os.path.join(checking.programs, programs)):
         linked.update(re.findall(r"NEEDED +(\S+)", printed("objdump", "-p", program)))
+    if any(re.match("lib[a-z]*san", name) for name in linked):
+        print(f"{target}: a sanitizer's build is linked with more than is used, so it shows nothing")
+        continue
     libraries = {name for name in linked if not elsewhere.match(name)}
     expect(len(libraries) > 5, f"{target}: its programs are linked with {libraries}")
     for library in sorted(libraries):
