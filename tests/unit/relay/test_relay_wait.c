@@ -12,19 +12,38 @@
 
 enum { ROUNDS = 200 };
 
-/* Turn after turn; one in `each` gaps is `soon_us` long, the others a millisecond. */
+/* Turn after turn of `work_us`; one in `each` gaps is `soon_us` long, the others a millisecond. */
 static bool
-is_awake_after(struct relay_wait *wait, unsigned each, int64_t soon_us)
+is_awake_after_work(struct relay_wait *wait, unsigned each, int64_t soon_us, int64_t work_us)
 {
 	int64_t now_us = 1000000;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
+		now_us += work_us;
 		relay_wait_begin(wait, now_us);
 		now_us += i % each == 0 ? soon_us : 1000;
 		relay_wait_learn(wait, true, now_us);
 	}
 	relay_wait_begin(wait, now_us);
 	return relay_wait_is_awake(wait, now_us);
+}
+
+static bool
+is_awake_after(struct relay_wait *wait, unsigned each, int64_t soon_us)
+{
+	return is_awake_after_work(wait, each, soon_us, 0);
+}
+
+/* What it would win by being awake sooner it would lose by turns for one message each. */
+static void
+test_it_sleeps_when_it_works_most_of_the_time(void **state)
+{
+	struct relay_wait wait = { 0 };
+
+	(void)state;
+	assert_true(is_awake_after_work(&wait, 1, 20, 10));
+	assert_false(is_awake_after_work(&wait, 1, 5, 20));
+	assert_true(is_awake_after_work(&wait, 1, 20, 10));
 }
 
 static void
@@ -85,6 +104,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_it_waits_awake_while_work_comes_soon),
+		cmocka_unit_test(test_it_sleeps_when_it_works_most_of_the_time),
 		cmocka_unit_test(test_it_does_not_wait_awake_for_long),
 		cmocka_unit_test(test_what_is_ready_is_told_and_nothing_is_when_time_is_up),
 	};
