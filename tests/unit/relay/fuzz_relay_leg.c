@@ -4,32 +4,19 @@
  * and in which pieces, and whether the far ends read. Whatever it says: no crash, and what comes
  * out at every end is a stream of whole, unmasked frames.
  */
-#include "log/log.h"
+#include "fuzz_shard.h"
+
 #include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
 #include "ws/ws_mask.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { ENDS = 4, RAW_END = 3, OPERATIONS_MAX = 64, OUTPUT_BYTES = 512 * 1024 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	signal(SIGPIPE, SIG_IGN); /* as service_main does */
-	log_init("fuzz", LOG_LEVEL_ERROR);
-	return 0;
-}
 
 struct end {
 	int fd;
@@ -39,19 +26,6 @@ struct end {
 
 static const uint8_t node_id[UUID_BYTES] = "the fuzzed node";
 static const uint8_t session_id[UUID_BYTES] = "nobody's";
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 10,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.stall_ms = 10000,
-	.grace_ms = 1000,
-	.half_frame_ms = 10000,
-	.ping_ms = 10000,
-	.silence_ms = 10000,
-	.queue_budget_bytes = 1 << 20,
-	.notsent_lowat_bytes = 128 * 1024,
-};
 
 /* A leg as relay_attach leaves it, over one half of a socket pair. */
 static void
@@ -158,8 +132,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct end ends[ENDS];
 
 	if (relay_mailbox_init(&control) < 0 ||
-	    relay_shard_new(0, &settings, NULL, &control, open("/dev/null", O_RDONLY | O_CLOEXEC),
-			    NULL, &shard) < 0)
+	    relay_shard_new(0, &fuzz_shard_settings, NULL, &control,
+			    open("/dev/null", O_RDONLY | O_CLOEXEC), NULL, &shard) < 0)
 		abort();
 	all[0] = shard;
 	shard->all = all;

@@ -4,8 +4,9 @@
  * what comes over which of two links, raw or as messages that fit, which links break and where
  * nodes are. Whatever it says: no crash, and what goes to the mesh thread is whole sections.
  */
+#include "fuzz_shard.h"
+
 #include "leg/leg_frame.h"
-#include "log/log.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_mesh_wire.h"
@@ -13,7 +14,6 @@
 #include "ws/ws_mask.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,33 +21,7 @@
 
 enum { ENDS = 2, OPERATIONS_MAX = 64, LINKS = 2, BYTES_MAX = 4096 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	signal(SIGPIPE, SIG_IGN); /* as service_main does */
-	log_init("fuzz", LOG_LEVEL_ERROR);
-	return 0;
-}
-
 static const uint8_t nodes[2][UUID_BYTES] = { "the node here", "node elsewhere" };
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 10,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.stall_ms = 10000,
-	.grace_ms = 1000,
-	.half_frame_ms = 10000,
-	.ping_ms = 10000,
-	.silence_ms = 10000,
-	.queue_budget_bytes = 1 << 20,
-	.notsent_lowat_bytes = 128 * 1024,
-};
 
 struct fuzz {
 	struct relay_shard *shard;
@@ -287,8 +261,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct relay_shard *all[1];
 
 	if (relay_mailbox_init(&control) < 0 || relay_mailbox_init(&fuzz.mesh.mailbox) < 0 ||
-	    relay_shard_new(0, &settings, NULL, &control, open("/dev/null", O_RDONLY | O_CLOEXEC),
-			    NULL, &fuzz.shard) < 0)
+	    relay_shard_new(0, &fuzz_shard_settings, NULL, &control,
+			    open("/dev/null", O_RDONLY | O_CLOEXEC), NULL, &fuzz.shard) < 0)
 		abort();
 	all[0] = fuzz.shard;
 	fuzz.shard->all = all;

@@ -4,8 +4,9 @@
  * an index that is known; in between it has the node answer, time pass, sessions come and go.
  * Whatever it does: no crash, and no source that is not proven is sent more than it sent.
  */
+#include "fuzz_shard.h"
+
 #include "leg/leg_frame.h"
-#include "log/log.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_data.h"
 #include "relay/relay_shard.h"
@@ -13,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,34 +21,7 @@
 
 enum { OPERATIONS_MAX = 64, SOURCES = 8, MESSAGE_BYTES = 2048 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	signal(SIGPIPE, SIG_IGN); /* as service_main does */
-	log_init("fuzz", LOG_LEVEL_ERROR);
-	return 0;
-}
-
 static const uint8_t node_id[UUID_BYTES] = "the fuzzed node";
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 10,
-	.shards = 1,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.stall_ms = 10000,
-	.grace_ms = 1000,
-	.half_frame_ms = 10000,
-	.ping_ms = 10000,
-	.silence_ms = 10000,
-	.queue_budget_bytes = 1 << 20,
-	.notsent_lowat_bytes = 128 * 1024,
-};
 
 struct fuzz {
 	struct relay_shard *shard;
@@ -225,8 +198,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	int fd;
 
 	if (relay_mailbox_init(&control) < 0 ||
-	    relay_shard_new(0, &settings, NULL, &control, open("/dev/null", O_RDONLY | O_CLOEXEC),
-			    NULL, &fuzz.shard) < 0 ||
+	    relay_shard_new(0, &fuzz_shard_settings, NULL, &control,
+			    open("/dev/null", O_RDONLY | O_CLOEXEC), NULL, &fuzz.shard) < 0 ||
 	    relay_udp_socket_open("127.0.0.1", false, &port, &fd) < 0 ||
 	    relay_udp_new(fuzz.shard, fd) < 0)
 		abort();
