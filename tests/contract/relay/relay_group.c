@@ -232,6 +232,15 @@ relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES],
 	pthread_mutex_unlock(&group->mutex);
 }
 
+struct raw_leg *
+relay_group_open_node(struct relay_group *group, const uint8_t node_id[UUID_BYTES], unsigned at)
+{
+	struct raw_leg *node = raw_leg_open(&group->relays[at], node_id, NULL);
+
+	relay_group_locate(group, node_id, (int)at);
+	return node;
+}
+
 unsigned
 relay_group_asked(struct relay_group *group)
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "discovery.pb-c.h"
+#include "raw_leg.h"
 #include "relay_fixture.h"
 #include "routing.pb-c.h"
 
@@ -47,6 +48,10 @@ void relay_group_kill(struct relay_group *group, unsigned i);
 
 /* What routing says from now on; -1: nowhere. */
 void relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES], int at);
+
+/* A node's leg at relay `at`, where routing says it is from now on. */
+struct raw_leg *relay_group_open_node(struct relay_group *group, const uint8_t node_id[UUID_BYTES],
+				      unsigned at);
 
 /* Until relay `a` hears the events of relay `b`: subscribing takes its time. */
 void relay_group_await_hearing(struct relay_group *group, unsigned a, unsigned b);

@@ -52,15 +52,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static struct raw_leg *
-open_node(unsigned at)
-{
-	struct raw_leg *node = raw_leg_open(&group.relays[at], node_id, NULL);
-
-	relay_group_locate(&group, node_id, (int)at);
-	return node;
-}
-
 /* The channel that is opened for the session, past closes of older ones. */
 static uint32_t
 channel_of(struct raw_leg *node, const uint8_t *session_id)
@@ -83,7 +74,7 @@ channel_of(struct raw_leg *node, const uint8_t *session_id)
 static void
 test_a_client_reaches_its_node_through_another_relay(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	uint32_t channel = channel_of(node, session_a);
 	uint8_t message[32 * 1024];
@@ -115,7 +106,7 @@ static void
 test_clients_of_several_relays_share_a_node(void **state)
 {
 	static const uint8_t session_c[UUID_BYTES] = { 0x44, [6] = 0x40, [8] = 0x80, [15] = 4 };
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *a = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	uint32_t channel_a = channel_of(node, session_a);
 	struct raw_leg *b = raw_leg_open(&group.relays[OTHER], node_id, session_b);
@@ -145,7 +136,7 @@ test_a_client_that_waits_hears_where_its_node_came(void **state)
 	relay_group_await_hearing(&group, EDGE, OTHER);
 	while (relay_group_asked(&group) == 0)
 		(void)relay_fixture_counter(&group.relays[EDGE], "mesh_nodes");
-	struct raw_leg *node = open_node(OTHER);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, OTHER);
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	raw_leg_close(&client);
 	raw_leg_close(&node);
@@ -155,7 +146,7 @@ test_a_client_that_waits_hears_where_its_node_came(void **state)
 static void
 test_f04_clients_follow_their_node_to_another_relay(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	struct raw_leg *newer;
 
@@ -163,17 +154,17 @@ test_f04_clients_follow_their_node_to_another_relay(void **state)
 	relay_group_await_hearing(&group, EDGE, OTHER);
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	/* Make before break: the newer leg is taken while the older still is there. */
-	newer = open_node(OTHER);
+	newer = relay_group_open_node(&group, node_id, OTHER);
 	leg_talk_exchange(newer, client, channel_of(newer, session_a));
 	raw_leg_close(&node);
 	/* To the client's own relay: no mesh any more. */
-	node = open_node(EDGE);
+	node = relay_group_open_node(&group, node_id, EDGE);
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	raw_leg_close(&newer);
 	while (relay_fixture_counter(&group.relays[EDGE], "mesh_nodes") != 0)
 		;
 	/* And away again. */
-	newer = open_node(HOME);
+	newer = relay_group_open_node(&group, node_id, HOME);
 	raw_leg_close(&node);
 	leg_talk_exchange(newer, client, channel_of(newer, session_a));
 	raw_leg_close(&client);
@@ -185,14 +176,14 @@ test_f04_clients_follow_their_node_to_another_relay(void **state)
 static void
 test_f04_a_clients_leg_outlives_its_nodes_relay(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 
 	(void)state;
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	relay_group_kill(&group, HOME);
 	raw_leg_close(&node);
-	node = open_node(OTHER);
+	node = relay_group_open_node(&group, node_id, OTHER);
 	leg_talk_exchange(node, client, channel_of(node, session_a));
 	raw_leg_close(&client);
 	raw_leg_close(&node);
@@ -202,7 +193,7 @@ test_f04_a_clients_leg_outlives_its_nodes_relay(void **state)
 static void
 test_the_newest_leg_of_a_session_wins_across_relays(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *older = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	struct raw_leg *newer;
 
@@ -233,7 +224,7 @@ on_empty(const Boson__Common__Empty *reply, void *arg)
 static void
 test_a_session_closed_at_home_closes_its_leg_elsewhere(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	Boson__Relay__CloseSessionRequest request = BOSON__RELAY__CLOSE_SESSION_REQUEST__INIT;
 	char node_text[UUID_TEXT_BYTES], session_text[UUID_TEXT_BYTES];
@@ -266,7 +257,7 @@ test_a_relay_without_the_nodes_leg_passes_nobody_on(void **state)
 	relay_group_locate(&group, node_id, HOME);
 	client = raw_leg_open(&group.relays[EDGE], node_id, session_a);
 	relay_fixture_await(&group.relays[EDGE], "mesh_links", 1);
-	struct raw_leg *node = open_node(OTHER);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, OTHER);
 	uint32_t channels[2] = { 0 };
 	for (int i = 0; i < 2; i++) {
 		Boson__Link__Control *control = leg_talk_control(node);

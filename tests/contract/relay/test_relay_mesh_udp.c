@@ -68,15 +68,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static struct raw_leg *
-open_node(unsigned at)
-{
-	struct raw_leg *node = raw_leg_open(&group.relays[at], node_id, NULL);
-
-	relay_group_locate(&group, node_id, (int)at);
-	return node;
-}
-
 static void
 bind_at(unsigned at, const uint8_t session_id[UUID_BYTES], const struct udp_app *app)
 {
@@ -107,7 +98,7 @@ move(struct raw_leg *node, const struct udp_app *moved, uint32_t node_index, uin
 static void
 test_legs_of_one_session_stand_side_by_side(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct udp_app one = udp_app_open(&group.relays[EDGE], "127.0.1.1", 0);
 	struct udp_app moved = udp_app_open(&group.relays[EDGE], "127.0.2.1", 0);
 
@@ -123,7 +114,7 @@ test_legs_of_one_session_stand_side_by_side(void **state)
 	}
 	assert_int_equal(relay_fixture_counter(&group.relays[HOME], "mesh_clients"), 2);
 	relay_group_await_hearing(&group, EDGE, OTHER);
-	struct raw_leg *newer = open_node(OTHER);
+	struct raw_leg *newer = relay_group_open_node(&group, node_id, OTHER);
 	first = udp_talk_channel(newer, session_a);
 	second = udp_talk_channel(newer, session_a);
 	assert_int_not_equal(first, second);
@@ -143,7 +134,7 @@ test_legs_of_one_session_stand_side_by_side(void **state)
 static void
 test_udp_legs_take_no_place_of_a_websocket_leg(void **state)
 {
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct raw_leg *client = raw_leg_open(&group.relays[HOME], node_id, session_a);
 	uint32_t channel = udp_talk_channel(node, session_a);
 	struct udp_app app = udp_app_open(&group.relays[EDGE], "127.0.1.1", 0);
@@ -154,7 +145,7 @@ test_udp_legs_take_no_place_of_a_websocket_leg(void **state)
 	udp_talk_exchange(node, by_udp, &app, 11, 1);
 	leg_talk_exchange(node, client, channel);
 	relay_group_await_hearing(&group, EDGE, OTHER);
-	struct raw_leg *newer = open_node(OTHER);
+	struct raw_leg *newer = relay_group_open_node(&group, node_id, OTHER);
 	by_udp = udp_talk_channel(newer, session_a);
 	udp_talk_exchange(newer, by_udp, &app, 11, 2);
 	uint32_t third = udp_talk_channel(newer, session_a); /* from its old home */
@@ -179,7 +170,7 @@ static void
 test_session_closed_at_home_ends_its_udp_legs_elsewhere(void **state)
 {
 	Boson__Relay__CloseSessionRequest request = BOSON__RELAY__CLOSE_SESSION_REQUEST__INIT;
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	struct udp_app one = udp_app_open(&group.relays[EDGE], "127.0.1.1", 0);
 	struct udp_app other = udp_app_open(&group.relays[EDGE], "127.0.2.1", 0);
 	char node_text[UUID_TEXT_BYTES], session_text[UUID_TEXT_BYTES];
@@ -222,7 +213,7 @@ test_initiation_waits_until_its_node_is_found(void **state)
 	udp_app_send(&app, message, sizeof(message));
 	while (relay_group_asked(&group) == 0)
 		(void)relay_fixture_counter(&group.relays[EDGE], "mesh_nodes");
-	struct raw_leg *node = open_node(HOME);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, HOME);
 	uint32_t channel = udp_talk_channel(node, NULL);
 	assert_int_equal(udp_talk_node_receive(node, channel, got, sizeof(got)), sizeof(message));
 	assert_memory_equal(got, message, sizeof(message));
@@ -242,7 +233,7 @@ test_initiation_waits_until_its_node_is_found(void **state)
 static void
 test_f21_udp_legs_go_on_while_their_relay_drains(void **state)
 {
-	struct raw_leg *node = open_node(EDGE);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, EDGE);
 	struct udp_app app = udp_app_open(&group.relays[EDGE], "127.0.1.1", 0);
 	struct udp_app moved = udp_app_open(&group.relays[EDGE], "127.0.2.1", 0);
 
@@ -256,7 +247,8 @@ test_f21_udp_legs_go_on_while_their_relay_drains(void **state)
 	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_DRAIN);
 	boson__link__control__free_unpacked(control, NULL);
 	udp_talk_exchange(node, channel, &app, 11, 1);
-	struct raw_leg *newer = open_node(HOME); /* before it lets go of the other */
+	struct raw_leg *newer =
+		relay_group_open_node(&group, node_id, HOME); /* before it lets go of the other */
 	channel = udp_talk_channel(newer, session_a);
 	raw_leg_close(&node);
 	for (uint64_t i = 2; i < 100; i++)
@@ -273,7 +265,7 @@ test_f21_udp_legs_go_on_while_their_relay_drains(void **state)
 static void
 test_f21_drain_ends_in_spite_of_udp_legs(void **state)
 {
-	struct raw_leg *node = open_node(EDGE);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, EDGE);
 	struct udp_app app = udp_app_open(&group.relays[EDGE], "127.0.1.1", 0);
 	uint8_t message[128];
 	ssize_t n;
@@ -314,7 +306,7 @@ static void
 test_u28_datagram_of_another_relay_goes_nowhere(void **state)
 {
 	struct relay_fixture *relay = &group.relays[EDGE];
-	struct raw_leg *node = open_node(EDGE);
+	struct raw_leg *node = relay_group_open_node(&group, node_id, EDGE);
 	struct udp_app app = udp_app_open(relay, "127.0.1.1", 0);
 	uint8_t message[UDP_TALK_INITIATION_BYTES];
 
