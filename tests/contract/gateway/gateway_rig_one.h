@@ -14,4 +14,6 @@ extern struct rig rig;
 
 /* As rig_start; 0 or -1. */
 int rig_one_start(const char *extra, bool tls, enum rig_services services);
+/* The same, with services, for tests whose many connections no rate is to stop. */
+int rig_one_start_unlimited(bool tls);
 int rig_one_stop(void **state);

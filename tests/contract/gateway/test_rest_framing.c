@@ -22,9 +22,7 @@ static int
 start(void **state)
 {
 	(void)state;
-	return rig_one_start("rate_general = 1000000\nrate_enrolment = 1000000\n"
-			     "request_deadline = 2s\nmax_connections_per_address = 1000",
-			     RIG_TLS, RIG_SOME);
+	return rig_one_start_unlimited(RIG_TLS);
 }
 
 /* An error of our own form, without a byte of what was sent, and the end of the connection. */
