@@ -120,22 +120,31 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	assert_string_equal(first.session_id, again.session_id);
 }
 
+/* A client with a session, and another client, of another access key. */
+static void
+meet(struct route_rig_client *client, struct route_rig_answer *ret_session,
+     struct route_rig_client *other)
+{
+	struct enrolment_node node;
+
+	route_rig_client_init(client);
+	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
+	route_rig_connect(&rig, client, NULL, ret_session);
+	route_rig_client_init(other);
+	other->subject = "key:second";
+}
+
 /* T05: nor is its public key a secret to its nodes, which have one session for a key. */
 static void
 test_a_key_with_a_session_gets_none_by_another_access_key_T05(void **state)
 {
 	struct route_rig_client client, thief;
 	struct route_rig_answer first, second;
-	struct enrolment_node node;
 	struct rig_call call;
 
 	(void)state;
-	route_rig_client_init(&client);
-	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	route_rig_connect(&rig, &client, NULL, &first);
-	route_rig_client_init(&thief);
+	meet(&client, &first, &thief);
 	memcpy(thief.public_text, client.public_text, sizeof(thief.public_text));
-	thief.subject = "key:second";
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
 	assert_refused(&call, BUS_CONFLICT, "key_in_use");
 
@@ -176,16 +185,11 @@ test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **stat
 	char token[ROUTE_RIG_TOKEN_BYTES];
 	struct route_rig_client client, thief;
 	struct route_rig_answer first, thiefs;
-	struct enrolment_node node;
 	struct rig_call call;
 
 	(void)state;
-	route_rig_client_init(&client);
-	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	route_rig_connect(&rig, &client, NULL, &first);
-	route_rig_client_init(&thief);
+	meet(&client, &first, &thief);
 	memcpy(thief.id_text, client.id_text, sizeof(thief.id_text));
-	thief.subject = "key:second";
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
 	assert_non_null(call.reply);
 	(void)snprintf(token, sizeof(token), "%s",
