@@ -272,23 +272,28 @@ tls_channel_read(struct tls_channel *channel, struct tls_io *io, uint8_t *to, si
 		 int *ret_state)
 {
 	size_t done = 0, n = 0;
+	int error = SSL_ERROR_NONE;
 
 	channel->io = io;
 	*ret_state = 0;
+
 	ERR_clear_error();
-	while (done < capacity && SSL_read_ex(channel->ssl, to + done, capacity - done, &n) == 1) {
-		done += n;
-		if (is_flooded(channel, n))
+	/* OpenSSL asks for no more of the input than the record it is at, so that nothing is left in
+	 * its hands when the input is used up. */
+	do {
+		if (SSL_read_ex(channel->ssl, to + done, capacity - done, &n) != 1) {
+			error = SSL_get_error(channel->ssl, 0);
+			ERR_clear_error();
 			break;
-	}
-	int error = done < capacity ? SSL_get_error(channel->ssl, 0) : SSL_ERROR_NONE;
+		}
+		done += n;
+	} while (!is_flooded(channel, n) && io->in_n > 0 && done < capacity);
 	if (is_flooded(channel, 0))
 		*ret_state = -EPROTO;
 	else if (error == SSL_ERROR_ZERO_RETURN)
 		*ret_state = -ECONNRESET;
 	else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_NONE)
 		*ret_state = -EPROTO;
-	ERR_clear_error();
 	channel->io = NULL;
 	return done;
 }
@@ -302,7 +307,6 @@ tls_channel_write(struct tls_channel *channel, struct tls_io *io, const uint8_t 
 	if (n == 0)
 		return 0;
 	channel->io = io;
-	ERR_clear_error();
 	ok = SSL_write_ex(channel->ssl, from, n, &written);
 	channel->io = NULL;
 	if (ok == 1 && written == n)
