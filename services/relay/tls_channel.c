@@ -278,8 +278,8 @@ tls_channel_read(struct tls_channel *channel, struct tls_io *io, uint8_t *to, si
 	*ret_state = 0;
 
 	ERR_clear_error();
-	/* OpenSSL asks for no more of the input than the record it is at, so that nothing is left in
-	 * its hands when the input is used up. */
+	/* OpenSSL asks for no more of the input than the record it is at, so that nothing is left
+	 * in its hands when the input is used up. */
 	do {
 		if (SSL_read_ex(channel->ssl, to + done, capacity - done, &n) != 1) {
 			error = SSL_get_error(channel->ssl, 0);
