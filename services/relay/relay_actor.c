@@ -86,8 +86,8 @@ fold_histograms(struct relay_control *control)
 	for (unsigned i = 0; i < control->shard_count; i++) {
 		struct relay_shard *shard = control->shards[i];
 
-		relay_histogram_fold(&shard->queue_ages, &shard->queue_ages_folded, ages);
-		relay_histogram_fold(&shard->turns, &shard->turns_folded, turns);
+		metric_spread_fold(&shard->queue_ages, &shard->queue_ages_folded, ages);
+		metric_spread_fold(&shard->turns, &shard->turns_folded, turns);
 	}
 }
 

@@ -137,8 +137,8 @@ take_slot(struct relay_node *node, uint32_t *ret)
 
 int
 relay_channel_new(struct relay_directory *directory, struct relay_node *node,
-		  const uint8_t *session_id, struct relay_leg *client,
-		  uint32_t max_channels, struct relay_channel **ret)
+		  const uint8_t *session_id, struct relay_leg *client, uint32_t max_channels,
+		  struct relay_channel **ret)
 {
 	struct relay_channel *channel, *older;
 	uint32_t slot;
@@ -174,7 +174,8 @@ relay_channel_free(struct relay_directory *directory, struct relay_channel **cha
 {
 	struct relay_channel *c = *channel;
 
-	assert(c->to_node.outbox == NULL && c->to_client.outbox == NULL && c->limited_at == NULL);
+	assert(c->to_node.fair.outbox == NULL && c->to_client.fair.outbox == NULL &&
+	       c->limited_at == NULL);
 	*channel = NULL;
 	/* Compared by identity: a newer channel of the session is not to be lost with this one. */
 	if (relay_channel_find(directory, c->session_id) == c)

@@ -11,7 +11,7 @@
 
 #include "identity/key.h"
 #include "idtable/idtable.h"
-#include "relay/relay_queue.h"
+#include "relay/relay_lane.h"
 #include "relay/relay_rate.h"
 #include "relay/relay_wheel.h"
 
@@ -72,8 +72,8 @@ struct relay_channel {
 	struct relay_lane to_node, to_client;
 	struct relay_channel *next_limited, **limited_at; /* see relay_drops */
 	struct relay_rate rate_up, rate_down;
-	uint32_t announced[RELAY_ANNOUNCED_MAX]; /* indexes in the node's handshakes, newest first */
-	uint64_t bytes_up, bytes_down; /* since they were last reported */
+	uint32_t announced[RELAY_ANNOUNCED_MAX]; /* indexes in its handshakes, newest first */
+	uint64_t bytes_up, bytes_down;		 /* since they were last reported */
 };
 
 struct relay_directory {

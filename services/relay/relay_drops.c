@@ -29,25 +29,25 @@ relay_drops_datagrams(const struct relay_lane *lane, const uint8_t *frame)
 }
 
 void
-relay_drops_count(struct relay_lane *lane, const struct relay_item *item,
-		  enum relay_drop_reason reason, void *arg)
+relay_drops_count(struct fair_lane *fair, const struct fair_item *item,
+		  enum fair_drop_reason reason, void *arg)
 {
 	static const struct {
 		enum relay_counter counter;
 		Boson__Link__Limited__Reason told;
 	} reasons[] = {
-		[RELAY_DROPPED_FULL] = { RELAY_DROP_QUEUE_FULL,
-					 BOSON__LINK__LIMITED__REASON__QUEUE },
-		[RELAY_DROPPED_AGE] = { RELAY_DROP_QUEUE_AGE, BOSON__LINK__LIMITED__REASON__QUEUE },
-		[RELAY_DROPPED_GONE] = { RELAY_DROP_LEG_GONE, 0 },
-		[RELAY_DROPPED_MEMORY] = { RELAY_DROP_MEMORY,
-					   BOSON__LINK__LIMITED__REASON__MEMORY },
+		[FAIR_DROPPED_FULL] = { RELAY_DROP_QUEUE_FULL,
+					BOSON__LINK__LIMITED__REASON__QUEUE },
+		[FAIR_DROPPED_AGE] = { RELAY_DROP_QUEUE_AGE, BOSON__LINK__LIMITED__REASON__QUEUE },
+		[FAIR_DROPPED_GONE] = { RELAY_DROP_LEG_GONE, 0 },
+		[FAIR_DROPPED_MEMORY] = { RELAY_DROP_MEMORY, BOSON__LINK__LIMITED__REASON__MEMORY },
 	};
+	struct relay_lane *lane = (struct relay_lane *)fair; /* its first member */
 	struct relay_shard *shard = arg;
 	unsigned n = relay_drops_datagrams(lane, item->bytes);
 
 	relay_count(&shard->counters, reasons[reason].counter, n);
-	if (reason != RELAY_DROPPED_GONE)
+	if (reason != FAIR_DROPPED_GONE)
 		relay_drops_note(shard, lane, reasons[reason].told, n, 0);
 }
 
@@ -109,12 +109,12 @@ relay_drops_tell(struct relay_shard *shard)
 	}
 }
 
-struct relay_queue_limits
+struct fair_limits
 relay_drops_limits(struct relay_shard *shard)
 {
-	return (struct relay_queue_limits){ .lane_bytes = shard->settings->queue_bytes,
-					    .age_ms = shard->settings->queue_age_ms,
-					    .ages = &shard->queue_ages };
+	return (struct fair_limits){ .lane_bytes = shard->settings->queue_bytes,
+				     .age_ms = shard->settings->queue_age_ms,
+				     .ages = &shard->queue_ages };
 }
 
 bool
@@ -122,9 +122,9 @@ relay_drops_make_room(struct relay_shard *shard, size_t n)
 {
 	uint64_t budget = shard->settings->queue_budget_bytes / shard->count;
 
-	while (shard->queued_bytes + shard->held_bytes + n + RELAY_ITEM_COST_BYTES > budget) {
-		struct relay_outbox *outbox =
-			relay_ledger_evict(&shard->ledger, relay_drops_count, shard);
+	while (shard->queued_bytes + shard->held_bytes + n + FAIR_ITEM_COST_BYTES > budget) {
+		struct fair_outbox *outbox =
+			fair_ledger_evict(&shard->ledger, relay_drops_count, shard);
 
 		if (outbox == NULL)
 			return false;

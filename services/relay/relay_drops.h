@@ -9,9 +9,9 @@
 
 enum { RELAY_TELL_EVERY_MS = 1000 };
 
-/* A relay_drop_fn; arg is the shard. */
-void relay_drops_count(struct relay_lane *lane, const struct relay_item *item,
-		       enum relay_drop_reason reason, void *arg);
+/* A fair_drop_fn; arg is the shard. */
+void relay_drops_count(struct fair_lane *lane, const struct fair_item *item,
+		       enum fair_drop_reason reason, void *arg);
 
 /* Datagrams in a frame of this lane. */
 unsigned relay_drops_datagrams(const struct relay_lane *lane, const uint8_t *frame);
@@ -31,4 +31,4 @@ void relay_drops_forget(struct relay_channel *channel);
  * False: there is none. */
 bool relay_drops_make_room(struct relay_shard *shard, size_t n);
 
-struct relay_queue_limits relay_drops_limits(struct relay_shard *shard);
+struct fair_limits relay_drops_limits(struct relay_shard *shard);

@@ -62,7 +62,7 @@ relay_leg_free(struct relay_leg **leg)
 		close(l->fd);
 	tls_channel_free(&l->tls);
 	ws_reader_fini(&l->reader);
-	relay_outbox_fini(&l->outbox);
+	fair_outbox_fini(&l->outbox);
 	relay_upgrade_free(&l->upgrade);
 	free(l->tail);
 	free(l);
@@ -207,7 +207,7 @@ linger(struct relay_shard *shard, struct relay_leg *leg)
 	leg->state = RELAY_LEG_LINGERING;
 	leg->ping_ms = shard->now_ms + RELAY_LINGER_MS;
 	resume_reading(shard, leg);
-	relay_list_clear(&leg->outbox.control);
+	fair_list_clear(&leg->outbox.control);
 	if (leg->close_code != 0)
 		relay_output_say(shard, leg, frame,
 				 ws_close_write(frame, leg->close_code, leg->close_reason));

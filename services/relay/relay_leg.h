@@ -11,11 +11,11 @@
  */
 #pragma once
 
+#include "queue/fair_queue.h"
+#include "queue/send_pace.h"
 #include "relay/relay_channel.h"
 #include "relay/relay_counters.h"
-#include "relay/relay_pace.h"
 #include "relay/relay_pending.h"
-#include "relay/relay_queue.h"
 #include "relay/relay_request.h"
 #include "relay/relay_wheel.h"
 #include "relay/tls_channel.h"
@@ -87,9 +87,9 @@ struct relay_leg {
 	uint8_t *tail; /* the beginning of a frame; NULL: none */
 	uint32_t tail_n, tail_capacity;
 
-	struct relay_outbox outbox;
+	struct fair_outbox outbox;
 	uint32_t accounted; /* of the outbox, in the shard's sum */
-	struct relay_pace pace;
+	struct send_pace pace;
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;

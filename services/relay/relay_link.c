@@ -19,6 +19,7 @@ enum {
 	CONTROL_BURST = 256,
 	CONTROL_PER_SEC = 200, /* from one node */
 	CONTROL_REFILL_MS = 100,
+	CONTROL_MAX_BYTES = 1 << 20, /* more than this waiting: the leg is lost */
 };
 
 void
@@ -27,16 +28,16 @@ relay_link_send_frame(struct relay_shard *shard, struct relay_leg *leg, enum ws_
 {
 	if (!relay_leg_is_open(leg))
 		return;
-	struct relay_item *item = malloc(sizeof(*item) + WS_HEADER_OUT_MAX_BYTES + n);
+	struct fair_item *item = malloc(sizeof(*item) + WS_HEADER_OUT_MAX_BYTES + n);
 	if (item == NULL)
 		return relay_leg_doom(shard, leg, WS_CLOSE_INTERNAL, "out of memory");
 	size_t header = ws_header_write(item->bytes, opcode, n);
 	memcpy(item->bytes + header, payload, n);
 	item->n = (uint32_t)(header + n);
 	item->queued_at_ms = shard->now_ms;
-	relay_list_push(&leg->outbox.control, item);
+	fair_list_push(&leg->outbox.control, item);
 	relay_output_account(shard, leg);
-	if (leg->outbox.control.bytes > RELAY_CONTROL_MAX_BYTES) {
+	if (leg->outbox.control.bytes > CONTROL_MAX_BYTES) {
 		relay_count(&shard->counters, RELAY_CLOSED_STALLED, 1);
 		return relay_leg_doom(shard, leg, 0, "does not take control messages");
 	}

@@ -45,9 +45,9 @@ place_copy(struct relay_shard *shard, struct relay_end *end, bool is_control, co
 static void
 flush_node(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct relay_item *item;
+	struct fair_item *item;
 
-	while ((item = relay_list_pop(&leg->outbox.control)) != NULL) {
+	while ((item = fair_list_pop(&leg->outbox.control)) != NULL) {
 		size_t header = header_bytes(item->bytes);
 
 		if (item->bytes[header] == LEG_KIND_CONTROL)
@@ -87,7 +87,7 @@ place_client(struct relay_shard *shard, struct relay_end *end, const uint8_t *me
 static void
 flush_client(struct relay_shard *shard, struct relay_leg *leg)
 {
-	relay_list_clear(&leg->outbox.control);
+	fair_list_clear(&leg->outbox.control);
 	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
 		const struct relay_piece *piece = &shard->round.pieces[i];
 
@@ -133,7 +133,7 @@ end_node(struct relay_shard *shard, struct relay_leg *leg)
 {
 	struct relay_end *end = leg->carried;
 
-	relay_list_clear(&leg->outbox.control);
+	fair_list_clear(&leg->outbox.control);
 	say_close(shard, end->port, end->key, 0, 0, "no longer this way");
 	relay_end_free(&end);
 }
@@ -143,7 +143,7 @@ end_client(struct relay_shard *shard, struct relay_leg *leg)
 {
 	struct relay_end *end = leg->carried;
 
-	relay_list_clear(&leg->outbox.control);
+	fair_list_clear(&leg->outbox.control);
 	say_close(shard, end->port, end->key, relay_mesh_get32(end->key + UUID_BYTES),
 		  leg->close_code, leg->close_reason);
 	relay_end_free(&end);

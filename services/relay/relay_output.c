@@ -22,7 +22,7 @@
 void
 relay_output_account(struct relay_shard *shard, struct relay_leg *leg)
 {
-	uint32_t bytes = relay_outbox_bytes(&leg->outbox);
+	uint32_t bytes = fair_outbox_bytes(&leg->outbox);
 
 	if (bytes == leg->accounted)
 		return;
@@ -35,7 +35,7 @@ relay_output_account(struct relay_shard *shard, struct relay_leg *leg)
 void
 relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *lane)
 {
-	relay_lane_clear(lane, relay_drops_count, shard);
+	fair_lane_clear(&lane->fair, relay_drops_count, shard);
 	relay_output_account(shard, leg);
 }
 
@@ -43,8 +43,8 @@ relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct
 static void
 pace(const struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct relay_pace *pace = &leg->pace;
-	bool is_new = relay_pace_full(pace, shard->now_ms, shard->settings->notsent_lowat_bytes);
+	struct send_pace *pace = &leg->pace;
+	bool is_new = send_pace_full(pace, shard->now_ms, shard->settings->notsent_lowat_bytes);
 	int unsent = (int)pace->unsent_bytes;
 
 	if (is_new)
@@ -77,7 +77,7 @@ send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iove
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		leg->progress_ms = shard->now_ms;
-		relay_pace_took(&leg->pace, (size_t)sent);
+		send_pace_took(&leg->pace, (size_t)sent);
 		return sent;
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
@@ -87,13 +87,13 @@ send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iove
 }
 
 static void
-keep(struct relay_shard *shard, struct relay_leg *leg, struct relay_list *list,
-     const uint8_t *bytes, size_t n)
+keep(struct relay_shard *shard, struct relay_leg *leg, struct fair_list *list, const uint8_t *bytes,
+     size_t n)
 {
-	struct relay_item *item = relay_item_new(bytes, n, shard->now_ms);
+	struct fair_item *item = fair_item_new(bytes, n, shard->now_ms);
 
 	if (item != NULL)
-		relay_list_push(list, item);
+		fair_list_push(list, item);
 	else
 		relay_leg_doom(shard, leg, 0, "out of memory"); /* its stream has a hole */
 }
@@ -108,7 +108,7 @@ send_committed(struct relay_shard *shard, struct relay_leg *leg)
 		size_t n = 0, bytes = 0;
 		uint32_t skip = leg->outbox.sent;
 
-		for (struct relay_item *item = leg->outbox.committed.head;
+		for (struct fair_item *item = leg->outbox.committed.head;
 		     item != NULL && n < sizeof(iovecs) / sizeof(iovecs[0]); item = item->next) {
 			iovecs[n].iov_base = item->bytes + skip;
 			iovecs[n].iov_len = item->n - skip;
@@ -118,7 +118,7 @@ send_committed(struct relay_shard *shard, struct relay_leg *leg)
 		ssize_t sent = send_iovecs(shard, leg, iovecs, n);
 		if (sent < 0)
 			return false;
-		relay_outbox_sent(&leg->outbox, (size_t)sent);
+		fair_outbox_sent(&leg->outbox, (size_t)sent);
 		if ((size_t)sent < bytes) {
 			block(shard, leg);
 			return false;
@@ -153,7 +153,7 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 static bool
 has_room(const struct relay_shard *shard, struct relay_leg *leg)
 {
-	const struct relay_pace *pace = &leg->pace;
+	const struct send_pace *pace = &leg->pace;
 	int unsent = 0;
 
 	leg->outbox.commit_bytes = 0;
@@ -162,7 +162,7 @@ has_room(const struct relay_shard *shard, struct relay_leg *leg)
 		return true;
 	if (unsent >= (int)pace->unsent_bytes)
 		return false;
-	relay_outbox_pace(&leg->outbox, pace->unsent_bytes - (uint32_t)unsent);
+	fair_outbox_pace(&leg->outbox, pace->unsent_bytes - (uint32_t)unsent);
 	return true;
 }
 
@@ -170,18 +170,18 @@ has_room(const struct relay_shard *shard, struct relay_leg *leg)
 static bool
 send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct relay_queue_limits limits = relay_drops_limits(shard);
+	struct fair_limits limits = relay_drops_limits(shard);
 
 	for (;;) {
 		if (!send_committed(shard, leg))
 			return false;
-		if (!relay_outbox_is_empty(&leg->outbox) && !has_room(shard, leg)) {
+		if (!fair_outbox_is_empty(&leg->outbox) && !has_room(shard, leg)) {
 			block(shard, leg);
 			return false;
 		}
-		relay_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
+		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
 		if (leg->outbox.committed.head == NULL) {
-			relay_pace_clear(&leg->pace);
+			send_pace_clear(&leg->pace);
 			return true;
 		}
 		if (leg->tls != NULL && !relay_output_encrypt_waiting(shard, leg))
@@ -195,9 +195,9 @@ static void
 keep_frame(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *lane,
 	   const uint8_t *frame, size_t n)
 {
-	struct relay_queue_limits limits = relay_drops_limits(shard);
-	struct relay_item *item =
-		relay_drops_make_room(shard, n) ? relay_item_new(frame, n, shard->now_ms) : NULL;
+	struct fair_limits limits = relay_drops_limits(shard);
+	struct fair_item *item =
+		relay_drops_make_room(shard, n) ? fair_item_new(frame, n, shard->now_ms) : NULL;
 
 	if (item == NULL) {
 		uint32_t lost = relay_drops_datagrams(lane, frame);
@@ -206,7 +206,7 @@ keep_frame(struct relay_shard *shard, struct relay_leg *leg, struct relay_lane *
 		relay_drops_note(shard, lane, BOSON__LINK__LIMITED__REASON__MEMORY, lost, 0);
 		return;
 	}
-	relay_lane_push(&leg->outbox, lane, item, &limits, relay_drops_count, shard);
+	fair_lane_push(&leg->outbox, &lane->fair, item, &limits, relay_drops_count, shard);
 	relay_output_account(shard, leg);
 }
 

@@ -92,13 +92,13 @@ send_encrypted(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *
 bool
 relay_output_encrypt_waiting(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct relay_list waiting = leg->outbox.committed;
+	struct fair_list waiting = leg->outbox.committed;
 	struct tls_io io = output_io(shard);
-	struct relay_item *item;
+	struct fair_item *item;
 	int r = 0;
 
-	leg->outbox.committed = (struct relay_list){ 0 };
-	while ((item = relay_list_pop(&waiting)) != NULL) {
+	leg->outbox.committed = (struct fair_list){ 0 };
+	while ((item = fair_list_pop(&waiting)) != NULL) {
 		if (r == 0)
 			r = encrypt(shard, leg, &io, item->bytes, item->n);
 		free(item);

@@ -40,7 +40,7 @@ struct relay_shard {
 	struct relay_directory directory;
 	struct relay_gone gone;
 	struct relay_round round;
-	_Atomic int64_t udp_bytes; /* of datagrams that other shards heard, waiting in our mailbox */
+	_Atomic int64_t udp_bytes;    /* datagrams of other shards, waiting in our mailbox */
 	struct relay_udp *udp;	      /* NULL: this relay has no UDP ingress */
 	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
 	struct relay_ports ports;
@@ -49,11 +49,11 @@ struct relay_shard {
 	uint32_t leg_count;
 	int64_t resume_ms;		   /* the earliest of the paused legs */
 	uint64_t queued_bytes, held_bytes; /* for slow legs; of messages and requests not whole */
-	struct relay_ledger ledger;
+	struct fair_ledger ledger;
 	struct relay_channel *limited; /* whose senders are to be told */
-	struct relay_histogram queue_ages, turns;
-	struct relay_histogram queue_ages_folded, turns_folded; /* the control actor's */
-	uint64_t dice;						/* for jitter only */
+	struct metric_spread queue_ages, turns;
+	struct metric_spread queue_ages_folded, turns_folded; /* the control actor's */
+	uint64_t dice;					      /* for jitter only */
 	int64_t usage_ms;
 	int64_t drain_until_ms; /* 0: not draining */
 	bool is_drained, is_stopping;

@@ -163,7 +163,7 @@ serve_upgrades(struct relay_shard *shard, const struct waiting *waiting)
 static void
 note_turn(struct relay_shard *shard, int64_t took_us)
 {
-	relay_histogram_add(&shard->turns, (uint64_t)took_us);
+	metric_spread_add(&shard->turns, (uint64_t)took_us);
 	if (took_us > atomic_load_explicit(&shard->lag_us, memory_order_relaxed))
 		atomic_store_explicit(&shard->lag_us, (uint32_t)took_us, memory_order_relaxed);
 }

@@ -163,7 +163,7 @@ flush(struct relay_shard *shard, struct relay_leg *leg)
 {
 	struct sends sends;
 
-	relay_list_clear(&leg->outbox.control); /* a stock app knows no such messages */
+	fair_list_clear(&leg->outbox.control); /* a stock app knows no such messages */
 	sends.shard = shard;
 	sends.flow = relay_leg_is_open(leg) ? leg->carried : NULL;
 	sends.n = 0;

@@ -1,7 +1,7 @@
 /*
- * relay_histogram: plain loads and stores for the writer, which is alone.
+ * metric_spread: plain loads and stores for the writer, which is alone.
  */
-#include "relay/relay_histogram.h"
+#include "metrics/metric_spread.h"
 
 static void
 bump(_Atomic uint64_t *value, uint64_t n)
@@ -12,23 +12,23 @@ bump(_Atomic uint64_t *value, uint64_t n)
 }
 
 void
-relay_histogram_add(struct relay_histogram *histogram, uint64_t us)
+metric_spread_add(struct metric_spread *histogram, uint64_t us)
 {
 	unsigned i = 0;
 
-	while (i + 1 < RELAY_HISTOGRAM_BUCKETS && us > metric_bucket_us[i])
+	while (i + 1 < METRIC_SPREAD_BUCKETS && us > metric_bucket_us[i])
 		i++;
 	bump(&histogram->buckets[i], 1);
 	bump(&histogram->sum_us, us);
 }
 
 void
-relay_histogram_fold(const struct relay_histogram *histogram, struct relay_histogram *last,
-		     struct metric *metric)
+metric_spread_fold(const struct metric_spread *histogram, struct metric_spread *last,
+		   struct metric *metric)
 {
-	uint64_t news[RELAY_HISTOGRAM_BUCKETS];
+	uint64_t news[METRIC_SPREAD_BUCKETS];
 
-	for (unsigned i = 0; i < RELAY_HISTOGRAM_BUCKETS; i++) {
+	for (unsigned i = 0; i < METRIC_SPREAD_BUCKETS; i++) {
 		uint64_t now = atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
 
 		news[i] = now - atomic_load_explicit(&last->buckets[i], memory_order_relaxed);

@@ -1,13 +1,13 @@
 /*
- * relay_pace: rates over windows of a few milliseconds, half of the last one remembered.
+ * send_pace: rates over windows of a few milliseconds, half of the last one remembered.
  */
-#include "relay/relay_pace.h"
+#include "queue/send_pace.h"
 
 /* The power of two next to it, so that small changes cost no system call. */
 static uint32_t
 round_off(uint64_t bytes, uint32_t most)
 {
-	uint32_t rounded = RELAY_PACE_LEAST_BYTES;
+	uint32_t rounded = SEND_PACE_LEAST_BYTES;
 
 	while (rounded < bytes && rounded < most)
 		rounded *= 2;
@@ -15,7 +15,7 @@ round_off(uint64_t bytes, uint32_t most)
 }
 
 bool
-relay_pace_full(struct relay_pace *pace, int64_t now_ms, uint32_t most)
+send_pace_full(struct send_pace *pace, int64_t now_ms, uint32_t most)
 {
 	uint32_t passed_ms = (uint32_t)now_ms - pace->since_ms;
 
@@ -25,7 +25,7 @@ relay_pace_full(struct relay_pace *pace, int64_t now_ms, uint32_t most)
 		pace->taken_bytes = 0;
 		return false;
 	}
-	if (passed_ms < RELAY_PACE_WINDOW_MS)
+	if (passed_ms < SEND_PACE_WINDOW_MS)
 		return false;
 	uint32_t rate = pace->taken_bytes / passed_ms;
 	pace->bytes_per_ms = pace->bytes_per_ms == 0 ? rate : pace->bytes_per_ms / 2 + rate / 2;
@@ -34,7 +34,7 @@ relay_pace_full(struct relay_pace *pace, int64_t now_ms, uint32_t most)
 	pace->since_ms = (uint32_t)now_ms;
 	pace->taken_bytes = 0;
 	uint32_t unsent =
-		round_off((uint64_t)pace->bytes_per_ms * RELAY_PACE_UNSENT_US / 1000, most);
+		round_off((uint64_t)pace->bytes_per_ms * SEND_PACE_UNSENT_US / 1000, most);
 	bool is_new = unsent != pace->unsent_bytes;
 	pace->unsent_bytes = unsent;
 	return is_new;

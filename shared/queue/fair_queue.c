@@ -1,17 +1,17 @@
 /*
- * relay_queue: lists of copied frames, and whose turn it is. A lane is in one of two rings while it
+ * fair_queue: lists of copied frames, and whose turn it is. A lane is in one of two rings while it
  * has something waiting, and until its next turn when it has sent all.
  */
-#include "relay/relay_queue.h"
+#include "queue/fair_queue.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct relay_item *
-relay_item_new(const uint8_t *bytes, size_t n, int64_t now_ms)
+struct fair_item *
+fair_item_new(const uint8_t *bytes, size_t n, int64_t now_ms)
 {
-	struct relay_item *item = malloc(sizeof(*item) + n);
+	struct fair_item *item = malloc(sizeof(*item) + n);
 
 	if (item == NULL)
 		return NULL;
@@ -23,7 +23,7 @@ relay_item_new(const uint8_t *bytes, size_t n, int64_t now_ms)
 }
 
 void
-relay_list_push(struct relay_list *list, struct relay_item *item)
+fair_list_push(struct fair_list *list, struct fair_item *item)
 {
 	item->next = NULL;
 	if (list->tail != NULL)
@@ -35,10 +35,10 @@ relay_list_push(struct relay_list *list, struct relay_item *item)
 	list->count++;
 }
 
-struct relay_item *
-relay_list_pop(struct relay_list *list)
+struct fair_item *
+fair_list_pop(struct fair_list *list)
 {
-	struct relay_item *item = list->head;
+	struct fair_item *item = list->head;
 
 	if (item == NULL)
 		return NULL;
@@ -51,11 +51,11 @@ relay_list_pop(struct relay_list *list)
 }
 
 void
-relay_list_clear(struct relay_list *list)
+fair_list_clear(struct fair_list *list)
 {
-	struct relay_item *item;
+	struct fair_item *item;
 
-	while ((item = relay_list_pop(list)) != NULL)
+	while ((item = fair_list_pop(list)) != NULL)
 		free(item);
 }
 
@@ -69,7 +69,7 @@ bin_of(uint32_t bytes)
 
 /* Puts the lane where what it holds now belongs. */
 static void
-ledger_place(struct relay_ledger *ledger, struct relay_lane *lane)
+ledger_place(struct fair_ledger *ledger, struct fair_lane *lane)
 {
 	uint8_t bin = bin_of(lane->waiting.bytes);
 
@@ -93,9 +93,9 @@ ledger_place(struct relay_ledger *ledger, struct relay_lane *lane)
 /* ---- rings ---- */
 
 static void
-ring_add(struct relay_lane **ring, struct relay_lane *lane)
+ring_add(struct fair_lane **ring, struct fair_lane *lane)
 {
-	struct relay_lane *first = *ring;
+	struct fair_lane *first = *ring;
 
 	if (first == NULL) {
 		lane->next = lane->previous = *ring = lane;
@@ -108,7 +108,7 @@ ring_add(struct relay_lane **ring, struct relay_lane *lane)
 }
 
 static void
-ring_remove(struct relay_lane **ring, struct relay_lane *lane)
+ring_remove(struct fair_lane **ring, struct fair_lane *lane)
 {
 	if (*ring == lane)
 		*ring = lane->next != lane ? lane->next : NULL;
@@ -117,24 +117,24 @@ ring_remove(struct relay_lane **ring, struct relay_lane *lane)
 	lane->next = lane->previous = NULL;
 }
 
-static struct relay_lane **
-ring_of(const struct relay_lane *lane)
+static struct fair_lane **
+ring_of(const struct fair_lane *lane)
 {
 	return lane->is_fresh ? &lane->outbox->fresh : &lane->outbox->ring;
 }
 
 static void
-enter(struct relay_outbox *outbox, struct relay_lane *lane)
+enter(struct fair_outbox *outbox, struct fair_lane *lane)
 {
 	lane->outbox = outbox;
 	lane->is_fresh = true;
 	lane->has_turn = false;
-	lane->deficit = RELAY_ADVANCE_BYTES;
+	lane->deficit = FAIR_ADVANCE_BYTES;
 	ring_add(&outbox->fresh, lane);
 }
 
 static void
-leave(struct relay_lane *lane)
+leave(struct fair_lane *lane)
 {
 	ring_remove(ring_of(lane), lane);
 	lane->outbox = NULL;
@@ -142,10 +142,10 @@ leave(struct relay_lane *lane)
 
 /* ---- lanes ---- */
 
-static struct relay_item *
-take_head(struct relay_lane *lane)
+static struct fair_item *
+take_head(struct fair_lane *lane)
 {
-	struct relay_item *item = relay_list_pop(&lane->waiting);
+	struct fair_item *item = fair_list_pop(&lane->waiting);
 
 	lane->outbox->lane_bytes -= item->n;
 	lane->outbox->lane_items--;
@@ -153,9 +153,9 @@ take_head(struct relay_lane *lane)
 }
 
 static void
-drop_head(struct relay_lane *lane, enum relay_drop_reason reason, relay_drop_fn drop, void *arg)
+drop_head(struct fair_lane *lane, enum fair_drop_reason reason, fair_drop_fn drop, void *arg)
 {
-	struct relay_item *item = take_head(lane);
+	struct fair_item *item = take_head(lane);
 
 	ledger_place(lane->outbox->ledger, lane);
 	drop(lane, item, reason, arg);
@@ -163,40 +163,40 @@ drop_head(struct relay_lane *lane, enum relay_drop_reason reason, relay_drop_fn 
 }
 
 void
-relay_lane_push(struct relay_outbox *outbox, struct relay_lane *lane, struct relay_item *item,
-		const struct relay_queue_limits *limits, relay_drop_fn drop, void *arg)
+fair_lane_push(struct fair_outbox *outbox, struct fair_lane *lane, struct fair_item *item,
+	       const struct fair_limits *limits, fair_drop_fn drop, void *arg)
 {
 	assert(lane->outbox == NULL || lane->outbox == outbox);
 	if (lane->outbox == NULL)
 		enter(outbox, lane);
-	relay_list_push(&lane->waiting, item);
+	fair_list_push(&lane->waiting, item);
 	outbox->lane_bytes += item->n;
 	outbox->lane_items++;
 	while (lane->waiting.bytes > limits->lane_bytes && lane->waiting.head != item)
-		drop_head(lane, RELAY_DROPPED_FULL, drop, arg);
+		drop_head(lane, FAIR_DROPPED_FULL, drop, arg);
 	ledger_place(outbox->ledger, lane);
 }
 
 void
-relay_lane_clear(struct relay_lane *lane, relay_drop_fn drop, void *arg)
+fair_lane_clear(struct fair_lane *lane, fair_drop_fn drop, void *arg)
 {
 	if (lane->outbox == NULL)
 		return;
 	while (lane->waiting.head != NULL)
-		drop_head(lane, RELAY_DROPPED_GONE, drop, arg);
+		drop_head(lane, FAIR_DROPPED_GONE, drop, arg);
 	leave(lane);
 }
 
 /* Ends the turn: back into the ring, or out when the lane has sent all and owes nothing. */
 static void
-end_turn(struct relay_outbox *outbox, struct relay_lane *lane)
+end_turn(struct fair_outbox *outbox, struct fair_lane *lane)
 {
 	bool was_fresh = lane->is_fresh;
 
 	lane->has_turn = false;
 	ring_remove(ring_of(lane), lane);
 	if (was_fresh)
-		lane->deficit -= RELAY_ADVANCE_BYTES;
+		lane->deficit -= FAIR_ADVANCE_BYTES;
 	else if (lane->waiting.head == NULL && lane->deficit >= 0) {
 		lane->outbox = NULL;
 		return;
@@ -209,15 +209,15 @@ end_turn(struct relay_outbox *outbox, struct relay_lane *lane)
 
 /* What of this lane may go now. False: what may be promised at once is. */
 static bool
-commit_lane(struct relay_outbox *outbox, struct relay_lane *lane, uint32_t most,
-	    const struct relay_queue_limits *limits, int64_t now_ms, relay_drop_fn drop, void *arg)
+commit_lane(struct fair_outbox *outbox, struct fair_lane *lane, uint32_t most,
+	    const struct fair_limits *limits, int64_t now_ms, fair_drop_fn drop, void *arg)
 {
 	while (lane->waiting.head != NULL) {
-		const struct relay_item *item = lane->waiting.head;
+		const struct fair_item *item = lane->waiting.head;
 		int64_t age_ms = now_ms - item->queued_at_ms;
 
 		if (age_ms > limits->age_ms) {
-			drop_head(lane, RELAY_DROPPED_AGE, drop, arg);
+			drop_head(lane, FAIR_DROPPED_AGE, drop, arg);
 			continue;
 		}
 		if ((int64_t)item->n > lane->deficit)
@@ -226,27 +226,27 @@ commit_lane(struct relay_outbox *outbox, struct relay_lane *lane, uint32_t most,
 			return false;
 		lane->deficit -= (int32_t)item->n;
 		if (limits->ages != NULL)
-			relay_histogram_add(limits->ages, (uint64_t)age_ms * 1000);
-		relay_list_push(&outbox->committed, take_head(lane));
+			metric_spread_add(limits->ages, (uint64_t)age_ms * 1000);
+		fair_list_push(&outbox->committed, take_head(lane));
 		ledger_place(outbox->ledger, lane);
 	}
 	return true;
 }
 
 void
-relay_outbox_commit(struct relay_outbox *outbox, const struct relay_queue_limits *limits,
-		    int64_t now_ms, relay_drop_fn drop, void *arg)
+fair_outbox_commit(struct fair_outbox *outbox, const struct fair_limits *limits, int64_t now_ms,
+		   fair_drop_fn drop, void *arg)
 {
-	uint32_t most = outbox->commit_bytes != 0 ? outbox->commit_bytes : RELAY_COMMIT_BYTES;
-	struct relay_item *item;
-	struct relay_lane *lane;
+	uint32_t most = outbox->commit_bytes != 0 ? outbox->commit_bytes : FAIR_COMMIT_BYTES;
+	struct fair_item *item;
+	struct fair_lane *lane;
 
-	while (outbox->committed.bytes < most && (item = relay_list_pop(&outbox->control)) != NULL)
-		relay_list_push(&outbox->committed, item);
+	while (outbox->committed.bytes < most && (item = fair_list_pop(&outbox->control)) != NULL)
+		fair_list_push(&outbox->committed, item);
 	while (outbox->committed.bytes < most &&
 	       (lane = outbox->fresh != NULL ? outbox->fresh : outbox->ring) != NULL) {
 		if (!lane->has_turn)
-			lane->deficit += RELAY_QUANTUM_BYTES;
+			lane->deficit += FAIR_QUANTUM_BYTES;
 		lane->has_turn = true;
 		if (!commit_lane(outbox, lane, most, limits, now_ms, drop, arg))
 			return; /* its turn goes on */
@@ -255,18 +255,18 @@ relay_outbox_commit(struct relay_outbox *outbox, const struct relay_queue_limits
 }
 
 void
-relay_outbox_pace(struct relay_outbox *outbox, size_t n)
+fair_outbox_pace(struct fair_outbox *outbox, size_t n)
 {
-	outbox->commit_bytes = n < RELAY_COMMIT_LEAST_BYTES ? RELAY_COMMIT_LEAST_BYTES
-			       : n < RELAY_COMMIT_BYTES	    ? (uint32_t)n
-							    : RELAY_COMMIT_BYTES;
+	outbox->commit_bytes = n < FAIR_COMMIT_LEAST_BYTES ? FAIR_COMMIT_LEAST_BYTES
+			       : n < FAIR_COMMIT_BYTES	   ? (uint32_t)n
+							   : FAIR_COMMIT_BYTES;
 }
 
 void
-relay_outbox_sent(struct relay_outbox *outbox, size_t n)
+fair_outbox_sent(struct fair_outbox *outbox, size_t n)
 {
 	while (n > 0) {
-		struct relay_item *item = outbox->committed.head;
+		struct fair_item *item = outbox->committed.head;
 		size_t left = item->n - outbox->sent;
 
 		if (n < left) {
@@ -275,29 +275,29 @@ relay_outbox_sent(struct relay_outbox *outbox, size_t n)
 		}
 		n -= left;
 		outbox->sent = 0;
-		free(relay_list_pop(&outbox->committed));
+		free(fair_list_pop(&outbox->committed));
 	}
 }
 
 void
-relay_outbox_fini(struct relay_outbox *outbox)
+fair_outbox_fini(struct fair_outbox *outbox)
 {
 	assert(outbox->lane_items == 0);
-	relay_list_clear(&outbox->committed);
-	relay_list_clear(&outbox->control);
+	fair_list_clear(&outbox->committed);
+	fair_list_clear(&outbox->control);
 	outbox->sent = 0;
 }
 
-struct relay_outbox *
-relay_ledger_evict(struct relay_ledger *ledger, relay_drop_fn drop, void *arg)
+struct fair_outbox *
+fair_ledger_evict(struct fair_ledger *ledger, fair_drop_fn drop, void *arg)
 {
-	for (unsigned bin = RELAY_LEDGER_CLASSES - 1; bin > 0; bin--) {
-		struct relay_lane *lane = ledger->bins[bin];
+	for (unsigned bin = FAIR_LEDGER_CLASSES - 1; bin > 0; bin--) {
+		struct fair_lane *lane = ledger->bins[bin];
 
 		if (lane == NULL)
 			continue;
-		struct relay_outbox *outbox = lane->outbox;
-		drop_head(lane, RELAY_DROPPED_MEMORY, drop, arg);
+		struct fair_outbox *outbox = lane->outbox;
+		drop_head(lane, FAIR_DROPPED_MEMORY, drop, arg);
 		return outbox;
 	}
 	return NULL;

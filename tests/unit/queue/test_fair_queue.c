@@ -2,9 +2,9 @@
  * The queue model: bounds, order, fairness, and how fast a socket takes. No clock but the one
  * passed in.
  */
-#include "relay/relay_queue.h"
+#include "queue/fair_queue.h"
 
-#include "relay/relay_pace.h"
+#include "queue/send_pace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const struct relay_queue_limits limits = { .lane_bytes = 10000, .age_ms = 50 };
+static const struct fair_limits limits = { .lane_bytes = 10000, .age_ms = 50 };
 
 struct tally {
 	unsigned full, age, gone, memory;
@@ -21,42 +21,42 @@ struct tally {
 };
 
 static void
-note_drop(struct relay_lane *lane, const struct relay_item *item, enum relay_drop_reason reason,
+note_drop(struct fair_lane *lane, const struct fair_item *item, enum fair_drop_reason reason,
 	  void *arg)
 {
 	struct tally *tally = arg;
 
 	assert_non_null(lane->outbox);
-	tally->memory += reason == RELAY_DROPPED_MEMORY;
-	tally->full += reason == RELAY_DROPPED_FULL;
-	tally->age += reason == RELAY_DROPPED_AGE;
-	tally->gone += reason == RELAY_DROPPED_GONE;
+	tally->memory += reason == FAIR_DROPPED_MEMORY;
+	tally->full += reason == FAIR_DROPPED_FULL;
+	tally->age += reason == FAIR_DROPPED_AGE;
+	tally->gone += reason == FAIR_DROPPED_GONE;
 	tally->last = item->bytes[0];
 }
 
 static void
-push(struct relay_outbox *outbox, struct relay_lane *lane, uint8_t mark, size_t n, int64_t now_ms,
+push(struct fair_outbox *outbox, struct fair_lane *lane, uint8_t mark, size_t n, int64_t now_ms,
      struct tally *tally)
 {
 	uint8_t bytes[70000];
 
 	memset(bytes, mark, n);
-	relay_lane_push(outbox, lane, relay_item_new(bytes, n, now_ms), &limits, note_drop, tally);
+	fair_lane_push(outbox, lane, fair_item_new(bytes, n, now_ms), &limits, note_drop, tally);
 }
 
 /* Takes all that is committed; counts[mark] gets the bytes of each. */
 static size_t
-take_committed(struct relay_outbox *outbox, size_t counts[256])
+take_committed(struct fair_outbox *outbox, size_t counts[256])
 {
 	size_t all = 0;
 
-	for (const struct relay_item *item = outbox->committed.head; item != NULL;
+	for (const struct fair_item *item = outbox->committed.head; item != NULL;
 	     item = item->next) {
 		all += item->n;
 		if (counts != NULL)
 			counts[item->bytes[0]] += item->n;
 	}
-	relay_outbox_sent(outbox, all);
+	fair_outbox_sent(outbox, all);
 	assert_null(outbox->committed.head);
 	return all;
 }
@@ -64,8 +64,8 @@ take_committed(struct relay_outbox *outbox, size_t counts[256])
 static void
 test_the_oldest_is_dropped_for_the_newest(void **state)
 {
-	struct relay_outbox outbox = { 0 };
-	struct relay_lane lane = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct fair_lane lane = { 0 };
 	struct tally tally = { 0 };
 
 	(void)state;
@@ -80,68 +80,68 @@ test_the_oldest_is_dropped_for_the_newest(void **state)
 	push(&outbox, &lane, 99, 20000, 0, &tally);
 	assert_int_equal(tally.full, 15);
 	assert_int_equal(lane.waiting.bytes, 20000);
-	relay_lane_clear(&lane, note_drop, &tally);
+	fair_lane_clear(&lane, note_drop, &tally);
 	assert_int_equal(tally.gone, 1);
-	assert_int_equal(relay_outbox_bytes(&outbox), 0);
-	assert_true(relay_outbox_is_empty(&outbox));
-	relay_outbox_fini(&outbox);
+	assert_int_equal(fair_outbox_bytes(&outbox), 0);
+	assert_true(fair_outbox_is_empty(&outbox));
+	fair_outbox_fini(&outbox);
 }
 
 static void
 test_what_is_too_old_is_not_sent(void **state)
 {
-	struct relay_outbox outbox = { 0 };
-	struct relay_lane lane = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct fair_lane lane = { 0 };
 	struct tally tally = { 0 };
 	size_t counts[256] = { 0 };
 
 	(void)state;
 	for (uint8_t i = 0; i < 5; i++)
 		push(&outbox, &lane, i, 100, i * 10, &tally);
-	relay_outbox_commit(&outbox, &limits, 75, note_drop, &tally);
+	fair_outbox_commit(&outbox, &limits, 75, note_drop, &tally);
 	take_committed(&outbox, counts);
 	assert_int_equal(tally.age, 3); /* of 0, 10 and 20 ms: older than 50 */
 	assert_int_equal(counts[3] + counts[4], 200);
 	assert_int_equal(counts[0] + counts[1] + counts[2], 0);
-	relay_outbox_fini(&outbox);
+	fair_outbox_fini(&outbox);
 }
 
 static void
 test_control_goes_before_data(void **state)
 {
-	struct relay_outbox outbox = { 0 };
-	struct relay_lane lane = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct fair_lane lane = { 0 };
 	struct tally tally = { 0 };
 
 	(void)state;
 	push(&outbox, &lane, 'd', 100, 0, &tally);
-	relay_list_push(&outbox.control, relay_item_new((const uint8_t *)"c", 1, 0));
-	relay_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
+	fair_list_push(&outbox.control, fair_item_new((const uint8_t *)"c", 1, 0));
+	fair_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
 	assert_int_equal(outbox.committed.head->bytes[0], 'c');
 	assert_int_equal(outbox.committed.head->next->bytes[0], 'd');
 	take_committed(&outbox, NULL);
-	relay_outbox_fini(&outbox);
+	fair_outbox_fini(&outbox);
 }
 
 static void
 test_a_cut_frame_is_finished_first(void **state)
 {
-	struct relay_outbox outbox = { 0 };
-	struct relay_lane lane = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct fair_lane lane = { 0 };
 	struct tally tally = { 0 };
 
 	(void)state;
 	push(&outbox, &lane, 1, 100, 0, &tally);
-	relay_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
-	relay_outbox_sent(&outbox, 30);
+	fair_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
+	fair_outbox_sent(&outbox, 30);
 	assert_int_equal(outbox.sent, 30);
-	relay_list_push(&outbox.control, relay_item_new((const uint8_t *)"c", 1, 0));
-	relay_outbox_commit(&outbox, &limits, 9999, note_drop, &tally);
+	fair_list_push(&outbox.control, fair_item_new((const uint8_t *)"c", 1, 0));
+	fair_outbox_commit(&outbox, &limits, 9999, note_drop, &tally);
 	assert_int_equal(outbox.committed.head->bytes[0], 1); /* whatever its age */
-	relay_outbox_sent(&outbox, 70);
+	fair_outbox_sent(&outbox, 70);
 	assert_int_equal(outbox.committed.head->bytes[0], 'c');
-	relay_outbox_sent(&outbox, 1);
-	relay_outbox_fini(&outbox);
+	fair_outbox_sent(&outbox, 1);
+	fair_outbox_fini(&outbox);
 }
 
 /* Lanes that always have something get the same bytes, however their frames differ in size; one
@@ -150,11 +150,11 @@ static void
 test_lanes_share_by_bytes_not_by_frames(void **state)
 {
 	static const size_t sizes[] = { 100, 1400, 9000, 3000 };
-	struct relay_lane lanes[5] = { 0 };
-	struct relay_outbox outbox = { 0 };
+	struct fair_lane lanes[5] = { 0 };
+	struct fair_outbox outbox = { 0 };
 	struct tally tally = { 0 };
 	size_t counts[256] = { 0 };
-	const struct relay_queue_limits wide = { .lane_bytes = 60000, .age_ms = 1000 };
+	const struct fair_limits wide = { .lane_bytes = 60000, .age_ms = 1000 };
 
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
@@ -163,13 +163,13 @@ test_lanes_share_by_bytes_not_by_frames(void **state)
 				uint8_t bytes[9000];
 
 				memset(bytes, i, sizes[i]);
-				relay_lane_push(&outbox, &lanes[i],
-						relay_item_new(bytes, sizes[i], 0), &wide,
-						note_drop, &tally);
+				fair_lane_push(&outbox, &lanes[i],
+					       fair_item_new(bytes, sizes[i], 0), &wide, note_drop,
+					       &tally);
 			}
 		if (round % 10 == 0)
 			push(&outbox, &lanes[4], 4, 200, 0, &tally);
-		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
 		take_committed(&outbox, counts);
 		if (round % 10 == 9)
 			assert_int_equal(lanes[4].waiting.bytes, 0);
@@ -179,8 +179,8 @@ test_lanes_share_by_bytes_not_by_frames(void **state)
 	assert_int_equal(counts[4], 200 * 200);
 	assert_int_equal(tally.full, 0);
 	for (int i = 0; i < 5; i++)
-		relay_lane_clear(&lanes[i], note_drop, &tally);
-	relay_outbox_fini(&outbox);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
 }
 
 /* A session that sends far more than its share beside nine that send theirs, through a socket that
@@ -190,8 +190,8 @@ static void
 test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
 {
 	enum { LANES = 10, TICKS = 5000, FRAME = 1400, TAKEN = LANES * FRAME };
-	struct relay_lane lanes[LANES] = { 0 };
-	struct relay_outbox outbox = { 0 };
+	struct fair_lane lanes[LANES] = { 0 };
+	struct fair_outbox outbox = { 0 };
 	struct tally tally = { 0 };
 	size_t counts[256] = { 0 };
 	double sum = 0, squares = 0;
@@ -203,14 +203,14 @@ test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
 		for (unsigned more = 0; more < LANES; more++)
 			push(&outbox, &lanes[0], 0, FRAME, tick, &tally);
 		for (size_t left = TAKEN; left > 0;) {
-			const struct relay_item *item;
+			const struct fair_item *item;
 
-			relay_outbox_pace(&outbox, TAKEN);
-			relay_outbox_commit(&outbox, &limits, tick, note_drop, &tally);
+			fair_outbox_pace(&outbox, TAKEN);
+			fair_outbox_commit(&outbox, &limits, tick, note_drop, &tally);
 			assert_non_null(item = outbox.committed.head);
 			size_t rest = item->n - outbox.sent, n = rest < left ? rest : left;
 			counts[item->bytes[0]] += n;
-			relay_outbox_sent(&outbox, n);
+			fair_outbox_sent(&outbox, n);
 			left -= n;
 		}
 	}
@@ -223,8 +223,8 @@ test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
 	assert_true(sum * sum / (LANES * squares) >= 0.99);
 	assert_int_equal(tally.last, 0);
 	for (unsigned i = 0; i < LANES; i++)
-		relay_lane_clear(&lanes[i], note_drop, &tally);
-	relay_outbox_fini(&outbox);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
 }
 
 /* One that begins to wait goes before nine that wait already, but only with so much, and what it
@@ -232,11 +232,11 @@ test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
 static void
 test_one_that_begins_to_wait_goes_first_once(void **state)
 {
-	struct relay_lane lanes[10] = { 0 };
-	struct relay_outbox outbox = { 0 };
+	struct fair_lane lanes[10] = { 0 };
+	struct fair_outbox outbox = { 0 };
 	struct tally tally = { 0 };
 	size_t counts[256] = { 0 }, early;
-	const struct relay_queue_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+	const struct fair_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
 
 	(void)state;
 	for (uint8_t i = 0; i < 9; i++)
@@ -244,47 +244,47 @@ test_one_that_begins_to_wait_goes_first_once(void **state)
 			uint8_t bytes[1000];
 
 			memset(bytes, i, sizeof(bytes));
-			relay_lane_push(&outbox, &lanes[i], relay_item_new(bytes, 1000, 0), &wide,
-					note_drop, &tally);
+			fair_lane_push(&outbox, &lanes[i], fair_item_new(bytes, 1000, 0), &wide,
+				       note_drop, &tally);
 		}
 	while (outbox.fresh != NULL) { /* the nine are no longer new */
-		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
 		take_committed(&outbox, NULL);
 	}
 	for (int k = 0; k < 200; k++) {
 		uint8_t bytes[1000];
 
 		memset(bytes, 9, sizeof(bytes));
-		relay_lane_push(&outbox, &lanes[9], relay_item_new(bytes, 1000, 0), &wide,
-				note_drop, &tally);
+		fair_lane_push(&outbox, &lanes[9], fair_item_new(bytes, 1000, 0), &wide, note_drop,
+			       &tally);
 	}
-	relay_outbox_pace(&outbox, RELAY_QUANTUM_BYTES + RELAY_ADVANCE_BYTES);
-	relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+	fair_outbox_pace(&outbox, FAIR_QUANTUM_BYTES + FAIR_ADVANCE_BYTES);
+	fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
 	assert_int_equal(outbox.committed.head->bytes[0], 9);
 	take_committed(&outbox, counts);
 	early = counts[9];
-	assert_in_range(early, 10 * 1000, RELAY_QUANTUM_BYTES + RELAY_ADVANCE_BYTES);
+	assert_in_range(early, 10 * 1000, FAIR_QUANTUM_BYTES + FAIR_ADVANCE_BYTES);
 	for (int k = 0; k < 40; k++) {
-		relay_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
+		fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
 		take_committed(&outbox, counts);
 	}
 	for (int i = 0; i < 9; i++)
-		assert_in_range(counts[9], counts[i] - 2 * RELAY_QUANTUM_BYTES,
-				counts[i] + 2 * RELAY_QUANTUM_BYTES);
+		assert_in_range(counts[9], counts[i] - 2 * FAIR_QUANTUM_BYTES,
+				counts[i] + 2 * FAIR_QUANTUM_BYTES);
 	for (unsigned i = 0; i < 10; i++)
-		relay_lane_clear(&lanes[i], note_drop, &tally);
-	relay_outbox_fini(&outbox);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
 }
 
 /* T13: when the relay's memory is spent, who holds the most pays, whichever leg it waits for. */
 static void
 test_t13_memory_is_taken_from_the_largest_lane(void **state)
 {
-	struct relay_ledger ledger = { 0 };
-	struct relay_outbox outboxes[2] = { { .ledger = &ledger }, { .ledger = &ledger } };
-	struct relay_lane lanes[4] = { 0 };
+	struct fair_ledger ledger = { 0 };
+	struct fair_outbox outboxes[2] = { { .ledger = &ledger }, { .ledger = &ledger } };
+	struct fair_lane lanes[4] = { 0 };
 	struct tally tally = { 0 };
-	const struct relay_queue_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+	const struct fair_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
 	static const unsigned held[] = { 3, 60, 7, 1 };
 	uint8_t bytes[1000];
 
@@ -292,23 +292,23 @@ test_t13_memory_is_taken_from_the_largest_lane(void **state)
 	for (uint8_t i = 0; i < 4; i++)
 		for (unsigned k = 0; k < held[i]; k++) {
 			memset(bytes, i, sizeof(bytes));
-			relay_lane_push(&outboxes[i / 2], &lanes[i], relay_item_new(bytes, 1000, 0),
-					&wide, note_drop, &tally);
+			fair_lane_push(&outboxes[i / 2], &lanes[i], fair_item_new(bytes, 1000, 0),
+				       &wide, note_drop, &tally);
 		}
 	/* Down to the next power of two of the others, always from the first outbox. */
 	for (unsigned k = 0; k < 52; k++) {
-		assert_ptr_equal(relay_ledger_evict(&ledger, note_drop, &tally), &outboxes[0]);
+		assert_ptr_equal(fair_ledger_evict(&ledger, note_drop, &tally), &outboxes[0]);
 		assert_int_equal(tally.last, 1);
 	}
 	for (unsigned k = 0; k < 3 + 8 + 7 + 1; k++)
-		assert_non_null(relay_ledger_evict(&ledger, note_drop, &tally));
-	assert_null(relay_ledger_evict(&ledger, note_drop, &tally));
+		assert_non_null(fair_ledger_evict(&ledger, note_drop, &tally));
+	assert_null(fair_ledger_evict(&ledger, note_drop, &tally));
 	assert_int_equal(tally.memory, 71);
 	for (unsigned i = 0; i < 4; i++)
-		relay_lane_clear(&lanes[i], note_drop, &tally);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
 	for (unsigned i = 0; i < 2; i++) {
-		assert_true(relay_outbox_is_empty(&outboxes[i]));
-		relay_outbox_fini(&outboxes[i]);
+		assert_true(fair_outbox_is_empty(&outboxes[i]));
+		fair_outbox_fini(&outboxes[i]);
 	}
 }
 
@@ -316,9 +316,9 @@ test_t13_memory_is_taken_from_the_largest_lane(void **state)
 static void
 test_random_operations_keep_the_books(void **state)
 {
-	struct relay_lane lanes[8] = { 0 };
-	struct relay_ledger ledger = { 0 };
-	struct relay_outbox outbox = { .ledger = &ledger };
+	struct fair_lane lanes[8] = { 0 };
+	struct fair_ledger ledger = { 0 };
+	struct fair_outbox outbox = { .ledger = &ledger };
 	struct tally tally = { 0 };
 
 	(void)state;
@@ -335,19 +335,19 @@ test_random_operations_keep_the_books(void **state)
 			     &tally);
 			break;
 		case 3:
-			relay_outbox_commit(&outbox, &limits, step / 10, note_drop, &tally);
+			fair_outbox_commit(&outbox, &limits, step / 10, note_drop, &tally);
 			break;
 		case 4:
 			if (outbox.committed.bytes > outbox.sent)
-				relay_outbox_sent(&outbox,
-						  1 + (size_t)rand() % (outbox.committed.bytes -
-									outbox.sent));
+				fair_outbox_sent(&outbox,
+						 1 + (size_t)rand() % (outbox.committed.bytes -
+								       outbox.sent));
 			break;
 		default:
 			if (rand() % 20 == 0)
-				relay_lane_clear(&lanes[i], note_drop, &tally);
+				fair_lane_clear(&lanes[i], note_drop, &tally);
 			else if (rand() % 20 == 0)
-				relay_ledger_evict(&ledger, note_drop, &tally);
+				fair_ledger_evict(&ledger, note_drop, &tally);
 		}
 		for (i = 0; i < 8; i++) {
 			sum += lanes[i].waiting.bytes;
@@ -357,9 +357,9 @@ test_random_operations_keep_the_books(void **state)
 		}
 		assert_int_equal(outbox.lane_bytes, sum);
 		assert_int_equal(outbox.lane_items, items);
-		const struct relay_lane *rings[] = { outbox.fresh, outbox.ring };
+		const struct fair_lane *rings[] = { outbox.fresh, outbox.ring };
 		for (unsigned k = 0; k < 2; k++) {
-			const struct relay_lane *lane = rings[k];
+			const struct fair_lane *lane = rings[k];
 			while (lane != NULL) {
 				assert_true(lane->is_fresh == (k == 0));
 				assert_ptr_equal(lane->next->previous, lane);
@@ -368,8 +368,8 @@ test_random_operations_keep_the_books(void **state)
 			}
 		}
 		assert_int_equal(in_rings, active);
-		for (unsigned bin = 0; bin < RELAY_LEDGER_CLASSES; bin++)
-			for (const struct relay_lane *lane = ledger.bins[bin]; lane != NULL;
+		for (unsigned bin = 0; bin < FAIR_LEDGER_CLASSES; bin++)
+			for (const struct fair_lane *lane = ledger.bins[bin]; lane != NULL;
 			     lane = lane->larger) {
 				assert_in_range(lane->waiting.bytes, 1U << (bin - 1),
 						(1U << bin) - 1);
@@ -378,8 +378,8 @@ test_random_operations_keep_the_books(void **state)
 		assert_int_equal(in_bins, sum);
 	}
 	for (int i = 0; i < 8; i++)
-		relay_lane_clear(&lanes[i], note_drop, &tally);
-	relay_outbox_fini(&outbox);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
 }
 
 /* F29: five megabits a second offered to a leg that takes one: what is sent has waited no longer
@@ -388,11 +388,11 @@ static void
 test_f29_a_leg_of_one_megabit_delays_by_its_queue_alone(void **state)
 {
 	enum { TAKEN = 125, FRAME = 1250, EVERY_MS = 2, SECONDS = 20, MOST_MS = 250 };
-	const struct relay_queue_limits usual = { .lane_bytes = 128 * 1024, .age_ms = 80 };
-	struct relay_lane lane = { 0 };
-	struct relay_outbox outbox = { 0 };
+	const struct fair_limits usual = { .lane_bytes = 128 * 1024, .age_ms = 80 };
+	struct fair_lane lane = { 0 };
+	struct fair_outbox outbox = { 0 };
 	struct tally tally = { 0 };
-	struct relay_pace pace = { 0 };
+	struct send_pace pace = { 0 };
 	int64_t worst_ms = 0;
 	unsigned sent = 0;
 	uint8_t bytes[FRAME] = { 0 };
@@ -400,45 +400,45 @@ test_f29_a_leg_of_one_megabit_delays_by_its_queue_alone(void **state)
 	(void)state;
 	for (int64_t now_ms = 0; now_ms < SECONDS * 1000; now_ms++) {
 		if (now_ms % EVERY_MS == 0)
-			relay_lane_push(&outbox, &lane, relay_item_new(bytes, FRAME, now_ms),
-					&usual, note_drop, &tally);
+			fair_lane_push(&outbox, &lane, fair_item_new(bytes, FRAME, now_ms), &usual,
+				       note_drop, &tally);
 		/* The socket takes so much, and says that it is full. */
 		for (uint32_t left = TAKEN; left > 0;) {
 			if (outbox.committed.head == NULL)
-				relay_outbox_commit(&outbox, &usual, now_ms, note_drop, &tally);
-			const struct relay_item *item = outbox.committed.head;
+				fair_outbox_commit(&outbox, &usual, now_ms, note_drop, &tally);
+			const struct fair_item *item = outbox.committed.head;
 			if (item == NULL)
 				break;
 			uint32_t rest = item->n - outbox.sent, n = rest < left ? rest : left;
 			int64_t waited_ms = now_ms - item->queued_at_ms;
 			sent += n == rest;
 			worst_ms = n == rest && waited_ms > worst_ms ? waited_ms : worst_ms;
-			relay_outbox_sent(&outbox, n);
-			relay_pace_took(&pace, n);
+			fair_outbox_sent(&outbox, n);
+			send_pace_took(&pace, n);
 			left -= n;
 		}
-		relay_pace_full(&pace, now_ms, 128 * 1024);
+		send_pace_full(&pace, now_ms, 128 * 1024);
 		if (pace.unsent_bytes != 0)
-			relay_outbox_pace(&outbox, pace.unsent_bytes);
+			fair_outbox_pace(&outbox, pace.unsent_bytes);
 	}
 	assert_in_range(sent, SECONDS * 95, SECONDS * 100 + 1);
 	assert_true(tally.age > 0);
-	assert_int_equal(pace.unsent_bytes, RELAY_PACE_LEAST_BYTES);
+	assert_int_equal(pace.unsent_bytes, SEND_PACE_LEAST_BYTES);
 	/* What the kernel holds back comes on top. */
-	assert_in_range(worst_ms + RELAY_PACE_LEAST_BYTES / TAKEN, 80, MOST_MS);
-	relay_lane_clear(&lane, note_drop, &tally);
-	relay_outbox_fini(&outbox);
+	assert_in_range(worst_ms + SEND_PACE_LEAST_BYTES / TAKEN, 80, MOST_MS);
+	fair_lane_clear(&lane, note_drop, &tally);
+	fair_outbox_fini(&outbox);
 }
 
 /* ---- how fast a socket takes ---- */
 
 /* Full every millisecond, having taken so many bytes, for so long; the last choice. */
 static uint32_t
-settle_pace(struct relay_pace *pace, int64_t *now_ms, uint32_t bytes_per_ms, unsigned ms)
+settle_pace(struct send_pace *pace, int64_t *now_ms, uint32_t bytes_per_ms, unsigned ms)
 {
 	for (; ms > 0; ms--) {
-		relay_pace_took(pace, bytes_per_ms);
-		relay_pace_full(pace, ++*now_ms, 128 * 1024);
+		send_pace_took(pace, bytes_per_ms);
+		send_pace_full(pace, ++*now_ms, 128 * 1024);
 	}
 	return pace->unsent_bytes;
 }
@@ -446,21 +446,21 @@ settle_pace(struct relay_pace *pace, int64_t *now_ms, uint32_t bytes_per_ms, uns
 static void
 test_a_slow_socket_is_given_little_and_a_fast_one_much(void **state)
 {
-	struct relay_pace pace = { 0 };
+	struct send_pace pace = { 0 };
 	int64_t now_ms = 0xfffffff0; /* the 32 bits go round meanwhile */
 
 	(void)state;
-	assert_int_equal(settle_pace(&pace, &now_ms, 125, 100), RELAY_PACE_LEAST_BYTES);
+	assert_int_equal(settle_pace(&pace, &now_ms, 125, 100), SEND_PACE_LEAST_BYTES);
 	assert_int_equal(settle_pace(&pace, &now_ms, 25000, 100), 16 * 1024); /* 200 Mbit/s */
 	assert_in_range(pace.bytes_per_ms, 24000, 25000);
 	assert_int_equal(settle_pace(&pace, &now_ms, 1250 * 1000, 100), 128 * 1024);
 	/* What was taken while nothing waited says nothing. */
-	relay_pace_clear(&pace);
-	relay_pace_took(&pace, 10);
+	send_pace_clear(&pace);
+	send_pace_took(&pace, 10);
 	now_ms += 1000;
-	assert_false(relay_pace_full(&pace, now_ms, 128 * 1024));
+	assert_false(send_pace_full(&pace, now_ms, 128 * 1024));
 	assert_int_equal(pace.unsent_bytes, 128 * 1024);
-	assert_int_equal(settle_pace(&pace, &now_ms, 1, 200), RELAY_PACE_LEAST_BYTES);
+	assert_int_equal(settle_pace(&pace, &now_ms, 1, 200), SEND_PACE_LEAST_BYTES);
 }
 
 int
