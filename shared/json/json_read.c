@@ -2,6 +2,7 @@
  * json_read: JSON text to a protobuf-c message. jansson parses, after a scan of our own has
  * bounded the nesting: its own limit is 2048 and it recurses.
  */
+#include "json/json_memory.h"
 #include "json/json_message.h"
 #include "json/json_value.h"
 
@@ -181,21 +182,34 @@ text_is_too_deep(const char *text, size_t n)
 	return false;
 }
 
+static int
+parse(const char *text, size_t n, json_t **ret_root)
+{
+	json_memory_begin();
+	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(root) && !json_memory_failed()) {
+		*ret_root = root;
+		return 0;
+	}
+	json_decref(root);
+	return json_memory_failed() ? -ENOMEM : -EBADMSG;
+}
+
 int
 json_message_read(const ProtobufCMessageDescriptor *type, const char *text, size_t n,
 		  unsigned int flags, ProtobufCMessage **ret, char *ret_field)
 {
+	json_t *root = NULL;
+
 	ret_field[0] = '\0';
 	if (text_is_too_deep(text, n))
 		return -ELOOP;
-	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(root)) {
-		json_decref(root);
-		return -EBADMSG;
-	}
+	int r = parse(text, n, &root);
+	if (r < 0)
+		return r;
 	struct reader reader = { .flags = flags, .field = ret_field };
 	ProtobufCMessage *message = json_message_new(type);
-	int r = message != NULL ? read_object(&reader, root, message) : -ENOMEM;
+	r = message != NULL ? read_object(&reader, root, message) : -ENOMEM;
 	json_decref(root);
 	if (r < 0) {
 		if (message != NULL)

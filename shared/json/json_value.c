@@ -2,6 +2,7 @@
  * json_value: single values of protobuf-c fields; see the header.
  */
 #include "json/json_value.h"
+#include "json/json_memory.h"
 
 #include "identity/key.h"
 
@@ -181,10 +182,11 @@ value_from_text(ProtobufCType type, const char *text)
 int
 json_value_store_text(const ProtobufCFieldDescriptor *field, const char *text, void *member)
 {
+	json_memory_begin();
 	json_t *value = value_from_text(field->type, text);
-	if (value == NULL)
-		return -EINVAL;
-	int r = json_value_store(field, value, member);
+	int r = json_memory_failed() ? -ENOMEM : -EINVAL;
+	if (value != NULL && !json_memory_failed())
+		r = json_value_store(field, value, member);
 	json_decref(value);
 	return r;
 }
