@@ -11,15 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#ifdef SCARCE_SANITIZER
 #define REAL(name) __interceptor_##name
-#endif
-#endif
-#if !defined(REAL) && (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
-#define REAL(name) __interceptor_##name
-#endif
-#ifndef REAL
+#else
 #define REAL(name) __libc_##name
 #endif
 
