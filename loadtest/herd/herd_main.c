@@ -5,7 +5,7 @@
  *
  *	herd-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
  *		[-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i interval ms]
- *		[-e kill|drain|roll|watch] [-a seconds after] [-t] [-j file.json]
+ *		[-e kill|drain|roll|watch] [-a seconds until it gives up] [-t] [-j file.json]
  *
  * Says on stdout when all is UP, at the EVENT and when what it hit is back (OVER). roll asks the
  * script that started it to restart each relay in turn: it waits for a line on stdin after each.
@@ -34,13 +34,15 @@ enum {
 	LOOK_MS = 100,
 	GIVE_UP_MS = 120 * 1000,
 	US_PER_MS = 1000,
+	US_PER_SEC = 1000 * 1000,
+	IDLE_A_SEC = 800,
 };
 
 static struct {
 	struct herd_fleet fleet;
 	struct herd_leg *nodes, *idle;
 	struct herd_session *sessions;
-	unsigned node_n, session_n, idle_n, interval_ms, after_sec;
+	unsigned node_n, session_n, idle_n, idle_hit, interval_ms, after_sec;
 	const char *event, *json;
 	int64_t event_us;
 	bool is_over; /* all that the event hit is back */
@@ -49,8 +51,9 @@ static struct {
 /* ---- datagrams ---- */
 
 static void
-send_datagram(struct herd_session *session, int64_t now_us)
+send_datagram(struct herd_session *session)
 {
+	int64_t now_us = herd_now_us(); /* not the tick's: others were sent since */
 	uint8_t message[3 + DATAGRAM_BYTES] = { LEG_KIND_DATA, 0, DATAGRAM_BYTES, 4 };
 
 	session->sent++;
@@ -124,6 +127,8 @@ make_legs(void)
 	}
 	for (unsigned i = 0; i < herd.idle_n; i++) {
 		herd_leg_init(&herd.idle[i], &herd.fleet.owner, 0);
+		/* Not faster than a relay lets them in: they would go to the next one. */
+		herd.idle[i].retry_us = herd_now_us() + (int64_t)i * US_PER_SEC / IDLE_A_SEC;
 		herd_fleet_new_id(id);
 		herd_fleet_grant(&herd.fleet, &herd.idle[i], id, NULL);
 	}
@@ -148,7 +153,7 @@ tick(int64_t now_us)
 		session->next_us += herd.interval_ms * US_PER_MS;
 		if (session->next_us < now_us) /* we were late ourselves: no burst */
 			session->next_us = now_us + herd.interval_ms * US_PER_MS;
-		send_datagram(session, now_us);
+		send_datagram(session);
 	}
 }
 
@@ -252,6 +257,10 @@ begin_event(void)
 
 		session->is_hit = session->leg.relay == 0 || node->relay == 0;
 	}
+	for (unsigned i = 0; i < herd.idle_n; i++) {
+		herd.idle[i].back_us = 0;
+		herd.idle_hit += herd.idle[i].relay == 0;
+	}
 }
 
 /* Each relay in turn is drained and started anew by whoever started us. */
@@ -304,10 +313,11 @@ run_event(void)
 	say("EVENT", 0);
 	if (kill(herd.fleet.pids[0], strcmp(herd.event, "drain") == 0 ? SIGTERM : SIGKILL) < 0)
 		perror("kill");
-	for (unsigned ms = 0; ms < herd.after_sec * 1000; ms += LOOK_MS) {
+	for (unsigned ms = 0; ms < herd.after_sec * 1000 && !herd.is_over; ms += LOOK_MS) {
 		turn_for(LOOK_MS);
 		look_for_end(ms);
 	}
+	turn_for(SETTLE_MS);
 }
 
 /* ---- start ---- */
@@ -384,6 +394,7 @@ main(int argc, char **argv)
 						       .session_n = herd.session_n,
 						       .idle = herd.idle,
 						       .idle_n = herd.idle_n,
+						       .idle_hit = herd.idle_hit,
 						       .interval_ms = herd.interval_ms,
 						       .event_us = herd.event_us,
 						       .event = herd.event,

@@ -158,7 +158,8 @@ print_idle(FILE *to, const struct herd_outcome *outcome)
 		if (leg->back_us != 0)
 			back[n++] = leg->back_us;
 	}
-	fprintf(to, "\"idle_legs\": %u, \"idle_not_back\": %u,\n", outcome->idle_n, missing);
+	fprintf(to, "\"idle_legs\": %u, \"idle_hit\": %u, \"idle_not_back\": %u,\n",
+		outcome->idle_n, outcome->idle_hit, missing);
 	print_spread(to, "leg_back", back, n);
 	free(back);
 	return missing;

@@ -21,7 +21,7 @@ struct herd_outcome {
 	const struct herd_session *sessions;
 	unsigned session_n;
 	const struct herd_leg *idle;
-	unsigned idle_n, interval_ms;
+	unsigned idle_n, idle_hit, interval_ms; /* hit: at the relay of the event */
 	int64_t event_us;
 	const char *event, *json;
 };
