@@ -87,7 +87,10 @@ int
 relay_accept_init(struct relay_accept *accept, int fd)
 {
 	memset(accept, 0, sizeof(*accept));
+	accept->reserve_fd = -1;
 	accept->fd = fd;
+	if (fd < 0)
+		return relay_pending_init(&accept->pending);
 	accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	accept->sources = calloc(RELAY_SOURCES_MAX, sizeof(*accept->sources));
 	if (accept->sources == NULL || relay_pending_init(&accept->pending) < 0)
@@ -184,12 +187,23 @@ count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct soc
 	return leg->upgrade->address != NULL ? 0 : -EBUSY;
 }
 
+/* Those that are on their way from a door to a shard count nowhere. */
+static bool
+is_full(const struct relay_shard *shard)
+{
+	uint32_t legs = relay_shard_is_door(shard) ? shard->leg_count : 0;
+
+	for (unsigned i = 0; i < shard->count; i++)
+		legs += shard->all[i]->leg_count;
+	return legs >= shard->settings->legs_max;
+}
+
 static void
 admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 {
 	const struct relay_settings *settings = shard->settings;
 
-	if (shard->leg_count >= settings->legs_max / shard->count + 1 ||
+	if (is_full(shard) ||
 	    !relay_accept_is_allowed(&shard->accept, settings, address, shard->now_ms)) {
 		relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
 		close(fd);
@@ -234,7 +248,9 @@ static int
 may_come(struct relay_shard *shard)
 {
 	struct relay_accept *accept = &shard->accept;
-	uint32_t pace = shard->settings->accept_pace;
+	const struct relay_settings *settings = shard->settings;
+	uint32_t shards = settings->shards, doors = relay_accept_doors(shards);
+	uint32_t pace = (uint32_t)((uint64_t)settings->accept_pace * shards / doors);
 	uint32_t step = pace * RELAY_ACCEPT_PACE_MS / 1000 + 1;
 
 	if (pace == 0)
@@ -243,7 +259,7 @@ may_come(struct relay_shard *shard)
 		accept->paced_ms = shard->now_ms;
 		accept->paced = 0;
 	}
-	if (accept->paced >= step || accept->upgrading >= RELAY_UPGRADING_MAX) {
+	if (accept->paced >= step || accept->upgrading >= RELAY_UPGRADING_MAX * shards / doors) {
 		accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
 		relay_accept_watch(shard, false);
 		return 0;

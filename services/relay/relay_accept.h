@@ -1,5 +1,5 @@
 /*
- * relay_accept: a shard's listening socket: new connections, and who may make how many. Shard
+ * relay_accept: a door's listening socket: new connections, and who may make how many. That
  * thread only, but for relay_accept_listen.
  */
 #pragma once
@@ -17,9 +17,11 @@ enum {
 	RELAY_ACCEPT_AT_ONCE = 64,
 	RELAY_ACCEPT_REST_MS = 100, /* after descriptors ran out */
 	RELAY_ACCEPT_PACE_MS = 10,  /* the pace is kept in steps */
-	RELAY_UPGRADING_MAX =
-		512, /* at once; who waits in the backlog costs nothing, and is not late */
-	RELAY_SOURCES_MAX = 4096, /* power of two */
+	RELAY_UPGRADING_MAX = 512,  /* at once, for each shard; who waits in the backlog costs
+				       nothing, and is not late */
+	RELAY_SOURCES_MAX = 4096,   /* power of two */
+	RELAY_SHARDS_A_DOOR = 4, /* as one thread shakes hands about as fast as those are paced */
+	RELAY_DOORS_MAX = (RELAY_SHARDS_MAX + RELAY_SHARDS_A_DOOR - 1) / RELAY_SHARDS_A_DOOR,
 };
 
 /* A bucket of connections for the addresses that share it. */
@@ -41,12 +43,18 @@ struct relay_accept {
 	struct relay_pending pending;
 };
 
+static inline unsigned
+relay_accept_doors(unsigned shards)
+{
+	return (shards + RELAY_SHARDS_A_DOOR - 1) / RELAY_SHARDS_A_DOOR;
+}
+
 /* Any thread. Binds count sockets to one address and port (0: any free one); *ret_port is where. 0
  * or -errno after a log line. */
 int relay_accept_listen(const struct relay_settings *settings, unsigned count, int *ret_fds,
 			uint16_t *ret_port);
 
-/* Takes fd. */
+/* Takes fd; -1: no door. */
 int relay_accept_init(struct relay_accept *accept, int fd);
 void relay_accept_fini(struct relay_accept *accept);
 

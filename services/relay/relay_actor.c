@@ -1,5 +1,5 @@
 /*
- * relay_actor: starts the shards and the mailbox, in this order, and ends them in the reverse.
+ * relay_actor: starts the threads and the mailbox, in this order, and ends them in the reverse.
  * Hears: the mailbox of proto/relay.proto (relay_handlers), the shards' reports (relay_reports),
  * discovery's NodeChanged (relay_announce), where nodes have their legs (relay_seek).
  * Tells: discovery.AnnounceRelay; LegAttached, LegDetached, NodeDuplicate, RelayLoad, SessionUsage.
@@ -9,7 +9,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_control.h"
-#include "relay/relay_udp_control.h"
+#include "relay/relay_threads.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +25,7 @@ relay_control_count(const struct relay_control *control, enum relay_counter whic
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < control->shard_count; i++)
+	for (unsigned i = 0; i < relay_control_threads(control); i++)
 		sum += relay_counter_get(&control->shards[i]->counters, which);
 	if (control->mesh != NULL)
 		sum += relay_counter_get(relay_mesh_counters(control->mesh), which);
@@ -124,65 +124,6 @@ on_opens_check(struct loop *loop, void *arg)
 /* ---- start ---- */
 
 static int
-make_shard(struct relay_control *control, unsigned i, int listen_fd)
-{
-	char node_key[PATH_MAX], session_key[PATH_MAX];
-	struct ticket_verifier *verifier = NULL;
-
-	snprintf(node_key, sizeof(node_key), "%s/ticket-node.pub", control->context->keys_dir);
-	snprintf(session_key, sizeof(session_key), "%s/ticket-session.pub",
-		 control->context->keys_dir);
-	int r = ticket_verifier_open(node_key, session_key, control->settings.group, &verifier);
-	if (r < 0) {
-		close(listen_fd);
-		return r;
-	}
-	return relay_shard_new(i, &control->settings, control->tls, &control->reports, listen_fd,
-			       verifier, &control->shards[i]);
-}
-
-/* Relays of one process speak to nobody over inproc: there is no mesh then. */
-static int
-start_mesh(struct relay_control *control)
-{
-	const struct actor_context *context = control->context;
-	int r = relay_mesh_new(context->bus, actor_endpoint(context, "relay"), control->id,
-			       &control->settings, &control->mesh);
-
-	if (r == -EINVAL)
-		return 0;
-	for (unsigned i = 0; r == 0 && i < control->shard_count; i++)
-		control->shards[i]->mesh = relay_mesh_mail(control->mesh);
-	return r == 0 ? relay_mesh_start(control->mesh, control->shards, control->shard_count) : r;
-}
-
-static int
-start_shards(struct relay_control *control)
-{
-	unsigned count = control->settings.shards, made;
-	int fds[RELAY_SHARDS_MAX];
-	int r = relay_accept_listen(&control->settings, count, fds, &control->port);
-
-	if (r < 0)
-		return r;
-	for (made = 0; made < count; made++) {
-		if (r == 0)
-			r = make_shard(control, made, fds[made]);
-		else
-			close(fds[made]);
-		if (r == 0)
-			control->shard_count = made + 1;
-	}
-	if (r == 0)
-		r = relay_udp_control_start(control);
-	if (r == 0)
-		r = start_mesh(control);
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		r = relay_shard_start(control->shards[i], control->shards, count);
-	return r;
-}
-
-static int
 start_bus(struct relay_control *control)
 {
 	const struct actor_context *context = control->context;
@@ -242,7 +183,7 @@ start_all(struct relay_control *control)
 	if (r == 0 && *settings->certificate != '\0')
 		r = start_tls(control);
 	if (r == 0)
-		r = start_shards(control);
+		r = relay_threads_start(control);
 	if (r < 0)
 		return r;
 	relay_name_endpoints(control);
@@ -268,13 +209,7 @@ stop(void *state)
 		loop_timer_stop(&control->second_timer);
 	relay_seek_stop(control);
 	relay_announce_stop(control);
-	if (control->mesh != NULL)
-		relay_mesh_stop(control->mesh);
-	for (unsigned i = 0; i < control->shard_count; i++)
-		relay_shard_stop(control->shards[i]);
-	for (unsigned i = 0; i < control->shard_count; i++)
-		relay_shard_free(&control->shards[i]);
-	relay_mesh_free(&control->mesh);
+	relay_threads_end(control);
 	if (control->reports_watch != NULL)
 		loop_fd_remove(&control->reports_watch);
 	if (control->reports.event_fd >= 0)
@@ -362,7 +297,7 @@ relay_control_drain(struct relay_control *control, const char *other_relay)
 		n = relay_seek_urls(control, urls, DRAIN_URLS_MAX);
 	log_info("relay_drains", "legs=%llu others=%zu", (unsigned long long)legs, n);
 	relay_announce_now(control);
-	for (unsigned i = 0; i < control->shard_count; i++) {
+	for (unsigned i = 0; i < relay_control_threads(control); i++) {
 		struct relay_message *message = drain_command((uint32_t)legs, urls, n);
 
 		if (message != NULL &&
@@ -376,7 +311,7 @@ relay_control_drain(struct relay_control *control, const char *other_relay)
 void
 relay_control_drained(struct relay_control *control)
 {
-	if (++control->drained == control->shard_count && control->is_ending)
+	if (++control->drained == relay_control_threads(control) && control->is_ending)
 		actor_finished(control->context);
 }
 
@@ -388,7 +323,7 @@ drain(void *state)
 	if (control->is_ending)
 		return;
 	control->is_ending = true;
-	if (control->is_draining && control->drained >= control->shard_count)
+	if (control->is_draining && control->drained >= relay_control_threads(control))
 		actor_finished(control->context); /* by an rpc, and it is over */
 	relay_control_drain(control, NULL);
 }

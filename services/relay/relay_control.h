@@ -38,8 +38,8 @@ struct relay_control {
 	uint16_t port; /* where legs are accepted */
 
 	struct tls_context *tls;
-	struct relay_shard *shards[RELAY_SHARDS_MAX];
-	unsigned shard_count;
+	struct relay_shard *shards[RELAY_SHARDS_MAX + RELAY_DOORS_MAX]; /* and then doors */
+	unsigned shard_count, door_count;
 	struct relay_mailbox reports;
 	struct loop_fd *reports_watch;
 
@@ -68,7 +68,7 @@ struct relay_control {
 	struct relay_flows flows;
 	uint64_t folded[RELAY_COUNTER_COUNT];
 	struct relay_load load;
-	unsigned drained; /* shards that are */
+	unsigned drained; /* threads that are */
 	bool is_draining; /* legs are told to leave, new ones refused */
 	bool is_ending;	  /* by SIGTERM: the actor finishes when the drain is over */
 };
@@ -93,13 +93,20 @@ int relay_announce_start(struct relay_control *control);
 void relay_announce_now(struct relay_control *control);
 void relay_announce_stop(struct relay_control *control);
 
-/* Sum over the shards. */
+/* Of shards and doors. */
+static inline unsigned
+relay_control_threads(const struct relay_control *control)
+{
+	return control->shard_count + control->door_count;
+}
+
+/* Sum over the threads. */
 uint64_t relay_control_count(const struct relay_control *control, enum relay_counter which);
 
 /* Tells all legs to leave for that relay, or for the least loaded ones of the group (NULL). */
 void relay_control_drain(struct relay_control *control, const char *other_relay);
 
-/* A shard has no legs any more. */
+/* A thread has no legs any more. */
 void relay_control_drained(struct relay_control *control);
 
 /* 0 to below n. */

@@ -79,7 +79,7 @@ static const struct counter_name {
 	[RELAY_CLOSED_PROTOCOL] = CLOSED("protocol"),
 	[RELAY_CLOSED_PEER] = CLOSED("peer"),
 	[RELAY_CLOSED_EXPIRED] = CLOSED("expired"),
-	[RELAY_MOVED] = COUNTER("moved_total", NULL, "Connections handed to another shard"),
+	[RELAY_MOVED] = COUNTER("moved_total", NULL, "Connections handed to the shard of their node"),
 	[RELAY_REPORTS_LOST] = COUNTER("reports_lost_total", NULL,
 				       "Reports that did not fit the control actor's queue"),
 	[RELAY_MESH_DROPPED] =

@@ -60,7 +60,7 @@ enum relay_counter {
 	RELAY_CLOSED_PROTOCOL,
 	RELAY_CLOSED_PEER,
 	RELAY_CLOSED_EXPIRED,
-	RELAY_MOVED, /* connections handed to another shard */
+	RELAY_MOVED, /* connections handed to their shard */
 	RELAY_REPORTS_LOST,
 	RELAY_MESH_DROPPED, /* messages to other relays that did not go */
 	RELAY_MESH_BYTES_OUT,

@@ -1,6 +1,10 @@
 /*
  * relay_shard: one packet thread: its epoll, its legs, its nodes. Shards share nothing; a
  * connection comes to the shard of its node once, by mailbox, and stays.
+ *
+ * A door is a shard without nodes: it accepts connections, shakes hands, checks tickets, and sends
+ * each leg that it admits to its shard. Its thread comes after those of the shards, so that neither
+ * a herd nor an attacker at the door takes their time from legs that are there.
  */
 #pragma once
 
@@ -19,7 +23,7 @@
 #include <pthread.h>
 
 struct relay_shard {
-	unsigned index;
+	unsigned index; /* doors come after the shards */
 	const struct relay_settings *settings;
 	struct tls_context *tls; /* shared, NULL: plain */
 	struct relay_shard *const *all;
@@ -46,7 +50,7 @@ struct relay_shard {
 	struct relay_ports ports;
 	_Atomic int64_t mesh_bytes; /* of the mesh, waiting in our mailbox */
 	struct relay_leg *legs, *doomed, *paused;
-	uint32_t leg_count;
+	_Atomic uint32_t leg_count;	   /* doors add them up */
 	int64_t resume_ms;		   /* the earliest of the paused legs */
 	uint64_t queued_bytes, held_bytes; /* for slow legs; of messages and requests not whole */
 	struct fair_ledger ledger;
@@ -62,12 +66,13 @@ struct relay_shard {
 	_Atomic uint64_t busy_us; /* processor time, as of the last quarter second */
 };
 
-/* listen_fd is taken. verifier is the shard's from then on. Does not start the thread. */
+/* listen_fd (a door's, else -1) is taken. verifier is the shard's from then on. Does not start the
+ * thread. */
 int relay_shard_new(unsigned index, const struct relay_settings *settings, struct tls_context *tls,
 		    struct relay_mailbox *control, int listen_fd, struct ticket_verifier *verifier,
 		    struct relay_shard **ret);
 
-/* all: every shard, in order of index, for connections that move. */
+/* all: every shard that is no door, in order of index, for connections that move. */
 int relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count);
 
 /* Asks the thread to end and waits for it. */
@@ -80,6 +85,13 @@ int relay_shard_turn(struct relay_shard *shard);
 
 /* Which of count shards has this node. */
 unsigned relay_shard_of(const uint8_t node_id[UUID_BYTES], unsigned count);
+
+/* Only once started. */
+static inline bool
+relay_shard_is_door(const struct relay_shard *shard)
+{
+	return shard->index >= shard->count;
+}
 
 /* 0 to below n. */
 uint32_t relay_shard_dice(struct relay_shard *shard, uint32_t n);

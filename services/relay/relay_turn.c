@@ -17,7 +17,7 @@
 
 enum {
 	EVENTS_AT_ONCE = 256,
-	UPGRADES_US = 250, /* then the legs have their turn again */
+	UPGRADES_US = 5 * 1000, /* then others may come in */
 	USAGE_EVERY_MS = 1000,
 	DRAIN_CHECK_MS = 50,
 };
@@ -146,8 +146,8 @@ dispatch(struct relay_shard *shard, struct epoll_event *event, struct waiting *w
 		relay_leg_on_event(shard, leg, event->events);
 }
 
-/* TLS handshakes above all: thousands come at once after another relay's death, and each takes as
- * long as hundreds of packets. The rest is ready still in the next turn. */
+/* A door's: thousands come at once after another relay's death. The rest is ready still in the next
+ * turn. */
 static void
 serve_upgrades(struct relay_shard *shard, const struct waiting *waiting)
 {

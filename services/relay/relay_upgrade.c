@@ -118,6 +118,10 @@ check_ticket(struct relay_shard *shard, struct relay_upgrade *upgrade, const cha
 	int r = ticket_verify(shard->verifier, request->ticket, request->ticket_n, clock_wall_ms(),
 			      ticket);
 
+	if (r == -EIO) {
+		*ret_reason = "out of memory";
+		return 503;
+	}
 	if (r < 0) {
 		*ret_reason = r == -ETIME ? "ticket is not of now" : "ticket is not good";
 		return 401;
