@@ -18,6 +18,14 @@ def spread(figures, name):
     return f"{statistics.median(values):g} [{min(values):g}-{max(values):g}]"
 
 
+def ratio(ours, theirs, name):
+    """Ours to theirs of the same round, which are measured one after the other: a machine that changes its pace
+    between rounds changes both."""
+    before = dict(zip(theirs["round"], theirs[name]))
+    ratios = [value / before[number] for number, value in zip(ours["round"], ours[name]) if before.get(number)]
+    return f"  relay x{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]" if ratios else ""
+
+
 def build_type(build):
     for line in (pathlib.Path(build) / "CMakeCache.txt").read_text().splitlines():
         if line.startswith("CMAKE_BUILD_TYPE"):
@@ -70,12 +78,10 @@ def show_table(results, kind):
                                                                  key[2], list(COLOURS).index(key[1]))):
         figures = results[workload, target, layer]
         cells = [spread(figures, name) if name in figures else "" for name, _ in COLUMNS[kind]]
-        ratio = ""
-        ours = results.get((workload, "relay", layer))
-        if kind == "flow" and target != "relay" and ours:
-            ratio = f"  relay x{median(ours, 'gbit_per_core_second') / median(figures, 'gbit_per_core_second'):.2f}"
+        ours = results.get((workload, "relay", layer)) if kind == "flow" and target != "relay" else None
         print(f"{workload if workload != before else '':26} {target:9} {layer:5} "
-              + " ".join(f"{cell:>24}" for cell in cells) + ratio)
+              + " ".join(f"{cell:>24}" for cell in cells)
+              + (ratio(ours, figures, "gbit_per_core_second") if ours else ""))
         before = workload
 
 
