@@ -64,10 +64,13 @@ on_challenge(Boson__Discovery__Discovery_Service *service,
 		fail_problem(call, &problem);
 		return;
 	}
-	if (uuid_parse(input->node_id, id) != 0 || key_parse(input->public_key, &key) != 0 ||
-	    proof_challenge_make(discovery->fleet_secret, id, &key, input->role, clock_wall_ms(),
-				 &challenge) != 0) {
+	if (uuid_parse(input->node_id, id) != 0 || key_parse(input->public_key, &key) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "publicKey");
+		return;
+	}
+	if (proof_challenge_make(discovery->fleet_secret, id, &key, input->role, clock_wall_ms(),
+				 &challenge) != 0) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
 	}
 	key_format(&challenge.ephemeral_public, ephemeral);

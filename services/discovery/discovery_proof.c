@@ -97,7 +97,7 @@ discovery_proof_check(struct discovery *discovery, const Boson__Discovery__Regis
 	int64_t now_ms = clock_wall_ms();
 	const char *second;
 	bool good;
-	int first;
+	int first, r;
 
 	*ret_by_old = false;
 	if (request->proof == NULL || !request->has_body_sha256 ||
@@ -106,11 +106,18 @@ discovery_proof_check(struct discovery *discovery, const Boson__Discovery__Regis
 		return -1;
 	}
 	second = split_header(request->proof, header);
-	good = proof_verify(discovery->fleet_secret, header, id, key, "node",
-			    request->body_sha256.data, now_ms, nonce) == 0;
-	if (second != NULL)
-		*ret_by_old = proof_verify(discovery->fleet_secret, second, id, old, "node",
-					   request->body_sha256.data, now_ms, old_nonce) == 0;
+	r = proof_verify(discovery->fleet_secret, header, id, key, "node",
+			 request->body_sha256.data, now_ms, nonce);
+	good = r == 0;
+	if (second != NULL && r != -EIO) {
+		r = proof_verify(discovery->fleet_secret, second, id, old, "node",
+				 request->body_sha256.data, now_ms, old_nonce);
+		*ret_by_old = r == 0;
+	}
+	if (r == -EIO) {
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+		return -1;
+	}
 	/* Of a second proof nothing but a good one will do, unless the new key is bound already:
 	 * then an earlier answer was lost, and the old key is not known any more. */
 	if (second != NULL && !*ret_by_old && (node == NULL || !key_is_equal(old, key)))

@@ -143,11 +143,11 @@ check_anyone(struct gateway_request *request)
 	struct gateway_caller caller;
 	if ((request->match.endpoint->flags & ENDPOINT_ENROLS) == 0)
 		return 0;
-	if (gateway_access_check(request->gateway->access, request->head.authorization,
-				 clock_wall_ms(), clock_boottime_ms(), &caller) == 0 &&
-	    caller.is_enrolment)
+	int r = gateway_access_check(request->gateway->access, request->head.authorization,
+				     clock_wall_ms(), clock_boottime_ms(), &caller);
+	if (r == 0 && caller.is_enrolment)
 		request->caller = caller;
-	return 0;
+	return r == -EIO ? refuse(request, 503, "memory", NULL) : 0;
 }
 
 static int
@@ -162,6 +162,8 @@ check_access(struct gateway_request *request)
 		return 0;
 	int r = gateway_access_check(request->gateway->access, request->head.authorization,
 				     clock_wall_ms(), clock_boottime_ms(), caller);
+	if (r == -EIO)
+		return refuse(request, 503, "memory", NULL);
 	if (r < 0)
 		return refuse(request, 401, r == -ETIME ? "token_expired" : NULL, NULL);
 	/* The enrolment key has a node's role for discovery's sake, but opens one door only. */

@@ -52,15 +52,18 @@ key_exchange(const struct key *private_key, const struct key *public_key, struct
 	EVP_PKEY_CTX *ctx = ours && theirs ? EVP_PKEY_CTX_new(ours, NULL) : NULL;
 	struct key secret = { 0 };
 	size_t n = KEY_BYTES;
-	int r = -EINVAL;
+	int r = -EIO;
 
-	/* OpenSSL refuses an all-zero secret itself; checked again, since T01 hangs on it. */
-	if (ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, theirs) == 1 &&
-	    EVP_PKEY_derive(ctx, secret.bytes, &n) == 1 && n == KEY_BYTES &&
-	    !is_all_zero(&secret)) {
-		*ret_secret = secret;
-		r = 0;
+	if (ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, theirs) == 1) {
+		/* OpenSSL refuses an all-zero secret itself; checked again, since T01 hangs on it.
+		 */
+		r = EVP_PKEY_derive(ctx, secret.bytes, &n) == 1 && n == KEY_BYTES &&
+				    !is_all_zero(&secret)
+			    ? 0
+			    : -EINVAL;
 	}
+	if (r == 0)
+		*ret_secret = secret;
 	key_wipe(&secret, sizeof(secret));
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(theirs);

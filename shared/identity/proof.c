@@ -227,6 +227,14 @@ is_fresh(uint64_t expires_at_ms, int64_t wall_now_ms)
 	return expires_at_ms > now && expires_at_ms - now <= PROOF_LIFETIME_MS + PROOF_SKEW_MS;
 }
 
+/* -EIO says nothing of the proof, and comes before anything that does. */
+static void
+note(int result, int *r)
+{
+	if (result < 0 && *r != -EIO)
+		*r = result;
+}
+
 int
 proof_verify(const uint8_t fleet_secret[32], const char *header, const uint8_t node_id[UUID_BYTES],
 	     const struct key *public_key, const char *role, const uint8_t body_sha256[32],
@@ -236,7 +244,7 @@ proof_verify(const uint8_t fleet_secret[32], const char *header, const uint8_t n
 	struct key ephemeral = { 0 }, ephemeral_public = { 0 }, shared = { 0 };
 	uint8_t expected_cookie[MAC_BYTES] = { 0 }, expected_mac[MAC_BYTES] = { 0 };
 	uint64_t expires_at_ms;
-	int bad = 0;
+	int bad = 0, r = 0;
 
 	if (!role_is_valid(role))
 		return -EACCES;
@@ -244,20 +252,24 @@ proof_verify(const uint8_t fleet_secret[32], const char *header, const uint8_t n
 	bad |= !parse_header(header, &given);
 	expires_at_ms = get_u64(given.cookie);
 	bad |= !is_fresh(expires_at_ms, wall_now_ms);
-	bad |= ephemeral_private(fleet_secret, expires_at_ms, &ephemeral) < 0;
-	bad |= key_public(&ephemeral, &ephemeral_public) < 0;
-	bad |= cookie_mac(fleet_secret, expires_at_ms, node_id, public_key, role, given.nonce,
-			  &ephemeral_public, expected_cookie) < 0;
-	bad |= key_exchange(&ephemeral, public_key, &shared) < 0;
-	bad |= proof_mac(&shared, given.nonce, node_id, public_key, &ephemeral_public, role,
-			 body_sha256, expected_mac) < 0;
+	note(ephemeral_private(fleet_secret, expires_at_ms, &ephemeral), &r);
+	note(key_public(&ephemeral, &ephemeral_public), &r);
+	note(cookie_mac(fleet_secret, expires_at_ms, node_id, public_key, role, given.nonce,
+			&ephemeral_public, expected_cookie),
+	     &r);
+	note(key_exchange(&ephemeral, public_key, &shared), &r);
+	note(proof_mac(&shared, given.nonce, node_id, public_key, &ephemeral_public, role,
+		       body_sha256, expected_mac),
+	     &r);
 	bad |= CRYPTO_memcmp(given.cookie + 8, expected_cookie, MAC_BYTES) != 0;
 	bad |= CRYPTO_memcmp(given.mac, expected_mac, MAC_BYTES) != 0;
 	key_wipe(&ephemeral, sizeof(ephemeral));
 	key_wipe(&shared, sizeof(shared));
 	key_wipe(expected_mac, sizeof(expected_mac));
 	key_wipe(expected_cookie, sizeof(expected_cookie));
-	if (bad)
+	if (r == -EIO)
+		return r;
+	if (bad || r < 0)
 		return -EACCES;
 	memcpy(ret_nonce, given.nonce, PROOF_NONCE_BYTES);
 	return 0;

@@ -38,7 +38,7 @@ int proof_make(const struct proof_challenge *challenge, const struct key *privat
 	       char ret_header[PROOF_HEADER_MAX_BYTES]);
 
 /* Server. 0, or -EACCES for anything wrong: malformed, stale, forged, another id, key, role or
- * body, all alike and in the same time. ret_nonce identifies the proof, to be refused when seen
+ * body, all alike and in the same time; or -EIO when it cannot be told now. ret_nonce identifies the proof, to be refused when seen
  * again within PROOF_REMEMBER_MS. */
 int proof_verify(const uint8_t fleet_secret[32], const char *header,
 		 const uint8_t node_id[UUID_BYTES], const struct key *public_key, const char *role,

@@ -282,36 +282,41 @@ refresh_keys(struct verifier_side *side, int64_t wall_now_ms)
 	ticket_keys_read(side->path, &side->keys);
 }
 
-static bool
-signature_is_good(const uint8_t key[TICKET_PUBLIC_BYTES], const uint8_t bytes[TICKET_BYTES])
+/* 0, -EACCES, or -EIO when there is no memory to tell. */
+static int
+check_signature(const uint8_t key[TICKET_PUBLIC_BYTES], const uint8_t bytes[TICKET_BYTES])
 {
 	uint8_t text[sizeof(domain) + SIGNED_BYTES];
 	EVP_PKEY *pkey =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, TICKET_PUBLIC_BYTES);
 	EVP_MD_CTX *ctx = pkey ? EVP_MD_CTX_new() : NULL;
-	bool good;
+	int r = -EIO;
 
 	signed_text(bytes, text);
-	good = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-	       EVP_DigestVerify(ctx, bytes + SIGNED_BYTES, SIGNATURE_BYTES, text, sizeof(text)) ==
-		       1;
+	if (ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1)
+		r = EVP_DigestVerify(ctx, bytes + SIGNED_BYTES, SIGNATURE_BYTES, text,
+				     sizeof(text)) == 1
+			    ? 0
+			    : -EACCES;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
-	return good;
+	return r;
 }
 
-static bool
-any_key_signed(const struct ticket_keys *keys, const uint8_t bytes[TICKET_BYTES])
+static int
+check_signer(const struct ticket_keys *keys, const uint8_t bytes[TICKET_BYTES])
 {
-	for (size_t i = 0; i < keys->count; i++) {
+	int r = -EACCES;
+
+	for (size_t i = 0; i < keys->count && r == -EACCES; i++) {
 		uint8_t id[TICKET_KEY_ID_BYTES];
 
-		if (ticket_key_id(keys->keys[i], id) == 0 &&
-		    memcmp(id, bytes + AT_KEY_ID, sizeof(id)) == 0 &&
-		    signature_is_good(keys->keys[i], bytes))
-			return true;
+		if (ticket_key_id(keys->keys[i], id) < 0)
+			r = -EIO;
+		else if (memcmp(id, bytes + AT_KEY_ID, sizeof(id)) == 0)
+			r = check_signature(keys->keys[i], bytes);
 	}
-	return false;
+	return r;
 }
 
 int
@@ -330,9 +335,11 @@ ticket_verify(struct ticket_verifier *verifier, const char *text, size_t n, int6
 		return r;
 	side = ticket.role == TICKET_ROLE_NODE ? &verifier->node : &verifier->session;
 	refresh_keys(side, wall_now_ms);
-	if (!any_key_signed(&side->keys, bytes) ||
-	    memcmp(ticket.group, verifier->group, TICKET_GROUP_BYTES) != 0)
-		return -EACCES;
+	r = check_signer(&side->keys, bytes);
+	if (r == 0 && memcmp(ticket.group, verifier->group, TICKET_GROUP_BYTES) != 0)
+		r = -EACCES;
+	if (r < 0)
+		return r;
 	if (ticket.expires_at_ms <= wall_now_ms - TICKET_LEEWAY_MS ||
 	    ticket.not_before_ms > wall_now_ms + TICKET_LEEWAY_MS)
 		return -ETIME;

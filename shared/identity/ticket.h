@@ -49,6 +49,6 @@ int ticket_verifier_open(const char *node_public_path, const char *session_publi
 void ticket_verifier_free(struct ticket_verifier **verifier);
 
 /* 0, -EBADMSG malformed, -EACCES bad signature, role or group, -ETIME expired or not yet valid (30
- * s leeway). */
+ * s leeway), -EIO when it cannot be told now: as good as out of memory. */
 int ticket_verify(struct ticket_verifier *verifier, const char *text, size_t n, int64_t wall_now_ms,
 		  struct ticket *ret);

@@ -195,22 +195,23 @@ claims_are_canonical(const struct token *token, const char *claims)
 	return strcmp(ours, claims) == 0;
 }
 
-/* The header must be exactly what a signer with this key would have put first. */
-static bool
+/* The header must be exactly what a signer with this key would have put first. 0, -EACCES, -EIO. */
+static int
 key_signed(const struct token_keys *keys, size_t i, const char *text, size_t signed_bytes,
 	   size_t header_bytes, const uint8_t given[MAC_BYTES])
 {
 	const uint8_t *secret = keys->secrets[i];
 	uint8_t mac[MAC_BYTES];
-	bool good;
+	int r;
 
 	if (!secret || strlen(keys->headers[i]) != header_bytes ||
-	    memcmp(keys->headers[i], text, header_bytes) != 0 ||
-	    mac_hmac_sha256(secret, TOKEN_SECRET_BYTES, text, signed_bytes, mac) < 0)
-		return false;
-	good = CRYPTO_memcmp(mac, given, MAC_BYTES) == 0;
+	    memcmp(keys->headers[i], text, header_bytes) != 0)
+		return -EACCES;
+	r = mac_hmac_sha256(secret, TOKEN_SECRET_BYTES, text, signed_bytes, mac);
+	if (r == 0 && CRYPTO_memcmp(mac, given, MAC_BYTES) != 0)
+		r = -EACCES;
 	key_wipe(mac, sizeof(mac));
-	return good;
+	return r;
 }
 
 /* Where the second dot stands, counted from the end: the MAC's text has one length. */
@@ -237,14 +238,16 @@ token_verify(const struct token_keys *keys, const char *text, size_t n, int64_t 
 	uint8_t mac[MAC_BYTES];
 	char claims[CLAIMS_MAX_BYTES];
 	struct token token = { 0 };
-	int claims_bytes;
+	int claims_bytes, r;
 
 	if (!split(text, n, &header_bytes, &signed_bytes) ||
 	    base64url_decode(text + n - MAC_TEXT, MAC_TEXT, mac, sizeof(mac)) != MAC_BYTES)
 		return -EACCES;
-	if (!key_signed(keys, 0, text, signed_bytes, header_bytes, mac) &&
-	    !key_signed(keys, 1, text, signed_bytes, header_bytes, mac))
-		return -EACCES;
+	r = key_signed(keys, 0, text, signed_bytes, header_bytes, mac);
+	if (r == -EACCES)
+		r = key_signed(keys, 1, text, signed_bytes, header_bytes, mac);
+	if (r < 0)
+		return r;
 	claims_bytes = base64url_decode(text + header_bytes + 1, signed_bytes - header_bytes - 1,
 					(uint8_t *)claims, sizeof(claims) - 1);
 	if (claims_bytes < 0)

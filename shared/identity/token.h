@@ -36,6 +36,7 @@ void token_keys_init(struct token_keys *keys, const uint8_t newest[TOKEN_SECRET_
 int token_mint(const struct token_keys *keys, const struct token *token,
 	       char ret_text[TOKEN_TEXT_MAX_BYTES]);
 
-/* 0, or -EACCES for anything wrong; -ETIME for a genuine one that is expired or not yet valid. */
+/* 0, or -EACCES for anything wrong; -ETIME for a genuine one that is expired or not yet valid; -EIO
+ * when it cannot be told now: as good as out of memory. */
 int token_verify(const struct token_keys *keys, const char *text, size_t n, int64_t wall_now_ms,
 		 struct token *ret);

@@ -2,6 +2,7 @@
 #include "scarce.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
@@ -22,7 +23,7 @@ void *REAL(calloc)(size_t count, size_t n);
 void *REAL(realloc)(void *old, size_t n);
 void *REAL(memalign)(size_t alignment, size_t n);
 
-enum { EXEMPT_MAX = 16 };
+enum { EXEMPT_MAX = 16, SHOWN_FRAMES = 24 };
 
 struct range {
 	uintptr_t from, to;
@@ -34,6 +35,7 @@ static struct scarce own;
 struct scarce *scarce_process = &own;
 static _Thread_local struct scarce mine;
 static _Thread_local bool is_spared;
+static bool is_shown;
 
 /* ---- who is asking ---- */
 
@@ -67,6 +69,9 @@ begin(void)
 	void *page;
 
 	(void)dl_iterate_phdr(remember, NULL);
+	is_shown = getenv(SCARCE_SHOW) != NULL;
+	if (is_shown) /* the first time loads a library */
+		(void)backtrace(&(void *){ NULL }, 1);
 	if (fd < 0)
 		return;
 	page = mmap(NULL, sizeof(struct scarce), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -96,6 +101,14 @@ counts_as_refused(struct scarce *scarce)
 	return true;
 }
 
+static void
+show(void)
+{
+	void *frames[SHOWN_FRAMES];
+
+	backtrace_symbols_fd(frames, backtrace(frames, SHOWN_FRAMES), STDERR_FILENO);
+}
+
 static bool
 is_refused(const void *caller)
 {
@@ -107,6 +120,8 @@ is_refused(const void *caller)
 		return false;
 	if (!counts_as_refused(scarce))
 		return false;
+	if (is_shown)
+		show();
 	errno = ENOMEM;
 	return true;
 }

@@ -18,6 +18,7 @@
 enum { SCARCE_SWEEP_MAX = 20000 };
 
 #define SCARCE_ENVIRONMENT "BOSON_SCARCE"
+#define SCARCE_SHOW	   "BOSON_SCARCE_SHOW" /* where each was refused, on stderr */
 
 /* While it is on, allocations are counted, and those from first (1 is the next) on fail, `count` of
  * them. */
