@@ -74,16 +74,14 @@ register_one(struct registration *one, char *proof)
 }
 
 static bool
-read_challenge(const Boson__Discovery__ChallengeReply *reply, struct proof_challenge *ret)
+read_challenge(const Boson__Common__ChallengeReply *reply, struct proof_challenge *ret)
 {
-	return reply != NULL &&
-	       key_parse(reply->ephemeral_public_key, &ret->ephemeral_public) == 0 &&
-	       base64_decode(reply->nonce, ret->nonce, sizeof(ret->nonce)) == PROOF_NONCE_BYTES &&
-	       base64_decode(reply->cookie, ret->cookie, sizeof(ret->cookie)) == PROOF_COOKIE_BYTES;
+	return reply != NULL && proof_challenge_parse(reply->ephemeral_public_key, reply->nonce,
+						      reply->cookie, ret) == 0;
 }
 
 static void
-on_challenge(const Boson__Discovery__ChallengeReply *reply, void *arg)
+on_challenge(const Boson__Common__ChallengeReply *reply, void *arg)
 {
 	char header[PROOF_HEADER_MAX_BYTES];
 	struct registration *one = arg;

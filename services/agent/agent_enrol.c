@@ -234,23 +234,12 @@ send_register(struct enrol *enrol)
 	return r;
 }
 
-static int
-read_challenge(const Boson__Discovery__ChallengeReply *reply, struct proof_challenge *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (!reply->ephemeral_public_key || !reply->nonce || !reply->cookie ||
-	    key_parse(reply->ephemeral_public_key, &ret->ephemeral_public) < 0 ||
-	    base64_decode(reply->nonce, ret->nonce, PROOF_NONCE_BYTES) != PROOF_NONCE_BYTES ||
-	    base64_decode(reply->cookie, ret->cookie, PROOF_COOKIE_BYTES) != PROOF_COOKIE_BYTES)
-		return -EINVAL;
-	return 0;
-}
-
 static int send_challenge(struct enrol *enrol, struct prover *about);
 
 static void
 on_challenge(const struct rest_answer *answer, void *arg)
 {
+	const Boson__Common__ChallengeReply *reply;
 	struct enrol *enrol = arg;
 	bool is_last = enrol->asked == &enrol->own;
 	int r;
@@ -259,8 +248,9 @@ on_challenge(const struct rest_answer *answer, void *arg)
 		answer_failed(enrol, "challenge", answer);
 		return;
 	}
-	r = read_challenge((const Boson__Discovery__ChallengeReply *)(const void *)answer->message,
-			   &enrol->asked->challenge);
+	reply = (const Boson__Common__ChallengeReply *)(const void *)answer->message;
+	r = proof_challenge_parse(reply->ephemeral_public_key, reply->nonce, reply->cookie,
+				  &enrol->asked->challenge);
 	if (r == 0)
 		r = is_last ? send_register(enrol) : send_challenge(enrol, &enrol->own);
 	if (r < 0)
@@ -281,14 +271,13 @@ send_challenge(struct enrol *enrol, struct prover *about)
 	json_text_close(&body, '}');
 	r = json_text_failed(&body) ? -ENOMEM : 0;
 	if (r == 0)
-		r = rest_post(
-			enrol->rest,
-			&(struct rest_call){
-				.path = "/nodes/challenge",
-				.body = body.bytes,
-				.body_bytes = body.n,
-				.answer_type = &boson__discovery__challenge_reply__descriptor },
-			on_challenge, enrol);
+		r = rest_post(enrol->rest,
+			      &(struct rest_call){
+				      .path = "/nodes/challenge",
+				      .body = body.bytes,
+				      .body_bytes = body.n,
+				      .answer_type = &boson__common__challenge_reply__descriptor },
+			      on_challenge, enrol);
 	json_text_fini(&body);
 	return r;
 }

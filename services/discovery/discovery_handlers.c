@@ -49,12 +49,12 @@ find_node(struct discovery *discovery, const char *node_id, void *call)
 static void
 on_challenge(Boson__Discovery__Discovery_Service *service,
 	     const Boson__Discovery__ChallengeRequest *input,
-	     Boson__Discovery__ChallengeReply_Closure closure, void *call)
+	     Boson__Common__ChallengeReply_Closure closure, void *call)
 {
 	struct discovery *discovery = discovery_of(service);
-	Boson__Discovery__ChallengeReply reply = BOSON__DISCOVERY__CHALLENGE_REPLY__INIT;
-	char ephemeral[KEY_TEXT_BYTES], nonce[KEY_TEXT_BYTES], expires_at[CLOCK_ISO8601_BYTES];
-	char cookie[PROOF_COOKIE_BYTES * 2];
+	Boson__Common__ChallengeReply reply = BOSON__COMMON__CHALLENGE_REPLY__INIT;
+	char expires_at[CLOCK_ISO8601_BYTES];
+	struct proof_challenge_text text;
 	struct proof_challenge challenge;
 	struct check_problem problem;
 	uint8_t id[UUID_BYTES];
@@ -73,13 +73,11 @@ on_challenge(Boson__Discovery__Discovery_Service *service,
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 		return;
 	}
-	key_format(&challenge.ephemeral_public, ephemeral);
-	base64_encode(challenge.nonce, sizeof(challenge.nonce), nonce);
-	base64_encode(challenge.cookie, sizeof(challenge.cookie), cookie);
+	proof_challenge_format(&challenge, &text);
 	clock_format_iso8601(challenge.expires_at_ms, expires_at);
-	reply.ephemeral_public_key = ephemeral;
-	reply.nonce = nonce;
-	reply.cookie = cookie;
+	reply.ephemeral_public_key = text.ephemeral_public;
+	reply.nonce = text.nonce;
+	reply.cookie = text.cookie;
 	reply.expires_at = expires_at;
 	closure(&reply, call);
 }

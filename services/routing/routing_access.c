@@ -51,6 +51,22 @@ routing_token_subject(const uint8_t client_id[UUID_BYTES], const char *owner,
 	return 0;
 }
 
+int
+routing_holder(const char *owner, char ret_holder[SESSION_HOLDER_BYTES])
+{
+	static const uint8_t anybody[UUID_BYTES];
+	char subject[ROUTING_TOKEN_BYTES];
+	int error = routing_token_subject(anybody, owner, subject);
+
+	_Static_assert(ROUTING_TOKEN_BYTES == (int)UUID_TEXT_BYTES + (int)SESSION_HOLDER_BYTES,
+		       "a token's subject ends with the holder");
+	if (error == 0 && strlen(subject) == ROUTING_TOKEN_BYTES - 1)
+		memcpy(ret_holder, subject + UUID_TEXT_BYTES, SESSION_HOLDER_BYTES);
+	else
+		ret_holder[0] = '\0';
+	return error;
+}
+
 bool
 routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id)
 {
@@ -112,4 +128,12 @@ routing_may_use(const struct session *session, const struct routing_caller *call
 	return routing_token_subject(client_id, session->record.owner, owners) == 0 &&
 	       routing_token_subject(client_id, caller->subject, callers) == 0 &&
 	       strcmp(owners, callers) == 0;
+}
+
+bool
+routing_may_take_up(const struct session *session, const struct routing_caller *caller,
+		    bool is_proven)
+{
+	return caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN ||
+	       (routing_may_use(session, caller) && (is_proven || !session->record.is_proven));
 }

@@ -31,6 +31,9 @@ bool routing_is_token(const char *subject);
 int routing_token_subject(const uint8_t client_id[UUID_BYTES], const char *owner,
 			  char ret_subject[ROUTING_TOKEN_BYTES]);
 
+/* Which access key an owner is, or is a token of: SESSION_HOLDER_BYTES of text. 0 or -EIO. */
+int routing_holder(const char *owner, char ret_holder[SESSION_HOLDER_BYTES]);
+
 /* May start something for this client: a client's own token names the client; an access key, whose
  * subject does not begin with a UUID, may speak for any client. */
 bool routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id);
@@ -44,6 +47,10 @@ void routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller
 /* Its client, by the token that came with it. */
 bool routing_is_sessions_client(const struct session *session, const struct routing_caller *caller);
 
-/* May take up this session: the client by its own token, the access key that opened it, an admin
- * (T05: to know a client's id and key, or a session's id, is not enough). */
+/* Its client by its own token, the access key that opened it, an admin (T05: to know a client's id
+ * and key, or a session's id, is not enough). */
 bool routing_may_use(const struct session *session, const struct routing_caller *caller);
+
+/* May ask for its route again: one that was proven, by a proof only. */
+bool routing_may_take_up(const struct session *session, const struct routing_caller *caller,
+			 bool is_proven);

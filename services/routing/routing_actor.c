@@ -6,6 +6,7 @@
 #include "routing/routing_handlers.h"
 #include "routing/routing_list.h"
 #include "routing/routing_liveness.h"
+#include "routing/routing_proof.h"
 #include "routing/routing_store.h"
 
 #include <errno.h>
@@ -34,6 +35,8 @@ static const struct config_key keys[] = {
 	  "sessions that one access key may have at a time; 0: any number" },
 	{ "routing", "sessions_per_client", CONFIG_INT, "16", 0, SESSIONS_MAX, NULL,
 	  "sessions that a client may open with its own token at a time; 0: any number" },
+	{ "routing", "require_proof", CONFIG_BOOL, "no", 0, 0, NULL,
+	  "a route only for who proves to have the private half of the client's key" },
 	{ "routing", "session_lifetime", CONFIG_DURATION, "24h", 1000, 7 * 24 * 3600 * 1000LL, NULL,
 	  "how long a session and its ticket last" },
 	{ "routing", "answer_timeout", CONFIG_DURATION, "1s", 50, 10 * 1000, NULL,
@@ -159,6 +162,7 @@ read_config(struct routing *routing)
 	routing->candidates = (size_t)config_int(config, "routing", "candidates");
 	routing->mtu = (uint32_t)config_int(config, "routing", "mtu");
 	routing->keepalive_sec = (uint32_t)(config_int(config, "routing", "keepalive") / 1000);
+	routing->requires_proof = config_bool(config, "routing", "require_proof");
 	routing->has_cascade = config_bool(config, "routing", "cascade");
 	routing->dns = config_list(config, "routing", "dns");
 	routing->allowed_ips = config_list(config, "routing", "allowed_ips");
@@ -232,6 +236,7 @@ stop(void *state)
 	ticket_signer_free(&routing->signer);
 	routing_sweep_stop(routing);
 	store_close(&routing->store);
+	key_wipe(routing->proof_secret, sizeof(routing->proof_secret));
 	free(routing);
 }
 
@@ -254,6 +259,8 @@ start(const struct actor_context *context, void **ret_state)
 		error = sessions_init(&routing->sessions);
 	if (error == 0)
 		error = open_signer(routing);
+	if (error == 0)
+		error = routing_proof_start(routing);
 	if (error == 0)
 		error = routing_liveness_start(routing);
 	if (error == 0)

@@ -7,6 +7,7 @@
 
 #include "loop/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,9 @@ begin_new(struct routing_request *request)
 	record->created_wall_ms = clock_wall_ms();
 	memset(record->udp_relay_id, 0, sizeof(record->udp_relay_id));
 	memcpy(record->owner, request->owner, sizeof(record->owner));
+	record->is_proven = request->is_proven;
+	if (routing_holder(record->owner, record->holder) != 0)
+		return -EIO;
 	return new_ids(record);
 }
 
@@ -46,6 +50,7 @@ static void
 begin_known(struct routing_request *request, const struct session *session)
 {
 	request->record = session->record;
+	request->record.is_proven = session->record.is_proven || request->is_proven;
 	request->is_new = session->record.status == SESSION_OPENING;
 	request->has_row = request->has_old = true;
 	request->tried_count = 0;
@@ -71,7 +76,7 @@ routing_request_take_over(struct routing_request *request)
 		routing_request_fail(request, BUS_UNAVAILABLE, "busy");
 		return;
 	}
-	if (!routing_may_use(session, &request->caller)) {
+	if (!routing_may_take_up(session, &request->caller, request->is_proven)) {
 		routing_request_fail(request, BUS_CONFLICT, "client_in_use");
 		return;
 	}
@@ -130,7 +135,7 @@ make(struct routing *routing, const struct session *known, void *call)
 
 void
 routing_request_start(struct routing *routing, const Boson__Routing__RouteRequest *input,
-		      const struct routing_wish *wish, const struct session *known,
+		      const struct routing_wish *wish, const struct session *known, bool is_proven,
 		      Boson__Routing__RouteReply_Closure closure, void *call)
 {
 	struct routing_request *request = make(routing, known, call);
@@ -144,6 +149,7 @@ routing_request_start(struct routing *routing, const Boson__Routing__RouteReques
 	request->closure = closure;
 	request->call = call;
 	request->wish = *wish;
+	request->is_proven = is_proven;
 	record = &request->record;
 	fill_request(request, input);
 	error = uuid_parse(input->client_id, record->client_id);

@@ -13,11 +13,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* In one transaction, and replicas' one after the other: who proves the key has it then (T05). */
+static int
+add_row(struct store *store, struct routing_request *request)
+{
+	int taken =
+		request->is_proven ? routing_store_take_key(store, &request->record.client_key) : 0;
+
+	if (taken < 0)
+		return taken;
+	request->has_taken = taken > 0;
+	return routing_store_add(store, &request->record);
+}
+
 static int
 write_step(struct store *store, struct routing_request *request)
 {
 	if (request->step == ROUTING_INTENDS && !request->has_row)
-		return routing_store_add(store, &request->record);
+		return add_row(store, request);
 	return routing_store_change(store, &request->record, request->step != ROUTING_OPENED);
 }
 
@@ -101,11 +114,37 @@ end_opened(struct routing_request *request)
 	routing_request_free(request);
 }
 
+/* One that had the key: over for its client, and its relay is told. */
+static int
+give_way(const struct session_record *record, int64_t change, void *arg)
+{
+	struct routing *routing = arg;
+	struct session *session = sessions_find(&routing->sessions, record->id);
+
+	(void)change;
+	if (session != NULL && !session_lives(session->record.status))
+		return 0; /* it was closing before */
+	if (routing_keep(routing, record, &session) != 0)
+		return 0;
+	routing_tell(routing, record);
+	routing_close_session(routing, session);
+	return 0;
+}
+
 static void
 end_intended(struct routing_request *request)
 {
 	struct routing *routing = request->routing;
 
+	if (request->has_taken &&
+	    routing_store_closing_of_key(routing->store, &request->record.client_key, give_way,
+					 routing) != 0)
+		log_warn("key_not_taken", "error=%d", -EIO);
+	request->has_taken = false;
+	if (request->error == -EBUSY) {
+		routing_request_fail(request, BUS_CONFLICT, "key_in_use");
+		return;
+	}
 	if (request->error == -EEXIST) {
 		routing_request_take_over(request);
 		return;

@@ -2,8 +2,10 @@
 #include "routing/routing_handlers.h"
 #include "routing/routing_access.h"
 #include "routing/routing_check.h"
+#include "routing/routing_claim.h"
 #include "routing/routing_clients.h"
 #include "routing/routing_packets.h"
+#include "routing/routing_proof.h"
 #include "routing/routing_store.h"
 #include "routing/routing_wireguard.h"
 
@@ -17,91 +19,12 @@ routing_of(Boson__Routing__Routing_Service *service)
 	return (struct routing *)service;
 }
 
-/* The session to be taken up again: open, this client's and for this key, and the caller may. What
- * is wrong with it, it looks unknown. */
-static const struct session *
-find_resumed(const struct routing *routing, const Boson__Routing__RouteRequest *input)
-{
-	uint8_t id[UUID_BYTES], client_id[UUID_BYTES];
-	const struct session *session;
-	struct routing_caller caller;
-	struct key key;
-
-	if (uuid_parse(input->session_id, id) != 0 ||
-	    uuid_parse(input->client_id, client_id) != 0 || key_parse(input->public_key, &key) != 0)
-		return NULL;
-	routing_caller_take(&caller, input->caller);
-	session = sessions_find(&routing->sessions, id);
-	if (session == NULL || session->record.status != SESSION_OPEN ||
-	    memcmp(session->record.client_id, client_id, UUID_BYTES) != 0 ||
-	    !key_is_equal(&session->record.client_key, &key) || !routing_may_use(session, &caller))
-		return NULL;
-	return session;
-}
-
-/* Who asks again gets the session that it has, so that an answer that was lost, or a replica that
- * died, leaves nothing behind (F01). */
-static const struct session *
-find_living(const struct routing *routing, const Boson__Routing__RouteRequest *input)
-{
-	uint8_t client_id[UUID_BYTES];
-	struct key key;
-
-	if (uuid_parse(input->client_id, client_id) != 0 || key_parse(input->public_key, &key) != 0)
-		return NULL;
-	return sessions_find_client(&routing->sessions, client_id, &key);
-}
-
-/* A node has one session for a WireGuard key, and the last one stands. So a key with a session is
- * its access key's until that ends, whatever client's id it is asked for with (T05). */
-static const struct session *
-find_of_key(const struct routing *routing, const Boson__Routing__RouteRequest *input)
-{
-	struct key key;
-
-	if (key_parse(input->public_key, &key) != 0)
-		return NULL;
-	return sessions_find_key(&routing->sessions, &key);
-}
-
-static bool
-is_anothers(const struct session *session, const Boson__Routing__RouteRequest *input)
-{
-	struct routing_caller caller;
-
-	routing_caller_take(&caller, input->caller);
-	return session != NULL && !routing_may_use(session, &caller);
-}
-
 static void
-start_request(struct routing *routing, const Boson__Routing__RouteRequest *input,
-	      const struct routing_wish *wish, Boson__Routing__RouteReply_Closure closure,
-	      void *call)
+on_challenge(Boson__Routing__Routing_Service *service,
+	     const Boson__Routing__ChallengeRequest *input,
+	     Boson__Common__ChallengeReply_Closure closure, void *call)
 {
-	const struct session *known;
-
-	if (input->session_id != NULL) {
-		if (routing_follow(routing) != 0) {
-			bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
-			return;
-		}
-		known = find_resumed(routing, input);
-		if (known == NULL) {
-			bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
-			return;
-		}
-	} else {
-		known = find_living(routing, input);
-		if (is_anothers(known, input)) {
-			bus_call_fail(call, BUS_CONFLICT, "client_in_use", "clientId");
-			return;
-		}
-		if (is_anothers(find_of_key(routing, input), input)) {
-			bus_call_fail(call, BUS_CONFLICT, "key_in_use", "publicKey");
-			return;
-		}
-	}
-	routing_request_start(routing, input, wish, known, closure, call);
+	routing_proof_challenge(routing_of(service), input, closure, call);
 }
 
 static void
@@ -122,7 +45,7 @@ on_request_route(Boson__Routing__Routing_Service *service,
 	else if (routing->store == NULL)
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 	else
-		start_request(routing, input, &wish, closure, call);
+		routing_claim_start(routing, input, &wish, closure, call);
 }
 
 /* The session of a route that this caller may see, or answers: another's looks unknown. */

@@ -1,7 +1,7 @@
 /*
  * routing's mailbox and what stands behind it. One thread: the actor's.
  *
- *	gateway   -> RequestRoute GetRoute DeleteRoute ListClients GetClient
+ *	gateway   -> Challenge RequestRoute GetRoute DeleteRoute ListClients GetClient
  *		     RegisterWireguard UnregisterWireguard PacketFromNode PacketFromClient
  *	relay     -> LocateNode
  *	discovery -> NodeChanged, RelayChanged (events)		routing -> discovery.Snapshot
@@ -47,6 +47,7 @@ struct routing {
 	struct bus_publisher *publisher;
 	struct store *store; /* NULL while a PostgreSQL is not there */
 	struct ticket_signer *signer;
+	uint8_t proof_secret[KEY_BYTES]; /* of the signer's seed: replicas have the same */
 	struct table table;
 	struct sessions sessions;
 	struct choice_random random;
@@ -98,7 +99,7 @@ struct routing {
 	int64_t session_lifetime_ms, answer_timeout_ms, deaf_after_ms;
 	size_t candidates, sessions_per_key, sessions_per_client;
 	uint32_t mtu, keepalive_sec;
-	bool has_cascade;
+	bool has_cascade, requires_proof;
 	const char *const *dns, *const *allowed_ips;
 	const char *relay_group;
 
@@ -130,6 +131,8 @@ struct routing_request {
 	int64_t expires_wall_ms;      /* of the session, once it is open */
 	bool is_resume;		      /* the client said which session */
 	bool is_new;		      /* it is not open yet */
+	bool is_proven;		      /* who asks has the client's private key */
+	bool has_taken;		      /* the key from other sessions */
 	bool has_row;
 	bool is_restarted; /* its session had ended under it */
 	bool has_old;
@@ -153,7 +156,7 @@ struct routing_request {
 /* Takes over the call. known: the session that is taken up again, or NULL for a new one. */
 void routing_request_start(struct routing *routing, const Boson__Routing__RouteRequest *input,
 			   const struct routing_wish *wish, const struct session *known,
-			   Boson__Routing__RouteReply_Closure closure, void *call);
+			   bool is_proven, Boson__Routing__RouteReply_Closure closure, void *call);
 
 /* Picks the next node, writes that down when the session is new, and asks it. */
 void routing_request_try(struct routing_request *request);

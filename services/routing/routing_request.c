@@ -27,6 +27,24 @@ routing_request_free(struct routing_request *request)
 	free(request);
 }
 
+/* What of the request is wrong when it fails so; NULL: nothing in particular. */
+static const char *
+field_of(const char *code)
+{
+	static const struct {
+		const char *code, *field;
+	} fields[] = {
+		{ "session_unknown", "sessionId" },
+		{ "client_in_use", "clientId" },
+		{ "key_in_use", "publicKey" },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(code, fields[i].code) == 0)
+			return fields[i].field;
+	return NULL;
+}
+
 void
 routing_request_fail(struct routing_request *request, enum bus_status status, const char *code)
 {
@@ -34,8 +52,7 @@ routing_request_fail(struct routing_request *request, enum bus_status status, co
 		bus_call_fail_retry(request->call, status, code,
 				    strcmp(code, "no_node_available") == 0 ? RETRY_AFTER_SEC : 1);
 	else
-		bus_call_fail(request->call, status, code,
-			      strcmp(code, "session_unknown") == 0 ? "sessionId" : NULL);
+		bus_call_fail(request->call, status, code, field_of(code));
 	routing_request_free(request);
 }
 

@@ -21,28 +21,28 @@ sessions_init(struct sessions *sessions)
 		error = idtable_init(&sessions->by_client, offsetof(struct session, by_client),
 				     offsetof(struct session, client), SESSION_CLIENT_BYTES);
 	if (error == 0)
-		error = idtable_init(&sessions->by_key, offsetof(struct session, by_key),
-				     offsetof(struct session, record.client_key), KEY_BYTES);
+		error = idtable_init(&sessions->owners, offsetof(struct session_tally, by_name),
+				     offsetof(struct session_tally, name), SESSION_OWNER_BYTES);
 	if (error == 0)
-		error = idtable_init(&sessions->owners, offsetof(struct session_owner, by_name),
-				     offsetof(struct session_owner, name), SESSION_OWNER_BYTES);
+		error = idtable_init(&sessions->holders, offsetof(struct session_tally, by_name),
+				     offsetof(struct session_tally, name), SESSION_OWNER_BYTES);
 	if (error != 0)
 		sessions_fini(sessions);
 	return error;
 }
 
 static void
-free_owners(struct idtable *owners)
+free_tallies(struct idtable *tallies)
 {
-	struct session_owner *owner;
+	struct session_tally *tally;
 
-	if (owners->buckets == NULL)
+	if (tallies->buckets == NULL)
 		return;
-	while ((owner = idtable_next(owners, NULL)) != NULL) {
-		idtable_remove(owners, owner);
-		free(owner);
+	while ((tally = idtable_next(tallies, NULL)) != NULL) {
+		idtable_remove(tallies, tally);
+		free(tally);
 	}
-	idtable_fini(owners);
+	idtable_fini(tallies);
 }
 
 void
@@ -54,8 +54,8 @@ sessions_fini(struct sessions *sessions)
 	idtable_fini(&sessions->by_id);
 	idtable_fini(&sessions->by_route);
 	idtable_fini(&sessions->by_client);
-	idtable_fini(&sessions->by_key);
-	free_owners(&sessions->owners);
+	free_tallies(&sessions->owners);
+	free_tallies(&sessions->holders);
 	memset(sessions, 0, sizeof(*sessions));
 }
 
@@ -89,16 +89,10 @@ sessions_find_client(const struct sessions *sessions, const uint8_t client_id[UU
 	return idtable_find(&sessions->by_client, client);
 }
 
-struct session *
-sessions_find_key(const struct sessions *sessions, const struct key *client_key)
-{
-	return idtable_find(&sessions->by_key, client_key);
-}
-
 size_t
 sessions_of_owner(const struct sessions *sessions, const char owner[SESSION_OWNER_BYTES])
 {
-	const struct session_owner *found = idtable_find(&sessions->owners, owner);
+	const struct session_tally *found = idtable_find(&sessions->owners, owner);
 
 	return found == NULL ? 0 : found->living;
 }
@@ -170,35 +164,38 @@ unlist_closing(struct sessions *sessions, struct session *session)
 
 /* ---- those that live, and those of them that a stock app may use ---- */
 
-static void
-count_owner(struct sessions *sessions, struct session *session)
+/* NULL for the empty name, and when out of memory: then it is not counted, nothing worse. */
+static struct session_tally *
+tally_add(struct idtable *tallies, const char *name)
 {
-	struct session_owner *owner;
+	char key[SESSION_OWNER_BYTES] = "";
+	struct session_tally *tally;
 
-	if (session->record.owner[0] == '\0')
-		return;
-	owner = idtable_find(&sessions->owners, session->record.owner);
-	if (owner == NULL) {
-		owner = calloc(1, sizeof(*owner));
-		if (owner == NULL)
-			return; /* not counted: nothing worse */
-		memcpy(owner->name, session->record.owner, SESSION_OWNER_BYTES);
-		(void)idtable_add(&sessions->owners, owner);
+	if (name[0] == '\0')
+		return NULL;
+	strncpy(key, name, sizeof(key) - 1);
+	tally = idtable_find(tallies, key);
+	if (tally == NULL) {
+		tally = calloc(1, sizeof(*tally));
+		if (tally == NULL)
+			return NULL;
+		memcpy(tally->name, key, sizeof(key));
+		(void)idtable_add(tallies, tally);
 	}
-	owner->living++;
-	session->owner = owner;
+	tally->living++;
+	return tally;
 }
 
 static void
-uncount_owner(struct sessions *sessions, struct session *session)
+tally_remove(struct idtable *tallies, struct session_tally **tally)
 {
-	struct session_owner *owner = session->owner;
+	struct session_tally *of = *tally;
 
-	session->owner = NULL;
-	if (owner == NULL || --owner->living > 0)
+	*tally = NULL;
+	if (of == NULL || --of->living > 0)
 		return;
-	idtable_remove(&sessions->owners, owner);
-	free(owner);
+	idtable_remove(tallies, of);
+	free(of);
 }
 
 static void
@@ -209,18 +206,16 @@ set_living(struct sessions *sessions, struct session *session, bool lives)
 		fill_client(session->client, session->record.client_id,
 			    &session->record.client_key);
 		session->is_in_clients = idtable_add(&sessions->by_client, session) == 0;
-		session->is_in_keys = idtable_add(&sessions->by_key, session) == 0;
-		count_owner(sessions, session);
+		session->owner = tally_add(&sessions->owners, session->record.owner);
+		session->holder = tally_add(&sessions->holders, session->record.holder);
 		return;
 	}
 	sessions->living--;
 	if (session->is_in_clients)
 		idtable_remove(&sessions->by_client, session);
 	session->is_in_clients = false;
-	if (session->is_in_keys)
-		idtable_remove(&sessions->by_key, session);
-	session->is_in_keys = false;
-	uncount_owner(sessions, session);
+	tally_remove(&sessions->owners, &session->owner);
+	tally_remove(&sessions->holders, &session->holder);
 }
 
 static void
@@ -325,6 +320,7 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 {
 	struct session *session = sessions_find(sessions, record->id);
 	const struct session *holder = sessions_find_route(sessions, record->route_id);
+	bool was_proven = session != NULL && session->record.is_proven;
 
 	if (holder != NULL && holder != session)
 		return -EEXIST;
@@ -342,6 +338,7 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 	set_status(sessions, session, SESSION_CLOSED);
 	session->record = *record;
 	session->record.status = SESSION_CLOSED;
+	session->record.is_proven = record->is_proven || was_proven;
 	set_status(sessions, session, record->status);
 	session->ends_ms = ends_ms;
 	sift(sessions, session);

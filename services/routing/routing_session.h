@@ -19,6 +19,7 @@
 enum {
 	SESSIONS_MAX = 256 * 1024, /* that live */
 	SESSION_OWNER_BYTES = 72,
+	SESSION_HOLDER_BYTES = 17,
 	SESSION_CLIENT_BYTES = UUID_BYTES + KEY_BYTES,
 };
 
@@ -31,7 +32,10 @@ struct session_record {
 	struct key client_key;
 	char relay_id[ROUTING_RELAY_ID_BYTES];	     /* that has the node's leg */
 	char entry_relay_id[ROUTING_RELAY_ID_BYTES]; /* that the client was told of first */
-	char owner[SESSION_OWNER_BYTES]; /* the access key it was opened with; NUL-padded */
+	char owner[SESSION_OWNER_BYTES];   /* the access key it was opened with; NUL-padded */
+	char holder[SESSION_HOLDER_BYTES]; /* which access key that is, also of what a token opened:
+					    * of its digest, in hex; "": not known */
+	bool is_proven;			   /* who opened it, or took it up, had the private key */
 	char udp_relay_id[ROUTING_RELAY_ID_BYTES]; /* where a stock app may use it, or "" */
 	enum session_status status;
 	int64_t created_wall_ms, expires_wall_ms;
@@ -40,12 +44,12 @@ struct session_record {
 
 struct session {
 	struct session_record record;
-	struct idtable_link by_id, by_route, by_client, by_key;
+	struct idtable_link by_id, by_route, by_client;
 	uint8_t client[SESSION_CLIENT_BYTES]; /* id and key */
-	bool is_in_clients, is_in_keys;
-	struct session_owner *owner; /* while it lives, if it has one */
-	int64_t ends_ms;	     /* monotonic */
-	size_t at;		     /* in the heap */
+	bool is_in_clients;
+	struct session_tally *owner, *holder; /* while it lives, if it has one */
+	int64_t ends_ms;		      /* monotonic */
+	size_t at;			      /* in the heap */
 	struct session *closing_next, *closing_previous;
 	struct session *bound_next, *bound_previous; /* of those that a stock app may use */
 	bool is_bound;
@@ -53,15 +57,15 @@ struct session {
 	uint64_t bound_at;   /* table.told of then */
 };
 
-/* Counts the sessions that live of one access key. */
-struct session_owner {
+/* Counts the sessions that live of one owner, or of one holder. */
+struct session_tally {
 	char name[SESSION_OWNER_BYTES];
 	struct idtable_link by_name;
 	size_t living;
 };
 
 struct sessions {
-	struct idtable by_id, by_route, by_client, by_key, owners;
+	struct idtable by_id, by_route, by_client, owners, holders;
 	struct session **heap; /* the first to end on top */
 	size_t count, capacity, open, living;
 	struct session *bound;
@@ -81,11 +85,7 @@ struct session *sessions_find_client(const struct sessions *sessions,
 				     const uint8_t client_id[UUID_BYTES],
 				     const struct key *client_key);
 
-/* One that lives of this WireGuard key, whichever client's, or NULL. (Clients of one access key may
- * share a key: the first of their sessions stands for all.) */
-struct session *sessions_find_key(const struct sessions *sessions, const struct key *client_key);
-
-/* How many of this access key live. */
+/* How many of this owner live. */
 size_t sessions_of_owner(const struct sessions *sessions, const char owner[SESSION_OWNER_BYTES]);
 
 static inline bool
@@ -94,8 +94,8 @@ session_lives(enum session_status status)
 	return status == SESSION_OPEN || status == SESSION_OPENING;
 }
 
-/* Adds, or replaces what is known of this id. 0, -ENOSPC, -ENOMEM, -EEXIST for a route id that is
- * another session's. */
+/* Adds, or replaces what is known of this id; what was proven once stays so. 0, -ENOSPC, -ENOMEM,
+ * -EEXIST for a route id that is another session's. */
 int sessions_put(struct sessions *sessions, const struct session_record *record, int64_t ends_ms,
 		 struct session **ret);
 

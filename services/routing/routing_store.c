@@ -39,6 +39,11 @@ const struct store_migration routing_migrations[] = {
 	  "INSERT INTO changes (number) VALUES (0)" },
 	{ 4, "lease", STORE_LEASE_SQL },
 	{ 5, "entry", "ALTER TABLE sessions ADD COLUMN entry_relay TEXT NOT NULL DEFAULT ''" },
+	{ 6, "keys",
+	  "ALTER TABLE sessions ADD COLUMN holder TEXT NOT NULL DEFAULT '';"
+	  "ALTER TABLE sessions ADD COLUMN proven BIGINT NOT NULL DEFAULT 0;" /* 0, 1 */
+	  "CREATE INDEX sessions_by_key ON sessions (client_key)"
+	  " WHERE status IN ('open', 'opening')" },
 };
 const size_t routing_migrations_n = sizeof(routing_migrations) / sizeof(routing_migrations[0]);
 
@@ -81,8 +86,11 @@ routing_store_add(struct store *store, const struct session_record *record)
 		store,
 		"INSERT INTO sessions (session_id, route_id, client_id, client_key, node_id,"
 		" relay_id, status, created_at, expires_at, latency, bandwidth, cost, owner,"
-		" udp_relay, entry_relay, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-		" $10, $11, $12, $13, $14, $15, (SELECT number FROM changes))",
+		" udp_relay, entry_relay, holder, proven, change) SELECT $1, $2, $3, $4, $5, $6,"
+		" $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, changes.number FROM changes"
+		" WHERE NOT EXISTS (SELECT 1 FROM sessions k WHERE k.client_key = $4"
+		" AND k.status IN ('open', 'opening')"
+		" AND (k.holder NOT IN ('', $16) OR k.proven > $17))",
 		(struct store_value[]){
 			store_text(id), store_text(route_id), store_text(client_id),
 			store_text(client_key), store_text(node_id), store_text(record->relay_id),
@@ -90,11 +98,31 @@ routing_store_add(struct store *store, const struct session_record *record)
 			STORE_V_INT(record->created_wall_ms), STORE_V_INT(record->expires_wall_ms),
 			STORE_V_REAL(record->latency_ms), STORE_V_REAL(record->bandwidth_mbits),
 			STORE_V_REAL(record->cost), store_text(record->owner),
-			store_text(record->udp_relay_id), store_text(record->entry_relay_id) },
-		15);
+			store_text(record->udp_relay_id), store_text(record->entry_relay_id),
+			store_text(record->holder), STORE_V_INT(record->is_proven ? 1 : 0) },
+		17);
 	if (changed == 1)
 		return 0;
+	if (changed == 0)
+		return -EBUSY;
 	return changed == -EEXIST ? -EEXIST : -EIO;
+}
+
+int
+routing_store_take_key(struct store *store, const struct key *client_key)
+{
+	char key[KEY_TEXT_BYTES];
+	int changed;
+
+	if (next_change(store) != 0)
+		return -EIO;
+	key_format(client_key, key);
+	changed = store_exec(
+		store,
+		"UPDATE sessions SET status = 'closing', change = (SELECT number FROM changes)"
+		" WHERE client_key = $1 AND status IN ('open', 'opening') AND proven = 0",
+		(struct store_value[]){ store_text(key) }, 1);
+	return changed < 0 ? -EIO : changed;
 }
 
 int
@@ -111,6 +139,7 @@ routing_store_change(struct store *store, const struct session_record *record, b
 		store,
 		"UPDATE sessions SET node_id = $2, relay_id = $3, status = $4, expires_at = $5,"
 		" latency = $6, bandwidth = $7, cost = $8, udp_relay = $9, entry_relay = $10,"
+		" proven = CASE WHEN proven = 1 THEN 1 ELSE $12 END,"
 		" change = (SELECT number FROM changes)"
 		" WHERE session_id = $1 AND status IN ($11, 'opening')",
 		(struct store_value[]){
@@ -119,8 +148,9 @@ routing_store_change(struct store *store, const struct session_record *record, b
 			STORE_V_INT(record->expires_wall_ms), STORE_V_REAL(record->latency_ms),
 			STORE_V_REAL(record->bandwidth_mbits), STORE_V_REAL(record->cost),
 			store_text(record->udp_relay_id), store_text(record->entry_relay_id),
-			store_text(is_opening ? "opening" : "open") },
-		11);
+			store_text(is_opening ? "opening" : "open"),
+			STORE_V_INT(record->is_proven ? 1 : 0) },
+		12);
 	if (changed == 1)
 		return 0;
 	return changed == 0 ? -ESTALE : -EIO;
@@ -191,8 +221,8 @@ struct each {
 #define COLUMNS                                                                           \
 	"s.session_id, s.route_id, s.client_id, s.client_key, s.node_id, s.relay_id,"     \
 	" s.status, s.created_at, s.expires_at, s.latency, s.bandwidth, s.cost, s.owner," \
-	" s.udp_relay, s.entry_relay, s.change"
-enum { COLUMN_CHANGE = 15, COLUMN_COUNT };
+	" s.udp_relay, s.entry_relay, s.holder, s.proven, s.change"
+enum { COLUMN_CHANGE = 17, COLUMN_COUNT };
 
 static int
 parse_row(const struct store_value *row, struct session_record *ret)
@@ -214,6 +244,8 @@ parse_row(const struct store_value *row, struct session_record *ret)
 	strncpy(ret->owner, text_of(&row[12]), sizeof(ret->owner) - 1);
 	strncpy(ret->udp_relay_id, text_of(&row[13]), sizeof(ret->udp_relay_id) - 1);
 	strncpy(ret->entry_relay_id, text_of(&row[14]), sizeof(ret->entry_relay_id) - 1);
+	strncpy(ret->holder, text_of(&row[15]), sizeof(ret->holder) - 1);
+	ret->is_proven = row[16].integer != 0;
 	return 0;
 }
 
@@ -249,6 +281,22 @@ routing_store_since(struct store *store, int64_t after, size_t limit, routing_ro
 		" ORDER BY s.change LIMIT $2",
 		(struct store_value[]){ STORE_V_INT(after), STORE_V_INT((int64_t)limit) }, 2,
 		read_row, &each);
+}
+
+int
+routing_store_closing_of_key(struct store *store, const struct key *client_key, routing_row_fn fn,
+			     void *arg)
+{
+	struct each each = { fn, arg };
+	char key[KEY_TEXT_BYTES];
+	int n;
+
+	key_format(client_key, key);
+	n = store_query(store,
+			"SELECT " COLUMNS " FROM sessions s WHERE s.client_key = $1"
+			" AND s.status = 'closing'",
+			(struct store_value[]){ store_text(key) }, 1, read_row, &each);
+	return n < 0 ? n : 0;
 }
 
 int

@@ -15,8 +15,13 @@ extern const size_t routing_migrations_n;
 
 int routing_store_open(const char *url, struct store **ret, char *ret_error, size_t error_bytes);
 
-/* Adds a session. 0, -EIO, or -EEXIST: its client has one that lives. */
+/* Adds a session. 0, -EIO, -EEXIST: its client has one that lives, or -EBUSY: one lives for its
+ * WireGuard key that is another holder's, or was proven when this one is not. */
 int routing_store_add(struct store *store, const struct session_record *record);
+
+/* Sessions of this WireGuard key that live and were not proven are closing now. How many, or -EIO.
+ */
+int routing_store_take_key(struct store *store, const struct key *client_key);
 
 /* Writes what has changed of a session that lives, its status among it; is_opening: only if nobody
  * has opened it yet. 0, -EIO, or -ESTALE: it is not so any more, whoever changed it. */
@@ -37,6 +42,10 @@ int routing_store_each(struct store *store, routing_row_fn fn, void *arg);
 /* Those changed after number `after`, in order, at most limit: how many. */
 int routing_store_since(struct store *store, int64_t after, size_t limit, routing_row_fn fn,
 			void *arg);
+
+/* Those of this key that are closing. 0 or -errno. */
+int routing_store_closing_of_key(struct store *store, const struct key *client_key,
+				 routing_row_fn fn, void *arg);
 
 /* Those that ended before wall_ms, at most limit: how many. */
 int routing_store_ended(struct store *store, int64_t wall_ms, size_t limit, routing_row_fn fn,

@@ -158,6 +158,29 @@ proof_challenge_make(const uint8_t fleet_secret[32], const uint8_t node_id[UUID_
 	return r;
 }
 
+void
+proof_challenge_format(const struct proof_challenge *challenge, struct proof_challenge_text *ret)
+{
+	key_format(&challenge->ephemeral_public, ret->ephemeral_public);
+	base64_encode(challenge->nonce, PROOF_NONCE_BYTES, ret->nonce);
+	base64_encode(challenge->cookie, PROOF_COOKIE_BYTES, ret->cookie);
+}
+
+int
+proof_challenge_parse(const char *ephemeral_public, const char *nonce, const char *cookie,
+		      struct proof_challenge *ret)
+{
+	struct proof_challenge read = { 0 };
+
+	if (ephemeral_public == NULL || nonce == NULL || cookie == NULL ||
+	    key_parse(ephemeral_public, &read.ephemeral_public) != 0 ||
+	    base64_decode(nonce, read.nonce, PROOF_NONCE_BYTES) != PROOF_NONCE_BYTES ||
+	    base64_decode(cookie, read.cookie, PROOF_COOKIE_BYTES) != PROOF_COOKIE_BYTES)
+		return -EINVAL;
+	*ret = read;
+	return 0;
+}
+
 static void
 format_header(const uint8_t *nonce, const uint8_t *cookie, const uint8_t *mac, char *out)
 {

@@ -10,6 +10,7 @@
 enum {
 	PROOF_NONCE_BYTES = 32,
 	PROOF_COOKIE_BYTES = 40,
+	PROOF_COOKIE_TEXT_BYTES = (PROOF_COOKIE_BYTES + 2) / 3 * 4 + 1,
 	PROOF_HEADER_MAX_BYTES = 512,
 	PROOF_ROLE_MAX_BYTES = 32,
 	PROOF_LIFETIME_MS = 60 * 1000,
@@ -25,6 +26,17 @@ struct proof_challenge {
 	uint8_t cookie[PROOF_COOKIE_BYTES]; /* expiry (u64, epoch ms) and MAC over all fields */
 	int64_t expires_at_ms;		    /* epoch */
 };
+
+/* A challenge as REST and the bus carry it: base64. */
+struct proof_challenge_text {
+	char ephemeral_public[KEY_TEXT_BYTES], nonce[KEY_TEXT_BYTES];
+	char cookie[PROOF_COOKIE_TEXT_BYTES];
+};
+void proof_challenge_format(const struct proof_challenge *challenge,
+			    struct proof_challenge_text *ret);
+/* -EINVAL: not canonical, of another size, or NULL. When it expires is not in it. */
+int proof_challenge_parse(const char *ephemeral_public, const char *nonce, const char *cookie,
+			  struct proof_challenge *ret);
 
 /* Server. fleet_secret: 32 bytes, the same for all replicas. -EINVAL: role empty or too long. */
 int proof_challenge_make(const uint8_t fleet_secret[32], const uint8_t node_id[UUID_BYTES],

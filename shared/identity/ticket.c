@@ -195,6 +195,21 @@ ticket_signer_open(const char *seed_path, const char *public_path, enum ticket_r
 	return r;
 }
 
+int
+ticket_signer_derive(const struct ticket_signer *signer, const char *purpose,
+		     uint8_t ret_secret[TICKET_SEED_BYTES])
+{
+	uint8_t seed[TICKET_SEED_BYTES];
+	size_t n = sizeof(seed);
+	int r = EVP_PKEY_get_raw_private_key(signer->key, seed, &n) == 1 ? 0 : -EIO;
+
+	if (r == 0)
+		r = mac_hkdf_sha256(seed, sizeof(seed), NULL, 0, purpose, strlen(purpose),
+				    ret_secret, TICKET_SEED_BYTES);
+	key_wipe(seed, sizeof(seed));
+	return r;
+}
+
 void
 ticket_signer_free(struct ticket_signer **signer)
 {

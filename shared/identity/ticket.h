@@ -41,6 +41,11 @@ void ticket_signer_free(struct ticket_signer **signer);
 int ticket_sign(const struct ticket_signer *signer, const struct ticket *ticket,
 		char ret_text[TICKET_TEXT_MAX_BYTES]);
 
+/* A secret of the same holders as the seed, and of no use for signing: HKDF-SHA256 of the seed,
+ * with `purpose` as its info. So replicas that share a seed share it. 0 or -EIO. */
+int ticket_signer_derive(const struct ticket_signer *signer, const char *purpose,
+			 uint8_t ret_secret[TICKET_SEED_BYTES]);
+
 /* A relay's two public keys. The files are looked at again at most once a second, when a ticket
  * arrives; one that is missing or unreadable then changes nothing. One thread. */
 struct ticket_verifier;

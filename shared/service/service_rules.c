@@ -32,6 +32,7 @@ const struct bus_rule service_rules[] = {
 	{ "boson.discovery.RelayChanged", "routing metrics relay gateway", false },
 	{ "boson.discovery.TokensRevoked", "gateway", false },
 
+	{ ROUTING "Challenge", "gateway bosonctl", REPEAT },
 	{ ROUTING "RequestRoute", "gateway bosonctl", REPEAT },
 	{ ROUTING "GetRoute", "gateway bosonctl", REPEAT },
 	{ ROUTING "DeleteRoute", "gateway bosonctl", REPEAT },

@@ -65,7 +65,8 @@ answer_challenge(struct fleet_server *server, const char *request, FILE *out)
 	struct proof_challenge challenge;
 	struct key key;
 	uint8_t id[UUID_BYTES];
-	char ephemeral[KEY_TEXT_BYTES], nonce[64], cookie[64], body[512];
+	struct proof_challenge_text text;
+	char body[512];
 
 	atomic_fetch_add(&server->challenges, 1);
 	if (atomic_load(&server->busy_challenges) > 0) {
@@ -77,13 +78,11 @@ answer_challenge(struct fleet_server *server, const char *request, FILE *out)
 					clock_wall_ms(), &challenge) < 0) {
 		write_error(out, 400, "field");
 	} else {
-		key_format(&challenge.ephemeral_public, ephemeral);
-		base64_encode(challenge.nonce, sizeof(challenge.nonce), nonce);
-		base64_encode(challenge.cookie, sizeof(challenge.cookie), cookie);
+		proof_challenge_format(&challenge, &text);
 		snprintf(body, sizeof(body),
 			 "{\"ephemeralPublicKey\":\"%s\",\"nonce\":\"%s\",\"cookie\":\"%s\","
 			 "\"expiresAt\":\"2030-01-01T00:00:00.000Z\",\"new\":1}",
-			 ephemeral, nonce, cookie);
+			 text.ephemeral_public, text.nonce, text.cookie);
 		tls_server_write(out, 200, "", body);
 	}
 	if (asked)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-RIG_CLOSURE(on_challenge, Boson__Discovery__ChallengeReply)
+RIG_CLOSURE(on_challenge, Boson__Common__ChallengeReply)
 RIG_CLOSURE(on_registered, Boson__Discovery__RegisterReply)
 
 void
@@ -20,22 +20,12 @@ enrolment_node_init(struct enrolment_node *node)
 	key_format(&node->public_key, node->public_text);
 }
 
-static void
-read_challenge(const Boson__Discovery__ChallengeReply *reply, struct proof_challenge *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	assert_int_equal(key_parse(reply->ephemeral_public_key, &ret->ephemeral_public), 0);
-	assert_int_equal(base64_decode(reply->nonce, ret->nonce, sizeof(ret->nonce)),
-			 PROOF_NONCE_BYTES);
-	assert_int_equal(base64_decode(reply->cookie, ret->cookie, sizeof(ret->cookie)),
-			 PROOF_COOKIE_BYTES);
-}
-
 void
 enrolment_prove(struct rig *rig, struct bus_peer *discovery, const struct enrolment_node *node,
 		const uint8_t body_sha256[32], char ret_header[PROOF_HEADER_MAX_BYTES])
 {
 	Boson__Discovery__ChallengeRequest request = BOSON__DISCOVERY__CHALLENGE_REQUEST__INIT;
+	const Boson__Common__ChallengeReply *reply;
 	struct proof_challenge challenge;
 	struct rig_call call;
 
@@ -47,7 +37,10 @@ enrolment_prove(struct rig *rig, struct bus_peer *discovery, const struct enrolm
 					       &call);
 	rig_call_wait(&call);
 	assert_non_null(call.reply);
-	read_challenge((const Boson__Discovery__ChallengeReply *)call.reply, &challenge);
+	reply = (const Boson__Common__ChallengeReply *)call.reply;
+	assert_int_equal(proof_challenge_parse(reply->ephemeral_public_key, reply->nonce,
+					       reply->cookie, &challenge),
+			 0);
 	rig_call_fini(&call);
 	assert_int_equal(proof_make(&challenge, &node->private_key, node->id, "node", body_sha256,
 				    ret_header),

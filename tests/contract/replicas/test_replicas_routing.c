@@ -165,6 +165,37 @@ test_one_client_at_both_at_once_has_one_session(void **state)
 	}
 }
 
+/* Challenged by one, heard by the other, which need not know yet whose session it is. */
+static void
+test_a_proof_takes_a_key_at_either_T05(void **state)
+{
+	struct route_rig_answer stolen, own, warm;
+	struct route_rig_client client, thief;
+	struct enrolment_node node;
+	struct rig_call call;
+
+	(void)state;
+	route_rig_client_init(&client);
+	route_rig_client_init(&thief);
+	(void)route_rig_add_node(&pair.rig, &node, RELAY_NODE_OPENS);
+	routing_pair_use(&pair, pair.peers[1]); /* it has heard of the node */
+	route_rig_connect(&pair.rig, &thief, NULL, &warm);
+	route_rig_client_init(&thief);
+	memcpy(thief.public_text, client.public_text, sizeof(thief.public_text));
+	thief.subject = "key:second";
+	routing_pair_use(&pair, pair.peers[0]);
+	route_rig_connect(&pair.rig, &thief, NULL, &stolen);
+	route_rig_prove(&pair.rig.rig, pair.peers[0], &client);
+	routing_pair_use(&pair, pair.peers[1]);
+	route_rig_request(&pair.rig, &call, &client, NULL, NULL, NULL);
+	route_rig_take(&call, &own);
+	routing_pair_use(&pair, pair.peers[0]);
+	route_rig_request(&pair.rig, &call, &thief, NULL, NULL, stolen.session_id);
+	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	route_rig_request(&pair.rig, &call, &thief, NULL, NULL, NULL);
+	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
+}
+
 static bool
 is_held(void *arg)
 {
@@ -323,6 +354,7 @@ main(void)
 		WITH_TWO(test_either_answers_for_any_session),
 		WITH_TWO(test_tickets_of_either_are_of_one_key),
 		WITH_TWO(test_one_client_at_both_at_once_has_one_session),
+		WITH_TWO(test_a_proof_takes_a_key_at_either_T05),
 		WITH_TWO(test_a_request_that_outlives_its_replica_makes_one_session_F01),
 		WITH_SHORT(test_sweeping_goes_over_when_the_first_is_killed),
 		WITH_SHORT(test_sweeping_goes_over_when_the_second_is_killed),

@@ -49,8 +49,8 @@ def wrong_tokens(world, row):
     if row.path in ("/clients", "/clients/{clientId}", "/metrics", "/events") and \
             row.method == "GET":
         return [world.client_key, world.node.token, world.client.token]
-    if row.path in ("/routing/request", "/wireguard/register", "/wireguard/unregister",
-                    "/packets/from-client", "/routing/route/{routeId}"):
+    if row.path in ("/routing/challenge", "/routing/request", "/wireguard/register",
+                    "/wireguard/unregister", "/packets/from-client", "/routing/route/{routeId}"):
         return [world.node.token, world.enrol_key]
     if row.path.startswith("/turn") or row.path in ("/relays", "/nodes") or \
             (row.method, row.path) == ("GET", "/nodes/{nodeId}"):

@@ -1,6 +1,7 @@
 """What each endpoint refuses for reasons of its own: fields, callers and things. Refusals that are
 alike everywhere (framing, tokens, sizes, rates, services that are down) are in faults.py."""
 
+import json
 import uuid
 
 from node import Identity, Node
@@ -71,8 +72,9 @@ def refuse_bad_fields_of_other_bodies(world):
     bad(400, "field", "nodeId", "POST", "/nodes/challenge", {"publicKey": node.key})
     bad(400, "field", "status", "POST", "/nodes/{nodeId}/heartbeat", {"status": "asleep"},
         node.token, nodeId=node.id)
-    bad(400, "field", "clientId", "POST", "/routing/request", {"publicKey": client.key},
-        world.client_key)
+    for path in ["/routing/challenge", "/routing/request"]:
+        bad(400, "field", "clientId", "POST", path, {"publicKey": client.key}, world.client_key)
+        bad(400, "field", "publicKey", "POST", path, {"clientId": client.id}, world.client_key)
     bad(400, "field", "failedNodeId", "POST", "/routing/request",
         world.route_body(client, failedNodeId="x"), world.client_key)
     for value in [-1, 1e308]:  # R83
@@ -200,6 +202,21 @@ def refuse_a_client_that_is_anothers(world):
     answer = world.ask("DELETE", "/routing/route/{routeId}", token=token,
                        routeId=route["selectedRoute"]["id"])
     assert (answer.status, answer.code) == (404, "route_unknown"), answer
+
+
+@refusal
+def refuse_routes_without_a_good_proof(world):
+    """T05, R55: another's proof, one for another body, role or access key; all look alike."""
+    client, other = Identity(), Identity()
+    body = json.dumps(world.route_body(client)).encode()
+    challenge = world.challenge_client(client)
+    good = client.proof(challenge, body, "client")
+    for proof in ["Higgs-Proof: v1 a.b.c", other.proof(challenge, body, "client"),
+                  client.proof(challenge, body + b" ", "client"), client.proof(challenge, body),
+                  good + ", " + good.split(": ")[1]]:
+        world.refuse(401, "challenge", None, "POST", "/routing/request", body, world.client_key,
+                     [proof])
+    world.refuse(401, "challenge", None, "POST", "/routing/request", body, world.other_key, [good])
 
 
 @refusal

@@ -1,6 +1,7 @@
 /* route_rig: see the header. */
 #include "route_rig.h"
 
+#include "identity/proof.h"
 #include "loop/clock.h"
 
 #include <setjmp.h>
@@ -10,6 +11,9 @@
 
 #include <cmocka.h>
 
+const uint8_t route_rig_body[ROUTE_RIG_BODY_BYTES] = "a body";
+
+RIG_CLOSURE(on_challenge, Boson__Common__ChallengeReply)
 RIG_CLOSURE(on_empty, Boson__Common__Empty)
 RIG_CLOSURE(on_reply, Boson__Routing__RouteReply)
 RIG_CLOSURE(on_route, Boson__Routing__Route)
@@ -94,11 +98,12 @@ route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
 void
 route_rig_client_init(struct route_rig_client *client)
 {
-	struct key private_key, public_key;
+	struct key public_key;
 
+	memset(client, 0, sizeof(*client));
 	assert_int_equal(uuid_generate_text(client->id_text), 0);
-	assert_int_equal(key_generate(&private_key), 0);
-	assert_int_equal(key_public(&private_key, &public_key), 0);
+	assert_int_equal(key_generate(&client->private_key), 0);
+	assert_int_equal(key_public(&client->private_key, &public_key), 0);
 	key_format(&public_key, client->public_text);
 	client->subject = "key:first";
 	/* SHA-256 of that begins so. */
@@ -115,6 +120,36 @@ fill_caller(Boson__Common__Caller *caller, const char *subject)
 	caller->subject = (char *)(uintptr_t)subject;
 }
 
+void
+route_rig_prove(struct rig *rig, struct bus_peer *routing, struct route_rig_client *client)
+{
+	Boson__Routing__ChallengeRequest request = BOSON__ROUTING__CHALLENGE_REQUEST__INIT;
+	const Boson__Common__ChallengeReply *reply;
+	struct proof_challenge challenge;
+	Boson__Common__Caller caller;
+	uint8_t id[UUID_BYTES];
+	struct rig_call call;
+
+	fill_caller(&caller, client->subject);
+	request.client_id = client->id_text;
+	request.public_key = client->public_text;
+	request.caller = &caller;
+	rig_call_init(&call, rig, routing);
+	boson__routing__routing__challenge(bus_peer_service(routing), &request, on_challenge,
+					   &call);
+	rig_call_wait(&call);
+	assert_non_null(call.reply);
+	reply = (const Boson__Common__ChallengeReply *)call.reply;
+	assert_int_equal(proof_challenge_parse(reply->ephemeral_public_key, reply->nonce,
+					       reply->cookie, &challenge),
+			 0);
+	rig_call_fini(&call);
+	assert_int_equal(uuid_parse(client->id_text, id), 0);
+	assert_int_equal(proof_make(&challenge, &client->private_key, id, "client", route_rig_body,
+				    client->proof),
+			 0);
+}
+
 static void
 send_request(struct route_rig *rig, struct rig_call *call, const struct route_rig_client *client,
 	     Boson__Routing__RouteRequest *request)
@@ -125,6 +160,11 @@ send_request(struct route_rig *rig, struct rig_call *call, const struct route_ri
 	request->client_id = (char *)(uintptr_t)client->id_text;
 	request->public_key = (char *)(uintptr_t)client->public_text;
 	request->caller = &caller;
+	if (client->proof[0] != '\0')
+		request->proof = (char *)(uintptr_t)client->proof;
+	request->has_body_sha256 = 1;
+	request->body_sha256.data = (uint8_t *)(uintptr_t)route_rig_body;
+	request->body_sha256.len = sizeof(route_rig_body);
 	rig_call_init(call, &rig->rig, rig->routing);
 	boson__routing__routing__request_route(bus_peer_service(rig->routing), request, on_reply,
 					       call);
@@ -244,4 +284,13 @@ route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route
 {
 	route_rig_delete_begin(rig, call, route_id, subject);
 	rig_call_wait(call);
+}
+
+void
+route_rig_assert_refused(struct rig_call *call, enum bus_status status, const char *code)
+{
+	assert_null(call->reply);
+	assert_int_equal(call->result.status, status);
+	assert_string_equal(call->result.code, code);
+	rig_call_fini(call);
 }

@@ -39,11 +39,20 @@ enum { ROUTE_RIG_TOKEN_BYTES = UUID_TEXT_BYTES + 1 + 16 };
 
 struct route_rig_client {
 	char id_text[UUID_TEXT_BYTES];
+	struct key private_key;
 	char public_text[KEY_TEXT_BYTES];
-	const char *subject;		   /* of what it asks with: the name of an access key */
-	char token[ROUTE_RIG_TOKEN_BYTES]; /* of what it was given: for sessions of key:first */
+	const char *subject;		    /* of what it asks with: the name of an access key */
+	char token[ROUTE_RIG_TOKEN_BYTES];  /* of what it was given: for sessions of key:first */
+	char proof[PROOF_HEADER_MAX_BYTES]; /* goes with its requests; "": none */
 };
 void route_rig_client_init(struct route_rig_client *client);
+
+/* What its requests' bodies hash to, as far as routing knows. */
+enum { ROUTE_RIG_BODY_BYTES = 32 };
+extern const uint8_t route_rig_body[ROUTE_RIG_BODY_BYTES];
+
+/* Asks for a challenge, and fills in `proof`. */
+void route_rig_prove(struct rig *rig, struct bus_peer *routing, struct route_rig_client *client);
 
 /* Each is done after. */
 void route_rig_request(struct route_rig *rig, struct rig_call *call,
@@ -74,6 +83,9 @@ void route_rig_take(struct rig_call *call, struct route_rig_answer *ret);
 /* The route of a client that waits until there is one. */
 void route_rig_connect(struct route_rig *rig, const struct route_rig_client *client,
 		       const char *target, struct route_rig_answer *ret);
+
+/* It came to this; the call is done with. */
+void route_rig_assert_refused(struct rig_call *call, enum bus_status status, const char *code);
 
 /* Asks until there is a route; the reply is in the call. */
 void route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,

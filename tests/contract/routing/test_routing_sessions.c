@@ -29,15 +29,6 @@ setup_short_lived(void **state)
 }
 
 static void
-assert_refused(struct rig_call *call, enum bus_status status, const char *code)
-{
-	assert_null(call->reply);
-	assert_int_equal(call->result.status, status);
-	assert_string_equal(call->result.code, code);
-	rig_call_fini(call);
-}
-
-static void
 test_a_client_that_asks_again_gets_the_session_that_it_has_F01(void **state)
 {
 	struct route_rig_client client, other;
@@ -111,9 +102,9 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	thief = client;
 	thief.subject = "key:second";
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	assert_refused(&call, BUS_CONFLICT, "client_in_use");
+	route_rig_assert_refused(&call, BUS_CONFLICT, "client_in_use");
 	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
-	assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	client.subject = client.token;
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	route_rig_take(&call, &again);
@@ -146,7 +137,7 @@ test_a_key_with_a_session_gets_none_by_another_access_key_T05(void **state)
 	meet(&client, &first, &thief);
 	memcpy(thief.public_text, client.public_text, sizeof(thief.public_text));
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	assert_refused(&call, BUS_CONFLICT, "key_in_use");
+	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
 
 	/* Its session over, the key is nobody's. */
 	route_rig_delete(&rig, &call, first.route_id, client.token);
@@ -154,7 +145,7 @@ test_a_key_with_a_session_gets_none_by_another_access_key_T05(void **state)
 	rig_call_fini(&call);
 	route_rig_connect(&rig, &thief, NULL, &second);
 	route_rig_request(&rig, &call, &client, NULL, NULL, NULL);
-	assert_refused(&call, BUS_CONFLICT, "key_in_use");
+	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
 }
 
 /* A client whose token opened its session, and that has nothing but its access key left, is still
@@ -200,13 +191,13 @@ test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **stat
 	thief = client;
 	thief.subject = token;
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	assert_refused(&call, BUS_CONFLICT, "client_in_use");
+	route_rig_assert_refused(&call, BUS_CONFLICT, "client_in_use");
 	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
-	assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	route_rig_get(&rig, &call, first.route_id, token);
-	assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	route_rig_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
 	route_rig_delete(&rig, &call, first.route_id, token);
-	assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	route_rig_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
 	route_rig_get(&rig, &call, first.route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "open");
 	rig_call_fini(&call);
@@ -280,7 +271,7 @@ test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 	for (size_t i = 0; i < 2; i++)
 		route_rig_connect(&rig, &clients[i], NULL, &answers[i]);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);
-	assert_refused(&call, BUS_LIMITED, "sessions");
+	route_rig_assert_refused(&call, BUS_LIMITED, "sessions");
 	route_rig_request(&rig, &call, &clients[0], NULL, NULL, NULL); /* has one */
 	assert_non_null(call.reply);
 	rig_call_fini(&call);

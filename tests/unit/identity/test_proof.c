@@ -341,6 +341,30 @@ test_t01_a_key_of_low_order_proves_nothing(void **state)
 		-EINVAL);
 }
 
+static void
+test_a_challenge_survives_its_text_and_no_other_text_is_one(void **state)
+{
+	struct proof_challenge read = { 0 };
+	struct proof_challenge_text text;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	proof_challenge_format(&s.challenge, &text);
+	assert_int_equal(
+		proof_challenge_parse(text.ephemeral_public, text.nonce, text.cookie, &read), 0);
+	assert_true(key_is_equal(&read.ephemeral_public, &s.challenge.ephemeral_public));
+	assert_memory_equal(read.nonce, s.challenge.nonce, sizeof(read.nonce));
+	assert_memory_equal(read.cookie, s.challenge.cookie, sizeof(read.cookie));
+	assert_int_equal(proof_challenge_parse(NULL, text.nonce, text.cookie, &read), -EINVAL);
+	assert_int_equal(proof_challenge_parse(text.nonce, text.nonce, text.nonce, &read), -EINVAL);
+	assert_int_equal(proof_challenge_parse(text.nonce, text.cookie, text.cookie, &read),
+			 -EINVAL);
+	text.cookie[0] = '!';
+	assert_int_equal(proof_challenge_parse(text.nonce, text.nonce, text.cookie, &read),
+			 -EINVAL);
+}
+
 int
 main(void)
 {
@@ -363,6 +387,7 @@ main(void)
 		cmocka_unit_test(test_headers_of_another_shape_are_refused),
 		cmocka_unit_test(test_the_answer_is_not_touched_when_refused),
 		cmocka_unit_test(test_t01_a_key_of_low_order_proves_nothing),
+		cmocka_unit_test(test_a_challenge_survives_its_text_and_no_other_text_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -352,6 +352,32 @@ test_a_restarted_signer_keeps_its_key(void **state)
 	assert_int_equal(verify_at(s, NOW_MS + 2000), 0);
 }
 
+/* Replicas with one seed have one secret; it is another for each purpose, and not the seed. */
+static void
+test_a_secret_derived_of_a_seed_is_its_holders(void **state)
+{
+	uint8_t one[TICKET_SEED_BYTES], again[TICKET_SEED_BYTES], other[TICKET_SEED_BYTES];
+	uint8_t seed[TICKET_SEED_BYTES];
+	struct scene *s = *state;
+	struct ticket_signer *replica = NULL;
+
+	assert_int_equal(ticket_signer_open(temp_folder_file(&folder, "session.seed"),
+					    temp_folder_file(&folder, "replica.pub"),
+					    TICKET_ROLE_SESSION, &replica),
+			 0);
+	assert_int_equal(ticket_signer_derive(s->session_signer, "a purpose", one), 0);
+	assert_int_equal(ticket_signer_derive(replica, "a purpose", again), 0);
+	assert_memory_equal(one, again, sizeof(one));
+	assert_int_equal(ticket_signer_derive(replica, "another", other), 0);
+	assert_memory_not_equal(one, other, sizeof(one));
+	assert_int_equal(ticket_signer_derive(s->node_signer, "a purpose", other), 0);
+	assert_memory_not_equal(one, other, sizeof(one));
+	assert_int_equal(
+		secret_file_load(temp_folder_file(&folder, "session.seed"), seed, sizeof(seed)), 0);
+	assert_memory_not_equal(one, seed, sizeof(one));
+	ticket_signer_free(&replica);
+}
+
 #define scene_test(f) cmocka_unit_test_setup_teardown(f, scene_make, scene_drop)
 
 int
@@ -373,6 +399,7 @@ main(void)
 		scene_test(test_a_key_file_that_goes_away_takes_nothing_back),
 		scene_test(test_f35_after_a_rotation_old_and_new_tickets_admit),
 		scene_test(test_a_restarted_signer_keeps_its_key),
+		scene_test(test_a_secret_derived_of_a_seed_is_its_holders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

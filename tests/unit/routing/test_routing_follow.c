@@ -120,6 +120,55 @@ test_a_client_has_one_session_that_lives_whoever_adds_it(void **state)
 	assert_int_equal(routing_store_add(routing.store, &second), 0);
 }
 
+static int
+count_row(const struct session_record *record, int64_t change, void *arg)
+{
+	(void)record;
+	(void)change;
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+/* T05: whichever replica adds the rows; in one transaction. */
+static void
+test_a_key_is_one_holders_and_goes_to_who_proves_it(void **state)
+{
+	struct session_record first = make(1, SESSION_OPEN), same = make(2, SESSION_OPENING);
+	struct session_record other = make(3, SESSION_OPENING);
+	unsigned int closing = 0;
+
+	(void)state;
+	strcpy(first.holder, "one");
+	strcpy(same.holder, "one");
+	strcpy(other.holder, "other");
+	add(&first);
+	add(&same);
+	assert_int_equal(routing_store_add(routing.store, &other), -EBUSY);
+	other.is_proven = true;
+	assert_int_equal(routing_store_add(routing.store, &other), -EBUSY);
+	assert_int_equal(routing_store_take_key(routing.store, &other.client_key), 2);
+	add(&other);
+	assert_int_equal(known(&first)->record.status, SESSION_CLOSING);
+	assert_int_equal(known(&same)->record.status, SESSION_CLOSING);
+	assert_true(known(&other)->record.is_proven);
+	assert_int_equal(
+		routing_store_closing_of_key(routing.store, &other.client_key, count_row, &closing),
+		0);
+	assert_int_equal(closing, 2);
+
+	assert_int_equal(routing_store_take_key(routing.store, &other.client_key), 0);
+	other.is_proven = false; /* who has not heard of it */
+	other.status = SESSION_OPEN;
+	assert_int_equal(routing_store_change(routing.store, &other, false), 0);
+	assert_int_equal(routing_follow(&routing), 0);
+	assert_true(known(&other)->record.is_proven);
+	same = make(4, SESSION_OPENING);
+	strcpy(same.holder, "other");
+	assert_int_equal(routing_store_add(routing.store, &same), -EBUSY);
+	same.is_proven = true;
+	assert_int_equal(routing_store_add(routing.store, &same), 0);
+}
+
 static void
 test_what_has_ended_or_was_opened_is_not_taken_back(void **state)
 {
@@ -161,6 +210,7 @@ main(void)
 		ON_A_STORE(test_what_another_replica_wrote_is_known_and_counted),
 		ON_A_STORE(test_a_batch_does_not_believe_what_it_has_not_committed_F13),
 		ON_A_STORE(test_a_client_has_one_session_that_lives_whoever_adds_it),
+		ON_A_STORE(test_a_key_is_one_holders_and_goes_to_who_proves_it),
 		ON_A_STORE(test_what_has_ended_or_was_opened_is_not_taken_back),
 		ON_A_STORE(test_a_row_that_is_read_again_keeps_its_end_T48),
 	};
