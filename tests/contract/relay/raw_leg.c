@@ -24,8 +24,19 @@
 
 enum { PATIENCE_MS = 15 * 1000, FRAME_MAX_BYTES = 14 + 128 * 1024 };
 
+static bool
+shake_hands(struct raw_leg *leg, const char *certificate)
+{
+	leg->ssl_context = SSL_CTX_new(TLS_client_method());
+	assert_int_equal(SSL_CTX_load_verify_locations(leg->ssl_context, certificate, NULL), 1);
+	SSL_CTX_set_verify(leg->ssl_context, SSL_VERIFY_PEER, NULL);
+	leg->ssl = SSL_new(leg->ssl_context);
+	SSL_set_fd(leg->ssl, leg->fd);
+	return SSL_connect(leg->ssl) == 1;
+}
+
 struct raw_leg *
-raw_leg_connect(const struct relay_fixture *fixture)
+raw_leg_try(const struct relay_fixture *fixture)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons(fixture->port),
@@ -35,17 +46,18 @@ raw_leg_connect(const struct relay_fixture *fixture)
 	assert_non_null(leg);
 	leg->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(leg->fd >= 0);
-	assert_int_equal(connect(leg->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	if (fixture->has_tls) {
-		leg->ssl_context = SSL_CTX_new(TLS_client_method());
-		assert_int_equal(
-			SSL_CTX_load_verify_locations(leg->ssl_context, fixture->certificate, NULL),
-			1);
-		SSL_CTX_set_verify(leg->ssl_context, SSL_VERIFY_PEER, NULL);
-		leg->ssl = SSL_new(leg->ssl_context);
-		SSL_set_fd(leg->ssl, leg->fd);
-		assert_int_equal(SSL_connect(leg->ssl), 1);
-	}
+	if (connect(leg->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    (fixture->has_tls && !shake_hands(leg, fixture->certificate)))
+		raw_leg_close(&leg);
+	return leg;
+}
+
+struct raw_leg *
+raw_leg_connect(const struct relay_fixture *fixture)
+{
+	struct raw_leg *leg = raw_leg_try(fixture);
+
+	assert_non_null(leg);
 	return leg;
 }
 

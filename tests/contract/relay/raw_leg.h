@@ -29,6 +29,8 @@ struct raw_frame {
 
 /* Connects, with TLS where the relay has it. */
 struct raw_leg *raw_leg_connect(const struct relay_fixture *fixture);
+/* The same; NULL when the relay does not go along. */
+struct raw_leg *raw_leg_try(const struct relay_fixture *fixture);
 void raw_leg_close(struct raw_leg **leg);
 
 /* Bytes as they are. False: the peer has closed. */
