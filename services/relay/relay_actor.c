@@ -103,6 +103,7 @@ on_second(struct loop *loop, void *arg)
 		sums[i] = relay_control_count(control, i);
 	relay_counters_fold(control->context->metrics, sums, control->folded);
 	fold_histograms(control);
+	relay_tickets_look(&control->tickets, clock_wall_ms());
 	relay_load_measure(control);
 	event.relay_id = control->id;
 	event.has_legs = event.has_channels = event.has_load = 1;
@@ -145,16 +146,11 @@ static int
 start_tls(struct relay_control *control)
 {
 	const struct relay_settings *settings = &control->settings;
-	char path[PATH_MAX];
 	int r = tls_context_new(settings->certificate, settings->private_key, &control->tls);
 
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%s/tls-tickets.key", control->context->state_dir);
-	r = tls_context_resume(control->tls, path);
-	if (r < 0)
-		log_error("tls_tickets", "path=%s reason=\"%s\"", path, strerror(-r));
-	return r;
+	return r < 0 ? r
+		     : relay_tickets_start(&control->tickets, control->tls, settings->tls_tickets,
+					   control->context->state_dir, settings->tls_ticket_ms);
 }
 
 static int

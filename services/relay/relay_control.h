@@ -14,6 +14,7 @@
 #include "relay/relay_seek.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_tickets.h"
 #include "service/service.h"
 
 enum { RELAY_ID_BYTES = 65, RELAY_URL_BYTES = 320 };
@@ -38,6 +39,7 @@ struct relay_control {
 	uint16_t port; /* where legs are accepted */
 
 	struct tls_context *tls;
+	struct relay_tickets tickets;
 	struct relay_shard *shards[RELAY_SHARDS_MAX + RELAY_DOORS_MAX]; /* and then doors */
 	unsigned shard_count, door_count;
 	struct relay_mailbox reports;

@@ -20,6 +20,13 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "certificate", CONFIG_PATH, "", 0, 0, NULL,
 	  "PEM chain; with private_key: wss. ECDSA P-256 is the fastest" },
 	{ SECTION, "private_key", CONFIG_PATH, "", 0, 0, NULL, "PEM key of the certificate" },
+	{ SECTION, "tls_tickets", CONFIG_PATH, "", 0, 0, NULL,
+	  "secrets that relays of one name share, so that TLS sessions are resumed at any of them: "
+	  "one or two lines of 64 hex digits, newest first, followed when it changes; empty: an "
+	  "own "
+	  "one in the state folder" },
+	{ SECTION, "tls_ticket_period", CONFIG_DURATION, "12h", 60 * 1000, 3 * 24 * 3600 * 1000,
+	  NULL, "how often the own one is replaced; the one before holds as long again" },
 	{ SECTION, "behind_proxy", CONFIG_BOOL, "no", 0, 0, NULL,
 	  "allow plain ws on other than loopback addresses: a TLS proxy stands in front" },
 	{ SECTION, "public_url", CONFIG_URL, "", 0, 0, NULL,
@@ -95,6 +102,8 @@ relay_settings_read(const struct config *config, struct relay_settings *ret)
 	struct relay_settings s = {
 		.certificate = STRING("certificate"),
 		.private_key = STRING("private_key"),
+		.tls_tickets = STRING("tls_tickets"),
+		.tls_ticket_ms = DURATION("tls_ticket_period"),
 		.public_url = STRING("public_url"),
 		.region = STRING("region"),
 		.group = STRING("group"),
@@ -235,5 +244,7 @@ relay_settings_check(const struct config *config, char *ret_error, size_t error_
 		return CONFIG_EXIT_CONFIG;
 	}
 	int r = check_file(s.certificate, ret_error, error_bytes);
-	return r != 0 ? r : check_key_file(s.private_key, ret_error, error_bytes);
+	if (r == 0)
+		r = check_key_file(s.private_key, ret_error, error_bytes);
+	return r != 0 ? r : check_key_file(s.tls_tickets, ret_error, error_bytes);
 }

@@ -15,6 +15,8 @@ struct relay_settings {
 	char host[RELAY_HOST_BYTES];
 	uint16_t port;			       /* 0: any */
 	const char *certificate, *private_key; /* "" both: plain ws */
+	const char *tls_tickets;	       /* "": its own */
+	int64_t tls_ticket_ms;
 	const char *public_url, *region, *group, *id, *announce_bus;
 	const char *congestion;		 /* "": the system's */
 	char udp_host[RELAY_HOST_BYTES]; /* "": no UDP ingress */

@@ -7,19 +7,15 @@
 #include "log/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { TICKET_KEYS_BYTES = 80 };
 
 struct tls_context {
 	SSL_CTX *ssl;
+	struct tls_tickets tickets;
 	BIO_METHOD *method;
 };
 
@@ -161,6 +157,7 @@ tls_context_new(const char *certificate_path, const char *key_path, struct tls_c
 
 	if (context == NULL)
 		return -ENOMEM;
+	tls_tickets_init(&context->tickets);
 	context->ssl = SSL_CTX_new(TLS_server_method());
 	context->method = wire_method();
 	if (context->ssl != NULL && context->method != NULL)
@@ -175,36 +172,13 @@ tls_context_new(const char *certificate_path, const char *key_path, struct tls_c
 	return 0;
 }
 
-/* OpenSSL's name, encryption and MAC keys of session tickets (RFC 5077, section 4). */
-static int
-ticket_keys(const char *path, uint8_t keys[TICKET_KEYS_BYTES])
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (pread(fd, keys, TICKET_KEYS_BYTES, 0) != TICKET_KEYS_BYTES &&
-	    (RAND_bytes(keys, TICKET_KEYS_BYTES) != 1 ||
-	     pwrite(fd, keys, TICKET_KEYS_BYTES, 0) != TICKET_KEYS_BYTES || fsync(fd) < 0))
-		r = -EIO;
-	close(fd);
-	return r;
-}
-
 int
-tls_context_resume(struct tls_context *context, const char *key_path)
+tls_context_resume(struct tls_context *context, const uint8_t secrets[][TLS_TICKET_SECRET_BYTES],
+		   size_t n, int64_t life_ms)
 {
-	uint8_t keys[TICKET_KEYS_BYTES];
-	int r = ticket_keys(key_path, keys);
+	int r = tls_tickets_set(&context->tickets, secrets, n);
 
-	if (r == 0 && SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, sizeof(keys)) != 1)
-		r = -EINVAL;
-	OPENSSL_cleanse(keys, sizeof(keys));
-	if (r < 0)
-		return r;
-	SSL_CTX_clear_options(context->ssl, SSL_OP_NO_TICKET);
-	SSL_CTX_set_num_tickets(context->ssl, 1);
-	return 0;
+	return r < 0 ? r : tls_tickets_use(&context->tickets, context->ssl, (long)(life_ms / 1000));
 }
 
 void
@@ -216,6 +190,7 @@ tls_context_free(struct tls_context **context)
 	if (c == NULL)
 		return;
 	SSL_CTX_free(c->ssl);
+	tls_tickets_fini(&c->tickets);
 	BIO_meth_free(c->method);
 	free(c);
 }

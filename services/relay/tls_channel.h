@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "relay/tls_tickets.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,9 +24,11 @@ struct tls_channel;
  * not fitting together), -ENOMEM. */
 int tls_context_new(const char *certificate_path, const char *key_path, struct tls_context **ret);
 
-/* Those who come back need no full handshake, also after a restart: the key that seals their tickets
- * is kept in this file, made 0600 at first. 0, -errno. */
-int tls_context_resume(struct tls_context *context, const char *key_path);
+/* Those who come back within life_ms need no full handshake, and know these n secrets' relays by
+ * it: the first one seals their tickets, the others still open them. Again, at any time: for other
+ * secrets. 0, -errno. */
+int tls_context_resume(struct tls_context *context,
+		       const uint8_t secrets[][TLS_TICKET_SECRET_BYTES], size_t n, int64_t life_ms);
 void tls_context_free(struct tls_context **context);
 
 /* What one call reads and writes on the wire's side. */
