@@ -241,7 +241,7 @@ forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_fi
 		return -ENOMEM;
 	legs->events = *events;
 	count_by(legs, metrics);
-	const struct leg_client_options options = { .ca_file = ca_file };
+	const struct leg_client_options options = { .ca_file = ca_file, .is_node = true };
 	const struct leg_client_events leg_events = { .on_state = on_state,
 						      .on_message = on_message,
 						      .on_batch_end = on_leg_batch_end,

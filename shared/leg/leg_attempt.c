@@ -209,8 +209,8 @@ drop_queued(struct leg_thread *thread)
 	free(thread->assembly);
 	thread->assembly = NULL;
 	pthread_mutex_lock(&client->lock);
-	leg_queue_clear(&client->tx_control);
-	leg_queue_clear(&client->tx_data);
+	leg_outbox_clear(&client->tx);
+	client->tx_generation = 0;
 	client->is_tx_awake = false;
 	pthread_mutex_unlock(&client->lock);
 }

@@ -77,8 +77,6 @@ on_slot_batch_end(void *arg)
 int
 leg_client_open(struct leg_client *client, struct leg_slot *slot)
 {
-	const struct leg_client_options options = { .ca_file = client->ca_file,
-						    .queue_bytes = client->queue_bytes };
 	const struct leg_client_events events = { .on_state = on_slot_state,
 						  .on_message = on_slot_message,
 						  .on_batch_end = on_slot_batch_end,
@@ -86,7 +84,7 @@ leg_client_open(struct leg_client *client, struct leg_slot *slot)
 
 	slot->client = client;
 	slot->number = ++client->last_number;
-	return leg_line_new(client->loop, client->metrics, &options, &events, &slot->line);
+	return leg_line_new(client->loop, client->metrics, &client->options, &events, &slot->line);
 }
 
 int
@@ -100,13 +98,14 @@ leg_client_new(struct loop *loop, struct metrics *metrics, const struct leg_clie
 	client->loop = loop;
 	client->metrics = metrics;
 	client->events = *events;
-	client->queue_bytes = options->queue_bytes;
+	client->options = *options;
 	if (options->ca_file != NULL) {
 		client->ca_file = strdup(options->ca_file);
 		if (client->ca_file == NULL) {
 			free(client);
 			return -ENOMEM;
 		}
+		client->options.ca_file = client->ca_file;
 	}
 	int r = leg_client_open(client, leg_client_active(client));
 	if (r < 0) {

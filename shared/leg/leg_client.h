@@ -40,7 +40,12 @@ struct leg_client_events {
 
 struct leg_client_options {
 	const char *ca_file; /* NULL: the system's */
-	size_t queue_bytes;  /* each way; data beyond it drops the oldest; 0: 1 MiB */
+	bool is_node;	     /* a node's leg: each channel's data waits in a lane of its own */
+	/* What may wait of a channel's data to be sent, beyond which the oldest is dropped (all
+	 * channels together: four times as much, from who holds the most); of control, and of what
+	 * was received, as much again. 0: 1 MiB. */
+	uint32_t queue_bytes;
+	uint32_t queue_age_ms; /* how long data may wait to be sent; 0: 80 */
 };
 
 int leg_client_new(struct loop *loop, struct metrics *metrics,
@@ -88,9 +93,9 @@ enum leg_state leg_client_state(const struct leg_client *client);
 const char *leg_client_url(const struct leg_client *client);
 
 /* Queues a whole message (kind byte included). is_control messages are never dropped for data and
- * go first. -ENOTCONN when down, -ENOBUFS when a control message does not fit. Copies. */
+ * go first; channels have turns by bytes. On a slow leg a message of several datagrams goes in
+ * pieces. -ENOTCONN when down, -ENOBUFS when a control message does not fit. Copies. */
 int leg_client_send(struct leg_client *client, const uint8_t *message, size_t n, bool is_control);
 
-/* Hands over to the leg's thread what leg_client_send queued since: once per turn, not per message.
- */
+/* Tells the leg's thread of what leg_client_send queued since: once per turn, not per message. */
 void leg_client_flush(struct leg_client *client);

@@ -20,7 +20,7 @@ struct leg_client {
 	struct loop *loop;
 	struct metrics *metrics;
 	char *ca_file;
-	size_t queue_bytes;
+	struct leg_client_options options; /* ca_file: the one above */
 	struct leg_client_events events;
 	struct leg_slot slots[2];
 	unsigned active;

@@ -8,16 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-static size_t
-header_bytes(bool is_node_leg)
-{
-	return is_node_leg ? LEG_DATA_HEADER_NODE_BYTES : LEG_DATA_HEADER_CLIENT_BYTES;
-}
-
 int
 leg_reader_init(struct leg_reader *reader, bool is_node_leg, const uint8_t *payload, size_t n)
 {
-	size_t header = header_bytes(is_node_leg);
+	size_t header = leg_data_header_bytes(is_node_leg);
 
 	if (n > LEG_MESSAGE_MAX_BYTES || n <= header + LEG_DATAGRAM_HEADER_BYTES ||
 	    payload[0] != LEG_KIND_DATA)
@@ -70,11 +64,43 @@ leg_message_check(bool is_node_leg, const uint8_t *payload, size_t n)
 	return r;
 }
 
+unsigned
+leg_message_count(bool is_node_leg, const uint8_t *payload, size_t n)
+{
+	struct leg_reader reader = { .count = 0 };
+	const uint8_t *datagram;
+	size_t datagram_n;
+
+	if (leg_reader_init(&reader, is_node_leg, payload, n) == 0)
+		while (leg_reader_next(&reader, &datagram, &datagram_n) == 1)
+			;
+	return reader.count > 0 ? reader.count : 1;
+}
+
+size_t
+leg_batch_cut(const uint8_t *batch, size_t n, size_t most)
+{
+	struct leg_reader reader = { .next = batch, .end = batch + n };
+	const uint8_t *datagram;
+	size_t datagram_n, cut = 0;
+
+	if (n <= most)
+		return n;
+	while (leg_reader_next(&reader, &datagram, &datagram_n) == 1) {
+		size_t end = (size_t)(reader.next - batch);
+
+		if (cut > 0 && end > most)
+			return cut;
+		cut = end;
+	}
+	return n;
+}
+
 void
 leg_writer_init(struct leg_writer *writer, bool is_node_leg, uint32_t channel, uint8_t *buffer,
 		size_t capacity)
 {
-	size_t header = header_bytes(is_node_leg);
+	size_t header = leg_data_header_bytes(is_node_leg);
 
 	assert(capacity > header + LEG_DATAGRAM_HEADER_BYTES);
 	buffer[0] = LEG_KIND_DATA;

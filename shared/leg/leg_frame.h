@@ -26,6 +26,12 @@ enum {
 	LEG_DATAGRAM_HEADER_BYTES = 2,
 };
 
+static inline size_t
+leg_data_header_bytes(bool is_node_leg)
+{
+	return is_node_leg ? LEG_DATA_HEADER_NODE_BYTES : LEG_DATA_HEADER_CLIENT_BYTES;
+}
+
 /* Walks the datagrams of a data message. */
 struct leg_reader {
 	const uint8_t *next, *end;
@@ -43,6 +49,13 @@ int leg_reader_next(struct leg_reader *reader, const uint8_t **ret_datagram, siz
 
 /* Checks the whole message without handing anything out. 0 or -EBADMSG. */
 int leg_message_check(bool is_node_leg, const uint8_t *payload, size_t n);
+
+/* Datagrams in a data message; what cannot be read counts as one. */
+unsigned leg_message_count(bool is_node_leg, const uint8_t *payload, size_t n);
+
+/* The first bytes of a batch (what follows a data message's header) that are whole datagrams and at
+ * most so many, but one datagram at least: n when all of it is, or when it cannot be read. */
+size_t leg_batch_cut(const uint8_t *batch, size_t n, size_t most);
 
 /* Builds a data message in a caller's buffer. */
 struct leg_writer {

@@ -1,9 +1,8 @@
 /*
- * leg_inside: what leg_line.c (the owner's thread) and leg_thread.c (libwebsockets' thread)
- *share.
+ * leg_inside: what leg_line.c (the owner's thread) and leg_thread.c (libwebsockets' thread) share.
  *
  *	owner's loop                       the leg's thread
- *	leg_line_send -> staged --flush--> tx_control, tx_data --> lws_write
+ *	leg_line_send ------- tx --------> lws_write
  *	on_message <------- eventfd -------- rx <------------------- receive
  *	leg_line_target ------ order ----> connects, retries
  *
@@ -12,10 +11,13 @@
 #pragma once
 
 #include "leg/leg_line.h"
+#include "leg/leg_outbox.h"
 #include "leg/leg_queue.h"
 #include "leg/leg_url.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
 	LEG_URLS_MAX = 16,
@@ -47,7 +49,6 @@ struct leg_line {
 	struct loop *loop;
 	struct leg_client_events events;
 	struct loop_fd *watch;
-	struct leg_queue staged_control, staged_data;
 	enum leg_state state;
 	uint32_t generation; /* of the connection that is up */
 	char url[LEG_URL_TEXT_BYTES];
@@ -57,16 +58,20 @@ struct leg_line {
 
 	/* set once */
 	int event_fd;
-	size_t queue_bytes;
+	uint32_t queue_bytes;
 	struct leg_thread *thread;
-	struct metric *sent, *received, *dropped_tx, *dropped_rx, *invalid, *attempts, *resumed,
-		*up;
+	struct metric *sent, *received, *dropped_rx, *waited, *invalid, *attempts, *resumed, *up;
 
 	/* both */
 	pthread_mutex_t lock;
-	struct leg_queue tx_control, tx_data, rx;
+	struct leg_outbox tx;
+	uint32_t tx_generation; /* of the connection that takes it; 0: none does */
+	struct leg_queue rx;
 	struct leg_order *order; /* a new one, not yet taken */
 	bool is_tx_awake;	 /* the thread knows that there is something to write */
+	/* Data goes in messages of about so much: on a slow leg little, so that what is behind one
+	 * does not wait for all of it. Without the lock. */
+	atomic_uint piece_bytes;
 };
 
 /* The context and its thread. -ENOMEM, -EIO. */

@@ -6,6 +6,7 @@
 
 #include "leg/leg_inside.h"
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,15 +16,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { QUEUE_DEFAULT_BYTES = 1024 * 1024 };
+enum { QUEUE_DEFAULT_BYTES = 1024 * 1024, AGE_DEFAULT_MS = 80 };
 
 static void
 client_destroy(struct leg_line *client)
 {
-	leg_queue_clear(&client->staged_control);
-	leg_queue_clear(&client->staged_data);
-	leg_queue_clear(&client->tx_control);
-	leg_queue_clear(&client->tx_data);
+	leg_outbox_fini(&client->tx);
 	leg_queue_clear(&client->rx);
 	if (client->order != NULL)
 		explicit_bzero(client->order->ticket, sizeof client->order->ticket);
@@ -42,10 +40,6 @@ hand_out_state(struct leg_line *client, const struct leg_message *message)
 	const char *reason = (const char *)message->payload;
 	strcpy(client->url, reason + strlen(reason) + 1);
 	metric_set(client->up, client->state == LEG_UP);
-	if (client->state != LEG_UP) {
-		leg_queue_clear(&client->staged_control);
-		leg_queue_clear(&client->staged_data);
-	}
 	client->events.on_state(client->state, message->code, reason, client->events.arg);
 }
 
@@ -88,10 +82,11 @@ make_metrics(struct leg_line *client, struct metrics *metrics)
 		metrics_counter(metrics, "leg_messages_total", "direction=\"out\"", "leg messages");
 	client->received =
 		metrics_counter(metrics, "leg_messages_total", "direction=\"in\"", "leg messages");
-	client->dropped_tx = metrics_counter(metrics, "leg_dropped_total", "direction=\"out\"",
-					     "oldest messages dropped because a queue was full");
-	client->dropped_rx = metrics_counter(metrics, "leg_dropped_total", "direction=\"in\"",
-					     "oldest messages dropped because a queue was full");
+	client->dropped_rx =
+		metrics_counter(metrics, "leg_dropped_total", "direction=\"in\",reason=\"full\"",
+				"dropped from a leg's queues: datagrams out, messages in");
+	client->waited = metrics_histogram(metrics, "leg_queue_age_seconds", NULL,
+					   "how long what was sent over a leg had waited");
 	client->invalid = metrics_counter(metrics, "leg_invalid_total", NULL,
 					  "messages of a relay that were no leg messages");
 	client->attempts =
@@ -114,14 +109,15 @@ leg_line_new(struct loop *loop, struct metrics *metrics, const struct leg_client
 	client->events = *events;
 	client->queue_bytes = options->queue_bytes > 0 ? options->queue_bytes : QUEUE_DEFAULT_BYTES;
 	pthread_mutex_init(&client->lock, NULL);
-	leg_queue_init(&client->staged_control);
-	leg_queue_init(&client->staged_data);
-	leg_queue_init(&client->tx_control);
-	leg_queue_init(&client->tx_data);
 	leg_queue_init(&client->rx);
 	make_metrics(client, metrics);
 	client->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = client->event_fd < 0 ? -errno : 0;
+	if (r == 0)
+		r = leg_outbox_init(&client->tx, options->is_node, client->queue_bytes,
+				    options->queue_age_ms > 0 ? options->queue_age_ms
+							      : AGE_DEFAULT_MS,
+				    metrics);
 	if (r == 0 && options->ca_file != NULL && access(options->ca_file, R_OK) < 0)
 		r = -errno;
 	if (r == 0)
@@ -284,52 +280,65 @@ leg_line_url(const struct leg_line *client)
 	return client->url;
 }
 
-static size_t
-control_bytes(struct leg_line *client)
+/* Takes the item, which may be NULL. */
+static int
+queue(struct leg_line *client, struct fair_item *item, bool is_control)
 {
+	int r = -ENOTCONN;
+
+	if (item == NULL)
+		return -ENOMEM;
 	pthread_mutex_lock(&client->lock);
-	size_t bytes = client->staged_control.bytes + client->tx_control.bytes;
+	/* The connection may be gone, or be another, and we not know yet. */
+	bool is_taken = client->tx_generation == client->generation;
+	if (is_taken)
+		r = leg_outbox_push(&client->tx, item, is_control);
 	pthread_mutex_unlock(&client->lock);
-	return bytes;
+	if (!is_taken)
+		free(item);
+	return r;
+}
+
+static int
+send_data(struct leg_line *client, const uint8_t *message, size_t n)
+{
+	size_t header_n = leg_data_header_bytes(client->tx.is_node), at;
+	size_t most = atomic_load_explicit(&client->piece_bytes, memory_order_relaxed);
+	int64_t now_ms = clock_monotonic_ms();
+	int r;
+
+	if (header_n > n)
+		header_n = n;
+	at = header_n;
+	do {
+		size_t piece = leg_batch_cut(message + at, n - at, most);
+		r = queue(client, leg_outbox_item(message, header_n, message + at, piece, now_ms),
+			  false);
+		at += piece;
+	} while (r == 0 && at < n);
+	return r;
 }
 
 int
 leg_line_send(struct leg_line *client, const uint8_t *bytes, size_t n, bool is_control)
 {
-	struct leg_queue *staged = is_control ? &client->staged_control : &client->staged_data;
-
 	if (client->state != LEG_UP)
 		return -ENOTCONN;
 	if (n == 0 || n > LEG_MESSAGE_MAX_BYTES)
 		return -EMSGSIZE;
-	if (is_control && control_bytes(client) + n > client->queue_bytes)
-		return -ENOBUFS;
-	struct leg_message *message =
-		leg_message_new(is_control ? LEG_MESSAGE_CONTROL : LEG_MESSAGE_DATA, n);
-	if (message == NULL)
-		return -ENOMEM;
-	memcpy(message->payload, bytes, n);
-	message->n = n;
-	message->generation = client->generation;
-	leg_queue_push(staged, message);
 	if (!is_control)
-		metric_add(client->dropped_tx, leg_queue_trim(staged, client->queue_bytes));
-	return 0;
+		return send_data(client, bytes, n);
+	return queue(client, leg_outbox_item(bytes, n, bytes + n, 0, clock_monotonic_ms()), true);
 }
 
 void
 leg_line_flush(struct leg_line *client)
 {
-	if (client->staged_control.first == NULL && client->staged_data.first == NULL)
-		return;
 	pthread_mutex_lock(&client->lock);
-	leg_queue_splice(&client->tx_control, &client->staged_control);
-	leg_queue_splice(&client->tx_data, &client->staged_data);
-	unsigned dropped = leg_queue_trim(&client->tx_data, client->queue_bytes);
-	bool wake = !client->is_tx_awake;
-	client->is_tx_awake = true;
+	bool wake = !client->is_tx_awake && !leg_outbox_is_empty(&client->tx);
+	if (wake)
+		client->is_tx_awake = true;
 	pthread_mutex_unlock(&client->lock);
-	metric_add(client->dropped_tx, dropped);
 	if (wake)
 		leg_thread_wake(client->thread);
 }

@@ -1,17 +1,15 @@
 /*
- * leg_queue: messages on their way between the owner's thread and the leg's, bounded in bytes. Not
+ * leg_queue: messages on their way from the leg's thread to the owner's, bounded in bytes. Not
  * locked: leg_line's lock is around every call. Inside shared/leg only.
  */
 #pragma once
 
-#include <libwebsockets.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum leg_message_kind { LEG_MESSAGE_DATA, LEG_MESSAGE_CONTROL, LEG_MESSAGE_STATE };
 
-/* One block: its header, room for libwebsockets' frame header, the payload. */
 struct leg_message {
 	struct leg_message *next;
 	enum leg_message_kind kind;
@@ -19,7 +17,6 @@ struct leg_message {
 	size_t n, capacity;
 	int state,
 		code; /* of LEG_MESSAGE_STATE, whose payload is reason and URL, each with its NUL */
-	uint8_t prefix[LWS_PRE];
 	uint8_t payload[];
 };
 

@@ -1,8 +1,7 @@
 /*
  * leg_socket: what libwebsockets calls on the leg's thread: the handshake's checks, whole messages
- * in, queued messages out, and why the connection ended.
+ * in, and why the connection ended. What goes out is leg_send.c's.
  */
-#include "leg/leg_mask.h"
 #include "leg/leg_thread.h"
 #include "log/log.h"
 #include "loop/clock.h"
@@ -14,11 +13,8 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
-	WRITE_BUDGET_BYTES = 512 * 1024, /* a turn, then reads have theirs */
-	NOTSENT_LOWAT_BYTES = 64 * 1024, /* without it a short queue is pointless */
 	USER_TIMEOUT_MS = 30 * 1000,
 	FRAGMENTS_MAX = 8,
 	CODE_WRONG_DATA = 1003,
@@ -120,13 +116,13 @@ static void
 established(struct leg_thread *thread, struct lws *wsi)
 {
 	int fd = lws_get_socket_fd(wsi);
-	const int lowat_bytes = NOTSENT_LOWAT_BYTES, timeout_ms = USER_TIMEOUT_MS, one = 1;
+	const int timeout_ms = USER_TIMEOUT_MS, one = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat_bytes, sizeof lowat_bytes);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 	if (url_of(thread)->is_tls && SSL_session_reused(lws_get_ssl(wsi)))
 		metric_add(thread->client->resumed, 1);
+	leg_send_begin(thread);
 	leg_attempt_established(thread);
 }
 
@@ -139,73 +135,14 @@ refuse(struct leg_thread *thread, struct lws *wsi, int code, const char *reason)
 	return -1;
 }
 
-/* The owner's next message, control first; those of an earlier connection go. */
-static struct leg_message *
-next_message(struct leg_thread *thread)
-{
-	struct leg_line *client = thread->client;
-	struct leg_message *message;
-
-	pthread_mutex_lock(&client->lock);
-	for (;;) {
-		message = leg_queue_pop(&client->tx_control);
-		if (message == NULL)
-			message = leg_queue_pop(&client->tx_data);
-		if (message == NULL || message->generation == thread->generation)
-			break;
-		free(message);
-	}
-	if (message == NULL)
-		client->is_tx_awake = false;
-	pthread_mutex_unlock(&client->lock);
-	return message;
-}
-
-/* libwebsockets masks a byte at a time, which is two thirds of what sending costs; so frames are
- * made here and go out raw (libwebsockets 4.1: types HTTP and RAW pass its ws role unframed). */
-static int
-write_frame(struct leg_thread *thread, struct lws *wsi, struct leg_message *message)
-{
-	uint8_t key[LEG_MASK_BYTES];
-
-	if (thread->mask_keys_left == 0) {
-		if (getrandom(thread->mask_keys, sizeof thread->mask_keys, 0) !=
-		    sizeof thread->mask_keys)
-			return -1;
-		thread->mask_keys_left = LEG_MASK_KEYS;
-	}
-	memcpy(key, thread->mask_keys[--thread->mask_keys_left], sizeof key);
-	leg_mask(message->payload, message->n, key);
-	size_t header_n = leg_mask_header(message->payload, message->n, key);
-	size_t n = header_n + message->n;
-	return lws_write(wsi, message->payload - header_n, n, LWS_WRITE_RAW) < (int)n ? -1 : 0;
-}
-
 static int
 writable(struct leg_thread *thread, struct lws *wsi)
 {
-	size_t written = 0;
-
 	if (thread->phase == LEG_PHASE_CLOSING) {
 		lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
 		return -1;
 	}
-	while (written < WRITE_BUDGET_BYTES) {
-		struct leg_message *message = next_message(thread);
-		if (message == NULL)
-			return 0;
-		size_t n = message->n;
-		int r = write_frame(thread, wsi, message);
-		free(message);
-		if (r < 0)
-			return -1;
-		metric_add(thread->client->sent, 1);
-		written += n;
-		if (lws_send_pipe_choked(wsi))
-			break;
-	}
-	lws_callback_on_writable(wsi);
-	return 0;
+	return leg_send_writable(thread);
 }
 
 static void

@@ -9,6 +9,9 @@
 #include "leg/leg_mask.h"
 #include "leg/leg_resume.h"
 
+#include "queue/send_pace.h"
+
+#include <libwebsockets.h>
 #include <stdatomic.h>
 
 enum leg_phase {
@@ -46,6 +49,7 @@ struct leg_thread {
 	unsigned fragments;
 	uint8_t mask_keys[LEG_MASK_KEYS][LEG_MASK_BYTES]; /* random, each used once */
 	size_t mask_keys_left;
+	struct send_pace pace;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
 	lws_sorted_usec_list_t retry, deadline;
 };
@@ -66,6 +70,14 @@ void leg_attempt_set_reason(struct leg_thread *thread, int code, const char *tex
 /* leg_socket.c */
 int leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 			size_t n);
+
+/* leg_send.c */
+
+/* A new connection: nothing is known of how fast it is. */
+void leg_send_begin(struct leg_thread *thread);
+
+/* What waits goes, as much of it as the socket soon takes. -1: the connection is lost. */
+int leg_send_writable(struct leg_thread *thread);
 
 /* To the owner, in order; takes the message. */
 void leg_thread_tell(struct leg_thread *thread, struct leg_message *message);

@@ -233,11 +233,10 @@ commit_lane(struct fair_outbox *outbox, struct fair_lane *lane, uint32_t most,
 	return true;
 }
 
-void
-fair_outbox_commit(struct fair_outbox *outbox, const struct fair_limits *limits, int64_t now_ms,
-		   fair_drop_fn drop, void *arg)
+static void
+commit(struct fair_outbox *outbox, uint32_t most, const struct fair_limits *limits, int64_t now_ms,
+       fair_drop_fn drop, void *arg)
 {
-	uint32_t most = outbox->commit_bytes != 0 ? outbox->commit_bytes : FAIR_COMMIT_BYTES;
 	struct fair_item *item;
 	struct fair_lane *lane;
 
@@ -252,6 +251,24 @@ fair_outbox_commit(struct fair_outbox *outbox, const struct fair_limits *limits,
 			return; /* its turn goes on */
 		end_turn(outbox, lane);
 	}
+}
+
+void
+fair_outbox_commit(struct fair_outbox *outbox, const struct fair_limits *limits, int64_t now_ms,
+		   fair_drop_fn drop, void *arg)
+{
+	commit(outbox, outbox->commit_bytes != 0 ? outbox->commit_bytes : FAIR_COMMIT_BYTES, limits,
+	       now_ms, drop, arg);
+}
+
+struct fair_item *
+fair_outbox_take(struct fair_outbox *outbox, const struct fair_limits *limits, int64_t now_ms,
+		 fair_drop_fn drop, void *arg)
+{
+	assert(outbox->sent == 0);
+	if (outbox->committed.head == NULL)
+		commit(outbox, 1, limits, now_ms, drop, arg);
+	return fair_list_pop(&outbox->committed);
 }
 
 void

@@ -117,6 +117,11 @@ void fair_lane_clear(struct fair_lane *lane, fair_drop_fn drop, void *arg);
 void fair_outbox_commit(struct fair_outbox *outbox, const struct fair_limits *limits,
 			int64_t now_ms, fair_drop_fn drop, void *arg);
 
+/* The same for one frame, which is the caller's then: for who hands frames on whole. NULL: nothing
+ * waits. */
+struct fair_item *fair_outbox_take(struct fair_outbox *outbox, const struct fair_limits *limits,
+				   int64_t now_ms, fair_drop_fn drop, void *arg);
+
 /* The socket took n bytes of committed. */
 void fair_outbox_sent(struct fair_outbox *outbox, size_t n);
 

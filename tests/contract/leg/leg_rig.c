@@ -128,11 +128,9 @@ relay_has_messages(struct rig *rig)
 }
 
 struct rig *
-rig_new(const char *ca_file, size_t queue_bytes)
+rig_new_with(const struct leg_client_options *options)
 {
 	struct rig *rig = calloc(1, sizeof *rig);
-	const struct leg_client_options options = { .ca_file = ca_file,
-						    .queue_bytes = queue_bytes };
 	const struct leg_client_events events = { .on_state = on_state,
 						  .on_message = on_message,
 						  .on_batch_end = on_batch_end,
@@ -141,9 +139,19 @@ rig_new(const char *ca_file, size_t queue_bytes)
 	assert_non_null(rig);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(metrics_new("test", &rig->metrics), 0);
-	assert_int_equal(leg_client_new(rig->loop, rig->metrics, &options, &events, &rig->client),
+	assert_int_equal(leg_client_new(rig->loop, rig->metrics, options, &events, &rig->client),
 			 0);
 	return rig;
+}
+
+struct rig *
+rig_new(const char *ca_file, uint32_t queue_bytes)
+{
+	const struct leg_client_options options = { .ca_file = ca_file,
+						    .queue_bytes = queue_bytes,
+						    .queue_age_ms = 3600 * 1000 };
+
+	return rig_new_with(&options);
 }
 
 void
@@ -168,7 +176,7 @@ target(struct rig *rig, const char *scheme, const char *host, const char *path)
 }
 
 struct rig *
-plain(const char *path, size_t queue_bytes)
+plain(const char *path, uint32_t queue_bytes)
 {
 	struct rig *rig = rig_new(NULL, queue_bytes);
 

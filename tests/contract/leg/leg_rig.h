@@ -48,14 +48,17 @@ bool has_messages(struct rig *rig);
 
 bool relay_has_messages(struct rig *rig);
 
-struct rig *rig_new(const char *ca_file, size_t queue_bytes);
+/* Of a client's leg, whose data never gets too old. */
+struct rig *rig_new(const char *ca_file, uint32_t queue_bytes);
+
+struct rig *rig_new_with(const struct leg_client_options *options);
 
 void rig_free(struct rig *rig);
 
 void target(struct rig *rig, const char *scheme, const char *host, const char *path);
 
 /* A plain relay, a leg that was told to go to path. */
-struct rig *plain(const char *path, size_t queue_bytes);
+struct rig *plain(const char *path, uint32_t queue_bytes);
 
 void send_numbered(struct rig *rig, unsigned number, size_t n);
 

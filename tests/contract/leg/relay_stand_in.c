@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static void answer(struct connection *c, const char *format, ...)
@@ -92,6 +93,8 @@ count(struct stand_in *relay, const uint8_t *message, size_t n)
 {
 	unsigned number = 0;
 
+	if (message[0] == 2 && atomic_fetch_add(&relay->control, 1) == 0)
+		atomic_store(&relay->before_control, atomic_load(&relay->messages));
 	if (n >= 5 && message[0] == 1) {
 		memcpy(&number, message + 1, sizeof number);
 		if (number <= atomic_load(&relay->last_data))
@@ -203,11 +206,32 @@ carry(struct connection *c)
 	close(fds[1].fd);
 }
 
+/* As slow as a thin uplink: each byte takes its time, and so does the next message. */
+static void
+be_slow(struct connection *c, const uint8_t *message, size_t n)
+{
+	static _Thread_local struct timespec due;
+	uint32_t channel = n >= 5 ? (uint32_t)message[3] << 8 | message[4] : 0;
+	long long ns = 1000000000LL * (long long)n / atoi(c->path + strlen("/slow/"));
+
+	if (channel < STAND_IN_CHANNELS) {
+		atomic_fetch_add(&c->relay->channel_bytes[channel], n);
+		atomic_fetch_add(&c->relay->channel_messages[channel], 1);
+	}
+	if (due.tv_sec == 0)
+		clock_gettime(CLOCK_MONOTONIC, &due);
+	due.tv_nsec += (long)ns;
+	due.tv_sec += due.tv_nsec / 1000000000;
+	due.tv_nsec %= 1000000000;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+}
+
 static void
 converse(struct connection *c)
 {
 	uint8_t *payload = malloc(MESSAGE_MAX);
-	bool is_echo = strcmp(c->path, "/sink") != 0 && strcmp(c->path, "/stall") != 0;
+	bool is_slow = strncmp(c->path, "/slow/", 6) == 0;
+	bool is_echo = !is_slow && strcmp(c->path, "/sink") != 0 && strcmp(c->path, "/stall") != 0;
 	size_t n = 0;
 	int opcode;
 
@@ -224,6 +248,8 @@ converse(struct connection *c)
 		if (opcode != OP_BINARY)
 			continue;
 		count(c->relay, payload, n);
+		if (is_slow)
+			be_slow(c, payload, n);
 		if (is_echo && !stand_in_send_frame(c, FIN | OP_BINARY, payload, n))
 			break;
 	}

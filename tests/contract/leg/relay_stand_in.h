@@ -5,7 +5,8 @@
  *
  *	/echo		sends each message back
  *	/sink		counts messages and their bytes
- *	/stall		reads nothing after the handshake until released
+ *	/slow/N		likewise, N bytes a second, and by channel: a node's leg
+ *	/stall		reads nothing after the handshake until released, then as /sink
  *	/flood		sends `flood_n` data messages with a running number, then echoes
  *	/fragments	sends one data message in three frames
  *	/text, /large	sends a text message, one byte more than the largest
@@ -27,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STAND_IN_CONNECTIONS_MAX = 64 };
+enum { STAND_IN_CONNECTIONS_MAX = 256, STAND_IN_CHANNELS = 16 };
 
 struct stand_in {
 	/* Writes a whole HTTP answer; returns its size. May be NULL. */
@@ -44,6 +45,8 @@ struct stand_in {
 	atomic_size_t connection_n;
 	atomic_bool stop, is_released;
 	atomic_size_t messages, bytes;
+	atomic_size_t control, before_control; /* of kind 2; what came before the first of them */
+	atomic_size_t channel_messages[STAND_IN_CHANNELS], channel_bytes[STAND_IN_CHANNELS];
 	atomic_uint last_data, order_errors; /* of the running numbers received */
 	atomic_int close_code;		     /* the client's */
 	unsigned flood_n;

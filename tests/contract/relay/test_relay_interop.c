@@ -93,7 +93,8 @@ start(struct end *end, struct end *peer, bool is_node)
 					    .on_message = on_message,
 					    .arg = end };
 	struct leg_client_options options = { .ca_file = relay.certificate,
-					      .queue_bytes = 16 << 20 };
+					      .queue_bytes = 16 << 20,
+					      .queue_age_ms = 10 * 1000 };
 	char url[128], ticket[TICKET_TEXT_MAX_BYTES], id[UUID_TEXT_BYTES];
 	const char *urls[] = { url, NULL };
 

@@ -197,6 +197,33 @@ test_a_large_datagram_goes_alone_and_an_impossible_one_not_at_all(void **state)
 	assert_int_equal(writer.count, 0);
 }
 
+/* A batch of datagrams of 50, 100, 150, 200 and 250 bytes. */
+static void
+test_a_batch_is_cut_between_datagrams_and_counted(void **state)
+{
+	uint8_t buffer[4096], datagram[300] = { 0 };
+	struct leg_writer writer;
+
+	(void)state;
+	leg_writer_init(&writer, true, CHANNEL, buffer, sizeof buffer);
+	for (size_t i = 1; i <= 5; i++)
+		assert_int_equal(leg_writer_add(&writer, datagram, i * 50), 0);
+	const uint8_t *batch = buffer + LEG_DATA_HEADER_NODE_BYTES;
+	size_t n = writer.n - LEG_DATA_HEADER_NODE_BYTES;
+	assert_int_equal(leg_message_count(true, buffer, writer.n), 5);
+	assert_int_equal(leg_batch_cut(batch, n, n), n);
+	assert_int_equal(leg_batch_cut(batch, n, n - 1), n - 252);
+	assert_int_equal(leg_batch_cut(batch, n, 52 + 102), 52 + 102);
+	assert_int_equal(leg_batch_cut(batch, n, 52 + 101), 52);
+	assert_int_equal(leg_batch_cut(batch, n, 1), 52); /* one at least */
+	assert_int_equal(leg_batch_cut(batch, 0, 100), 0);
+	/* What cannot be read goes whole, and counts. */
+	assert_int_equal(leg_batch_cut(batch, n - 1, 60), 52);
+	assert_int_equal(leg_batch_cut(batch + 1, n - 1, 60), n - 1);
+	assert_int_equal(leg_message_count(true, buffer, 3), 1);
+	assert_int_equal(leg_message_count(false, buffer, 0), 1);
+}
+
 int
 main(void)
 {
@@ -209,6 +236,7 @@ main(void)
 		cmocka_unit_test(test_a_message_beyond_the_largest_is_refused),
 		cmocka_unit_test(test_a_writer_is_full_by_count_by_bytes_and_by_capacity),
 		cmocka_unit_test(test_a_large_datagram_goes_alone_and_an_impossible_one_not_at_all),
+		cmocka_unit_test(test_a_batch_is_cut_between_datagrams_and_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
