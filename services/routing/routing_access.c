@@ -102,15 +102,18 @@ routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *cal
 		strncpy(ret->subject, caller->subject, sizeof(ret->subject) - 1);
 }
 
-bool
-routing_is_sessions_client(const struct session *session, const struct routing_caller *caller)
+int
+routing_check_client(const struct session *session, const struct routing_caller *caller)
 {
 	char subject[ROUTING_TOKEN_BYTES];
+	int error;
 
-	return caller->role == BOSON__COMMON__CALLER__ROLE__CLIENT &&
-	       routing_token_subject(session->record.client_id, session->record.owner, subject) ==
-		       0 &&
-	       strcmp(caller->subject, subject) == 0;
+	if (caller->role != BOSON__COMMON__CALLER__ROLE__CLIENT)
+		return -EACCES;
+	error = routing_token_subject(session->record.client_id, session->record.owner, subject);
+	if (error == 0 && strcmp(caller->subject, subject) != 0)
+		error = -EACCES;
+	return error;
 }
 
 bool

@@ -44,8 +44,8 @@ bool routing_is_node(const Boson__Common__Caller *caller, const char *node_id);
 
 void routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *caller);
 
-/* Its client, by the token that came with it. */
-bool routing_is_sessions_client(const struct session *session, const struct routing_caller *caller);
+/* 0 for its client, by the token that came with it; -EACCES, or -EIO when it cannot be told now. */
+int routing_check_client(const struct session *session, const struct routing_caller *caller);
 
 /* Its client by its own token, the access key that opened it, an admin (T05: to know a client's id
  * and key, or a session's id, is not enough). */

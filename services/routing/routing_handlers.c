@@ -57,6 +57,7 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 	struct routing_caller asking;
 	struct session *session;
 	uint8_t id[UUID_BYTES];
+	int error = -EACCES;
 
 	if (route_id == NULL || uuid_parse(route_id, id) != 0) {
 		bus_call_fail(call, BUS_INVALID, "field", "routeId");
@@ -64,11 +65,15 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 	}
 	session = sessions_find_route(&routing->sessions, id);
 	routing_caller_take(&asking, caller);
-	if (session != NULL &&
-	    (routing_is_admin(caller) || routing_is_sessions_client(session, &asking)))
+	if (session != NULL)
+		error = routing_is_admin(caller) ? 0 : routing_check_client(session, &asking);
+	if (error == 0)
 		return session;
-	/* F13: a store that does not answer makes nothing unknown. */
-	if (is_current)
+	/* F13, F32: a store that does not answer makes nothing unknown, nor does a lack of memory.
+	 */
+	if (error == -EIO)
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+	else if (is_current)
 		bus_call_fail(call, BUS_NOT_FOUND, "route_unknown", NULL);
 	else
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);

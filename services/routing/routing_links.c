@@ -9,6 +9,7 @@
 #include "loop/clock.h"
 #include "relay.pb-c.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,15 +50,19 @@ find(const struct routing *routing, const char *relay_id)
 	return link;
 }
 
-static void
+/* True unless there was no memory for it: then the relay is to be asked again. */
+static bool
 take_leg(struct routing_link *link, const Boson__Relay__LegAttached *leg)
 {
 	uint8_t id[UUID_BYTES];
+	int error = -EINVAL;
 
-	if (leg->node_id == NULL || uuid_parse(leg->node_id, id) != 0 ||
-	    table_leg_attach(&link->routing->table, link->relay, id, leg->generation,
-			     leg->has_rtt ? leg->rtt : 0) != 0)
+	if (leg->node_id != NULL && uuid_parse(leg->node_id, id) == 0)
+		error = table_leg_attach(&link->routing->table, link->relay, id, leg->generation,
+					 leg->has_rtt ? leg->rtt : 0);
+	if (error != 0)
 		log_warn("leg_not_indexed", "relay=%s", link->relay->id);
+	return error != -ENOMEM;
 }
 
 static void
@@ -72,8 +77,8 @@ on_attached(const ProtobufCMessage *event, bool gap, void *arg)
 {
 	struct routing_link *link = arg;
 
-	if (event != NULL)
-		take_leg(link, (const Boson__Relay__LegAttached *)event);
+	if (event != NULL && !take_leg(link, (const Boson__Relay__LegAttached *)event))
+		link->list_due = true;
 	if (gap)
 		take_gap(link);
 }
@@ -114,15 +119,17 @@ static void
 on_legs(const Boson__Relay__ListLegsReply *reply, void *arg)
 {
 	struct routing_link *link = arg;
+	bool is_whole = reply != NULL && !link->routing->stopping;
 
-	if (reply == NULL || link->routing->stopping) {
+	if (is_whole)
+		heard(link);
+	for (size_t i = 0; is_whole && i < reply->n_legs; i++)
+		is_whole = take_leg(link, reply->legs[i]);
+	if (!is_whole) {
 		link->listing = false;
 		link->list_due = true;
 		return;
 	}
-	heard(link);
-	for (size_t i = 0; i < reply->n_legs; i++)
-		take_leg(link, reply->legs[i]);
 	if (reply->next_cursor != NULL && strlen(reply->next_cursor) < sizeof(link->cursor)) {
 		strcpy(link->cursor, reply->next_cursor);
 		ask_page(link);

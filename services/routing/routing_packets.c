@@ -5,6 +5,7 @@
 #include "relay.pb-c.h"
 #include "wg/datagram.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,7 @@ routing_packet_from_client(struct routing *routing,
 {
 	const struct session *session;
 	struct routing_caller caller;
+	int error;
 
 	if (routing_role(input->caller) != BOSON__COMMON__CALLER__ROLE__CLIENT ||
 	    (input->client_id != NULL && !routing_is_client(input->caller, input->client_id))) {
@@ -131,7 +133,10 @@ routing_packet_from_client(struct routing *routing,
 	if (session == NULL)
 		return;
 	routing_caller_take(&caller, input->caller);
-	if (!routing_is_sessions_client(session, &caller))
+	error = routing_check_client(session, &caller);
+	if (error == -EIO)
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+	else if (error != 0)
 		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
 	else
 		carry(routing, session, true, &input->packet, closure, call);

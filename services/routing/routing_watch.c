@@ -8,6 +8,7 @@
 #include "discovery.pb-c.h"
 #include "log/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { SNAPSHOT_TIMEOUT_MS = 3000 };
@@ -49,6 +50,8 @@ put_node(struct routing *routing, const Boson__Discovery__Node *node, bool from_
 
 	if (error != 0)
 		log_warn("node_not_indexed", "error=%d", error);
+	if (error == -ENOMEM)
+		routing->snapshot_due = true; /* the tick asks again */
 }
 
 void
