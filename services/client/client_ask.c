@@ -32,12 +32,7 @@ enum {
 int
 session_url(const struct session *session, const char *path, char *ret_url, size_t capacity)
 {
-	size_t n = strlen(session->options->server);
-
-	while (n > 0 && session->options->server[n - 1] == '/')
-		n--;
-	int r = snprintf(ret_url, capacity, "%.*s%s", (int)n, session->options->server, path);
-	return r > 0 && (size_t)r < capacity ? 0 : -ENAMETOOLONG;
+	return client_server_url(session->options->server, path, ret_url, capacity);
 }
 
 static void
@@ -219,24 +214,16 @@ session_ask(struct session *session)
 					  ? session->silent_node
 					  : NULL,
 	};
-	char url[URL_BYTES], *body = NULL;
 
 	if (session->is_asking || session->phase == SESSION_STOPPING)
 		return;
-	int r = session_url(session, "/api/v1/routing/request", url, sizeof url);
-	if (r == 0)
-		r = client_route_request(&wish, &body);
-	const struct http_request request = {
-		.method = "POST",
-		.url = url,
-		.bearer = session->access_key,
-		.body = body,
-		.body_bytes = body != NULL ? strlen(body) : 0,
-		.timeout_ms = ASK_TIMEOUT_MS,
+	session->claim = (struct client_claim){
+		.http = session->http,
+		.server = session->options->server,
+		.access_key = session->access_key,
+		.private_key = &session->private_key,
 	};
-	if (r == 0)
-		r = http_client_send(session->http, &request, on_route, session);
-	free(body);
+	int r = client_claim_start(&session->claim, &wish, on_route, session);
 	if (r == 0)
 		session->is_asking = true;
 	else if (!session->has_route)

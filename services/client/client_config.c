@@ -1,8 +1,9 @@
 /*
  * client_config: `higgs config`: a session of its own for a stock WireGuard app, as a configuration
  * file on stdout or in a file, and as a QR code. A new key each time; nothing of it stays here.
- * Asks: POST /routing/request, POST /wireguard/register.
+ * Asks: client_claim (a route), POST /wireguard/register.
  */
+#include "client/client_claim.h"
 #include "client/client_commands.h"
 #include "client/client_conf.h"
 #include "client/client_exit.h"
@@ -32,6 +33,7 @@ struct asking {
 	char client_id[UUID_TEXT_BYTES];
 	struct key private_key, public_key;
 	struct client_route route;
+	struct client_claim claim;
 	char endpoint[CONF_ENDPOINT_BYTES];
 	int status;
 };
@@ -43,13 +45,18 @@ end(struct asking *asking, int status)
 	loop_stop(asking->loop);
 }
 
+static void
+cannot_ask(struct asking *asking, int error)
+{
+	client_complain("cannot ask the server: %s", strerror(-error));
+	end(asking, EXIT_SYSTEM);
+}
+
 /* Sends a JSON body, and frees it. r: how it was made. */
 static void
 post(struct asking *asking, const char *path, const char *bearer, int r, char *body,
      http_answer_fn fn)
 {
-	const char *server = asking->options->server;
-	size_t n = strlen(server);
 	char url[URL_BYTES];
 	const struct http_request request = { .method = "POST",
 					      .url = url,
@@ -58,16 +65,13 @@ post(struct asking *asking, const char *path, const char *bearer, int r, char *b
 					      .body_bytes = body != NULL ? strlen(body) : 0,
 					      .timeout_ms = ASK_TIMEOUT_MS };
 
-	while (n > 0 && server[n - 1] == '/')
-		n--;
-	snprintf(url, sizeof url, "%.*s/api/v1%s", (int)n, server, path);
+	if (r == 0)
+		r = client_server_url(asking->options->server, path, url, sizeof url);
 	if (r == 0)
 		r = http_client_send(asking->http, &request, fn, asking);
 	free(body);
-	if (r == 0)
-		return;
-	client_complain("cannot ask the server: %s", strerror(-r));
-	end(asking, EXIT_SYSTEM);
+	if (r < 0)
+		cannot_ask(asking, r);
 }
 
 /* True when it is what was asked for; else the command ends with what it means. */
@@ -118,7 +122,7 @@ on_route(const struct http_answer *answer, void *arg)
 	}
 	int r = client_conf_registration(asking->client_id, &asking->public_key,
 					 asking->route.session_id, &body);
-	post(asking, "/wireguard/register", asking->access_key, r, body, on_registered);
+	post(asking, "/api/v1/wireguard/register", asking->access_key, r, body, on_registered);
 }
 
 static void
@@ -128,10 +132,16 @@ ask(struct asking *asking)
 						.public_key = &asking->public_key,
 						.node_id = asking->options->node,
 						.country = asking->options->country };
-	char *body = NULL;
-	int r = client_route_request(&wish, &body);
 
-	post(asking, "/routing/request", asking->access_key, r, body, on_route);
+	asking->claim = (struct client_claim){
+		.http = asking->http,
+		.server = asking->options->server,
+		.access_key = asking->access_key,
+		.private_key = &asking->private_key,
+	};
+	int r = client_claim_start(&asking->claim, &wish, on_route, asking);
+	if (r < 0)
+		cannot_ask(asking, r);
 }
 
 /* ---- what comes of it ---- */
@@ -258,6 +268,7 @@ client_command_config(const struct client_options *options)
 		asking.status = deliver(&asking);
 	}
 	http_client_free(&asking.http);
+	client_claim_fini(&asking.claim);
 	if (asking.loop != NULL)
 		loop_free(&asking.loop);
 	client_route_wipe(&asking.route);

@@ -197,6 +197,7 @@ static void
 session_fini(struct session *session)
 {
 	http_client_free(&session->http);
+	client_claim_fini(&session->claim);
 	leg_client_free(&session->leg);
 	session_watch_fini(session);
 	session_path_fini(session);

@@ -1,6 +1,7 @@
 /*
  * client_nodes: `higgs nodes`: asks the gateway for the nodes, page by page, and prints them.
  */
+#include "client/client_claim.h"
 #include "client/client_commands.h"
 #include "client/client_exit.h"
 #include "client/client_refusal.h"
@@ -113,9 +114,8 @@ on_page(const struct http_answer *answer, void *arg)
 static void
 ask_page(struct listing *listing)
 {
-	const char *server = listing->options->server, *country = listing->options->country;
-	size_t server_n = strlen(server);
-	char url[URL_BYTES];
+	const char *country = listing->options->country;
+	char path[URL_BYTES], url[URL_BYTES];
 	const struct http_request request = {
 		.method = "GET",
 		.url = url,
@@ -123,12 +123,12 @@ ask_page(struct listing *listing)
 		.timeout_ms = NODES_TIMEOUT_MS,
 	};
 
-	while (server_n > 0 && server[server_n - 1] == '/')
-		server_n--;
-	snprintf(url, sizeof url, "%.*s/api/v1/nodes?limit=200%s%s%s%s", (int)server_n, server,
+	snprintf(path, sizeof path, "/api/v1/nodes?limit=200%s%s%s%s",
 		 country != NULL ? "&country=" : "", country != NULL ? country : "",
 		 listing->cursor[0] != '\0' ? "&cursor=" : "", listing->cursor);
-	int r = http_client_send(listing->http, &request, on_page, listing);
+	int r = client_server_url(listing->options->server, path, url, sizeof url);
+	if (r == 0)
+		r = http_client_send(listing->http, &request, on_page, listing);
 	if (r == 0)
 		return;
 	client_complain("cannot ask the server: %s", strerror(-r));

@@ -40,6 +40,17 @@ not_found(const char *code, struct client_refusal *refusal, char *text, size_t c
 	}
 }
 
+/* Of another replica than we asked for the challenge, say, with another secret. */
+static void
+no_proof(const char *server, struct client_refusal *refusal, char *text, size_t capacity)
+{
+	refusal->status = EXIT_TRY_LATER;
+	refusal->is_temporary = true;
+	refusal->retry_sec = RETRY_DEFAULT_SEC;
+	snprintf(text, capacity, "%s does not take the proof of our key; try again in %d s", server,
+		 refusal->retry_sec);
+}
+
 static void
 by_status(const struct http_answer *answer, const char *server, struct client_refusal *refusal,
 	  char *text, size_t capacity)
@@ -94,6 +105,8 @@ client_refusal_read(const struct http_answer *answer, const char *server,
 		no_answer(answer, server, &refusal, ret_text, capacity);
 	else if (answer->status == 404)
 		not_found(code, &refusal, ret_text, capacity);
+	else if (answer->status == 401 && strcmp(code, "challenge") == 0)
+		no_proof(server, &refusal, ret_text, capacity);
 	else
 		by_status(answer, server, &refusal, ret_text, capacity);
 	*ret = refusal;

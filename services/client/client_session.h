@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "client/client_claim.h"
 #include "client/client_connect.h"
 #include "client/client_control.h"
 #include "client/client_pins.h"
@@ -44,6 +45,7 @@ struct session {
 
 	struct client_route route, next; /* in use; answered, its names being resolved */
 	bool has_route, has_peer, is_asking;
+	struct client_claim claim; /* while it asks */
 	struct client_pins pins, next_pins;
 	char leg_reason[160]; /* why the leg is down */
 	char relay[LEG_URL_HOST_BYTES];

@@ -62,6 +62,8 @@ struct lab {
 	_Atomic enum lab_answer answer;
 	atomic_uint at;			      /* the node of the session */
 	atomic_uint routes, resumes, deletes; /* asked for */
+	atomic_uint proven;		      /* of the routes */
+	atomic_bool has_no_challenges;	      /* an older server */
 	char ticket[64];
 	const char *host; /* by which `higgs` knows the server: 10.0.9.1 or boson.lab */
 };

@@ -4,6 +4,10 @@
  */
 #include "lab_inside.h"
 
+#include "identity/mac.h"
+#include "identity/proof.h"
+#include "loop/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,22 +22,81 @@ const struct lab_place lab_places[LAB_NODES] = {
 	  "fd48:6967:6774::2" },
 };
 
+static const uint8_t secret[KEY_BYTES] = "of proofs";
+
+/* Copies the text that stands behind `before`; false when there is no such, or another size. */
+static bool
+take_text(const char *text, const char *before, char *ret, size_t bytes)
+{
+	const char *at = strstr(text, before);
+
+	if (at == NULL || strlen(at) < strlen(before) + bytes)
+		return false;
+	memcpy(ret, at + strlen(before), bytes - 1);
+	ret[bytes - 1] = '\0';
+	return true;
+}
+
+/* Who asks, as its body says. */
+static bool
+take_client(const char *body, uint8_t ret_id[UUID_BYTES], struct key *ret_key)
+{
+	char id[UUID_TEXT_BYTES], key[KEY_TEXT_BYTES];
+
+	return take_text(body, "\"clientId\":\"", id, sizeof id) &&
+	       take_text(body, "\"publicKey\":\"", key, sizeof key) &&
+	       uuid_parse(id, ret_id) == 0 && key_parse(key, ret_key) == 0;
+}
+
+static bool
+challenge_body(const char *body, char *ret, size_t capacity)
+{
+	struct proof_challenge challenge;
+	struct proof_challenge_text text;
+	uint8_t id[UUID_BYTES];
+	struct key key;
+
+	if (!take_client(body, id, &key) ||
+	    proof_challenge_make(secret, id, &key, "client", clock_wall_ms(), &challenge) != 0)
+		return false;
+	proof_challenge_format(&challenge, &text);
+	snprintf(ret, capacity,
+		 "{\"ephemeralPublicKey\":\"%s\",\"nonce\":\"%s\",\"cookie\":\"%s\","
+		 "\"expiresAt\":\"2030-01-01T00:00:00.000Z\"}",
+		 text.ephemeral_public, text.nonce, text.cookie);
+	return true;
+}
+
+/* Is the request's key its sender's? */
+static bool
+is_proven(const char *request, const char *body)
+{
+	uint8_t id[UUID_BYTES], digest[MAC_BYTES], nonce[PROOF_NONCE_BYTES];
+	char header[PROOF_HEADER_MAX_BYTES] = "";
+	const char *at = strstr(request, "\r\nHiggs-Proof: ");
+	struct key key;
+
+	if (at == NULL || !take_client(body, id, &key))
+		return false;
+	at += strlen("\r\nHiggs-Proof: ");
+	snprintf(header, sizeof header, "%.*s", (int)strcspn(at, "\r"), at);
+	return mac_sha256(body, strlen(body), digest) == 0 &&
+	       proof_verify(secret, header, id, &key, "client", digest, clock_wall_ms(), nonce) ==
+		       0;
+}
+
 /* The client's key of the request becomes the node's peer, as an agent would admit it. */
 static void
 admit(struct lab *lab, const char *body)
 {
-	const char *at = strstr(body, "\"publicKey\":\"");
 	const struct lab_place *place = &lab_places[atomic_load(&lab->at)];
 	char text[KEY_TEXT_BYTES], allowed_ips[128];
 	struct device_peer peer = { .allowed_ips = allowed_ips };
 
 	snprintf(allowed_ips, sizeof allowed_ips, "%s/32,%s/128", place->client4, place->client6);
 
-	if (at == NULL || strlen(at) < 13 + KEY_TEXT_BYTES)
-		return;
-	memcpy(text, at + 13, KEY_TEXT_BYTES - 1);
-	text[KEY_TEXT_BYTES - 1] = '\0';
-	if (key_parse(text, &peer.public_key) == 0)
+	if (take_text(body, "\"publicKey\":\"", text, sizeof text) &&
+	    key_parse(text, &peer.public_key) == 0)
 		device_peer_set(lab->nodes[atomic_load(&lab->at)].device, &peer, 1);
 }
 
@@ -100,8 +163,18 @@ lab_answer_http(const char *request, const char *body, char *ret, size_t capacit
 		return (size_t)snprintf(ret, capacity,
 					"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
 	}
-	if (strncmp(request, "POST /api/v1/routing/request ", 29) == 0) {
+	if (strncmp(request, "POST /api/v1/routing/challenge ", 31) == 0) {
+		bool is_known = !atomic_load(&lab->has_no_challenges);
+
+		if (!is_known)
+			snprintf(text, sizeof text, "{\"error\":{\"code\":\"not_found\"}}");
+		if (answer != LAB_401)
+			answer = is_known && challenge_body(body, text, sizeof text) ? LAB_ROUTE
+										     : LAB_404;
+	} else if (strncmp(request, "POST /api/v1/routing/request ", 29) == 0) {
 		atomic_fetch_add(&lab->routes, 1);
+		if (is_proven(request, body))
+			atomic_fetch_add(&lab->proven, 1);
 		if (strstr(body, "\"sessionId\":\"") != NULL)
 			atomic_fetch_add(&lab->resumes, 1);
 		while (atomic_load(&lab->answer) == LAB_SILENT && !atomic_load(&lab->relay.stop))

@@ -107,6 +107,40 @@ test_connect_carries_packets_and_disconnect_puts_everything_back(void **state)
 	close(bait.fd);
 }
 
+/* Of both commands that ask for one. */
+static void
+test_each_route_is_asked_for_with_a_proof_of_the_key_T05(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	char server[64];
+	const char *config[] = { HIGGS_PROGRAM,	 "config", "--server",	    server, "--key-file",
+				 lab.access_key, "--ca",   lab.certificate, NULL };
+
+	atomic_store(&lab.routes, 0);
+	atomic_store(&lab.proven, 0);
+	connect_it();
+	disconnect_it();
+	snprintf(server, sizeof server, "https://10.0.9.1:%u", lab.relay.port);
+	expect_exit(lab_run(&lab, config, output), 0);
+	assert_true(atomic_load(&lab.routes) >= 2);
+	assert_int_equal(atomic_load(&lab.proven), atomic_load(&lab.routes));
+}
+
+static void
+test_a_server_that_knows_no_challenges_is_asked_without_a_proof(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+
+	atomic_store(&lab.proven, 0);
+	atomic_store(&lab.has_no_challenges, true);
+	connect_it();
+	atomic_store(&lab.has_no_challenges, false);
+	assert_int_equal(atomic_load(&lab.proven), 0);
+	disconnect_it();
+}
+
 static void
 test_status_says_node_way_bytes_handshake_and_since_when(void **state)
 {
@@ -386,6 +420,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_connect_carries_packets_and_disconnect_puts_everything_back),
+		RIG_TEST(test_each_route_is_asked_for_with_a_proof_of_the_key_T05),
+		RIG_TEST(test_a_server_that_knows_no_challenges_is_asked_without_a_proof),
 		RIG_TEST(test_status_says_node_way_bytes_handshake_and_since_when),
 		RIG_TEST(test_doctor_says_what_works_and_what_does_not),
 		RIG_TEST(test_server_and_relay_are_found_by_their_names),
