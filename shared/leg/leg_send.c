@@ -3,7 +3,6 @@
  * the kernel, nothing overtakes, so it gets no more than the socket soon takes (queue/send_room.h);
  * the rest waits where turns are taken and what is too old is dropped.
  */
-#include "leg/leg_mask.h"
 #include "leg/leg_thread.h"
 #include "loop/clock.h"
 #include "queue/send_room.h"
@@ -68,7 +67,7 @@ next_item(struct leg_thread *thread)
 static int
 write_frame(struct leg_thread *thread, struct fair_item *item)
 {
-	uint8_t key[LEG_MASK_BYTES];
+	uint8_t key[WS_MASK_BYTES];
 	size_t n;
 	uint8_t *message = leg_outbox_message(item, &n);
 
@@ -79,8 +78,7 @@ write_frame(struct leg_thread *thread, struct fair_item *item)
 		thread->mask_keys_left = LEG_MASK_KEYS;
 	}
 	memcpy(key, thread->mask_keys[--thread->mask_keys_left], sizeof key);
-	leg_mask(message, n, key);
-	size_t header_n = leg_mask_header(message, n, key);
+	size_t header_n = ws_mask_binary(message, n, key);
 	n += header_n;
 	if (lws_write(thread->wsi, message - header_n, n, LWS_WRITE_RAW) < (int)n)
 		return -1;

@@ -6,10 +6,10 @@
 #pragma once
 
 #include "leg/leg_inside.h"
-#include "leg/leg_mask.h"
 #include "leg/leg_resume.h"
 
 #include "queue/send_pace.h"
+#include "ws/ws_frame.h"
 
 #include <libwebsockets.h>
 #include <stdatomic.h>
@@ -47,7 +47,7 @@ struct leg_thread {
 	char reason[LEG_REASON_BYTES];
 	struct leg_message *assembly; /* of the message being received */
 	unsigned fragments;
-	uint8_t mask_keys[LEG_MASK_KEYS][LEG_MASK_BYTES]; /* random, each used once */
+	uint8_t mask_keys[LEG_MASK_KEYS][WS_MASK_BYTES]; /* random, each used once */
 	size_t mask_keys_left;
 	struct send_pace pace;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */

@@ -284,6 +284,19 @@ ws_header_write(uint8_t *to, enum ws_opcode opcode, size_t n)
 }
 
 size_t
+ws_mask_binary(uint8_t *payload, size_t n, const uint8_t key[WS_MASK_BYTES])
+{
+	size_t header = ws_header_bytes(n) + WS_MASK_BYTES;
+	uint8_t *frame = payload - header;
+
+	ws_header_write(frame, WS_OPCODE_BINARY, n);
+	frame[1] |= MASK_BIT;
+	memcpy(payload - WS_MASK_BYTES, key, WS_MASK_BYTES);
+	ws_unmask(payload, payload, n, ws_mask_load(key));
+	return header;
+}
+
+size_t
 ws_frame_bytes(const uint8_t *frame)
 {
 	if (frame[1] == LENGTH_16)

@@ -1,7 +1,8 @@
 /*
  * ws_frame: the frames of RFC 6455 as a server sees them: strict on the way in, minimal on the way
- * out. No I/O, no clock. Reading is in place: a reader is given what has arrived, and hands out one
- * frame or message at a time without copying (fragments excepted, which it gathers).
+ * out (and how a client writes one). No I/O, no clock. Reading is in place: a reader is given what
+ * has arrived, and hands out one frame or message at a time without copying (fragments excepted,
+ * which it gathers).
  */
 #pragma once
 
@@ -36,6 +37,7 @@ enum ws_close_code {
 
 enum {
 	WS_HEADER_IN_MAX_BYTES = 14,
+	WS_MASK_BYTES = 4,
 	WS_HEADER_OUT_MAX_BYTES = 10,
 	WS_CONTROL_MAX_BYTES = 125,
 	WS_CLOSE_REASON_MAX_BYTES = 123,
@@ -91,6 +93,10 @@ ws_header_bytes(size_t n)
 
 /* Writes a whole, unmasked frame's header; returns its size. */
 size_t ws_header_write(uint8_t *to, enum ws_opcode opcode, size_t n);
+
+/* A client's: masks the payload of a binary message in place, and writes the frame's header
+ * directly before it, where WS_HEADER_IN_MAX_BYTES must be free. Returns the header's size. */
+size_t ws_mask_binary(uint8_t *payload, size_t n, const uint8_t key[WS_MASK_BYTES]);
 
 /* Size of the whole frame that ws_header_write began. */
 size_t ws_frame_bytes(const uint8_t *frame);

@@ -1,5 +1,5 @@
 /*
- * The parts of leg_client that need no socket: URLs and proxies, the queue's limits, masking.
+ * The parts of leg_client that need no socket: URLs and proxies, the queue's limits.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "leg/leg_mask.h"
 #include "leg/leg_queue.h"
 #include "leg/leg_url.h"
 
@@ -196,48 +195,6 @@ test_a_queue_can_be_used_on_after_its_tail_was_trimmed(void **state)
 	assert_int_equal(other.bytes, 0);
 }
 
-static void
-test_headers_and_masks_are_those_of_rfc_6455(void **state)
-{
-	(void)state;
-	const uint8_t key[] = { 0x37, 0xfa, 0x21, 0x3d };
-	uint8_t room[LEG_MASK_HEADER_MAX_BYTES + 5], *payload = room + LEG_MASK_HEADER_MAX_BYTES;
-	/* section 5.7: a masked "Hello", as a binary message */
-	const uint8_t hello[] = {
-		0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
-	};
-
-	memcpy(payload, "Hello", 5);
-	leg_mask(payload, 5, key);
-	assert_int_equal(leg_mask_header(payload, 5, key), 6);
-	assert_memory_equal(payload - 6, hello, sizeof hello);
-
-	assert_int_equal(leg_mask_header(payload, 125, key), 6);
-	assert_int_equal(leg_mask_header(payload, 126, key), 8);
-	assert_memory_equal(payload - 8, "\x82\xfe\x00\x7e\x37\xfa\x21\x3d", 8);
-	assert_int_equal(leg_mask_header(payload, 65535, key), 8);
-	assert_memory_equal(payload - 8, "\x82\xfe\xff\xff\x37\xfa\x21\x3d", 8);
-	assert_int_equal(leg_mask_header(payload, 65536, key), 14);
-	assert_memory_equal(payload - 14, "\x82\xff\0\0\0\0\0\1\0\0\x37\xfa\x21\x3d", 14);
-}
-
-static void
-test_a_mask_of_any_length_is_undone_by_itself(void **state)
-{
-	(void)state;
-	const uint8_t key[] = { 1, 2, 3, 4 };
-	uint8_t payload[40], expected[40];
-
-	for (size_t n = 0; n <= sizeof payload; n++) {
-		for (size_t i = 0; i < n; i++) {
-			payload[i] = (uint8_t)(i * 7);
-			expected[i] = (uint8_t)(payload[i] ^ key[i % 4]);
-		}
-		leg_mask(payload, n, key);
-		assert_memory_equal(payload, expected, n);
-	}
-}
-
 int
 main(void)
 {
@@ -247,8 +204,6 @@ main(void)
 		cmocka_unit_test(test_the_proxy_is_the_one_for_the_scheme_unless_excepted),
 		cmocka_unit_test(test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order),
 		cmocka_unit_test(test_a_queue_can_be_used_on_after_its_tail_was_trimmed),
-		cmocka_unit_test(test_headers_and_masks_are_those_of_rfc_6455),
-		cmocka_unit_test(test_a_mask_of_any_length_is_undone_by_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

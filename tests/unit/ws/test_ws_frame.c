@@ -320,6 +320,30 @@ test_headers_are_written_minimal_and_read_back(void **state)
 }
 
 static void
+test_a_clients_frames_are_those_of_rfc_6455(void **state)
+{
+	const uint8_t key[] = { 0x37, 0xfa, 0x21, 0x3d };
+	/* section 5.7: a masked "Hello", as a binary message */
+	const uint8_t hello[] = {
+		0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
+	};
+	static uint8_t room[WS_HEADER_IN_MAX_BYTES + 65536];
+	uint8_t *payload = room + WS_HEADER_IN_MAX_BYTES;
+
+	(void)state;
+	memcpy(payload, "Hello", 5);
+	assert_int_equal(ws_mask_binary(payload, 5, key), 6);
+	assert_memory_equal(payload - 6, hello, sizeof(hello));
+	assert_int_equal(ws_mask_binary(payload, 125, key), 6);
+	assert_int_equal(ws_mask_binary(payload, 126, key), 8);
+	assert_memory_equal(payload - 8, "\x82\xfe\x00\x7e\x37\xfa\x21\x3d", 8);
+	assert_int_equal(ws_mask_binary(payload, 65535, key), 8);
+	assert_memory_equal(payload - 8, "\x82\xfe\xff\xff\x37\xfa\x21\x3d", 8);
+	assert_int_equal(ws_mask_binary(payload, 65536, key), 14);
+	assert_memory_equal(payload - 14, "\x82\xff\0\0\0\0\0\1\0\0\x37\xfa\x21\x3d", 14);
+}
+
+static void
 test_a_close_frame_keeps_to_125_bytes(void **state)
 {
 	uint8_t frame[2 + WS_CONTROL_MAX_BYTES];
@@ -409,6 +433,7 @@ main(void)
 		cmocka_unit_test(test_w43_the_ninth_fragment_is_refused),
 		cmocka_unit_test(test_w45_the_eleventh_ping_of_a_second_is_refused),
 		cmocka_unit_test(test_headers_are_written_minimal_and_read_back),
+		cmocka_unit_test(test_a_clients_frames_are_those_of_rfc_6455),
 		cmocka_unit_test(test_a_close_frame_keeps_to_125_bytes),
 		cmocka_unit_test(test_unmasking_in_place_and_while_moving_is_exact),
 		cmocka_unit_test(test_utf8_is_judged_as_rfc_3629_has_it),
