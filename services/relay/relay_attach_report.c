@@ -40,9 +40,8 @@ relay_report_session(struct relay_shard *shard, enum relay_message_kind kind,
 		return;
 	}
 	memcpy(message->session_id, channel->session_id, UUID_BYTES);
-	message->bytes_up = channel->bytes_up;
-	message->bytes_down = channel->bytes_down;
-	channel->bytes_up = channel->bytes_down = 0;
+	message->carried = channel->carried;
+	channel->carried = (struct relay_carried){ 0 };
 	relay_mail_report(shard, &message);
 }
 
@@ -63,7 +62,7 @@ relay_attach_report_usage(struct relay_shard *shard)
 		uint32_t i = 0;
 
 		while ((channel = relay_node_next(node, &i)) != NULL)
-			if (channel->bytes_up != 0 || channel->bytes_down != 0)
+			if (channel->carried.bytes_up != 0 || channel->carried.bytes_down != 0)
 				relay_report_session(shard, RELAY_SESSION_CARRIED, channel);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "identity/key.h"
 #include "idtable/idtable.h"
+#include "relay/relay_carried.h"
 #include "relay/relay_lane.h"
 #include "relay/relay_rate.h"
 #include "relay/relay_wheel.h"
@@ -73,7 +74,7 @@ struct relay_channel {
 	struct relay_channel *next_limited, **limited_at; /* see relay_drops */
 	struct relay_rate rate_up, rate_down;
 	uint32_t announced[RELAY_ANNOUNCED_MAX]; /* indexes in its handshakes, newest first */
-	uint64_t bytes_up, bytes_down;		 /* since they were last reported */
+	struct relay_carried carried;		 /* since it was last reported */
 };
 
 struct relay_directory {

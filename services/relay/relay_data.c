@@ -112,6 +112,13 @@ count_batch(struct relay_shard *shard, const struct relay_batch *batch)
 		relay_count(&shard->counters, RELAY_DROP_SHORT + i, batch->faults[i]);
 }
 
+static uint64_t
+data_of(const struct relay_batch *batch)
+{
+	return relay_carried_data(batch->bytes, batch->types[0], batch->types[1], batch->types[2],
+				  batch->types[3]);
+}
+
 /* The session's rate: a client is made to wait, a node, which serves others too, loses. */
 static bool
 is_within_rate(struct relay_shard *shard, struct relay_leg *leg, const struct way *way,
@@ -129,7 +136,8 @@ is_within_rate(struct relay_shard *shard, struct relay_leg *leg, const struct wa
 		relay_rate_take(&channel->rate_down, batch->bytes, shard->now_ms);
 		relay_count(&shard->counters, RELAY_BYTES_DOWN, batch->bytes);
 		relay_count(&shard->counters, RELAY_MESSAGES_DOWN, 1);
-		channel->bytes_down += batch->bytes;
+		channel->carried.bytes_down += batch->bytes;
+		channel->carried.data_down += data_of(batch);
 		return true;
 	}
 	int64_t wait_ms = relay_rate_take(&channel->rate_up, batch->bytes, shard->now_ms);
@@ -140,7 +148,8 @@ is_within_rate(struct relay_shard *shard, struct relay_leg *leg, const struct wa
 	}
 	relay_count(&shard->counters, RELAY_BYTES_UP, batch->bytes);
 	relay_count(&shard->counters, RELAY_MESSAGES_UP, 1);
-	channel->bytes_up += batch->bytes;
+	channel->carried.bytes_up += batch->bytes;
+	channel->carried.data_up += data_of(batch);
 	return true;
 }
 

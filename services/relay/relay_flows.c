@@ -100,7 +100,7 @@ relay_flows_bind(struct relay_flows *flows, const uint8_t session_id[UUID_BYTES]
 		link_newest(flows, session);
 	} else if (memcmp(session->node_id, node_id, UUID_BYTES) != 0) {
 		set_report(flows, session, NULL); /* another node's figures start anew */
-		session->leg_bytes_up = session->leg_bytes_down = 0;
+		session->carried = (struct relay_carried){ 0 };
 	}
 	memcpy(session->node_id, node_id, UUID_BYTES);
 	touch(flows, session);

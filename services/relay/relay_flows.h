@@ -10,6 +10,7 @@
 #include "identity/key.h"
 #include "idtable/idtable.h"
 #include "link.pb-c.h"
+#include "relay/relay_carried.h"
 
 #include <stdbool.h>
 
@@ -25,7 +26,7 @@ struct relay_session {
 	struct relay_session *older, *newer;
 	Boson__Link__FlowReport__Session *report; /* NULL: none yet */
 	int64_t reported_at_ms;			  /* epoch, our clock */
-	uint64_t leg_bytes_up, leg_bytes_down;
+	struct relay_carried carried;
 };
 
 struct relay_flows {

@@ -246,8 +246,11 @@ on_list_flows(Boson__Relay__Relay_Service *service, const Boson__Relay__ListFlow
 		reply.reported_at = session->reported_at_ms;
 	}
 	reply.has_leg_bytes_up = reply.has_leg_bytes_down = 1;
-	reply.leg_bytes_up = session->leg_bytes_up;
-	reply.leg_bytes_down = session->leg_bytes_down;
+	reply.leg_bytes_up = session->carried.bytes_up;
+	reply.leg_bytes_down = session->carried.bytes_down;
+	reply.has_leg_data_up = reply.has_leg_data_down = 1;
+	reply.leg_data_up = session->carried.data_up;
+	reply.leg_data_down = session->carried.data_down;
 	closure(&reply, closure_data);
 }
 

@@ -8,6 +8,7 @@
 #include "common.pb-c.h"
 #include "identity/key.h"
 #include "link.pb-c.h"
+#include "relay/relay_carried.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -53,7 +54,7 @@ enum relay_message_kind {
 	RELAY_OPEN_FAILED,     /* node, request_id */
 	RELAY_CARRIED,	       /* answer, call, result: 0 or -errno */
 	RELAY_SESSION_SEEN,    /* node, session: a ticket said so */
-	RELAY_SESSION_CARRIED, /* node, session; bytes_up, bytes_down since the last */
+	RELAY_SESSION_CARRIED, /* node, session; carried since the last */
 	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
 	RELAY_NODE_SOUGHT,     /* node: clients wait here, and its leg is elsewhere */
 	RELAY_NODE_SETTLED,    /* node: no longer so */
@@ -72,7 +73,8 @@ struct relay_message {
 	void *call;
 	int result;
 	bool is_to_node;
-	uint64_t generation, request_id, bytes_up, bytes_down;
+	uint64_t generation, request_id;
+	struct relay_carried carried;
 	uint64_t link; /* of the mesh */
 	int64_t queued_ms;
 	_Atomic bool is_handed_over; /* to ZeroMQ, whose thread frees it */

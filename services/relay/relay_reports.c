@@ -160,8 +160,7 @@ on_session(struct relay_control *control, const struct relay_message *report)
 
 	if (session == NULL)
 		return;
-	session->leg_bytes_up += report->bytes_up;
-	session->leg_bytes_down += report->bytes_down;
+	relay_carried_add(&session->carried, &report->carried);
 }
 
 static void

@@ -103,7 +103,10 @@ relay_udp_flush_batch(struct relay_shard *shard)
 		size_t n = write_frame(shard, batch, channel->number, &frame);
 
 		count_batch(shard, batch);
-		channel->bytes_up += batch->bytes;
+		channel->carried.bytes_up += batch->bytes;
+		channel->carried.data_up +=
+			relay_carried_data(batch->bytes, batch->types[0], batch->types[1],
+					   batch->types[2], batch->types[3]);
 		relay_round_add(shard, to, &channel->to_node, frame, n);
 	}
 	memset(batch, 0, offsetof(struct relay_udp_batch, datagrams));

@@ -193,10 +193,10 @@ test_sessions_are_bounded_and_bound_to_their_node(void **state)
 	assert_null(report);
 	assert_int_equal(relay_flows_find(&flows, id)->reported_at_ms, 5);
 	/* The session moved: the old node's figures are not the new one's. */
-	relay_flows_find(&flows, id)->leg_bytes_up = 96;
+	relay_flows_find(&flows, id)->carried.bytes_up = 96;
 	relay_flows_bind(&flows, id, other);
 	assert_null(relay_flows_find(&flows, id)->report);
-	assert_int_equal(relay_flows_find(&flows, id)->leg_bytes_up, 0);
+	assert_int_equal(relay_flows_find(&flows, id)->carried.bytes_up, 0);
 	relay_flows_fini(&flows);
 }
 
