@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_control.h"
+#include "relay/relay_others.h"
 #include "relay/relay_threads.h"
 
 #include <errno.h>
@@ -259,7 +260,7 @@ is_ready(const void *state, const char **ret_reason)
 }
 
 static struct relay_message *
-drain_command(uint32_t legs, char (*urls)[RELAY_SEEK_URL_BYTES], size_t n)
+drain_command(uint32_t legs, char (*urls)[RELAY_OTHERS_URL_BYTES], size_t n)
 {
 	struct relay_message *message;
 	size_t bytes = 0;
@@ -276,32 +277,53 @@ drain_command(uint32_t legs, char (*urls)[RELAY_SEEK_URL_BYTES], size_t n)
 	return message;
 }
 
-void
-relay_control_drain(struct relay_control *control, const char *other_relay)
+static void
+drain_thread(struct relay_control *control, unsigned i, struct relay_message *message)
 {
-	char urls[DRAIN_URLS_MAX][RELAY_SEEK_URL_BYTES];
+	if (message != NULL && relay_mailbox_send(&control->shards[i]->mailbox, &message) == 0)
+		return;
+	relay_message_free(&message);
+	if (i >= control->shard_count)
+		relay_control_door_closed(control);
+	relay_control_drained(control); /* it could not be told */
+}
+
+/* Nobody is told to leave while others may still come. */
+static void
+drain_shards(struct relay_control *control)
+{
+	char urls[DRAIN_URLS_MAX][RELAY_OTHERS_URL_BYTES];
 	uint64_t legs = relay_control_count(control, RELAY_LEGS_NODE) +
 			relay_control_count(control, RELAY_LEGS_CLIENT);
 	size_t n = 1;
 
+	if (*control->drain_url != '\0')
+		snprintf(urls[0], sizeof(urls[0]), "%s", control->drain_url);
+	else
+		n = relay_others_urls(control, urls, DRAIN_URLS_MAX);
+	log_info("relay_drains", "legs=%llu others=%zu", (unsigned long long)legs, n);
+	for (unsigned i = 0; i < control->shard_count; i++)
+		drain_thread(control, i, drain_command((uint32_t)legs, urls, n));
+}
+
+void
+relay_control_door_closed(struct relay_control *control)
+{
+	if (++control->doors_closed == control->door_count)
+		drain_shards(control);
+}
+
+void
+relay_control_drain(struct relay_control *control, const char *other_relay)
+{
 	if (control->is_draining)
 		return;
 	control->is_draining = true;
-	if (other_relay != NULL && *other_relay != '\0')
-		snprintf(urls[0], sizeof(urls[0]), "%s", other_relay);
-	else
-		n = relay_seek_urls(control, urls, DRAIN_URLS_MAX);
-	log_info("relay_drains", "legs=%llu others=%zu", (unsigned long long)legs, n);
+	snprintf(control->drain_url, sizeof(control->drain_url), "%s",
+		 other_relay != NULL ? other_relay : "");
 	relay_announce_now(control);
-	for (unsigned i = 0; i < relay_control_threads(control); i++) {
-		struct relay_message *message = drain_command((uint32_t)legs, urls, n);
-
-		if (message != NULL &&
-		    relay_mailbox_send(&control->shards[i]->mailbox, &message) == 0)
-			continue;
-		relay_message_free(&message);
-		relay_control_drained(control); /* it could not be told */
-	}
+	for (unsigned i = control->shard_count; i < relay_control_threads(control); i++)
+		drain_thread(control, i, drain_command(0, NULL, 0));
 }
 
 void

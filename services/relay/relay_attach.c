@@ -328,7 +328,7 @@ relay_attach_on_node_moved(struct relay_shard *shard, const uint8_t node_id[UUID
 {
 	struct relay_node *node = relay_node_find(&shard->directory, node_id);
 
-	if (node == NULL || !has_own_leg(node) || node->generation >= generation)
+	if (node == NULL || !has_own_leg(node) || node->generation != generation)
 		return;
 	relay_count(&shard->counters, RELAY_REPLACED, 1);
 	relay_leg_doom(shard, node->leg, WS_CLOSE_REPLACED, "replaced by a newer leg elsewhere");

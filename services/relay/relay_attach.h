@@ -28,7 +28,7 @@ int relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg
 bool relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
 			       const uint8_t node_id[UUID_BYTES], uint64_t generation);
 
-/* The node has a newer leg at another relay: its leg here is over. */
+/* The node has a newer leg at another relay: its leg here, of this generation, is over. */
 void relay_attach_on_node_moved(struct relay_shard *shard, const uint8_t node_id[UUID_BYTES],
 				uint64_t generation);
 

@@ -11,6 +11,7 @@
 #include "relay/relay_load.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_opens.h"
+#include "relay/relay_others.h"
 #include "relay/relay_seek.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_shard.h"
@@ -25,6 +26,7 @@ struct relay_attached {
 	uint8_t node_id[UUID_BYTES];
 	uint64_t generation;
 	uint32_t channels, rtt_us;
+	bool is_beaten; /* by a newer one elsewhere, and told to go */
 };
 
 struct relay_control {
@@ -52,7 +54,7 @@ struct relay_control {
 	int64_t announce_at_ms;
 	struct loop_timer *announce_timer, *second_timer, *opens_timer;
 
-	/* relay_seek's */
+	/* relay_seek's, relay_others' */
 	struct relay_mesh *mesh; /* NULL: our mailbox is not one that others reach */
 	struct relay_homes homes;
 	struct relay_other *others;
@@ -70,9 +72,10 @@ struct relay_control {
 	struct relay_flows flows;
 	uint64_t folded[RELAY_COUNTER_COUNT];
 	struct relay_load load;
-	unsigned drained; /* threads that are */
-	bool is_draining; /* legs are told to leave, new ones refused */
-	bool is_ending;	  /* by SIGTERM: the actor finishes when the drain is over */
+	char drain_url[RELAY_OTHERS_URL_BYTES]; /* where legs are told to go; "": to the others */
+	unsigned doors_closed, drained;		/* threads that are */
+	bool is_draining;			/* legs are told to leave, new ones refused */
+	bool is_ending; /* by SIGTERM: the actor finishes when the drain is over */
 };
 
 /* relay_name: the id, made once and kept in the state folder; after the sockets are bound, the
@@ -107,6 +110,9 @@ uint64_t relay_control_count(const struct relay_control *control, enum relay_cou
 
 /* Tells all legs to leave for that relay, or for the least loaded ones of the group (NULL). */
 void relay_control_drain(struct relay_control *control, const char *other_relay);
+
+/* A door accepts no more. */
+void relay_control_door_closed(struct relay_control *control);
 
 /* A thread has no legs any more. */
 void relay_control_drained(struct relay_control *control);

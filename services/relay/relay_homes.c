@@ -68,13 +68,21 @@ relay_homes_fini(struct relay_homes *homes)
 }
 
 bool
+relay_homes_is_newer(uint64_t generation, const char *at, uint64_t than, const char *than_at)
+{
+	return generation != than ? generation > than : strcmp(at, than_at) > 0;
+}
+
+bool
 relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
-		struct relay_other *at, uint64_t generation)
+		struct relay_other *at, uint64_t generation, int64_t now_ms)
 {
 	struct relay_home *home = idtable_find(&homes->homes, node_id);
 
-	if (home != NULL && home->generation > generation && home->at != at)
+	if (home != NULL && home->at != at &&
+	    relay_homes_is_newer(home->generation, home->at->id, generation, at->id))
 		return false;
+	bool is_same = home != NULL && home->at == at && home->generation == generation;
 	if (home == NULL) {
 		if (homes->homes.count >= RELAY_HOMES_MAX)
 			forget(homes, homes->oldest);
@@ -88,6 +96,7 @@ relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
 	}
 	link_newest(homes, home);
 	home->at = at;
+	home->since_ms = is_same ? home->since_ms : now_ms;
 	home->generation = generation;
 	return true;
 }

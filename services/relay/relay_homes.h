@@ -37,6 +37,7 @@ struct relay_home {
 	uint8_t node_id[UUID_BYTES];
 	struct relay_other *at;
 	uint64_t generation;
+	int64_t since_ms; /* when this leg was first heard of */
 	struct relay_home *older, *newer;
 };
 
@@ -58,7 +59,11 @@ void relay_homes_fini(struct relay_homes *homes);
 
 /* A leg of the node came to that relay. False: an older one than what is known, or no memory. */
 bool relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
-		     struct relay_other *at, uint64_t generation);
+		     struct relay_other *at, uint64_t generation, int64_t now_ms);
+
+/* Of two legs of a node at two relays, each with its relay's id: is the first one the newer? All
+ * relays come to the same answer. */
+bool relay_homes_is_newer(uint64_t generation, const char *at, uint64_t than, const char *than_at);
 
 /* That leg went; another one of the node stays. */
 void relay_homes_unset(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],

@@ -177,6 +177,15 @@ drain_spread_ms(const struct relay_shard *shard, uint32_t legs)
 	return (uint32_t)(spread_ms < most_ms ? spread_ms : most_ms);
 }
 
+static void
+report_closed(struct relay_shard *shard)
+{
+	struct relay_message *message = relay_message_new(RELAY_DOOR_CLOSED, NULL, 0);
+
+	if (message != NULL)
+		relay_mail_report(shard, &message);
+}
+
 /* command: bytes: URLs of other relays, each with its NUL; channels: legs of the whole relay. */
 static void
 start_drain(struct relay_shard *shard, const struct relay_message *command)
@@ -187,6 +196,8 @@ start_drain(struct relay_shard *shard, const struct relay_message *command)
 		return;
 	shard->drain_until_ms = shard->now_ms + shard->settings->drain_ms;
 	relay_accept_end(shard);
+	if (relay_shard_is_door(shard))
+		report_closed(shard);
 	uint32_t spread_ms = drain_spread_ms(shard, command->channels);
 	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
 		if (leg->state == RELAY_LEG_UPGRADING) {
@@ -275,6 +286,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_SESSION_SEEN:
 	case RELAY_SESSION_CARRIED:
 	case RELAY_FLOWS_REPORTED:
+	case RELAY_DOOR_CLOSED:
 	case RELAY_DRAINED:
 		assert(false); /* a report is no command */
 	}

@@ -34,7 +34,7 @@ enum relay_message_kind {
 	RELAY_UDP_BIND,	     /* session; bytes: struct relay_udp_binding */
 	RELAY_UDP_UNBIND,    /* session */
 	RELAY_UDP_PEERS,     /* bytes: struct relay_udp_peers */
-	RELAY_NODE_MOVED,    /* node, generation: of its leg at another relay */
+	RELAY_NODE_MOVED,    /* node, generation: of its leg here, which is no longer its newest */
 	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
 		      thread: bytes: that relay's id, endpoint and key, each with its NUL */
 	/* mesh thread to shard */
@@ -58,6 +58,7 @@ enum relay_message_kind {
 	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
 	RELAY_NODE_SOUGHT,     /* node: clients wait here, and its leg is elsewhere */
 	RELAY_NODE_SETTLED,    /* node: no longer so */
+	RELAY_DOOR_CLOSED, /* it accepts no more, and is being drained */
 	RELAY_DRAINED,
 };
 

@@ -6,6 +6,7 @@
 
 #include "log/log.h"
 #include "loop/clock.h"
+#include "relay/relay_hear.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,14 +45,17 @@ on_attached(struct relay_control *control, const struct relay_message *report)
 		memcpy(leg->node_id, report->node_id, UUID_BYTES);
 		idtable_add(&control->attached, leg);
 	}
+	leg->is_beaten = leg->is_beaten && !is_new;
 	leg->generation = report->generation;
 	leg->channels = report->channels;
 	leg->rtt_us = report->rtt_us;
 	publish_attached(control, leg);
+	if (!is_new)
+		return;
 	uuid_format(leg->node_id, node);
-	if (is_new)
-		log_info("leg_attached", "node=%s generation=%llu channels=%u", node,
-			 (unsigned long long)leg->generation, leg->channels);
+	log_info("leg_attached", "node=%s generation=%llu channels=%u", node,
+		 (unsigned long long)leg->generation, leg->channels);
+	relay_hear_own(control, leg);
 }
 
 void
@@ -216,6 +220,9 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_SESSION_SEEN:
 	case RELAY_SESSION_CARRIED:
 		on_session(control, report);
+		break;
+	case RELAY_DOOR_CLOSED:
+		relay_control_door_closed(control);
 		break;
 	case RELAY_DRAINED:
 		relay_control_drained(control);

@@ -1,17 +1,17 @@
 /*
- * relay_seek: the control actor's side of the mesh: who the other relays are, and to which of them
- * the clients go whose node has no leg here. Hears: discovery's RelayChanged, other relays'
- * LegAttached and LegDetached. Asks: discovery.ListRelays, routing.LocateNode. Tells: relay_mesh.
+ * relay_seek: the control actor's side of the mesh: to which other relay the clients go whose node
+ * has no leg here. Hears of legs by relay_hear. Asks: routing.LocateNode. Tells: relay_mesh.
  */
 #pragma once
 
 #include "identity/key.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
 struct relay_control;
+struct relay_other;
 
+/* With the other relays. */
 int relay_seek_start(struct relay_control *control);
 void relay_seek_stop(struct relay_control *control);
 
@@ -19,7 +19,6 @@ void relay_seek_stop(struct relay_control *control);
 void relay_seek_node(struct relay_control *control, const uint8_t node_id[UUID_BYTES]);
 void relay_seek_end(struct relay_control *control, const uint8_t node_id[UUID_BYTES]);
 
-/* URLs of other relays that live and do not drain, least loaded first. Returns how many. */
-enum { RELAY_SEEK_URL_BYTES = 256 };
-size_t relay_seek_urls(const struct relay_control *control, char (*ret)[RELAY_SEEK_URL_BYTES],
-		       size_t max);
+/* A leg of the node is there. */
+void relay_seek_found(struct relay_control *control, const uint8_t node_id[UUID_BYTES],
+		      const struct relay_other *at, uint64_t generation);

@@ -112,6 +112,14 @@ on_locate(Boson__Routing__Routing_Service *service, const Boson__Routing__Locate
 	pthread_mutex_unlock(&the_group->mutex);
 }
 
+void
+relay_group_announce(struct relay_group *group, const Boson__Common__Relay *relay)
+{
+	pthread_mutex_lock(&group->mutex);
+	note_announced(group, relay);
+	pthread_mutex_unlock(&group->mutex);
+}
+
 static void *
 run(void *arg)
 {
@@ -206,11 +214,11 @@ relay_group_stop(struct relay_group *group)
 	pthread_join(group->thread, NULL);
 	metrics_free(&group->metrics);
 	loop_free(&group->loop);
-	for (unsigned i = group->count; i-- > 0;) {
+	for (unsigned i = group->count; i-- > 0;)
 		if (group->is_running[i])
 			relay_fixture_stop(&group->relays[i]);
+	for (unsigned i = 0; i < RELAY_GROUP_MAX; i++)
 		forget_announced(group, i);
-	}
 	pthread_mutex_destroy(&group->mutex);
 	snprintf(command, sizeof(command), "rm -r %s", group->folder);
 	assert_int_equal(system(command), 0);

@@ -46,6 +46,9 @@ void relay_group_stop(struct relay_group *group);
 /* One relay goes, without a word to its legs; comes again. */
 void relay_group_kill(struct relay_group *group, unsigned i);
 
+/* A relay that only the stand-ins know of: there are RELAY_GROUP_MAX in all. */
+void relay_group_announce(struct relay_group *group, const Boson__Common__Relay *relay);
+
 /* What routing says from now on; -1: nowhere. */
 void relay_group_locate(struct relay_group *group, const uint8_t node_id[UUID_BYTES], int at);
 

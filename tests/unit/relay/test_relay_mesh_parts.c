@@ -158,6 +158,17 @@ test_a_relay_that_takes_no_control_is_stuck(void **state)
 	assert_int_equal(link.control_bytes, 0);
 }
 
+/* Both relays ask it of the same two legs, each about its own. */
+static void
+test_of_two_legs_one_is_the_newer_for_all(void **state)
+{
+	(void)state;
+	assert_true(relay_homes_is_newer(20, "a", 10, "b"));
+	assert_false(relay_homes_is_newer(10, "b", 20, "a"));
+	assert_true(relay_homes_is_newer(20, "b", 20, "a"));
+	assert_false(relay_homes_is_newer(20, "a", 20, "b"));
+}
+
 static void
 test_the_newest_leg_says_where_a_node_is(void **state)
 {
@@ -166,16 +177,16 @@ test_the_newest_leg_says_where_a_node_is(void **state)
 
 	(void)state;
 	assert_int_equal(relay_homes_init(&homes), 0);
-	assert_true(relay_homes_set(&homes, node_a, &one, 10));
-	assert_true(relay_homes_set(&homes, node_a, &two, 20));
-	assert_false(relay_homes_set(&homes, node_a, &one, 15)); /* an event that came late */
+	assert_true(relay_homes_set(&homes, node_a, &one, 10, 0));
+	assert_true(relay_homes_set(&homes, node_a, &two, 20, 0));
+	assert_false(relay_homes_set(&homes, node_a, &one, 15, 0)); /* an event that came late */
 	assert_ptr_equal(relay_homes_find(&homes, node_a)->at, &two);
 	relay_homes_unset(&homes, node_a, &one, 10); /* the older leg's end */
 	assert_non_null(relay_homes_find(&homes, node_a));
 	relay_homes_unset(&homes, node_a, &two, 20);
 	assert_null(relay_homes_find(&homes, node_a));
-	assert_true(relay_homes_set(&homes, node_a, &one, 30));
-	assert_true(relay_homes_set(&homes, node_b, &two, 30));
+	assert_true(relay_homes_set(&homes, node_a, &one, 30, 0));
+	assert_true(relay_homes_set(&homes, node_b, &two, 30, 0));
 	relay_homes_forget(&homes, &one);
 	assert_null(relay_homes_find(&homes, node_a));
 	assert_non_null(relay_homes_find(&homes, node_b));
@@ -193,7 +204,7 @@ test_what_is_heard_of_longest_ago_is_forgotten_first(void **state)
 	assert_int_equal(relay_homes_init(&homes), 0);
 	for (uint32_t i = 0; i <= RELAY_HOMES_MAX; i++) {
 		memcpy(id, &i, sizeof(i));
-		assert_true(relay_homes_set(&homes, id, &one, 1));
+		assert_true(relay_homes_set(&homes, id, &one, 1, 0));
 	}
 	assert_int_equal(homes.homes.count, RELAY_HOMES_MAX);
 	memset(id, 0, sizeof(id));
@@ -211,6 +222,7 @@ main(void)
 		cmocka_unit_test(test_control_goes_first_and_needs_no_credit),
 		cmocka_unit_test(test_what_a_slow_link_does_not_take_is_dropped_oldest_first),
 		cmocka_unit_test(test_a_relay_that_takes_no_control_is_stuck),
+		cmocka_unit_test(test_of_two_legs_one_is_the_newer_for_all),
 		cmocka_unit_test(test_the_newest_leg_says_where_a_node_is),
 		cmocka_unit_test(test_what_is_heard_of_longest_ago_is_forgotten_first),
 	};
