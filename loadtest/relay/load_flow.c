@@ -136,6 +136,21 @@ note_sent(struct load_pair *pair, uint64_t from, uint64_t to)
 		pair->sent_us[from % LOAD_RING] = now_us;
 }
 
+/* Between two messages of ours; until then the ping waits, and a later one takes its place. */
+static void
+answer_ping(struct load_end *end)
+{
+	uint8_t pong[LOAD_PONG_BYTES];
+
+	if (!end->parser.has_ping || end->is_blocked ||
+	    (end->chunk != NULL && end->sent_at % end->chunk->frame_n != 0))
+		return;
+	load_parser_pong(&end->parser, pong);
+	size_t n = load_line_send(&end->line, pong, sizeof(pong));
+	if (n != 0 && n != sizeof(pong))
+		load_die("a pong was cut");
+}
+
 static void
 send_more(struct load_flow *flow, struct load_end *end)
 {
@@ -164,6 +179,7 @@ send_more(struct load_flow *flow, struct load_end *end)
 	}
 	if (end->is_blocked != was_blocked)
 		watch(flow, end, false);
+	answer_ping(end);
 }
 
 /* ---- receiving ---- */
@@ -245,6 +261,7 @@ receive(struct load_flow *flow, struct load_end *end)
 		if (n == 0 || end->line.ssl == NULL)
 			break;
 	}
+	answer_ping(end);
 }
 
 /* ---- the loop ---- */

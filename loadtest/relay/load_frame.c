@@ -128,6 +128,23 @@ keep_head(struct load_parser *parser, const uint8_t *at, size_t n)
 	}
 }
 
+static bool
+is_ping(const struct load_parser *parser)
+{
+	return parser->framing == LOAD_WEBSOCKET && parser->header[0] == 0x89;
+}
+
+void
+load_parser_pong(struct load_parser *parser, uint8_t to[LOAD_PONG_BYTES])
+{
+	static const uint8_t header[] = { 0x8a, 0x80 | LOAD_PING_BYTES, 1, 2, 3, 4 };
+
+	memcpy(to, header, sizeof(header));
+	for (size_t i = 0; i < LOAD_PING_BYTES; i++)
+		to[sizeof(header) + i] = parser->ping[i] ^ header[2 + i % 4];
+	parser->has_ping = false;
+}
+
 void
 load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t expected,
 		 load_message_fn fn, void *arg)
@@ -136,7 +153,7 @@ load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t
 		if (parser->left > 0) {
 			size_t part = n < parser->left ? n : parser->left;
 
-			if (parser->keeps_head)
+			if (parser->keeps_head || is_ping(parser))
 				keep_head(parser, at, part);
 			parser->left -= part;
 			at += part;
@@ -152,6 +169,10 @@ load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t
 		}
 		if (parser->left > 0)
 			continue;
+		if (is_ping(parser) && parser->head_n == LOAD_PING_BYTES) {
+			memcpy(parser->ping, parser->head, LOAD_PING_BYTES);
+			parser->has_ping = true;
+		}
 		if (parser->is_counted)
 			fn(parser->head, parser->head_n, arg);
 		parser->is_counted = false;

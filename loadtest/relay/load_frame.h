@@ -13,6 +13,8 @@ enum {
 	LOAD_FRAME_MAX_BYTES = 14 + 5 + LOAD_BATCH_MAX * (2 + LOAD_DATAGRAM_BYTES),
 	LOAD_CHUNK_BYTES = 256 * 1024,
 	LOAD_HEAD_BYTES = 32, /* of a message's beginning, kept for who asks */
+	LOAD_PING_BYTES = 8,  /* of a ping of the relay's */
+	LOAD_PONG_BYTES = 6 + LOAD_PING_BYTES,
 };
 
 /* How messages are told apart on a line. */
@@ -44,12 +46,17 @@ struct load_parser {
 	enum load_framing framing;
 	bool keeps_head;
 	bool is_counted; /* the message that is arriving is one of data */
+	bool has_ping;	 /* the latest is not answered yet: one pong answers all before it */
+	uint8_t ping[LOAD_PING_BYTES];
 	uint8_t header[16], head[LOAD_HEAD_BYTES];
 	size_t header_n, left, head_n;
 };
 
 /* Called for each whole data message; head: its first bytes when they are kept. */
 typedef void (*load_message_fn)(const uint8_t *head, size_t n, void *arg);
+
+/* The answer to the latest ping, masked. */
+void load_parser_pong(struct load_parser *parser, uint8_t to[LOAD_PONG_BYTES]);
 
 /* expected: the size that data messages must have, 0: any. */
 void load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t expected,

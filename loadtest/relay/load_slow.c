@@ -106,6 +106,12 @@ read_due(struct load_line *line, struct load_parser *parser, uint64_t taken, uin
 	size_t most = due - taken < sizeof(input) ? due - taken : sizeof(input);
 	size_t n = load_line_receive(line, input, most);
 	load_parser_take(parser, input, n, 0, on_message, NULL);
+	if (parser->has_ping) {
+		uint8_t pong[LOAD_PONG_BYTES];
+
+		load_parser_pong(parser, pong);
+		load_line_send(line, pong, sizeof(pong));
+	}
 	return taken + n;
 }
 

@@ -1,10 +1,10 @@
 /*
  * relay_deadline: the times of a leg: it must be admitted, speak, take, and finish what it began.
  */
-#include "loop/clock.h"
 #include "relay/relay_leg.h"
-#include "relay/relay_link.h"
+#include "relay/relay_round.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_window.h"
 
 static int64_t
 min_ms(int64_t a, int64_t b)
@@ -28,6 +28,7 @@ next_deadline(const struct relay_shard *shard, const struct relay_leg *leg)
 		next = min_ms(next, leg->half_ms + settings->half_frame_ms);
 	if (leg->is_blocked)
 		next = min_ms(next, leg->progress_ms + settings->stall_ms);
+	next = min_ms(next, relay_window_deadline_ms(leg));
 	return next;
 }
 
@@ -43,9 +44,7 @@ ping(struct relay_shard *shard, struct relay_leg *leg)
 	uint32_t interval_ms = (uint32_t)shard->settings->ping_ms;
 
 	leg->ping_ms = shard->now_ms + interval_ms + relay_shard_dice(shard, interval_ms / 3 + 1);
-	leg->ping_sent_us = (uint64_t)clock_monotonic_us();
-	relay_link_send_frame(shard, leg, WS_OPCODE_PING, (const uint8_t *)&leg->ping_sent_us,
-			      sizeof(leg->ping_sent_us));
+	relay_window_ping(shard, leg);
 }
 
 static void
@@ -68,6 +67,9 @@ check_open(struct relay_shard *shard, struct relay_leg *leg)
 		relay_leg_doom(shard, leg, WS_CLOSE_POLICY, "ticket has expired");
 	} else if (now_ms >= leg->ping_ms) {
 		ping(shard, leg);
+	} else if (now_ms >= relay_window_deadline_ms(leg)) {
+		leg->is_held = false;
+		relay_round_mark(shard, leg); /* the flush finds out whether it still is */
 	}
 }
 

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "queue/fair_queue.h"
-#include "queue/send_pace.h"
+#include "queue/leg_window.h"
 #include "relay/relay_channel.h"
 #include "relay/relay_counters.h"
 #include "relay/relay_pending.h"
@@ -71,6 +71,8 @@ struct relay_leg {
 	bool has_answered; /* UPGRADING: was told a status */
 	bool lingers;	   /* DOOMED: the peer is given time to hear why */
 	bool is_blocked;   /* the socket is full: EPOLLOUT is awaited */
+	bool is_held;	   /* something waits, but for the window */
+	bool is_rtt_due;   /* the next pong says what is told */
 	bool is_dirty;	   /* on the round's list */
 	bool is_raw;	   /* a client leg without subprotocol: a message is a datagram */
 	uint16_t close_code;
@@ -89,7 +91,7 @@ struct relay_leg {
 
 	struct fair_outbox outbox;
 	uint32_t accounted; /* of the outbox, in the shard's sum */
-	struct send_pace pace;
+	struct leg_window window;
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;
@@ -102,9 +104,9 @@ struct relay_leg {
 	int64_t progress_ms; /* blocked: when the socket last took something */
 	int64_t ping_ms;     /* next ping; LINGERING: the end */
 	int64_t resume_ms;
-	int64_t expires_ms;    /* its ticket does; 0: never */
-	uint64_t ping_sent_us; /* of the ping under way; 0: none */
-	uint32_t rtt_us;       /* 0: not known */
+	int64_t look_ms;    /* when the way is next looked at */
+	int64_t expires_ms; /* its ticket does; 0: never */
+	uint32_t rtt_us;    /* 0: not known */
 	uint32_t thrown_bytes;
 	uint32_t control_tokens; /* of a node's control messages */
 	int64_t control_ms;

@@ -8,14 +8,11 @@
 #include "relay/relay_drops.h"
 #include "relay/relay_output_tls.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_window.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -39,26 +36,15 @@ relay_output_clear_lane(struct relay_shard *shard, struct relay_leg *leg, struct
 	relay_output_account(shard, leg);
 }
 
-/* The socket is full: how fast it takes decides how much it may hold. */
-static void
-pace(const struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct send_pace *pace = &leg->pace;
-	bool is_new = send_pace_full(pace, shard->now_ms, shard->settings->notsent_lowat_bytes);
-	int unsent = (int)pace->unsent_bytes;
-
-	if (is_new)
-		setsockopt(leg->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-}
-
 static void
 block(struct relay_shard *shard, struct relay_leg *leg)
 {
 	if (leg->is_blocked)
 		return;
 	leg->is_blocked = true;
+	leg->is_held = false;
 	leg->progress_ms = shard->now_ms;
-	pace(shard, leg);
+	relay_window_held(shard, leg);
 	relay_leg_watch(shard, leg);
 	relay_leg_arm(shard, leg);
 }
@@ -77,7 +63,6 @@ send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iove
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		leg->progress_ms = shard->now_ms;
-		send_pace_took(&leg->pace, (size_t)sent);
 		return sent;
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
@@ -148,45 +133,46 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 
 /* ---- what waits ---- */
 
-/* What the kernel holds unsent, nothing overtakes: a socket known to be slow is given what it soon
- * takes, and no more. TCP_NOTSENT_LOWAT alone lets a whole train of segments in on top. */
+/* What may go now, goes to committed. False: nothing may, or nothing waits. */
 static bool
-has_room(const struct relay_shard *shard, struct relay_leg *leg)
+commit(struct relay_shard *shard, struct relay_leg *leg)
 {
-	const struct send_pace *pace = &leg->pace;
-	int unsent = 0;
+	struct fair_limits limits = relay_drops_limits(shard);
 
-	leg->outbox.commit_bytes = 0;
-	if (pace->unsent_bytes == 0 || pace->unsent_bytes >= shard->settings->notsent_lowat_bytes ||
-	    ioctl(leg->fd, SIOCOUTQNSD, &unsent) < 0)
-		return true;
-	if (unsent >= (int)pace->unsent_bytes)
-		return false;
-	fair_outbox_pace(&leg->outbox, pace->unsent_bytes - (uint32_t)unsent);
-	return true;
+	if (relay_window_is_open(shard, leg))
+		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
+	relay_window_committed(shard, leg);
+	return leg->outbox.committed.head != NULL;
+}
+
+/* The window is closed, but the socket is not full: a pong opens it, or time does. */
+static void
+hold(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->is_held)
+		return;
+	leg->is_held = true;
+	relay_leg_arm(shard, leg);
 }
 
 /* True: nothing waits any more. */
 static bool
 send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct fair_limits limits = relay_drops_limits(shard);
-
 	for (;;) {
 		if (!send_committed(shard, leg))
 			return false;
-		if (!fair_outbox_is_empty(&leg->outbox) && !has_room(shard, leg)) {
-			block(shard, leg);
-			return false;
-		}
-		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
-		if (leg->outbox.committed.head == NULL) {
-			send_pace_clear(&leg->pace);
-			return true;
-		}
+		if (!commit(shard, leg))
+			break;
 		if (leg->tls != NULL && !relay_output_encrypt_waiting(shard, leg))
 			return false;
 	}
+	if (!fair_outbox_is_empty(&leg->outbox)) {
+		hold(shard, leg);
+		return false;
+	}
+	leg->is_held = false;
+	return true;
 }
 
 /* ---- this round's pieces ---- */
@@ -285,6 +271,25 @@ drop_pieces(struct relay_shard *shard, struct relay_leg *leg)
 	}
 }
 
+/* Nothing waits in front of them. */
+static void
+send_round(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (!relay_window_passes(shard, leg)) {
+		relay_output_keep(shard, leg, leg->first_piece, 0);
+		send_waiting(shard, leg);
+		return;
+	}
+	if (leg->tls != NULL)
+		relay_output_encrypt_pieces(shard, leg);
+	else
+		send_pieces(shard, leg);
+	if (leg->window.is_started && !leg->is_blocked && relay_leg_is_open(leg))
+		send_waiting(shard, leg); /* a mark, perhaps */
+	else if (shard->now_ms >= leg->look_ms)
+		relay_window_look(shard, leg);
+}
+
 void
 relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -301,10 +306,8 @@ relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 		drop_pieces(shard, leg);
 	else if (!is_clear)
 		relay_output_keep(shard, leg, leg->first_piece, 0);
-	else if (leg->first_piece != RELAY_NO_PIECE && leg->tls != NULL)
-		relay_output_encrypt_pieces(shard, leg);
 	else if (leg->first_piece != RELAY_NO_PIECE)
-		send_pieces(shard, leg);
+		send_round(shard, leg);
 	relay_output_account(shard, leg);
 }
 
@@ -314,7 +317,8 @@ relay_output_on_writable(struct relay_shard *shard, struct relay_leg *leg)
 	if (!leg->is_blocked)
 		return;
 	leg->is_blocked = false;
-	if (send_waiting(shard, leg))
+	send_waiting(shard, leg);
+	if (!leg->is_blocked)
 		relay_leg_watch(shard, leg);
 	relay_output_account(shard, leg);
 }

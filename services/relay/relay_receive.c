@@ -2,14 +2,13 @@
  * relay_receive: reads what a leg's socket has, hands each frame to where it belongs, and keeps the
  * beginning of the next one.
  */
-#include "loop/clock.h"
-#include "relay/relay_attach.h"
 #include "relay/relay_data.h"
 #include "relay/relay_drops.h"
 #include "relay/relay_link.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_upgrade.h"
+#include "relay/relay_window.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,25 +52,6 @@ receive(struct relay_shard *shard, struct relay_leg *leg, uint8_t *to, const cha
 }
 
 static void
-on_pong(struct relay_shard *shard, struct relay_leg *leg, const struct ws_event *event)
-{
-	uint64_t sent_us, now_us = (uint64_t)clock_monotonic_us();
-	uint32_t before = leg->rtt_us;
-
-	if (event->n != sizeof(sent_us) || leg->ping_sent_us == 0)
-		return;
-	memcpy(&sent_us, event->payload, sizeof(sent_us));
-	if (sent_us != leg->ping_sent_us)
-		return;
-	leg->ping_sent_us = 0;
-	uint64_t rtt_us = now_us - sent_us;
-	leg->rtt_us = rtt_us < UINT32_MAX ? (uint32_t)rtt_us + 1 : UINT32_MAX;
-	uint32_t change = leg->rtt_us > before ? leg->rtt_us - before : before - leg->rtt_us;
-	if (leg->node != NULL && change > before / 5)
-		relay_attach_report_rtt(shard, leg);
-}
-
-static void
 on_frame(struct relay_shard *shard, struct relay_leg *leg, const struct ws_event *event)
 {
 	switch (event->kind) {
@@ -85,7 +65,7 @@ on_frame(struct relay_shard *shard, struct relay_leg *leg, const struct ws_event
 		relay_link_send_frame(shard, leg, WS_OPCODE_PONG, event->payload, event->n);
 		break;
 	case WS_EVENT_PONG:
-		on_pong(shard, leg, event);
+		relay_window_on_pong(shard, leg, event);
 		break;
 	case WS_EVENT_CLOSE:
 		relay_count(&shard->counters, RELAY_CLOSED_PEER, 1);

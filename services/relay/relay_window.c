@@ -1,0 +1,157 @@
+/*
+ * relay_window: only a leg that is held up asks the clock.
+ */
+#include "relay/relay_window.h"
+
+#include "loop/clock.h"
+#include "relay/relay_attach.h"
+#include "relay/relay_link.h"
+#include "relay/relay_round.h"
+#include "relay/relay_shard.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h> /* that of netinet/ does not know the least delay */
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum {
+	LOOK_EVERY_MS = 200,
+	QUEUED_US = 5000, /* a way this much longer than at its best is full, */
+	QUEUED_PART = 2,  /* and longer by this part */
+	US_PER_MS = 1000,
+};
+
+static void
+start(struct relay_leg *leg, int64_t now_us)
+{
+	int unread = 0;
+
+	if (ioctl(leg->fd, SIOCOUTQ, &unread) < 0 || unread < 0)
+		unread = 0;
+	leg_window_start(&leg->window, (uint64_t)unread + leg->outbox.committed.bytes, now_us);
+}
+
+void
+relay_window_held(struct relay_shard *shard, struct relay_leg *leg)
+{
+	int64_t now_us;
+
+	(void)shard;
+	if (leg->window.is_started || leg->state != RELAY_LEG_OPEN)
+		return;
+	now_us = clock_monotonic_us();
+	if (leg_window_may_start(&leg->window, now_us))
+		start(leg, now_us);
+}
+
+/* A queue of the routers' fills long before the socket does. */
+void
+relay_window_look(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	leg->look_ms = shard->now_ms + LOOK_EVERY_MS;
+	if (leg->window.is_started || getsockopt(leg->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+	    n < sizeof(info))
+		return;
+	if (info.tcpi_rtt > info.tcpi_min_rtt + QUEUED_US + info.tcpi_min_rtt / QUEUED_PART &&
+	    info.tcpi_unacked > LEG_WINDOW_LEAST_PACKETS)
+		relay_window_held(shard, leg);
+}
+
+bool
+relay_window_is_open(struct relay_shard *shard, struct relay_leg *leg)
+{
+	size_t room = SIZE_MAX;
+
+	(void)shard;
+	if (leg->window.is_started)
+		room = leg_window_room(&leg->window, clock_monotonic_us());
+	leg->outbox.commit_bytes = 0;
+	if (room != SIZE_MAX)
+		fair_outbox_pace(&leg->outbox, room);
+	return room > 0;
+}
+
+bool
+relay_window_passes(struct relay_shard *shard, struct relay_leg *leg)
+{
+	size_t bytes = 0;
+
+	if (!leg->window.is_started)
+		return true;
+	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next)
+		bytes += shard->round.pieces[i].n;
+	if (bytes > leg_window_room(&leg->window, clock_monotonic_us()))
+		return false;
+	leg_window_sent(&leg->window, bytes);
+	return true;
+}
+
+static struct fair_item *
+mark_new(struct relay_shard *shard, struct relay_leg *leg, int64_t now_us)
+{
+	uint8_t frame[WS_HEADER_OUT_MAX_BYTES + LEG_MARK_BYTES];
+	size_t header = ws_header_write(frame, WS_OPCODE_PING, LEG_MARK_BYTES);
+
+	leg_window_mark(&leg->window, now_us, frame + header);
+	return fair_item_new(frame, header + LEG_MARK_BYTES, shard->now_ms);
+}
+
+void
+relay_window_committed(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (!leg->window.is_started || !relay_leg_is_open(leg))
+		return;
+	int64_t now_us = clock_monotonic_us();
+	leg_window_sent(&leg->window, leg->outbox.committed.bytes);
+	if (!leg_window_wants_mark(&leg->window, now_us))
+		return;
+	struct fair_item *mark = mark_new(shard, leg, now_us);
+	if (mark != NULL) /* else it is one that was lost */
+		fair_list_push(&leg->outbox.committed, mark);
+}
+
+void
+relay_window_ping(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint8_t payload[LEG_MARK_BYTES];
+
+	leg->is_rtt_due = true;
+	leg_window_mark(&leg->window, clock_monotonic_us(), payload);
+	relay_link_send_frame(shard, leg, WS_OPCODE_PING, payload, sizeof(payload));
+}
+
+static void
+report(struct relay_shard *shard, struct relay_leg *leg)
+{
+	uint32_t before = leg->rtt_us, now = leg->window.delay_us;
+
+	leg->is_rtt_due = false;
+	leg->rtt_us = now;
+	uint32_t change = now > before ? now - before : before - now;
+	if (leg->node != NULL && change > before / 5)
+		relay_attach_report_rtt(shard, leg);
+}
+
+void
+relay_window_on_pong(struct relay_shard *shard, struct relay_leg *leg, const struct ws_event *event)
+{
+	if (!leg_window_on_pong(&leg->window, event->payload, event->n, clock_monotonic_us()))
+		return;
+	if (leg->is_rtt_due)
+		report(shard, leg);
+	if (leg->window.is_started && !fair_outbox_is_empty(&leg->outbox))
+		relay_round_mark(shard, leg); /* there may be room now */
+}
+
+int64_t
+relay_window_deadline_ms(const struct relay_leg *leg)
+{
+	if (!leg->is_held)
+		return INT64_MAX;
+	int64_t us = leg_window_deadline_us(&leg->window);
+	return us == INT64_MAX ? us : us / US_PER_MS + 1;
+}

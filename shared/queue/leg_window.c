@@ -1,0 +1,417 @@
+/*
+ * leg_window: marks, samples, rounds, and what follows from them.
+ */
+#include "queue/leg_window.h"
+
+#include <string.h>
+
+enum { US_PER_SEC = 1000 * 1000, SLOW_ROUNDS_MOST = 3, EMPTY_ROUNDS_MOST = 4 };
+
+static uint64_t
+min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t
+max64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What the rate moves in so long. */
+static uint64_t
+bytes_in(const struct leg_window *window, uint64_t us)
+{
+	return window->rate * us / US_PER_SEC;
+}
+
+static uint64_t
+us_for(uint64_t bytes, uint64_t rate)
+{
+	return rate == 0 ? 0 : bytes * US_PER_SEC / rate;
+}
+
+static uint64_t
+target_us(const struct leg_window *window)
+{
+	uint64_t part = window->least_us / LEG_WINDOW_TARGET_PART;
+
+	return min64(max64(part, LEG_WINDOW_TARGET_LEAST_US), LEG_WINDOW_TARGET_MOST_US);
+}
+
+static uint64_t
+under_way(const struct leg_window *window)
+{
+	return window->sent - window->acked;
+}
+
+static struct leg_mark *
+mark_of(struct leg_window *window, unsigned i)
+{
+	return &window->marks[(window->first + i) % LEG_WINDOW_MARKS];
+}
+
+static int64_t
+since_us(int64_t now_us, uint32_t then_us)
+{
+	return (int64_t)((uint32_t)now_us - then_us);
+}
+
+/* ---- how much ---- */
+
+/* For how long no pong has come though one should have. */
+static uint64_t
+silence_us(const struct leg_window *window, int64_t now_us)
+{
+	int64_t target = (int64_t)target_us(window);
+	const struct leg_mark *oldest = &window->marks[window->first];
+
+	if (window->count == 0)
+		return 0;
+	int64_t silent = now_us - window->acked_us - target;
+	int64_t late = since_us(now_us, oldest->sent_us) - window->least_us - target;
+	int64_t least = silent < late ? silent : late;
+	return least > 0 ? (uint64_t)least : 0;
+}
+
+/* How long it is borne. */
+static uint64_t
+patience_us(const struct leg_window *window, int64_t now_us)
+{
+	int64_t halvings = (now_us - window->lull_at_us) / LEG_WINDOW_LULL_KEPT_US;
+	uint64_t lull_us = halvings < 32 ? window->lull_us >> halvings : 0;
+
+	return max64(max64(window->least_us, LEG_WINDOW_PATIENCE_US), lull_us);
+}
+
+static uint64_t
+drained(const struct leg_window *window)
+{
+	return max64(bytes_in(window, window->least_us / 2), 2 * LEG_WINDOW_PACKET_BYTES);
+}
+
+static uint64_t
+window_bytes(const struct leg_window *window, int64_t now_us)
+{
+	if (window->rate == 0)
+		return window->late == 0
+			       ? window->already
+			       : window->already + (LEG_WINDOW_BLIND_BYTES << window->late);
+	if (window->is_draining)
+		return drained(window) << window->late;
+	uint64_t patience = patience_us(window, now_us);
+	uint64_t target = target_us(window);
+	uint64_t us = window->least_us + min64(silence_us(window, now_us), patience) +
+		      min64(target << window->empty_rounds, max64(patience, target));
+	uint64_t most = bytes_in(window, us) + 2 * LEG_WINDOW_PACKET_BYTES;
+	return max64(most, LEG_WINDOW_LEAST_PACKETS * LEG_WINDOW_PACKET_BYTES) << window->late;
+}
+
+size_t
+leg_window_room(struct leg_window *window, int64_t now_us)
+{
+	if (!window->is_started)
+		return SIZE_MAX;
+	/* Only pongs say that nothing was held up. */
+	if (window->acked_us - window->limited_us >
+	    LEG_WINDOW_VAIN_US + 2 * (int64_t)window->least_us) {
+		window->is_started = false;
+		window->again_us = now_us + LEG_WINDOW_AGAIN_US;
+		return SIZE_MAX;
+	}
+	if (window->late >= LEG_WINDOW_LATE_MOST) {
+		window->limited_us = now_us;
+		return SIZE_MAX;
+	}
+	uint64_t most = window_bytes(window, now_us), gone = under_way(window);
+	if (window->is_draining && gone <= drained(window))
+		window->is_drained = true;
+	if (gone < most)
+		return (size_t)(most - gone);
+	window->limited_us = now_us;
+	return 0;
+}
+
+/* ---- marks ---- */
+
+static int64_t
+late_us(const struct leg_window *window)
+{
+	uint32_t usual_us =
+		window->delay_us > window->least_us ? window->delay_us : window->least_us;
+
+	return LEG_WINDOW_LATE_US + (window->rate == 0 ? 2 : 4) * (int64_t)usual_us;
+}
+
+void
+leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
+{
+	window->acked = window->sent;
+	window->sent += already;
+	window->already = (uint32_t)already;
+	window->marked = window->acked;
+	window->count = 0;
+	window->acked_us = window->limited_us = window->marked_us = now_us;
+	window->round_end = window->sent;
+	window->round_rate = 0;
+	window->round_least_us = 0;
+	window->slow_rounds = window->empty_rounds = 0;
+	if (window->late < LEG_WINDOW_LATE_MOST)
+		window->late = 0; /* else it has never answered */
+	window->is_draining = window->is_drained = window->has_drain_mark = false;
+	window->silent_us = 0;
+	window->rate = 0;
+	window->is_started = true;
+}
+
+bool
+leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
+{
+	uint64_t news = window->sent - window->marked;
+	uint64_t target = target_us(window);
+
+	if (!window->is_started)
+		return false;
+	if (now_us >= leg_window_deadline_us(window))
+		return true;
+	if (window->is_drained && !window->has_drain_mark)
+		return true;
+	if (window->count == 0 && news > 0)
+		return now_us - window->marked_us >= (int64_t)target / 2 || window->rate == 0;
+	if (window->rate == 0)
+		return news >= LEG_WINDOW_BLIND_BYTES;
+	return news >= 2 * LEG_WINDOW_PACKET_BYTES &&
+	       news >= bytes_in(window, max64(target / 2, window->least_us / 8));
+}
+
+/* Marks that have long been under way must not be crowded out before they are answered: of many,
+ * the last gives its place to the next one until it is far enough from the one before. */
+static void
+make_room(struct leg_window *window, int64_t now_us)
+{
+	if (window->count >= LEG_WINDOW_MARKS / 2) {
+		uint32_t last_us = mark_of(window, window->count - 1U)->sent_us;
+		uint32_t gap_us = last_us - mark_of(window, window->count - 2U)->sent_us;
+
+		if (gap_us < since_us(now_us, mark_of(window, 0)->sent_us) / (LEG_WINDOW_MARKS / 2))
+			window->count--;
+	}
+	if (window->count < LEG_WINDOW_MARKS)
+		return;
+	for (unsigned i = 1; i < LEG_WINDOW_MARKS / 2; i++)
+		*mark_of(window, i) = *mark_of(window, 2 * i + 1);
+	window->count = LEG_WINDOW_MARKS / 2;
+}
+
+void
+leg_window_mark(struct leg_window *window, int64_t now_us, uint8_t ret[LEG_MARK_BYTES])
+{
+	make_room(window, now_us);
+	if (window->is_started && window->late < LEG_WINDOW_LATE_MOST &&
+	    now_us - window->acked_us > (window->late + 1) * late_us(window))
+		window->late++;
+	window->sent += LEG_MARK_FRAME_BYTES;
+	*mark_of(window, window->count++) = (struct leg_mark){
+		.at = (uint32_t)window->sent,
+		.sent_us = (uint32_t)now_us,
+		.acked = (uint32_t)window->acked,
+		.acked_us = (uint32_t)window->acked_us,
+	};
+	if (window->is_drained && !window->has_drain_mark) {
+		window->has_drain_mark = true;
+		window->drain_at = (uint32_t)window->sent;
+	}
+	window->marked = window->sent;
+	window->marked_us = now_us;
+	memcpy(ret, &window->sent, LEG_MARK_BYTES);
+}
+
+int64_t
+leg_window_deadline_us(const struct leg_window *window)
+{
+	int64_t silent_us = window->marked_us - window->acked_us;
+
+	if (!window->is_started || under_way(window) == 0)
+		return INT64_MAX;
+	/* A few round trips, and more and more of them while nothing comes. */
+	uint64_t round_us = max64(window->delay_us, window->least_us + target_us(window));
+	int64_t wait_us = 2 * (int64_t)round_us;
+	if (wait_us < silent_us / 4)
+		wait_us = silent_us / 4;
+	if (wait_us > late_us(window))
+		wait_us = late_us(window);
+	return (silent_us > 0 ? window->marked_us : window->acked_us) + wait_us;
+}
+
+/* ---- what pongs say ---- */
+
+static void
+start_round(struct leg_window *window, int64_t now_us)
+{
+	window->round_us = now_us;
+	window->round_end = window->sent;
+	window->round_rate = 0;
+	window->round_least_us = 0;
+}
+
+static void
+start_draining(struct leg_window *window)
+{
+	window->is_draining = true;
+	window->drain_from_us = window->least_us;
+	window->empty_rounds = 0;
+	window->is_drained = window->has_drain_mark = false;
+}
+
+/* A mark went through while little was under way: this is the way's own delay. */
+static void
+end_draining(struct leg_window *window, uint32_t delay_us, int64_t now_us)
+{
+	uint64_t own_us = us_for(drained(window), window->round_rate);
+	bool is_longer = delay_us > window->least_us + target_us(window) + own_us;
+	bool is_much_shorter = delay_us < window->drain_from_us - window->drain_from_us / 4;
+
+	if (window->slow_rounds > 0)
+		window->rate = is_longer ? window->rate_before : window->round_rate;
+	window->slow_rounds = 0;
+	window->least_us = delay_us;
+	window->least_at_us = now_us;
+	window->is_draining = window->is_drained = false;
+	if (is_much_shorter && window->least_us > LEG_WINDOW_TARGET_LEAST_US)
+		start_draining(window); /* what was halved was a queue: there may be more of it */
+	start_round(window, now_us);
+}
+
+/* Everything that was under way when the round began has been read. */
+static void
+end_round(struct leg_window *window, int64_t now_us)
+{
+	uint64_t target = target_us(window);
+	uint64_t own_us = us_for(2 * LEG_WINDOW_PACKET_BYTES, window->round_rate);
+	uint64_t queue_us = window->round_least_us - window->least_us;
+	bool is_slow = queue_us > target + target / 2 + own_us;
+	bool is_empty = queue_us <= target / 4 && window->limited_us >= window->round_us;
+
+	if (!is_empty)
+		window->empty_rounds = 0;
+	else if (window->empty_rounds < EMPTY_ROUNDS_MOST)
+		window->empty_rounds++;
+	if (!is_slow) {
+		window->slow_rounds = 0;
+	} else {
+		if (window->slow_rounds == 0)
+			window->rate_before = window->rate;
+		window->slow_rounds++;
+		window->rate = max64(window->round_rate, window->rate - window->rate / 4);
+	}
+	if (window->slow_rounds >= SLOW_ROUNDS_MOST ||
+	    now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US) {
+		start_draining(window);
+		window->round_end = window->sent; /* and its rate is kept */
+		return;
+	}
+	start_round(window, now_us);
+}
+
+static void
+take_delay(struct leg_window *window, uint32_t delay_us, int64_t now_us)
+{
+	bool is_old =
+		!window->is_started && now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US;
+
+	window->delay_us = delay_us;
+	if (window->least_us == 0 || delay_us <= window->least_us || is_old) {
+		window->least_us = delay_us;
+		window->least_at_us = now_us;
+	}
+	if (window->round_least_us == 0 || delay_us < window->round_least_us)
+		window->round_least_us = delay_us;
+}
+
+/* No pong for a while, then most of what was under way is read at once: the reader was away, or
+ * one packet held up all others. It may be so again. */
+static void
+take_lull(struct leg_window *window, uint64_t at, uint64_t silent_us, int64_t now_us)
+{
+	if (silent_us > window->silent_us) {
+		window->silent_us = (uint32_t)min64(silent_us, LEG_WINDOW_LULL_MOST_US);
+		window->silent_at = window->acked + under_way(window) / 2;
+		window->silent_end_us = now_us;
+	}
+	if (window->silent_us == 0)
+		return;
+	bool is_soon = now_us - window->silent_end_us <= window->silent_us / 4;
+	if (is_soon && at < window->silent_at)
+		return;
+	if (is_soon && window->silent_us + LEG_WINDOW_PATIENCE_US > patience_us(window, now_us)) {
+		window->lull_us = window->silent_us + window->silent_us / 4;
+		window->lull_at_us = now_us;
+	}
+	window->silent_us = 0;
+}
+
+static void
+take_rate(struct leg_window *window, const struct leg_mark *mark, int64_t now_us)
+{
+	int64_t passed_us = since_us(now_us, mark->acked_us);
+	uint32_t read = mark->at - mark->acked;
+	uint64_t rate = passed_us > 0 ? (uint64_t)read * US_PER_SEC / (uint64_t)passed_us : 0;
+
+	window->round_rate = max64(window->round_rate, rate);
+	if (!window->is_draining)
+		window->rate = max64(window->rate, rate);
+	if (window->rate == 0)
+		window->rate = 1;
+}
+
+/* The mark itself is forgotten, and those before it: one pong answers for all. */
+static bool
+find_mark(struct leg_window *window, uint32_t at, struct leg_mark *ret)
+{
+	for (unsigned i = 0; i < window->count; i++) {
+		if (mark_of(window, i)->at != at)
+			continue;
+		*ret = *mark_of(window, i);
+		window->first = (uint8_t)((window->first + i + 1) % LEG_WINDOW_MARKS);
+		window->count -= (uint8_t)(i + 1);
+		return true;
+	}
+	return false;
+}
+
+bool
+leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n, int64_t now_us)
+{
+	struct leg_mark mark;
+	uint64_t at;
+
+	if (n != LEG_MARK_BYTES)
+		return false;
+	memcpy(&at, payload, sizeof(at));
+	uint64_t silent_us = silence_us(window, now_us);
+	if (!find_mark(window, (uint32_t)at, &mark))
+		return false;
+	at = window->sent - (uint32_t)((uint32_t)window->sent - mark.at);
+	uint32_t delay_us = (uint32_t)since_us(now_us, mark.sent_us);
+	bool is_first = window->least_us == 0;
+	take_delay(window, delay_us > 0 ? delay_us : 1, now_us);
+	if (!window->is_started || at <= window->acked)
+		return true;
+	if (window->rate == 0)
+		window->limited_us = now_us;
+	take_lull(window, at, silent_us, now_us);
+	take_rate(window, &mark, now_us);
+	window->acked = at;
+	window->acked_us = now_us;
+	window->late = 0;
+	if (is_first)
+		start_draining(window);
+	if (window->is_draining) {
+		if (window->has_drain_mark && (int32_t)(mark.at - window->drain_at) >= 0)
+			end_draining(window, window->delay_us, now_us);
+	} else if (window->acked >= window->round_end) {
+		end_round(window, now_us);
+	}
+	return true;
+}

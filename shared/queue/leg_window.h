@@ -1,0 +1,112 @@
+/*
+ * leg_window: how much may be under way on a leg that has more to send than it takes, counted to
+ * where it matters: what the other end's program has read. A socket that is full says nothing of
+ * the routers' queues behind it, nor of the reader's kernel; both are queues that nobody can jump.
+ *
+ *	mark	a WebSocket ping with the number of bytes sent before it. Its pong, which RFC 6455
+ *		(section 5.5.3) demands and which only the other end's program can give, says that
+ *		all of them were read, and how long the way was. One pong may answer several pings:
+ *		the latest counts for all
+ *	window	rate x (least delay + target) and a little more: as much as fills the way, and a
+ *		queue of the target's length at its narrowest place (the idea is Vegas's: Brakmo and
+ *		Peterson, 1995; rate samples as in BBR: Cardwell et al., 2016)
+ *
+ * The rate is the highest that was seen; only when a whole round trip was slower than it should be,
+ * which means that a queue stood all the time, is it what was seen last. The least delay is learnt
+ * anew when nothing confirms it for a while, or when it and the rate do not fit what comes: then
+ * the window is halved until a mark has gone through. While no pong comes at all (a loss on the
+ *way, a reader that pauses) sending goes on at the known rate for about another round trip.
+ *
+ * A leg that nothing holds up has no window: it is not started, and sends no marks but the pings
+ * that keep it alive. A model: no I/O, no clock. One thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LEG_MARK_BYTES = 8,	   /* of a ping's payload */
+	LEG_MARK_FRAME_BYTES = 10, /* at least: a ping on the wire */
+	LEG_WINDOW_MARKS = 16,	   /* under way at once */
+	LEG_WINDOW_PACKET_BYTES = 1500,
+	LEG_WINDOW_LEAST_PACKETS = 4,
+	LEG_WINDOW_TARGET_LEAST_US = 1000,
+	LEG_WINDOW_TARGET_PART = 4, /* the target is this part of the least delay */
+	LEG_WINDOW_TARGET_MOST_US = 25 * 1000,
+	LEG_WINDOW_PATIENCE_US = 4000, /* without a pong, at least */
+	LEG_WINDOW_LULL_MOST_US = 100 * 1000,
+	LEG_WINDOW_LULL_KEPT_US = 1000 * 1000, /* then half of it */
+	LEG_WINDOW_LEAST_KEPT_US = 10 * 1000 * 1000,
+	LEG_WINDOW_LATE_US = 200 * 1000,    /* then another mark, and room for as much again */
+	LEG_WINDOW_LATE_MOST = 5,	    /* so often; then there is no window */
+	LEG_WINDOW_BLIND_BYTES = 16 * 1024, /* then, as long as nothing is known */
+	LEG_WINDOW_VAIN_US = 200 * 1000,    /* one that holds nothing up for so long ends */
+	LEG_WINDOW_AGAIN_US = 1000 * 1000,  /* and does not start again earlier */
+};
+
+struct leg_mark {
+	uint32_t at; /* bytes sent before it, as far as 32 bits go; so all of these */
+	uint32_t sent_us;
+	uint32_t acked, acked_us; /* what was known to be read when it was sent, and since when */
+};
+
+/* All zero at first. */
+struct leg_window {
+	uint64_t sent, acked; /* bytes */
+	uint64_t marked;      /* sent, at the last mark */
+	int64_t marked_us, acked_us;
+	int64_t limited_us; /* when it last held something up, or was started */
+	int64_t again_us;   /* not started before */
+	int64_t least_at_us;
+	int64_t round_us;
+	uint64_t rate;				     /* bytes a second; 0: not known */
+	uint64_t round_end;			     /* the round ends when so much was read */
+	uint64_t round_rate;			     /* the highest of this round */
+	uint64_t rate_before;			     /* of what was slower than it should be */
+	uint32_t round_least_us, delay_us, least_us; /* 0: not known */
+	uint32_t already;			     /* under way at the start */
+	int64_t lull_at_us, silent_end_us;
+	uint64_t silent_at;
+	uint32_t lull_us, silent_us; /* see take_lull */
+	uint32_t drain_from_us;	     /* the least delay, when draining began */
+	uint32_t drain_at;	     /* the mark that ends draining */
+	uint8_t slow_rounds, empty_rounds, late, first, count;
+	bool is_started, is_draining, is_drained, has_drain_mark;
+	struct leg_mark marks[LEG_WINDOW_MARKS];
+};
+
+/* The leg is held up: from now on what is sent is counted. under_way: bytes that were sent already
+ * and not read yet, as far as is known. */
+void leg_window_start(struct leg_window *window, uint64_t under_way, int64_t now_us);
+
+/* Might it be started? */
+static inline bool
+leg_window_may_start(const struct leg_window *window, int64_t now_us)
+{
+	return !window->is_started && now_us >= window->again_us;
+}
+
+/* How much may be sent now; SIZE_MAX: as much as the socket takes. Ends a window that has held
+ * nothing up for a while. */
+size_t leg_window_room(struct leg_window *window, int64_t now_us);
+
+static inline void
+leg_window_sent(struct leg_window *window, size_t n)
+{
+	window->sent += n;
+}
+
+/* Is a mark to go behind what was sent? */
+bool leg_window_wants_mark(const struct leg_window *window, int64_t now_us);
+
+/* A ping goes, with this payload. With no window, too: it measures. */
+void leg_window_mark(struct leg_window *window, int64_t now_us, uint8_t ret[LEG_MARK_BYTES]);
+
+/* A pong came. True: it was a mark's; delay_us is how long it took. */
+bool leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n,
+			int64_t now_us);
+
+/* When to look again though no pong came; INT64_MAX: no need to. */
+int64_t leg_window_deadline_us(const struct leg_window *window);

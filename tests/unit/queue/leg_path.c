@@ -1,0 +1,215 @@
+/*
+ * leg_path: in steps of some microseconds: who may send sends, the narrow place moves what its
+ * rate allows, readers read, pongs come back.
+ */
+#include "leg_path.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PACKET_BYTES = 1448, SOCKET_BYTES = 256 * 1024 };
+
+static void
+push(struct leg_path_queue *queue, const struct leg_path_item *item)
+{
+	if (queue->first + queue->count == queue->capacity) {
+		memmove(queue->items, queue->items + queue->first,
+			queue->count * sizeof(*queue->items));
+		queue->first = 0;
+	}
+	if (queue->count == queue->capacity) {
+		queue->capacity = queue->capacity == 0 ? 64 : 2 * queue->capacity;
+		queue->items = realloc(queue->items, queue->capacity * sizeof(*queue->items));
+		if (queue->items == NULL)
+			abort();
+	}
+	queue->items[queue->first + queue->count++] = *item;
+	queue->bytes += item->n;
+}
+
+static const struct leg_path_item *
+peek(const struct leg_path_queue *queue)
+{
+	return queue->count == 0 ? NULL : &queue->items[queue->first];
+}
+
+static struct leg_path_item
+pop(struct leg_path_queue *queue)
+{
+	struct leg_path_item item = queue->items[queue->first++];
+
+	queue->count--;
+	queue->bytes -= item.n;
+	if (queue->count == 0)
+		queue->first = 0;
+	return item;
+}
+
+double
+leg_path_dice(struct leg_path *path)
+{
+	path->dice ^= path->dice << 13;
+	path->dice ^= path->dice >> 7;
+	path->dice ^= path->dice << 17;
+	return (double)(path->dice >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+void
+leg_path_init(struct leg_path *path, uint64_t rate, int64_t delay_us)
+{
+	*path = (struct leg_path){ .rate = rate,
+				   .delay_us = delay_us,
+				   .socket_bytes = SOCKET_BYTES,
+				   .dice = 88172645463325252U };
+	path->flows[0].is_on = true;
+}
+
+void
+leg_path_fini(struct leg_path *path)
+{
+	free(path->narrow.items);
+	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
+		free(path->flows[i].transit.items);
+		free(path->flows[i].pongs.items);
+	}
+}
+
+static void
+put(struct leg_path *path, unsigned i, struct leg_path_item item)
+{
+	item.flow = i;
+	item.sent_us = path->now_us;
+	path->flows[i].waiting += item.n;
+	push(&path->narrow, &item);
+}
+
+static void
+mark_if_due(struct leg_path *path, unsigned i)
+{
+	struct leg_path_flow *flow = &path->flows[i];
+	struct leg_path_item mark = { .n = LEG_MARK_FRAME_BYTES, .is_mark = true };
+
+	while (leg_window_wants_mark(&flow->window, path->now_us)) {
+		leg_window_mark(&flow->window, path->now_us, mark.payload);
+		put(path, i, mark);
+		flow->marks++;
+	}
+}
+
+static void
+send_some(struct leg_path *path, unsigned i)
+{
+	struct leg_path_flow *flow = &path->flows[i];
+
+	flow->offered += flow->offered_rate * LEG_PATH_STEP_US;
+	for (;;) {
+		if (flow->offered_rate != 0 &&
+		    (flow->sent + PACKET_BYTES) * 1000 * 1000 > flow->offered)
+			break;
+		if (flow->waiting + PACKET_BYTES > path->socket_bytes) {
+			if (leg_window_may_start(&flow->window, path->now_us))
+				leg_window_start(&flow->window, flow->waiting + flow->transit.bytes,
+						 path->now_us);
+			break;
+		}
+		if (leg_window_room(&flow->window, path->now_us) == 0)
+			break;
+		put(path, i, (struct leg_path_item){ .n = PACKET_BYTES });
+		if (flow->window.is_started)
+			leg_window_sent(&flow->window, PACKET_BYTES);
+		flow->sent += PACKET_BYTES;
+		mark_if_due(path, i);
+	}
+	mark_if_due(path, i);
+}
+
+/* A lost packet comes a round trip later, and what is behind it waits for it. */
+static void
+move(struct leg_path *path)
+{
+	path->credit += (double)path->rate * LEG_PATH_STEP_US / 1e6;
+	while (path->narrow.count > 0 && path->credit >= peek(&path->narrow)->n) {
+		struct leg_path_item item = pop(&path->narrow);
+		struct leg_path_flow *flow = &path->flows[item.flow];
+		bool is_lost = leg_path_dice(path) < path->loss;
+
+		path->credit -= item.n;
+		flow->waiting -= item.n;
+		item.due_us = path->now_us + path->delay_us / 2 +
+			      (is_lost ? path->now_us - item.sent_us + path->delay_us : 0);
+		if (item.due_us < flow->last_due_us)
+			item.due_us = flow->last_due_us;
+		flow->last_due_us = item.due_us;
+		push(&flow->transit, &item);
+	}
+	if (path->narrow.count == 0)
+		path->credit = 0;
+}
+
+/* As libwebsockets: one pong is kept, the latest. */
+static void
+read_some(struct leg_path *path, struct leg_path_flow *flow)
+{
+	struct leg_path_item pong = { .n = 0 };
+
+	if (path->now_us < flow->paused_until_us ||
+	    (path->read_every_us != 0 && path->now_us % path->read_every_us >= LEG_PATH_STEP_US))
+		return;
+	while (flow->transit.count > 0 && peek(&flow->transit)->due_us <= path->now_us) {
+		struct leg_path_item item = pop(&flow->transit);
+		uint32_t delay_us = (uint32_t)(path->now_us - item.sent_us);
+
+		if (item.is_mark) {
+			pong = item;
+			continue;
+		}
+		flow->read += item.n;
+		flow->delay_sum_us += delay_us;
+		flow->delays++;
+		if (delay_us > flow->delay_most_us)
+			flow->delay_most_us = delay_us;
+	}
+	if (!pong.is_mark || flow->is_mute || leg_path_dice(path) < path->pong_loss)
+		return;
+	pong.due_us = path->now_us + path->delay_us / 2;
+	push(&flow->pongs, &pong);
+}
+
+static void
+hear(struct leg_path *path, struct leg_path_flow *flow)
+{
+	while (flow->pongs.count > 0 && peek(&flow->pongs)->due_us <= path->now_us) {
+		struct leg_path_item pong = pop(&flow->pongs);
+
+		leg_window_on_pong(&flow->window, pong.payload, sizeof(pong.payload), path->now_us);
+	}
+}
+
+void
+leg_path_run(struct leg_path *path, int64_t us)
+{
+	int64_t end_us = path->now_us + us;
+
+	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
+		struct leg_path_flow *flow = &path->flows[i];
+
+		flow->read = flow->delay_sum_us = flow->delays = flow->marks = 0;
+		flow->delay_most_us = 0;
+	}
+	for (; path->now_us < end_us; path->now_us += LEG_PATH_STEP_US) {
+		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
+			if (path->flows[i].is_on)
+				send_some(path, i);
+		move(path);
+		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
+			read_some(path, &path->flows[i]);
+			hear(path, &path->flows[i]);
+		}
+	}
+}
+
+double
+leg_path_mean_delay_us(const struct leg_path_flow *flow)
+{
+	return flow->delays == 0 ? 0 : (double)flow->delay_sum_us / (double)flow->delays;
+}

@@ -1,0 +1,64 @@
+/*
+ * leg_path: a simulated way with leg windows at its near end: one narrow place with a queue, a
+ * delay, losses that hold up all that comes behind them, and a reader at the far end for each
+ * window, who answers marks as he reads. Time is simulated.
+ */
+#pragma once
+
+#include "queue/leg_window.h"
+
+enum { LEG_PATH_FLOWS_MAX = 2, LEG_PATH_STEP_US = 20 };
+
+struct leg_path_item {
+	uint32_t n;
+	unsigned flow;
+	bool is_mark;
+	uint8_t payload[LEG_MARK_BYTES];
+	int64_t sent_us, due_us;
+};
+
+struct leg_path_queue {
+	struct leg_path_item *items;
+	size_t first, count, capacity;
+	uint64_t bytes;
+};
+
+struct leg_path_flow {
+	struct leg_window window;
+	struct leg_path_queue transit, pongs; /* past the narrow place; on the way back */
+	uint64_t offered_rate;		      /* bytes a second; 0: as much as it may */
+	uint64_t offered, sent, read;
+	uint64_t waiting;    /* of the flow, in the narrow place's queue */
+	int64_t last_due_us; /* nothing overtakes */
+	int64_t paused_until_us;
+	bool is_on, is_mute;	       /* takes part; answers nothing */
+	uint64_t delay_sum_us, delays; /* from being sent to being read, since the last look */
+	uint32_t delay_most_us;
+	uint64_t marks;
+};
+
+struct leg_path {
+	uint64_t rate;	       /* bytes a second, at the narrow place */
+	int64_t delay_us;      /* there and back */
+	uint32_t socket_bytes; /* what may wait in the narrow place's queue: then the socket is full
+				*/
+	uint32_t read_every_us; /* readers read so often; 0: at once */
+	double loss, pong_loss; /* of packets, of pongs */
+	uint64_t dice;
+	int64_t now_us;
+	double credit;
+	struct leg_path_queue narrow;
+	struct leg_path_flow flows[LEG_PATH_FLOWS_MAX];
+};
+
+void leg_path_init(struct leg_path *path, uint64_t rate, int64_t delay_us);
+void leg_path_fini(struct leg_path *path);
+
+/* Lets so much time pass, and starts counting delays and bytes read anew. */
+void leg_path_run(struct leg_path *path, int64_t us);
+
+/* Of what was read in the last run. */
+double leg_path_mean_delay_us(const struct leg_path_flow *flow);
+
+/* 0 to below 1. */
+double leg_path_dice(struct leg_path *path);
