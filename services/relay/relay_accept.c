@@ -23,6 +23,17 @@
 
 enum { BACKLOG = 4096 };
 
+/* Said by a listener, it holds for both ways of what it accepts, from the first segment on: a path
+ * that swallows longer packets without a word (no ICMP) would stop each leg at its first full one.
+ */
+static int
+limit_segments(const struct relay_settings *settings, int fd)
+{
+	int segment = (int)settings->segment_bytes;
+
+	return setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+}
+
 static int
 bind_one(const struct relay_settings *settings, uint16_t port, bool is_shared, int *ret_fd)
 {
@@ -38,7 +49,8 @@ bind_one(const struct relay_settings *settings, uint16_t port, bool is_shared, i
 	if (r == 0 &&
 	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	     (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
-	     bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0))
+	     limit_segments(settings, fd) < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	     listen(fd, BACKLOG) < 0))
 		r = -errno;
 	freeaddrinfo(found);
 	if (r < 0 && fd >= 0)
