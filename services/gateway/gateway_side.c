@@ -11,6 +11,8 @@
 
 /* Far below what a loop takes, so that answers always find room. */
 enum { OPEN_MAX_JOBS = 16384 };
+/* Whatever the limit of the process is (F33). */
+enum { STACK_BYTES = 1024 * 1024 };
 
 struct side_thread {
 	struct loop *owner, *loop;
@@ -136,9 +138,13 @@ side_thread_new(struct loop *loop, struct store **store, struct side_thread **re
 	thread->owner = loop;
 	thread->store = *store;
 	*store = NULL;
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	int r = loop_new(&thread->loop);
 	if (r == 0)
-		r = -pthread_create(&thread->id, NULL, thread_main, thread);
+		r = -pthread_create(&thread->id, &attributes, thread_main, thread);
+	pthread_attr_destroy(&attributes);
 	thread->has_thread = r == 0;
 	if (r < 0)
 		side_thread_free(&thread);

@@ -20,6 +20,7 @@
 enum {
 	SERVICE_BUFFER_BYTES = 128 * 1024, /* one read; engine figures: 4 KB costs half the speed */
 	DESCRIPTORS_MAX = 16,
+	STACK_BYTES = 1024 * 1024, /* whatever the limit of the process is (F33) */
 	PING_SEC = 15,
 	HANGUP_SEC = 30,
 };
@@ -113,6 +114,7 @@ int
 leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret)
 {
 	struct leg_thread *thread = calloc(1, sizeof *thread);
+	pthread_attr_t attributes;
 	sigset_t all, before;
 	int r;
 
@@ -124,7 +126,10 @@ leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread
 		/* The process's signals are the owner's; SIGPIPE of OpenSSL's write nobody's. */
 		sigfillset(&all);
 		pthread_sigmask(SIG_SETMASK, &all, &before);
-		r = -pthread_create(&thread->id, NULL, thread_main, thread);
+		pthread_attr_init(&attributes);
+		pthread_attr_setstacksize(&attributes, STACK_BYTES);
+		r = -pthread_create(&thread->id, &attributes, thread_main, thread);
+		pthread_attr_destroy(&attributes);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	if (r < 0) {
