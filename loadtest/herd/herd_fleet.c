@@ -2,6 +2,7 @@
 #include "herd_fleet.h"
 
 #include "loop/clock.h"
+#include "relay/relay_shard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,25 @@ herd_fleet_signer(struct herd_fleet *fleet, enum ticket_role role, char *text)
 		fprintf(stderr, "signer: %s\n", text);
 		exit(66);
 	}
+}
+
+void
+herd_fleet_shard(struct herd_fleet *fleet, const char *text)
+{
+	if (sscanf(text, "%u/%u", &fleet->shard, &fleet->shard_count) != 2 ||
+	    fleet->shard >= fleet->shard_count) {
+		fprintf(stderr, "shard: %s\n", text);
+		exit(64);
+	}
+}
+
+void
+herd_fleet_new_node(const struct herd_fleet *fleet, uint8_t ret_id[UUID_BYTES])
+{
+	do
+		herd_fleet_new_id(ret_id);
+	while (fleet->shard_count > 0 &&
+	       relay_shard_of(ret_id, fleet->shard_count) != fleet->shard);
 }
 
 bool

@@ -4,7 +4,8 @@
  *measured how long each session was without its datagrams, and how long each leg without a relay.
  *
  *	herd-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
- *		[-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i interval ms]
+ *		[-k shard/shards] [-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i
+ *interval ms]
  *		[-e kill|drain|roll|watch] [-a seconds until it gives up] [-t] [-j file.json]
  *
  * Says on stdout when all is UP, at the EVENT and when what it hit is back (OVER). roll asks the
@@ -107,7 +108,7 @@ make_legs(void)
 	herd.idle = calloc(herd.idle_n + 1, sizeof(*herd.idle));
 	herd.sessions = calloc(herd.session_n + 1, sizeof(*herd.sessions));
 	for (unsigned i = 0; i < herd.node_n; i++) {
-		herd_fleet_new_id(ids[i]);
+		herd_fleet_new_node(&herd.fleet, ids[i]);
 		/* With idle legs the first relay is theirs: it is watched what the others feel. */
 		unsigned first = herd.idle_n > 0 && herd.fleet.owner.relay_count > 1 ? 1 : 0;
 		unsigned relay = first + i % (herd.fleet.owner.relay_count - first);
@@ -327,7 +328,7 @@ parse(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:N:S:s:n:l:i:e:a:tj:")) != -1) {
+	while ((option = getopt(argc, argv, "r:N:S:k:s:n:l:i:e:a:tj:")) != -1) {
 		switch (option) {
 		case 'r':
 			herd_fleet_relays(&herd.fleet, optarg);
@@ -337,6 +338,9 @@ parse(int argc, char **argv)
 			break;
 		case 'S':
 			herd_fleet_signer(&herd.fleet, TICKET_ROLE_SESSION, optarg);
+			break;
+		case 'k':
+			herd_fleet_shard(&herd.fleet, optarg);
 			break;
 		case 's':
 			herd.session_n = (unsigned)atoi(optarg);

@@ -4,7 +4,7 @@
  *
  *	shards-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
  *		[-p pairs] [-w in flight] [-b datagrams a batch] [-x: clients at the next relay]
- *		[-d seconds] [-t]
+ *		[-k shard/shards] [-d seconds] [-t]
  */
 #include "herd/herd_fleet.h"
 #include "herd/herd_wire.h"
@@ -90,7 +90,7 @@ make_pairs(void)
 		struct pair *pair = &load.pairs[i];
 		uint8_t node_id[UUID_BYTES], session_id[UUID_BYTES];
 
-		herd_fleet_new_id(node_id);
+		herd_fleet_new_node(&load.fleet, node_id);
 		herd_fleet_new_id(session_id);
 		herd_leg_init(&pair->node, &load.fleet.owner, i % load.fleet.owner.relay_count);
 		herd_leg_init(&pair->client, &load.fleet.owner,
@@ -217,7 +217,7 @@ parse(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:N:S:p:w:b:xd:tj:")) != -1) {
+	while ((option = getopt(argc, argv, "r:N:S:k:p:w:b:xd:tj:")) != -1) {
 		switch (option) {
 		case 'r':
 			herd_fleet_relays(&load.fleet, optarg);
@@ -227,6 +227,9 @@ parse(int argc, char **argv)
 			break;
 		case 'S':
 			herd_fleet_signer(&load.fleet, TICKET_ROLE_SESSION, optarg);
+			break;
+		case 'k':
+			herd_fleet_shard(&load.fleet, optarg);
 			break;
 		case 'p':
 			load.pair_n = (unsigned)atoi(optarg);
