@@ -15,6 +15,7 @@
 enum {
 	CHOICE_FAILURE_HALF_LIFE_MS = 30 * 1000,
 	CHOICE_DEAF_HALF_LIFE_MS = 10 * 60 * 1000,
+	CHOICE_DEAF_VOTERS = 3,	   /* in a few minutes are too many */
 	CHOICE_FULL_MS = 5 * 1000, /* a node that said it is full is not asked again so long */
 	CHOICE_DRAWS = 24,	   /* before nodes are looked at one after the other */
 	CHOICE_LOOKED_AT_MAX = 2048,

@@ -15,19 +15,26 @@ enum {
 	LOOKS_OF_ONE_MAX = 5,	 /* pauses double; a client that has not come then never does */
 	LOOK_TIMEOUT_MS = 2000,
 	NOTED_MAX = 1024,
+	/* Some fifty requests for names and connections: more than anyone sends and hears nothing,
+	 * but for who only sends. */
+	DATA_MIN_BYTES = 4096,
+	VOTER_BYTES = SESSION_HOLDER_BYTES - 1,
 };
+
+_Static_assert(VOTER_BYTES == (int)UUID_BYTES, "an access key's digest or a client's id");
 
 struct look {
 	struct routing *routing;
 	uint8_t session_id[UUID_BYTES], node_id[UUID_BYTES], client_id[UUID_BYTES];
+	char holder[SESSION_HOLDER_BYTES];
 	int64_t due_ms, pause_ms;
 	unsigned int times;
 	bool is_doubtful; /* the next time that nothing has come back is once too often */
 };
 
-/* Who found which node deaf, lately: clients that try again and again count once. */
+/* Who found which node deaf, lately: who tries again and again counts once. */
 struct noted {
-	uint8_t client_id[UUID_BYTES], node_id[UUID_BYTES];
+	uint8_t voter[VOTER_BYTES], node_id[UUID_BYTES];
 	int64_t at_ms;
 };
 
@@ -62,27 +69,38 @@ routing_liveness_stop(struct routing *routing)
 	routing->liveness = NULL;
 }
 
+/* Whose word it is: an access key's, because client ids cost nothing. Where there are not as many
+ * access keys as it takes, all their clients are one house, and each speaks for itself. */
+static const void *
+voter_of(const struct look *look)
+{
+	bool has_many = look->routing->sessions.holders.count >= CHOICE_DEAF_VOTERS;
+
+	return has_many ? (const void *)look->holder : look->client_id;
+}
+
 static bool
 is_counted(struct routing_liveness *liveness, const struct look *look, int64_t now_ms)
 {
+	const void *voter = voter_of(look);
 	struct noted *noted;
 
 	for (size_t i = 0; i < NOTED_MAX; i++) {
 		noted = &liveness->noted[i];
-		if (memcmp(noted->client_id, look->client_id, UUID_BYTES) == 0 &&
+		if (memcmp(noted->voter, voter, VOTER_BYTES) == 0 &&
 		    memcmp(noted->node_id, look->node_id, UUID_BYTES) == 0 &&
 		    now_ms - noted->at_ms < CHOICE_DEAF_HALF_LIFE_MS)
 			return true;
 	}
 	noted = &liveness->noted[liveness->noted_next++ % NOTED_MAX];
-	memcpy(noted->client_id, look->client_id, UUID_BYTES);
+	memcpy(noted->voter, voter, VOTER_BYTES);
 	memcpy(noted->node_id, look->node_id, UUID_BYTES);
 	noted->at_ms = now_ms;
 	return false;
 }
 
 static void
-note_deaf(const struct look *look)
+note_deaf(const struct look *look, const char *to)
 {
 	struct table_node *node = table_find(&look->routing->table, look->node_id);
 	int64_t now_ms = clock_monotonic_ms();
@@ -94,7 +112,7 @@ note_deaf(const struct look *look)
 	if (!choice_note_deaf(node, now_ms))
 		return;
 	uuid_format(look->node_id, node_id);
-	log_warn("node_deaf", "node=%s", node_id);
+	log_warn("node_deaf", "node=%s to=%s", node_id, to);
 }
 
 /* A session that ended or moved before its client came is none of ours any more. */
@@ -122,29 +140,57 @@ look_again(struct look *look)
 	liveness->looks[liveness->count++] = look;
 }
 
+enum finding {
+	UNCLEAR, /* the client has not come, or sent too little yet */
+	ANSWERS,
+	DEAF_TO_HANDSHAKES,
+	DEAF_TO_DATA, /* of which not a packet came back */
+};
+
+static enum finding
+judge(const Boson__Relay__ListFlowsReply *reply)
+{
+	if (reply == NULL || reply->leg_bytes_up == 0)
+		return UNCLEAR;
+	if (reply->leg_bytes_down == 0)
+		return DEAF_TO_HANDSHAKES;
+	if (reply->leg_data_down > 0)
+		return ANSWERS;
+	return reply->leg_data_up >= DATA_MIN_BYTES ? DEAF_TO_DATA : UNCLEAR;
+}
+
+/* An answer may be on its way: once more. */
+static void
+doubt(struct look *look)
+{
+	look->is_doubtful = true;
+	look->pause_ms = look->routing->deaf_after_ms;
+	look_again(look);
+}
+
 static void
 on_flows(const Boson__Relay__ListFlowsReply *reply, void *arg)
 {
 	struct look *look = arg;
+	enum finding finding = judge(reply);
 	struct table_node *node;
 
 	if (look->routing->stopping) {
 		free(look);
 		return;
 	}
-	if (reply == NULL || reply->leg_bytes_up == 0) { /* its client is not there yet */
+	if (finding == UNCLEAR) {
+		look->is_doubtful = false;
 		look_again(look);
 		return;
 	}
-	if (reply->leg_bytes_down == 0 && !look->is_doubtful) { /* an answer may be on its way */
-		look->is_doubtful = true;
-		look->pause_ms = look->routing->deaf_after_ms;
-		look_again(look);
+	if (finding != ANSWERS && !look->is_doubtful) {
+		doubt(look);
 		return;
 	}
 	node = table_find(&look->routing->table, look->node_id);
-	if (reply->leg_bytes_down == 0)
-		note_deaf(look);
+	if (finding != ANSWERS)
+		note_deaf(look, finding == DEAF_TO_DATA ? "data" : "handshakes");
 	else if (node != NULL)
 		choice_note_heard(node);
 	free(look);
@@ -184,6 +230,7 @@ look_new(struct routing *routing, const struct session_record *record)
 	memcpy(look->session_id, record->id, UUID_BYTES);
 	memcpy(look->node_id, record->node_id, UUID_BYTES);
 	memcpy(look->client_id, record->client_id, UUID_BYTES);
+	memcpy(look->holder, record->holder, sizeof(look->holder));
 	return look;
 }
 

@@ -1,8 +1,11 @@
 /*
  * routing_liveness: does a node carry what it took (T04)? Some seconds after a session was opened,
  * and at once when its client complains, the relay is asked what went either way. A node that was
- * sent something and sent nothing back is noted, once for each client. Only relays are believed: a
- * client's word moves its own session and says no more.
+ * sent something and sent nothing back is noted, once for each access key: be it that it answers no
+ * handshake, or that of packets, once it was sent so many, none came back. Only relays are
+ * believed: a client's word moves its own session and says no more.
+ *
+ * Not noticed: a node that sends back a little, or begins to drop what it carried at first.
  */
 #pragma once
 

@@ -5,9 +5,8 @@
 
 /* A node with this many recent failures is asked only when there is no other. */
 #define FAILURES_BAD 3.0
-/* So is one that took so many sessions and answered none of them (T04). They fade, so that three in
- * a few minutes are too many. */
-#define DEAF_BAD 2.5
+/* So is one that took so many sessions and answered none of them (T04). They fade. */
+#define DEAF_BAD (CHOICE_DEAF_VOTERS - 0.5)
 
 static double
 faded(float count, int64_t age_ms, int64_t half_life_ms)

@@ -196,6 +196,9 @@ on_list_flows(Boson__Relay__Relay_Service *service, const Boson__Relay__ListFlow
 		reply.has_leg_bytes_up = reply.has_leg_bytes_down = 1;
 		reply.leg_bytes_up = leg->bytes_up;
 		reply.leg_bytes_down = leg->bytes_down;
+		reply.has_leg_data_up = reply.has_leg_data_down = 1;
+		reply.leg_data_up = leg->data_up;
+		reply.leg_data_down = leg->data_down;
 	}
 	if (relay->bytes_up > 0 || reply.leg_bytes_up > 0)
 		closure(&reply, call);

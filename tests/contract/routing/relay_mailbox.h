@@ -24,6 +24,7 @@ struct relay_mailbox_leg {
 	enum relay_mailbox_answer answer;
 	unsigned int opened, closed;   /* how often it was asked */
 	uint64_t bytes_up, bytes_down; /* of each of its sessions, as the relay has counted */
+	uint64_t data_up, data_down;   /* of these, what is no handshake */
 	unsigned int looked_at;	       /* ListFlows of its sessions */
 };
 
