@@ -231,7 +231,7 @@ count_by(struct forwarder_legs *legs, struct metrics *metrics)
 }
 
 int
-forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_file,
+forwarder_legs_new(struct loop *loop, struct metrics *metrics, const struct leg_client_options *leg,
 		   uint16_t wireguard_port, const struct forwarder_legs_events *events,
 		   struct forwarder_legs **ret)
 {
@@ -241,7 +241,6 @@ forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_fi
 		return -ENOMEM;
 	legs->events = *events;
 	count_by(legs, metrics);
-	const struct leg_client_options options = { .ca_file = ca_file, .is_node = true };
 	const struct leg_client_events leg_events = { .on_state = on_state,
 						      .on_message = on_message,
 						      .on_batch_end = on_leg_batch_end,
@@ -254,7 +253,7 @@ forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_fi
 	if (r == 0)
 		r = channel_map_new(start, &legs->channels);
 	if (r == 0)
-		r = leg_client_new(loop, metrics, &options, &leg_events, &legs->client);
+		r = leg_client_new(loop, metrics, leg, &leg_events, &legs->client);
 	if (r == 0)
 		r = tunnel_socket_new(loop, metrics, wireguard_port, &tunnel_events, &legs->tunnel);
 	if (r < 0) {

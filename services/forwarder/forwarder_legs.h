@@ -20,10 +20,10 @@ struct forwarder_legs_events {
 	void *arg;
 };
 
-/* wireguard_port: see tunnel_socket. ca_file: NULL for the system's. */
-int forwarder_legs_new(struct loop *loop, struct metrics *metrics, const char *ca_file,
-		       uint16_t wireguard_port, const struct forwarder_legs_events *events,
-		       struct forwarder_legs **ret);
+/* leg: of a node. wireguard_port: see tunnel_socket. */
+int forwarder_legs_new(struct loop *loop, struct metrics *metrics,
+		       const struct leg_client_options *leg, uint16_t wireguard_port,
+		       const struct forwarder_legs_events *events, struct forwarder_legs **ret);
 void forwarder_legs_free(struct forwarder_legs **legs);
 
 /* The relays to hold a leg to, in order of preference, and the ticket for it. */

@@ -156,10 +156,17 @@ static int
 legs_up(struct forwarder *forwarder)
 {
 	const struct actor_context *context = forwarder->context;
-	const char *ca_file = config_string(context->config, "forwarder", "ca_file");
+	const struct config *config = context->config;
+	const char *ca_file = config_string(config, "forwarder", "ca_file");
+	const struct leg_client_options leg = {
+		.ca_file = *ca_file ? ca_file : NULL,
+		.is_node = true,
+		.queue_bytes = (uint32_t)config_int(config, "forwarder", "queue_bytes"),
+		.queue_age_ms = (uint32_t)config_int(config, "forwarder", "queue_age"),
+	};
 	struct forwarder_legs_events events = forwarder_admission_events;
 	events.arg = forwarder;
-	return forwarder_legs_new(context->loop, context->metrics, *ca_file ? ca_file : NULL,
+	return forwarder_legs_new(context->loop, context->metrics, &leg,
 				  device_listen_port(forwarder->device), &events, &forwarder->legs);
 }
 

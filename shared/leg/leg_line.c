@@ -1,6 +1,7 @@
 /*
- * leg_line: the owner's side of a leg: takes messages and orders, hands both to the leg's thread
- * in batches, and hands out what that thread received. Talks to leg_thread.c through leg_inside.h.
+ * leg_line: the owner's side of a leg: takes messages, and hands out what the leg's thread
+ * received. Talks to that thread (leg_thread.c) through leg_inside.h. Where to connect is
+ * leg_order.c's.
  */
 #include "leg/leg_line.h"
 
@@ -8,11 +9,9 @@
 #include "log/log.h"
 #include "loop/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -147,125 +146,6 @@ leg_line_free(struct leg_line **client_pointer)
 	client->is_freed = true;
 	if (!client->is_delivering)
 		client_destroy(client);
-}
-
-int
-leg_line_pin(struct leg_line *client, const char *host, const char *address)
-{
-	unsigned char bytes[sizeof(struct in6_addr)];
-	size_t i;
-
-	if (strlen(host) >= LEG_URL_HOST_BYTES ||
-	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1))
-		return -EINVAL;
-	for (i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
-			break;
-	if (i == LEG_PINS_MAX)
-		return -ENOSPC;
-	strcpy(client->pins[i].host, host);
-	strcpy(client->pins[i].address, address);
-	if (i == client->pin_n)
-		client->pin_n++;
-	return 0;
-}
-
-void
-leg_line_pin_as(struct leg_line *client, const struct leg_line *other)
-{
-	memcpy(client->pins, other->pins, sizeof client->pins);
-	client->pin_n = other->pin_n;
-}
-
-static const char *
-pinned(const struct leg_line *client, const char *host)
-{
-	for (size_t i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
-			return client->pins[i].address;
-	return NULL;
-}
-
-/* A proxy resolves the relay's name; what is pinned then is the proxy's own. */
-static int
-endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoint *endpoint)
-{
-	int r = leg_url_parse(text, &endpoint->url);
-	if (r < 0)
-		return r;
-	const char *address = pinned(client, endpoint->url.host);
-	if (leg_url_proxy(&endpoint->url, endpoint->proxy)) {
-		char host[LEG_URL_HOST_BYTES];
-		uint16_t port;
-		r = leg_proxy_address(endpoint->proxy, host, &port);
-		if (r < 0)
-			return r;
-		address = NULL;
-		const char *proxy_address = pinned(client, host);
-		char *at = strrchr(endpoint->proxy, '@');
-		char *start = at != NULL ? at + 1 : endpoint->proxy;
-		size_t room = sizeof endpoint->proxy - (size_t)(start - endpoint->proxy);
-		if (proxy_address != NULL &&
-		    (size_t)snprintf(start, room,
-				     strchr(proxy_address, ':') != NULL ? "[%s]:%u" : "%s:%u",
-				     proxy_address, port) >= room)
-			return -EINVAL;
-	}
-	if (address != NULL)
-		strcpy(endpoint->address, address);
-	return 0;
-}
-
-static void
-give_order(struct leg_line *client, struct leg_order *order)
-{
-	pthread_mutex_lock(&client->lock);
-	struct leg_order *old = client->order;
-	client->order = order;
-	pthread_mutex_unlock(&client->lock);
-	if (old != NULL)
-		explicit_bzero(old->ticket, sizeof old->ticket);
-	free(old);
-	leg_thread_wake(client->thread);
-}
-
-int
-leg_line_target(struct leg_line *client, const char *const *urls, const char *ticket)
-{
-	size_t n = 0;
-
-	while (urls[n] != NULL)
-		n++;
-	if (n == 0 || n > LEG_URLS_MAX || strlen(ticket) >= LEG_TICKET_MAX_BYTES)
-		return -EINVAL;
-	for (const char *c = ticket; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~')
-			return -EINVAL;
-	struct leg_order *order = calloc(1, sizeof *order + n * sizeof order->endpoints[0]);
-	if (order == NULL)
-		return -ENOMEM;
-	order->n = n;
-	strcpy(order->ticket, ticket);
-	for (size_t i = 0; i < n; i++) {
-		int r = endpoint_init(client, urls[i], &order->endpoints[i]);
-		if (r < 0) {
-			free(order);
-			return r;
-		}
-	}
-	give_order(client, order);
-	return 0;
-}
-
-void
-leg_line_disconnect(struct leg_line *client)
-{
-	struct leg_order *order = calloc(1, sizeof *order);
-
-	if (order == NULL)
-		log_error("leg_disconnect", "error=%s", strerror(ENOMEM));
-	else
-		give_order(client, order);
 }
 
 enum leg_state
