@@ -116,27 +116,33 @@ routing_check_client(const struct session *session, const struct routing_caller 
 	return error;
 }
 
-bool
-routing_may_use(const struct session *session, const struct routing_caller *caller)
+int
+routing_check_use(const struct session *session, const struct routing_caller *caller)
 {
 	char owners[ROUTING_TOKEN_BYTES], callers[ROUTING_TOKEN_BYTES];
 	const uint8_t *client_id = session->record.client_id;
+	int error;
 
 	if (caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN)
-		return true;
+		return 0;
 	if (caller->role != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject[0] == '\0')
-		return false;
+		return -EACCES;
 	/* An access key and the token that came by it are the same to a session, whichever opened
 	 * it and whichever asks. */
-	return routing_token_subject(client_id, session->record.owner, owners) == 0 &&
-	       routing_token_subject(client_id, caller->subject, callers) == 0 &&
-	       strcmp(owners, callers) == 0;
+	error = routing_token_subject(client_id, session->record.owner, owners);
+	if (error == 0)
+		error = routing_token_subject(client_id, caller->subject, callers);
+	if (error == 0 && strcmp(owners, callers) != 0)
+		error = -EACCES;
+	return error;
 }
 
-bool
-routing_may_take_up(const struct session *session, const struct routing_caller *caller,
-		    bool is_proven)
+int
+routing_check_take_up(const struct session *session, const struct routing_caller *caller,
+		      bool is_proven)
 {
-	return caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN ||
-	       (routing_may_use(session, caller) && (is_proven || !session->record.is_proven));
+	int error = routing_check_use(session, caller);
+	bool is_admin = caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN;
+
+	return error == 0 && session->record.is_proven && !is_proven && !is_admin ? -EACCES : error;
 }

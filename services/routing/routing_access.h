@@ -48,9 +48,9 @@ void routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller
 int routing_check_client(const struct session *session, const struct routing_caller *caller);
 
 /* Its client by its own token, the access key that opened it, an admin (T05: to know a client's id
- * and key, or a session's id, is not enough). */
-bool routing_may_use(const struct session *session, const struct routing_caller *caller);
+ * and key, or a session's id, is not enough). 0, -EACCES, or -EIO: it cannot be told now. */
+int routing_check_use(const struct session *session, const struct routing_caller *caller);
 
-/* May ask for its route again: one that was proven, by a proof only. */
-bool routing_may_take_up(const struct session *session, const struct routing_caller *caller,
-			 bool is_proven);
+/* Likewise, to ask for its route again: for one that was proven, by a proof only. */
+int routing_check_take_up(const struct session *session, const struct routing_caller *caller,
+			  bool is_proven);

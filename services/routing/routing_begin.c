@@ -65,6 +65,7 @@ routing_request_take_over(struct routing_request *request)
 {
 	struct routing *routing = request->routing;
 	const struct session *session;
+	int error;
 
 	if (routing_follow(routing) != 0) {
 		routing_request_fail(request, BUS_UNAVAILABLE, "store_failed");
@@ -76,8 +77,10 @@ routing_request_take_over(struct routing_request *request)
 		routing_request_fail(request, BUS_UNAVAILABLE, "busy");
 		return;
 	}
-	if (!routing_may_take_up(session, &request->caller, request->is_proven)) {
-		routing_request_fail(request, BUS_CONFLICT, "client_in_use");
+	error = routing_check_take_up(session, &request->caller, request->is_proven);
+	if (error != 0) {
+		routing_request_fail(request, error == -EACCES ? BUS_CONFLICT : BUS_UNAVAILABLE,
+				     error == -EACCES ? "client_in_use" : "memory");
 		return;
 	}
 	begin_known(request, session);
@@ -160,7 +163,7 @@ routing_request_start(struct routing *routing, const Boson__Routing__RouteReques
 	else if (error == 0)
 		error = begin_new(request);
 	if (error != 0)
-		routing_request_fail(request, BUS_INTERNAL, "ids");
+		routing_request_fail(request, BUS_UNAVAILABLE, "memory");
 	else if (known == NULL && !has_room(routing, request))
 		routing_request_fail(request, BUS_LIMITED, "sessions");
 	else

@@ -2,6 +2,7 @@
 #include "routing/routing_claim.h"
 #include "routing/routing_proof.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct claim {
@@ -11,10 +12,17 @@ struct claim {
 	bool is_proven;
 };
 
-/* The session to be taken up again: open, this client's and for this key, and the caller may. What
- * is wrong with it, it looks unknown. */
+static void
+fail_memory(void *call)
+{
+	bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
+}
+
+/* The session to be taken up again: open, this client's and for this key, and the caller may, or
+ * that cannot be told. What is wrong with it, it looks unknown. */
 static const struct session *
-find_resumed(const struct routing *routing, const char *session_id, const struct claim *claim)
+find_resumed(const struct routing *routing, const char *session_id, const struct claim *claim,
+	     int *ret_error)
 {
 	const struct session *session;
 	uint8_t id[UUID_BYTES];
@@ -24,10 +32,10 @@ find_resumed(const struct routing *routing, const char *session_id, const struct
 	session = sessions_find(&routing->sessions, id);
 	if (session == NULL || session->record.status != SESSION_OPEN ||
 	    memcmp(session->record.client_id, claim->client_id, UUID_BYTES) != 0 ||
-	    !key_is_equal(&session->record.client_key, &claim->key) ||
-	    !routing_may_take_up(session, &claim->caller, claim->is_proven))
+	    !key_is_equal(&session->record.client_key, &claim->key))
 		return NULL;
-	return session;
+	*ret_error = routing_check_take_up(session, &claim->caller, claim->is_proven);
+	return *ret_error == -EACCES ? NULL : session;
 }
 
 static void
@@ -36,14 +44,17 @@ resume(struct routing *routing, const Boson__Routing__RouteRequest *input,
        Boson__Routing__RouteReply_Closure closure, void *call)
 {
 	const struct session *session;
+	int error = 0;
 
 	if (routing_follow(routing) != 0) {
 		bus_call_fail_retry(call, BUS_UNAVAILABLE, "store_failed", 1);
 		return;
 	}
-	session = find_resumed(routing, input->session_id, claim);
+	session = find_resumed(routing, input->session_id, claim, &error);
 	if (session == NULL)
 		bus_call_fail(call, BUS_NOT_FOUND, "session_unknown", "sessionId");
+	else if (error != 0)
+		fail_memory(call);
 	else
 		routing_request_start(routing, input, wish, session, claim->is_proven, closure,
 				      call);
@@ -59,15 +70,21 @@ begin(struct routing *routing, const Boson__Routing__RouteRequest *input,
 {
 	const struct session *session =
 		sessions_find_client(&routing->sessions, claim->client_id, &claim->key);
+	int error = session == NULL
+			    ? 0
+			    : routing_check_take_up(session, &claim->caller, claim->is_proven);
 
-	if (session != NULL && !routing_may_take_up(session, &claim->caller, claim->is_proven)) {
-		if (session->record.is_proven || !claim->is_proven) {
-			bus_call_fail(call, BUS_CONFLICT, "client_in_use", "clientId");
-			return;
-		}
+	if (error == -EACCES && claim->is_proven && !session->record.is_proven) {
 		session = NULL;
+		error = 0;
 	}
-	routing_request_start(routing, input, wish, session, claim->is_proven, closure, call);
+	if (error == -EACCES)
+		bus_call_fail(call, BUS_CONFLICT, "client_in_use", "clientId");
+	else if (error != 0)
+		fail_memory(call);
+	else
+		routing_request_start(routing, input, wish, session, claim->is_proven, closure,
+				      call);
 }
 
 void
@@ -78,6 +95,10 @@ routing_claim_start(struct routing *routing, const Boson__Routing__RouteRequest 
 	enum routing_proof proof = routing_proof_check(routing, input);
 	struct claim claim = { .is_proven = proof == ROUTING_PROOF_GOOD };
 
+	if (proof == ROUTING_PROOF_UNCHECKED) {
+		fail_memory(call);
+		return;
+	}
 	if (proof == ROUTING_PROOF_BAD ||
 	    (proof == ROUTING_PROOF_NONE && routing->requires_proof)) {
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "challenge", NULL);

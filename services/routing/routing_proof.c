@@ -79,7 +79,7 @@ routing_proof_challenge(const struct routing *routing,
 	else if (!routing_may_speak_for(input->caller, input->client_id))
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 	else if (make(routing, input, id, &key, &challenge) != 0)
-		bus_call_fail(call, BUS_INTERNAL, "challenge", NULL);
+		bus_call_fail_retry(call, BUS_UNAVAILABLE, "memory", 1);
 	else
 		reply(&challenge, closure, call);
 }
@@ -101,5 +101,7 @@ routing_proof_check(const struct routing *routing, const Boson__Routing__RouteRe
 		error = proof_verify(secret, input->proof, id, &key, role, input->body_sha256.data,
 				     clock_wall_ms(), nonce);
 	key_wipe(secret, sizeof(secret));
-	return error == 0 ? ROUTING_PROOF_GOOD : ROUTING_PROOF_BAD;
+	if (error == 0)
+		return ROUTING_PROOF_GOOD;
+	return error == -EACCES ? ROUTING_PROOF_BAD : ROUTING_PROOF_UNCHECKED;
 }

@@ -7,7 +7,12 @@
 
 #include "routing/routing_handlers.h"
 
-enum routing_proof { ROUTING_PROOF_NONE, ROUTING_PROOF_GOOD, ROUTING_PROOF_BAD };
+enum routing_proof {
+	ROUTING_PROOF_NONE,
+	ROUTING_PROOF_GOOD,
+	ROUTING_PROOF_BAD,
+	ROUTING_PROOF_UNCHECKED, /* out of memory: that is no fault of the proof (F32) */
+};
 
 /* The signer is open. 0 or -EIO. */
 int routing_proof_start(struct routing *routing);

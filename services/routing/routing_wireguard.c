@@ -133,7 +133,7 @@ find_session(const struct routing *routing, const Boson__Routing__RegisterWiregu
 
 	routing_caller_take(&caller, input->caller);
 	if (session == NULL || session->record.status != SESSION_OPEN ||
-	    !routing_may_use(session, &caller))
+	    routing_check_use(session, &caller) != 0)
 		return NULL;
 	if (input->session_id != NULL && (uuid_parse(input->session_id, session_id) != 0 ||
 					  memcmp(session->record.id, session_id, UUID_BYTES) != 0))
@@ -231,7 +231,7 @@ unbind_client(struct routing *routing, const uint8_t client_id[UUID_BYTES],
 
 	for (; error == 0 && session != NULL; session = next) {
 		next = next_of_client(session->bound_next, client_id);
-		if (!routing_may_use(session, caller))
+		if (routing_check_use(session, caller) != 0)
 			continue;
 		*ret = session->record;
 		found = 0;
@@ -257,7 +257,7 @@ unbind_asked(struct routing *routing, const Boson__Routing__UnregisterWireguardR
 		return -ENOENT;
 	session = sessions_find(&routing->sessions, session_id);
 	if (session == NULL || memcmp(session->record.client_id, client_id, UUID_BYTES) != 0 ||
-	    !routing_may_use(session, &caller))
+	    routing_check_use(session, &caller) != 0)
 		return -ENOENT;
 	*ret = session->record;
 	return unbind_session(routing, session);
