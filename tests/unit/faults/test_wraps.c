@@ -23,10 +23,14 @@ enum { SEC_US = 1000 * 1000, SEC_MS = 1000, LOOKS = 10 };
 
 /* ---- a leg's window: bytes and microseconds in marks ---- */
 
-/* What is read in each of ten seconds, when the clock began there and so many bytes had been sent.
- */
+/* Of one second. */
+struct look {
+	uint64_t read, delay_sum_us;
+};
+
+/* Ten seconds, when the clock began there and so many bytes had been sent. */
 static void
-tell_of_window(int64_t began_us, uint64_t sent, uint64_t ret_read[LOOKS])
+tell_of_window(int64_t began_us, uint64_t sent, struct look ret_looks[LOOKS])
 {
 	struct leg_path path;
 
@@ -36,7 +40,7 @@ tell_of_window(int64_t began_us, uint64_t sent, uint64_t ret_read[LOOKS])
 	path.flows[0].window.marked = path.flows[0].window.round_end = sent;
 	for (int i = 0; i < LOOKS; i++) {
 		leg_path_run(&path, SEC_US);
-		ret_read[i] = path.flows[0].read;
+		ret_looks[i] = (struct look){ path.flows[0].read, path.flows[0].delay_sum_us };
 	}
 	assert_true(path.flows[0].window.is_started);
 	leg_path_fini(&path);
@@ -45,7 +49,7 @@ tell_of_window(int64_t began_us, uint64_t sent, uint64_t ret_read[LOOKS])
 static void
 test_a_legs_window_does_not_notice_that_its_clock_comes_round(void **state)
 {
-	uint64_t plain[LOOKS], wrapped[LOOKS];
+	struct look plain[LOOKS], wrapped[LOOKS];
 
 	(void)state;
 	tell_of_window(SEC_US, 0, plain);
@@ -56,7 +60,7 @@ test_a_legs_window_does_not_notice_that_its_clock_comes_round(void **state)
 static void
 test_a_legs_window_does_not_notice_that_its_bytes_come_round(void **state)
 {
-	uint64_t plain[LOOKS], wrapped[LOOKS];
+	struct look plain[LOOKS], wrapped[LOOKS];
 
 	(void)state;
 	tell_of_window(SEC_US, 0, plain);
