@@ -60,15 +60,8 @@ relay_data_count(bool is_to_node, const uint8_t *frame)
 	size_t whole = ws_frame_bytes(frame), header = frame[1] < 126	 ? 2
 						       : frame[1] == 126 ? 4
 									 : 10;
-	struct leg_reader reader;
-	const uint8_t *datagram;
-	size_t n;
 
-	if (leg_reader_init(&reader, is_to_node, frame + header, whole - header) < 0)
-		return 0;
-	while (leg_reader_next(&reader, &datagram, &n) == 1)
-		;
-	return reader.count;
+	return leg_message_count(is_to_node, frame + header, whole - header);
 }
 
 static struct way
