@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -33,7 +35,7 @@ struct fixture {
 		size_t n;
 		uint8_t mark;
 	} received[RECEIVED_MAX];
-	size_t count, wanted, batches;
+	size_t count, wanted, batches, others;
 };
 
 static bool
@@ -288,6 +290,42 @@ test_answers_sent_in_one_bundle_are_told_apart(void **state)
 	}
 }
 
+/* Something else of the loop that always wants a turn. */
+static void
+on_other(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	(void)loop;
+	(void)fd;
+	(void)events;
+	struct fixture *f = arg;
+	f->others++;
+}
+
+/* What one session sends is read in bounded turns, others have theirs in between, and what another
+ * session sends behind it comes. */
+static void
+test_a_flood_of_one_session_leaves_turns_and_room_for_others(void **state)
+{
+	enum { FLOOD = RECEIVED_MAX - 1, TURN_MAX = 64 };
+	struct fixture *f = *state;
+	struct loop_fd *other = NULL;
+	if (!f->loop)
+		skip();
+	int always = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(loop_fd_add(f->loop, always, EPOLLIN, on_other, f, &other), 0);
+	for (int i = 0; i < FLOOD; i++)
+		send_as(f->wireguard, f, "127.1.2.3", 1312, 1);
+	send_as(f->wireguard, f, "127.200.100.50", 96, 2);
+	f->wanted = FLOOD + 1;
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(f->count, FLOOD + 1);
+	assert_true(f->batches >= FLOOD / TURN_MAX);
+	assert_true(f->others >= f->batches - 1);
+	assert_int_equal(f->received[FLOOD].to.s_addr, address_of("127.200.100.50").s_addr);
+	loop_fd_remove(&other);
+	close(always);
+}
+
 static void
 test_nobody_but_wireguard_is_heard(void **state)
 {
@@ -331,6 +369,7 @@ main(void)
 		SOCKET_TEST(test_what_has_no_wireguard_shape_is_dropped_and_counted),
 		SOCKET_TEST(test_answer_tells_which_channel_it_is_for),
 		SOCKET_TEST(test_answers_sent_in_one_bundle_are_told_apart),
+		SOCKET_TEST(test_a_flood_of_one_session_leaves_turns_and_room_for_others),
 		SOCKET_TEST(test_nobody_but_wireguard_is_heard),
 		SOCKET_TEST(test_wireguard_that_is_away_costs_packets_and_nothing_else),
 	};
