@@ -1,5 +1,6 @@
-# Lines with rate, queue, delay and loss in the lab of deploy/demo/lab.sh, by link_box (tests/link). Sourced, from the
-# repository's root, after tests/lab/common.sh; by labs and by loadtest/link.
+# Lines with rate, queue, delay and loss in the lab of deploy/demo/lab.sh, by link_box (tests/link); and
+# plain WireGuard over the same lines, to compare. Sourced, from the repository's root, after tests/lab/common.sh; by
+# labs and by loadtest/link.
 
 # Puts a line between two hosts that a veth joins; perfect until line_is says otherwise. Addresses and routes of
 # the second host's interface are made anew.
@@ -55,3 +56,37 @@ line_figure() # NAME EXPRESSION OF jq
 }
 
 declare -A line_starts
+
+# ---- plain WireGuard, wireguard-go at both ends: from hosts straight to the node's port ----
+
+direct_node_up()
+{
+	direct_key=$(wg genkey)
+	start node direct-node env LOG_LEVEL=error wireguard-go -f "hgN$$"
+	wait_for 5 on node ip link show "hgN$$" || return 1
+	on node wg set "hgN$$" listen-port 51999 private-key <(echo "$direct_key")
+	ip -n "$lab-node" address add 10.99.0.1/24 dev "hgN$$"
+	ip -n "$lab-node" link set "hgN$$" mtu 1280 up
+	on node nft -f - <<-'N'
+		table ip direct {
+			chain postrouting {
+				type nat hook postrouting priority 100;
+				ip saddr 10.99.0.0/24 masquerade
+			}
+		}
+	N
+}
+
+direct_user_up() # HOST NUMBER
+{
+	local host=$1 number=$2 key interface=hg$2$$
+	key=$(wg genkey)
+	on node wg set "hgN$$" peer "$(echo "$key" | wg pubkey)" allowed-ips "10.99.0.1$number/32"
+	start "$host" "direct-$host" env LOG_LEVEL=error wireguard-go -f "$interface"
+	wait_for 5 on "$host" ip link show "$interface" || return 1
+	on "$host" wg set "$interface" private-key <(echo "$key") peer "$(echo "$direct_key" | wg pubkey)" \
+		allowed-ips 0.0.0.0/0 endpoint 192.0.2.10:51999
+	ip -n "$lab-$host" address add "10.99.0.1$number/24" dev "$interface"
+	ip -n "$lab-$host" link set "$interface" mtu 1280 up
+	ip -n "$lab-$host" route add 198.51.100.0/24 dev "$interface"
+}
