@@ -318,6 +318,8 @@ run_event(void)
 		turn_for(LOOK_MS);
 		look_for_end(ms);
 	}
+	if (!herd.is_over) /* who watches is not to wait for it */
+		say("OVER", count_away());
 	turn_for(SETTLE_MS);
 }
 

@@ -23,7 +23,7 @@
 
 enum {
 	STACK_BYTES = 1024 * 1024,
-	DOOR_NICE = 10, /* a tenth of a processor that packets leave nothing of */
+	DOOR_NICE = 5, /* a quarter of a processor that packets leave nothing of */
 };
 
 unsigned
