@@ -4,6 +4,7 @@
 #include "bosonctl/bosonctl_keys.h"
 
 #include "identity/state_file.h"
+#include "log/text_file.h"
 #include "service/service_config.h"
 #include "service/service_curve.h"
 
@@ -163,25 +164,29 @@ make_pair(char public_key[SERVICE_CURVE_TEXT_BYTES], char secret_key[SERVICE_CUR
 static int
 make_all(struct ring *ring)
 {
-	FILE *allow = open_memstream(&ring->allow, &ring->allow_bytes);
-	FILE *conf = open_memstream(&ring->conf, &ring->conf_bytes);
-	int code = allow != NULL && conf != NULL ? EX_OK : EX_OSERR;
+	struct text_file allow, conf;
+	int code = EX_OK;
 
-	if (code == EX_OK)
-		fputs("[bus]\n", conf);
+	if (text_file_open(&allow) < 0)
+		return EX_OSERR;
+	if (text_file_open(&conf) < 0) {
+		(void)text_file_close(&allow, &ring->allow, &ring->allow_bytes);
+		return EX_OSERR;
+	}
+	fputs("[bus]\n", conf.stream);
 	for (size_t i = 0; i < ring->n && code == EX_OK; i++) {
 		char key[SERVICE_CURVE_TEXT_BYTES];
 
 		code = make_pair(key, ring->secrets[i]);
 		if (code != EX_OK)
 			break;
-		fprintf(allow, "%s %s\n", ring->names[i], key);
+		fprintf(allow.stream, "%s %s\n", ring->names[i], key);
 		if (has_config_key(ring->names[i]))
-			fprintf(conf, "%s_key = %s\n", ring->names[i], key);
+			fprintf(conf.stream, "%s_key = %s\n", ring->names[i], key);
 	}
-	if (allow != NULL && fclose(allow) != 0)
+	if (text_file_close(&allow, &ring->allow, &ring->allow_bytes) < 0)
 		code = EX_OSERR;
-	if (conf != NULL && fclose(conf) != 0)
+	if (text_file_close(&conf, &ring->conf, &ring->conf_bytes) < 0)
 		code = EX_OSERR;
 	return code;
 }

@@ -146,16 +146,22 @@ add(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *k
 	return 0;
 }
 
-/* Packs the facts anew and keeps aside what is asked for often. */
-static int
-take_facts(struct registry_node *node, const Boson__Discovery__Node *message)
+static struct registry_facts *
+pack_facts(const Boson__Discovery__Node *message)
 {
 	size_t n = boson__discovery__node__get_packed_size(message);
 	struct registry_facts *facts = malloc(sizeof(*facts) + n);
 
-	if (facts == NULL)
-		return -ENOMEM;
-	facts->n = (uint32_t)boson__discovery__node__pack(message, facts->bytes);
+	if (facts != NULL)
+		facts->n = (uint32_t)boson__discovery__node__pack(message, facts->bytes);
+	return facts;
+}
+
+/* Takes the facts, and keeps aside what is asked for often. */
+static void
+take_facts(struct registry_node *node, struct registry_facts *facts,
+	   const Boson__Discovery__Node *message)
+{
 	free(node->facts);
 	node->facts = facts;
 	node->heartbeat_interval_sec =
@@ -163,31 +169,41 @@ take_facts(struct registry_node *node, const Boson__Discovery__Node *message)
 	memset(node->country, 0, sizeof(node->country));
 	if (message->location != NULL && message->location->country != NULL)
 		strncpy(node->country, message->location->country, sizeof(node->country) - 1);
-	return 0;
+}
+
+/* Of this id and key: the one that is there, or a new one. */
+static int
+find_or_add(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
+	    int64_t registered_wall_ms, struct registry_node **ret)
+{
+	switch (registry_binding(registry, id, key)) {
+	case REGISTRY_FREE:
+		return add(registry, id, key, registered_wall_ms, ret);
+	case REGISTRY_BOUND:
+	case REGISTRY_BOUND_DELETED:
+		*ret = registry_find(registry, id);
+		return 0;
+	case REGISTRY_ID_TAKEN:
+	case REGISTRY_KEY_TAKEN:
+		break;
+	}
+	return -EEXIST;
 }
 
 int
 registry_put(struct registry *registry, const uint8_t id[UUID_BYTES], const struct key *key,
 	     Boson__Discovery__Node *facts, int64_t registered_wall_ms, struct registry_node **ret)
 {
+	/* First, so that no node without facts is left behind. */
+	struct registry_facts *packed = pack_facts(facts);
 	struct registry_node *node = NULL;
-	int error = 0;
+	int error = packed == NULL ? -ENOMEM
+				   : find_or_add(registry, id, key, registered_wall_ms, &node);
 
-	switch (registry_binding(registry, id, key)) {
-	case REGISTRY_FREE:
-		error = add(registry, id, key, registered_wall_ms, &node);
-		break;
-	case REGISTRY_BOUND:
-	case REGISTRY_BOUND_DELETED:
-		node = registry_find(registry, id);
-		break;
-	case REGISTRY_ID_TAKEN:
-	case REGISTRY_KEY_TAKEN:
-		error = -EEXIST;
-		break;
-	}
 	if (error == 0)
-		error = take_facts(node, facts);
+		take_facts(node, packed, facts);
+	else
+		free(packed);
 	boson__discovery__node__free_unpacked(facts, NULL);
 	if (error != 0)
 		return error;

@@ -4,6 +4,7 @@
 #include "forwarder/exit_policy.h"
 
 #include "log/log.h"
+#include "log/text_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -70,13 +71,14 @@ run(struct nft_ctx *context, const char *commands, bool quiet)
 static int
 run_replace_guard(struct exit_policy *policy)
 {
-	char *text = NULL;
-	size_t n;
-	FILE *file = open_memstream(&text, &n);
-	if (!file)
+	struct text_file file;
+	char *text;
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
-	exit_rules_write_guard(&policy->rules, file);
-	int r = fclose(file) == 0 ? run(policy->reader, text, false) : -ENOMEM;
+	exit_rules_write_guard(&policy->rules, file.stream);
+	int r = text_file_close(&file, &text, NULL);
+	if (r == 0)
+		r = run(policy->reader, text, false);
 	free(text);
 	return r;
 }
@@ -84,14 +86,15 @@ run_replace_guard(struct exit_policy *policy)
 static int
 run_replace_exit(struct exit_policy *policy)
 {
-	char *text = NULL;
-	size_t n;
-	FILE *file = open_memstream(&text, &n);
-	if (!file)
+	struct text_file file;
+	char *text;
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
 	exit_rules_write_exit(&policy->rules, &policy->surroundings, policy->clients,
-			      policy->client_count, file);
-	int r = fclose(file) == 0 ? run(policy->owner, text, false) : -ENOMEM;
+			      policy->client_count, file.stream);
+	int r = text_file_close(&file, &text, NULL);
+	if (r == 0)
+		r = run(policy->owner, text, false);
 	free(text);
 	return r;
 }
@@ -288,13 +291,14 @@ exit_policy_apply(struct exit_policy *policy, const struct exit_rules *rules,
 static int
 client_run(struct exit_policy *policy, const char *verb, const struct exit_client *client)
 {
-	char *text = NULL;
-	size_t n;
-	FILE *file = open_memstream(&text, &n);
-	if (!file)
+	struct text_file file;
+	char *text;
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
-	exit_rules_write_client(&policy->rules, verb, client, file);
-	int r = fclose(file) == 0 ? run(policy->owner, text, false) : -ENOMEM;
+	exit_rules_write_client(&policy->rules, verb, client, file.stream);
+	int r = text_file_close(&file, &text, NULL);
+	if (r == 0)
+		r = run(policy->owner, text, false);
 	free(text);
 	return r;
 }

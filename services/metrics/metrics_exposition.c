@@ -6,6 +6,7 @@
  */
 #include "metrics/metrics_handlers.h"
 
+#include "log/text_file.h"
 #include "metrics/metrics_rollup.h"
 #include "metrics/metrics_store.h"
 
@@ -168,8 +169,7 @@ metrics_exposition_write(struct metrics_service *metrics, int64_t now_wall_ms, c
 {
 	struct rollup *ever = &metrics->rollups[0], *minute = &metrics->rollups[1];
 	int error = metrics->store == NULL ? -EIO : 0;
-	size_t n = 0;
-	FILE *out;
+	struct text_file file;
 
 	if (error == 0)
 		error = metrics_store_fleet(metrics->store, METRICS_EVER, 0, ever);
@@ -178,15 +178,11 @@ metrics_exposition_write(struct metrics_service *metrics, int64_t now_wall_ms, c
 					    minute);
 	if (error != 0)
 		return error;
-	out = open_memstream(ret, &n);
-	if (out == NULL)
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
-	write_nodes(metrics, out);
-	write_relays(metrics, out);
-	write_samples(out, ever, minute);
-	write_figures(out, ever, minute);
-	if (fclose(out) == 0)
-		return 0;
-	free(*ret);
-	return -ENOMEM;
+	write_nodes(metrics, file.stream);
+	write_relays(metrics, file.stream);
+	write_samples(file.stream, ever, minute);
+	write_figures(file.stream, ever, minute);
+	return text_file_close(&file, ret, NULL);
 }

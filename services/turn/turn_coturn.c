@@ -4,6 +4,7 @@
 #include "identity/key.h"
 #include "identity/state_file.h"
 #include "log/log.h"
+#include "log/text_file.h"
 #include "turn/turn_config.h"
 
 #include <errno.h>
@@ -108,11 +109,12 @@ write_limits(FILE *out, const struct config *config)
 int
 turn_coturn_text(const struct config *config, const struct turn_secrets *secrets, char **ret)
 {
-	size_t n = 0;
-	FILE *out = open_memstream(ret, &n);
+	struct text_file file;
+	FILE *out;
 
-	if (out == NULL)
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
+	out = file.stream;
 	(void)fputs("# Written by boson-turn; changes here are lost.\n", out);
 	(void)fprintf(out, "listening-port=%lld\n",
 		      (long long)config_int(config, "turn", "coturn_port"));
@@ -138,7 +140,7 @@ turn_coturn_text(const struct config *config, const struct turn_secrets *secrets
 				      turn_denied[i].last);
 	write_own(out, config);
 	write_list(out, "denied-peer-ip", config_list(config, "turn", "coturn_denied"));
-	return fclose(out) == 0 ? 0 : -ENOMEM;
+	return text_file_close(&file, ret, NULL);
 }
 
 /* ---- nftables ---- */
@@ -175,11 +177,12 @@ turn_coturn_nft_text(const struct config *config, char **ret)
 	const char *account = config_string(config, "turn", "coturn_account");
 	long long first = config_int(config, "turn", "coturn_port_min");
 	long long last = config_int(config, "turn", "coturn_port_max");
-	size_t n = 0;
-	FILE *out = open_memstream(ret, &n);
+	struct text_file file;
+	FILE *out;
 
-	if (out == NULL)
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
+	out = file.stream;
 	(void)fputs("# Written by boson-turn; changes here are lost. nft -f FILE loads it.\n"
 		    "table inet boson_coturn\ndelete table inet boson_coturn\n"
 		    "table inet boson_coturn {\n",
@@ -194,7 +197,7 @@ turn_coturn_nft_text(const struct config *config, char **ret)
 		      "\t\tmeta skuid \"%s\" meta l4proto tcp tcp flags syn / syn,ack counter"
 		      " drop\n\t}\n}\n",
 		      account, first, last, account, first, last, account);
-	return fclose(out) == 0 ? 0 : -ENOMEM;
+	return text_file_close(&file, ret, NULL);
 }
 
 /* ---- files ---- */

@@ -1,6 +1,7 @@
 /*
  * metrics_text: writes registries in Prometheus' text exposition format 0.0.4.
  */
+#include "log/text_file.h"
 #include "metrics/metrics_figure.h"
 
 #include <errno.h>
@@ -89,19 +90,11 @@ write_registry(FILE *out, struct metrics *metrics)
 int
 metrics_write(struct metrics *const registries[], size_t n, char **ret_text, size_t *ret_bytes)
 {
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
+	struct text_file file;
 
-	if (!out)
+	if (text_file_open(&file) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		write_registry(out, registries[i]);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret_text = text;
-	*ret_bytes = bytes;
-	return 0;
+		write_registry(file.stream, registries[i]);
+	return text_file_close(&file, ret_text, ret_bytes);
 }

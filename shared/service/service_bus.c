@@ -1,6 +1,7 @@
 /* Derives the endpoints of a product's services. See service_bus.h. */
 #include "service/service_bus.h"
 
+#include "log/text_file.h"
 #include "service/service.h"
 #include "service/service_config.h"
 #include "service/service_curve.h"
@@ -68,22 +69,20 @@ static char *
 derive_events(const char *routers)
 {
 	char *copy = strdup(routers), *rest = copy, *item;
+	struct text_file file = { 0 };
 	const char *comma = "";
 	char *events = NULL;
-	size_t n = 0;
-	FILE *file = copy != NULL ? open_memstream(&events, &n) : NULL;
+	bool is_open = copy != NULL && text_file_open(&file) == 0;
 
-	while (file != NULL && (item = strsep(&rest, ",")) != NULL) {
+	while (is_open && (item = strsep(&rest, ",")) != NULL) {
 		item += strspn(item, " \t");
 		item[strcspn(item, " \t")] = '\0';
-		fputs(comma, file);
-		write_events(file, item);
+		fputs(comma, file.stream);
+		write_events(file.stream, item);
 		comma = ",";
 	}
-	if (file != NULL && fclose(file) != 0) {
-		free(events);
-		events = NULL;
-	}
+	if (is_open)
+		(void)text_file_close(&file, &events, NULL);
 	free(copy);
 	return events;
 }

@@ -2,6 +2,7 @@
 #include "service/service_health.h"
 
 #include "log/log.h"
+#include "log/text_file.h"
 #include "loop/clock.h"
 
 #include <dirent.h>
@@ -39,21 +40,20 @@ write_reason(FILE *file, size_t *count, const char *actor, const char *reason)
 
 /* The status comes first in the text but is known last, so the reasons are written apart. */
 static int
-answer(FILE *file, char **reasons, size_t *reasons_n, size_t count, char **ret_body,
-       size_t *ret_bytes)
+answer(struct text_file *file, size_t count, char **ret_body, size_t *ret_bytes)
 {
-	FILE *body;
+	struct text_file body;
+	char *reasons;
 
 	*ret_body = NULL;
-	if (fclose(file) != 0 || *reasons == NULL)
+	if (text_file_close(file, &reasons, NULL) < 0)
 		return HTTP_UNAVAILABLE;
-	body = open_memstream(ret_body, ret_bytes);
-	if (body != NULL) {
-		fprintf(body, "{\"status\":\"%s\"%.*s%s}\n", count == 0 ? "ok" : "unavailable",
-			(int)*reasons_n, *reasons, count == 0 ? "" : "]");
-		fclose(body);
+	if (text_file_open(&body) == 0) {
+		fprintf(body.stream, "{\"status\":\"%s\"%s%s}\n", count == 0 ? "ok" : "unavailable",
+			reasons, count == 0 ? "" : "]");
+		(void)text_file_close(&body, ret_body, ret_bytes);
 	}
-	free(*reasons);
+	free(reasons);
 	return count == 0 ? HTTP_OK : HTTP_UNAVAILABLE;
 }
 
@@ -71,18 +71,17 @@ service_health_live(void *arg, char **ret_body, size_t *ret_bytes)
 {
 	const struct service_health *health = arg;
 	int64_t now_ms = clock_monotonic_ms();
-	char *reasons = NULL;
-	size_t reasons_n = 0, count = 0;
-	FILE *file = open_memstream(&reasons, &reasons_n);
+	struct text_file file;
+	size_t count = 0;
 
 	*ret_body = NULL;
-	if (file == NULL)
+	if (text_file_open(&file) < 0)
 		return HTTP_UNAVAILABLE;
 	for (size_t i = 0; i < health->n; i++)
 		if (is_stuck(&health->actors[i], now_ms))
-			write_reason(file, &count, health->actors[i].actor->name,
+			write_reason(file.stream, &count, health->actors[i].actor->name,
 				     "its loop does not turn");
-	return answer(file, &reasons, &reasons_n, count, ret_body, ret_bytes);
+	return answer(&file, count, ret_body, ret_bytes);
 }
 
 int
@@ -90,15 +89,14 @@ service_health_ready(void *arg, char **ret_body, size_t *ret_bytes)
 {
 	const struct service_health *health = arg;
 	int64_t now_ms = clock_monotonic_ms();
-	char *reasons = NULL;
-	size_t reasons_n = 0, count = 0;
-	FILE *file = open_memstream(&reasons, &reasons_n);
+	struct text_file file;
+	size_t count = 0;
 
 	*ret_body = NULL;
-	if (file == NULL)
+	if (text_file_open(&file) < 0)
 		return HTTP_UNAVAILABLE;
 	if (health->unready_all != NULL)
-		write_reason(file, &count, health->product, health->unready_all);
+		write_reason(file.stream, &count, health->product, health->unready_all);
 	for (size_t i = 0; i < health->n; i++) {
 		const struct service_actor *actor = &health->actors[i];
 		const char *reason = atomic_load(&actor->unready_reason);
@@ -106,9 +104,9 @@ service_health_ready(void *arg, char **ret_body, size_t *ret_bytes)
 		if (is_stuck(actor, now_ms))
 			reason = "its loop does not turn";
 		if (reason != NULL)
-			write_reason(file, &count, actor->actor->name, reason);
+			write_reason(file.stream, &count, actor->actor->name, reason);
 	}
-	return answer(file, &reasons, &reasons_n, count, ret_body, ret_bytes);
+	return answer(&file, count, ret_body, ret_bytes);
 }
 
 static unsigned
@@ -182,19 +180,18 @@ service_health_metrics(void *arg, char **ret_body, size_t *ret_bytes)
 	struct metrics *registries[ACTORS_MAX];
 	char *text = NULL;
 	size_t n = 0, text_n = 0;
-	FILE *file;
+	struct text_file file;
 
 	*ret_body = NULL;
 	for (size_t i = 0; i < health->n && n < ACTORS_MAX; i++)
 		registries[n++] = health->actors[i].context.metrics;
 	if (metrics_write(registries, n, &text, &text_n) < 0)
 		return HTTP_UNAVAILABLE;
-	file = open_memstream(ret_body, ret_bytes);
-	if (file != NULL) {
-		fwrite(text, 1, text_n, file);
-		write_process(file, health);
-		fclose(file);
+	if (text_file_open(&file) == 0) {
+		fwrite(text, 1, text_n, file.stream);
+		write_process(file.stream, health);
+		(void)text_file_close(&file, ret_body, ret_bytes);
 	}
 	free(text);
-	return HTTP_OK;
+	return *ret_body != NULL ? HTTP_OK : HTTP_UNAVAILABLE;
 }

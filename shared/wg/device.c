@@ -6,6 +6,7 @@
 #include "wg/device_process.h"
 
 #include "log/log.h"
+#include "log/text_file.h"
 #include "wg/link.h"
 
 #include <errno.h>
@@ -227,15 +228,15 @@ peer_describe(const struct device_peer *peer, FILE *file)
 int
 device_peer_set(struct device *device, const struct device_peer *peers, size_t n)
 {
-	char *text = NULL;
+	struct text_file file;
+	char *text;
 	size_t bytes = 0;
-	FILE *file = open_memstream(&text, &bytes);
-	if (!file)
-		return -ENOMEM;
 	int r = 0;
+	if (text_file_open(&file) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = peer_describe(&peers[i], file);
-	if (fclose(file) != 0)
+		r = peer_describe(&peers[i], file.stream);
+	if (text_file_close(&file, &text, &bytes) < 0)
 		r = -ENOMEM;
 	const char *argv[] = { "wg", "addconf", device->name, "/dev/stdin", NULL };
 	if (r == 0 && n > 0)
