@@ -5,11 +5,10 @@
  */
 #include "client/client_shim.h"
 
-#include "log/log.h"
+#include "net/udp_bundle.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/udp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +17,9 @@
 
 enum {
 	READS = 16,
-	READ_BYTES = 64 * 1024,
 	ROUNDS = 8, /* a turn, then timers and the leg have theirs */
 	SOCKET_BUFFER_BYTES = 4 * 1024 * 1024,
 	CONTROL_BYTES = 64,
-	SEGMENTS_MAX = 64, /* of the kernel's UDP_SEGMENT */
-	RUN_MAX_BYTES = 60 * 1024,
 };
 
 struct client_shim {
@@ -38,7 +34,7 @@ struct client_shim {
 	struct client_pulse pulse;
 	struct metric *up, *down, *lost_up, *lost_down;
 	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
-	uint8_t reads[READS][READ_BYTES];
+	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
 };
 
 static void
@@ -76,18 +72,10 @@ take_datagram(struct client_shim *shim, const uint8_t *datagram, size_t n)
 
 /* What the kernel joined is taken apart again. */
 static void
-take_read(struct client_shim *shim, const struct msghdr *header, const uint8_t *bytes, size_t n)
+take_read(struct client_shim *shim, struct msghdr *header, const uint8_t *bytes, size_t n)
 {
-	size_t segment = n;
+	size_t segment = udp_bundle_segment(header, n);
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL;
-	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)header, c))
-		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
-			int size;
-			memcpy(&size, CMSG_DATA(c), sizeof size);
-			if (size > 0)
-				segment = (size_t)size;
-		}
 	client_pulse_sent(&shim->pulse, bytes, n < segment ? n : segment, loop_now_ms(shim->loop));
 	if (n == 0 || (shim->carry != NULL && shim->carry(bytes, n, segment, shim->carry_arg)))
 		return;
@@ -107,7 +95,7 @@ on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 	(void)events;
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < READS; i++) {
-			vectors[i] = (struct iovec){ shim->reads[i], READ_BYTES };
+			vectors[i] = (struct iovec){ shim->reads[i], UDP_BUNDLE_READ_BYTES };
 			messages[i] =
 				(struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i],
 							       .msg_iovlen = 1,
@@ -135,7 +123,6 @@ open_socket(struct client_shim *shim)
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof address;
-	const int one = 1, buffer_bytes = SOCKET_BUFFER_BYTES;
 
 	shim->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (shim->fd < 0 || bind(shim->fd, (struct sockaddr *)&address, n) < 0 ||
@@ -143,14 +130,7 @@ open_socket(struct client_shim *shim)
 	    setsockopt(shim->fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0)
 		return -errno;
 	shim->port = ntohs(address.sin_port);
-	/* Better, not needed. */
-	setsockopt(shim->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
-	if (setsockopt(shim->fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof buffer_bytes) <
-	    0)
-		setsockopt(shim->fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
-	if (setsockopt(shim->fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes) <
-	    0)
-		setsockopt(shim->fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+	udp_bundle_prepare(shim->fd, SOCKET_BUFFER_BYTES);
 	return 0;
 }
 
@@ -229,53 +209,37 @@ client_shim_join(struct client_shim *shim, uint16_t wireguard_port, struct leg_c
 	return 0;
 }
 
-/* Datagrams of one message for one sendmmsg: runs of one size, the last of a run may be shorter. */
+/* Datagrams for one sendmmsg: those that may go as one are one message. */
 struct runs {
 	struct mmsghdr messages[LEG_BATCH_MAX];
 	struct iovec vectors[LEG_BATCH_MAX];
 	_Alignas(struct cmsghdr) uint8_t controls[LEG_BATCH_MAX][CMSG_SPACE(sizeof(uint16_t))];
-	size_t run_n, vector_n, run_bytes, segment;
-	bool is_closed; /* its last datagram was shorter */
+	size_t run_n, vector_n;
 };
-
-static void
-run_finish(struct runs *runs)
-{
-	struct msghdr *header = &runs->messages[runs->run_n - 1].msg_hdr;
-	uint16_t segment = (uint16_t)runs->segment;
-
-	if (header->msg_iovlen < 2)
-		return;
-	header->msg_control = runs->controls[runs->run_n - 1];
-	header->msg_controllen = sizeof runs->controls[0];
-	struct cmsghdr *c = CMSG_FIRSTHDR(header);
-	c->cmsg_level = IPPROTO_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof segment);
-	memcpy(CMSG_DATA(c), &segment, sizeof segment);
-}
 
 static void
 run_add(struct runs *runs, const uint8_t *datagram, size_t n)
 {
-	struct iovec *vector = &runs->vectors[runs->vector_n++];
-	struct msghdr *header = runs->run_n > 0 ? &runs->messages[runs->run_n - 1].msg_hdr : NULL;
+	runs->vectors[runs->vector_n++] = (struct iovec){ (void *)(uintptr_t)datagram, n };
+}
 
-	*vector = (struct iovec){ (void *)(uintptr_t)datagram, n };
-	if (header != NULL && !runs->is_closed && n <= runs->segment &&
-	    header->msg_iovlen < SEGMENTS_MAX && runs->run_bytes + n <= RUN_MAX_BYTES) {
-		header->msg_iovlen++;
-		runs->run_bytes += n;
-		runs->is_closed = n < runs->segment;
-		return;
+static void
+runs_form(struct runs *runs)
+{
+	runs->run_n = 0;
+	for (size_t at = 0; at < runs->vector_n;) {
+		size_t n = udp_bundle_run(runs->vectors + at, runs->vector_n - at);
+		uint8_t *control = runs->controls[runs->run_n];
+		struct msghdr *header = &runs->messages[runs->run_n++].msg_hdr;
+
+		*header = (struct msghdr){ .msg_iov = &runs->vectors[at], .msg_iovlen = n };
+		if (n > 1) {
+			memset(control, 0, sizeof runs->controls[0]);
+			header->msg_control = control;
+			udp_bundle_mark(header, runs->vectors[at].iov_len);
+		}
+		at += n;
 	}
-	if (header != NULL)
-		run_finish(runs);
-	runs->messages[runs->run_n++] =
-		(struct mmsghdr){ .msg_hdr = { .msg_iov = vector, .msg_iovlen = 1 } };
-	runs->segment = n;
-	runs->run_bytes = n;
-	runs->is_closed = false;
 }
 
 /* Returns how many datagrams went. */
@@ -284,9 +248,7 @@ runs_send(int fd, struct runs *runs)
 {
 	size_t sent = 0;
 
-	if (runs->run_n == 0)
-		return 0;
-	run_finish(runs);
+	runs_form(runs);
 	for (size_t at = 0; at < runs->run_n;) {
 		int n = sendmmsg(fd, runs->messages + at, (unsigned)(runs->run_n - at),
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -325,7 +287,6 @@ client_shim_deliver(struct client_shim *shim, const uint8_t *message, size_t n)
 
 	if (r < 0)
 		return r;
-	runs.run_n = 0;
 	runs.vector_n = 0;
 	while ((r = leg_reader_next(&reader, &datagram, &datagram_n)) == 1)
 		run_add(&runs, datagram, datagram_n);
@@ -339,7 +300,6 @@ client_shim_deliver_bundle(struct client_shim *shim, const uint8_t *bytes, size_
 	struct runs runs;
 
 	for (size_t at = 0; at < n;) {
-		runs.run_n = 0;
 		runs.vector_n = 0;
 		for (; at < n && runs.vector_n < LEG_BATCH_MAX; at += segment)
 			run_add(&runs, bytes + at, n - at < segment ? n - at : segment);

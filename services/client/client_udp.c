@@ -5,11 +5,11 @@
 #include "client/client_udp.h"
 
 #include "loop/clock.h"
+#include "net/udp_bundle.h"
 #include "wg/datagram.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +17,6 @@
 
 enum {
 	READS = 16,
-	READ_BYTES = 64 * 1024,
 	ROUNDS = 8,
 	CONTROL_BYTES = 64,
 	SOCKET_BUFFER_BYTES = 4 * 1024 * 1024,
@@ -45,7 +44,7 @@ struct client_udp {
 	unsigned unanswered;
 	int64_t try_at_ms, try_ms;
 	struct metric *up, *down, *lost, *foreign;
-	uint8_t reads[READS][READ_BYTES];
+	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
 };
 
 static void
@@ -90,19 +89,11 @@ heard(struct client_udp *udp)
 static void
 take_read(struct client_udp *udp, struct msghdr *header, const uint8_t *bytes, size_t n)
 {
-	size_t segment = n;
-
 	if (udp->state == OFF || n == 0 || !is_relay(udp, header->msg_name)) {
 		metric_add(udp->foreign, 1);
 		return;
 	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c))
-		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
-			int size;
-			memcpy(&size, CMSG_DATA(c), sizeof size);
-			if (size > 0)
-				segment = (size_t)size;
-		}
+	size_t segment = udp_bundle_segment(header, n);
 	if (datagram_check(bytes, n < segment ? n : segment) < 0) {
 		metric_add(udp->foreign, 1);
 		return;
@@ -125,7 +116,7 @@ on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 	(void)events;
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < READS; i++) {
-			vectors[i] = (struct iovec){ udp->reads[i], READ_BYTES };
+			vectors[i] = (struct iovec){ udp->reads[i], UDP_BUNDLE_READ_BYTES };
 			messages[i] =
 				(struct mmsghdr){ .msg_hdr = { .msg_name = &sources[i],
 							       .msg_namelen = sizeof sources[i],
@@ -156,16 +147,10 @@ send_bundle(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t segme
 				 .msg_namelen = udp->relay_n,
 				 .msg_iov = &vector,
 				 .msg_iovlen = 1 };
-	uint16_t size = (uint16_t)segment;
 
 	if (n > segment) {
 		header.msg_control = &control;
-		header.msg_controllen = sizeof control;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-		c->cmsg_level = IPPROTO_UDP;
-		c->cmsg_type = UDP_SEGMENT;
-		c->cmsg_len = CMSG_LEN(sizeof size);
-		memcpy(CMSG_DATA(c), &size, sizeof size);
+		udp_bundle_mark(&header, segment);
 	}
 	return sendmsg(udp->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
@@ -240,7 +225,7 @@ close_socket(struct client_udp *udp)
 static int
 open_socket(struct client_udp *udp, int family)
 {
-	const int one = 1, bytes = SOCKET_BUFFER_BYTES, omit = IP_PMTUDISC_OMIT;
+	const int omit = IP_PMTUDISC_OMIT;
 
 	if (udp->fd >= 0 && udp->family == family)
 		return 0;
@@ -249,16 +234,12 @@ open_socket(struct client_udp *udp, int family)
 	if (udp->fd < 0)
 		return -errno;
 	udp->family = family;
+	udp_bundle_prepare(udp->fd, SOCKET_BUFFER_BYTES);
 	/* Better, not needed. WireGuard's datagrams may be cut on the way. */
-	setsockopt(udp->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
 	if (family == AF_INET)
 		setsockopt(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
 	else
 		setsockopt(udp->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof omit);
-	if (setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0)
-		setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-	if (setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-		setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	return loop_fd_add(udp->loop, udp->fd, EPOLLIN, on_readable, udp, &udp->watch);
 }
 

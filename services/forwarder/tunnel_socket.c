@@ -3,12 +3,11 @@
  */
 #include "forwarder/tunnel_socket.h"
 
-#include "log/log.h"
+#include "net/udp_bundle.h"
 #include "wg/datagram.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,11 +15,8 @@
 
 enum {
 	READ_MESSAGES = 16,
-	READ_BYTES = 64 * 1024, /* a whole GRO bundle */
-	READ_ROUNDS = 4,	/* then others have their turn */
+	READ_ROUNDS = 4, /* then others have their turn */
 	SEND_MESSAGES = 16,
-	SEND_SEGMENTS = 64, /* UDP_MAX_SEGMENTS */
-	SEND_BYTES = 60 * 1024,
 	BUFFER_BYTES = 4 * 1024 * 1024,
 };
 
@@ -49,7 +45,7 @@ struct tunnel_socket {
 	uint8_t *read_bytes;
 
 	struct mmsghdr send_headers[SEND_MESSAGES];
-	struct iovec send_parts[SEND_MESSAGES * SEND_SEGMENTS];
+	struct iovec send_parts[SEND_MESSAGES * UDP_BUNDLE_DATAGRAMS_MAX];
 	union send_control send_controls[SEND_MESSAGES];
 };
 
@@ -60,7 +56,8 @@ read_prepare(struct tunnel_socket *socket)
 {
 	for (size_t i = 0; i < READ_MESSAGES; i++) {
 		socket->read_parts[i] =
-			(struct iovec){ socket->read_bytes + i * READ_BYTES, READ_BYTES };
+			(struct iovec){ socket->read_bytes + i * UDP_BUNDLE_READ_BYTES,
+					UDP_BUNDLE_READ_BYTES };
 		socket->read_headers[i].msg_hdr = (struct msghdr){
 			.msg_name = &socket->read_sources[i],
 			.msg_namelen = sizeof socket->read_sources[i],
@@ -72,39 +69,28 @@ read_prepare(struct tunnel_socket *socket)
 	}
 }
 
-/* The address it was sent to, and the size of the datagrams that GRO joined (0: one alone). */
-static void
-read_control(struct msghdr *header, struct in_addr *ret_to, size_t *ret_segment)
+/* The address it was sent to. */
+static struct in_addr
+destination(struct msghdr *header)
 {
-	ret_to->s_addr = 0;
-	*ret_segment = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
+	struct in_pktinfo info = { .ipi_addr.s_addr = 0 };
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
 			memcpy(&info, CMSG_DATA(c), sizeof info);
-			*ret_to = info.ipi_addr;
-		} else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
-			int segment;
-			memcpy(&segment, CMSG_DATA(c), sizeof segment);
-			*ret_segment = segment > 0 ? (size_t)segment : 0;
-		}
-	}
+	return info.ipi_addr;
 }
 
 static void
 read_one(struct tunnel_socket *socket, struct msghdr *header, const uint8_t *bytes, size_t n)
 {
 	const struct sockaddr_in *source = header->msg_name;
-	struct in_addr to;
-	size_t segment;
-	read_control(header, &to, &segment);
+	struct in_addr to = destination(header);
+	size_t segment = udp_bundle_segment(header, n);
 	if (source->sin_port != socket->wireguard.sin_port ||
 	    source->sin_addr.s_addr != socket->wireguard.sin_addr.s_addr || n == 0) {
 		metric_add(socket->drop_source, 1);
 		return;
 	}
-	if (segment == 0)
-		segment = n;
 	for (size_t at = 0; at < n; at += segment) {
 		size_t length = n - at < segment ? n - at : segment;
 		if (datagram_check(bytes + at, length) < 0) {
@@ -127,7 +113,7 @@ on_readable(struct loop *loop, int fd, uint32_t ready, void *arg)
 		int n = recvmmsg(fd, socket->read_headers, READ_MESSAGES, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < n; i++)
 			read_one(socket, &socket->read_headers[i].msg_hdr,
-				 socket->read_bytes + (size_t)i * READ_BYTES,
+				 socket->read_bytes + (size_t)i * UDP_BUNDLE_READ_BYTES,
 				 socket->read_headers[i].msg_len);
 		if (n < READ_MESSAGES)
 			break;
@@ -136,22 +122,6 @@ on_readable(struct loop *loop, int fd, uint32_t ready, void *arg)
 }
 
 /* ---- to WireGuard ---- */
-
-/* How many datagrams from the first on go in one call: all as long as the first, but for the last,
- * which may be shorter. */
-static size_t
-run_length(const struct iovec *datagrams, size_t n)
-{
-	size_t size = datagrams[0].iov_len, total = size, i = 1;
-	for (; i < n && i < SEND_SEGMENTS; i++) {
-		total += datagrams[i].iov_len;
-		if (datagrams[i].iov_len > size || total > SEND_BYTES)
-			break;
-		if (datagrams[i].iov_len < size)
-			return i + 1;
-	}
-	return i;
-}
 
 static void
 send_control(struct tunnel_socket *socket, struct msghdr *header, union send_control *control,
@@ -162,23 +132,9 @@ send_control(struct tunnel_socket *socket, struct msghdr *header, union send_con
 	header->msg_name = &socket->wireguard;
 	header->msg_namelen = sizeof socket->wireguard;
 	header->msg_control = control;
-	header->msg_controllen = sizeof *control;
-	struct cmsghdr *c = CMSG_FIRSTHDR(header);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof info);
-	memcpy(CMSG_DATA(c), &info, sizeof info);
-	header->msg_controllen = CMSG_SPACE(sizeof info);
-	if (segment == 0)
-		return;
-	uint16_t size = (uint16_t)segment;
-	header->msg_controllen = sizeof *control;
-	c = CMSG_NXTHDR(header, c);
-	c->cmsg_level = SOL_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof size);
-	memcpy(CMSG_DATA(c), &size, sizeof size);
-	header->msg_controllen = CMSG_SPACE(sizeof info) + CMSG_SPACE(sizeof size);
+	udp_control_add(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+	if (segment != 0)
+		udp_bundle_mark(header, segment);
 }
 
 static void
@@ -216,7 +172,7 @@ tunnel_socket_send(struct tunnel_socket *socket, struct in_addr from, const stru
 			i++;
 			continue;
 		}
-		size_t run = 1, longest = run_length(datagrams + i, n - i);
+		size_t run = 1, longest = udp_bundle_run(datagrams + i, n - i);
 		while (run < longest &&
 		       datagram_check(datagrams[i + run].iov_base, datagrams[i + run].iov_len) >= 0)
 			run++;
@@ -242,7 +198,7 @@ tunnel_socket_send(struct tunnel_socket *socket, struct in_addr from, const stru
 static int
 socket_open(struct tunnel_socket *socket_)
 {
-	int on = 1, bytes = BUFFER_BYTES;
+	int on = 1;
 	struct sockaddr_in any = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -252,11 +208,7 @@ socket_open(struct tunnel_socket *socket_)
 	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0 ||
 	    bind(fd, (const struct sockaddr *)&any, sizeof any) < 0)
 		return -errno;
-	setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	udp_bundle_prepare(fd, BUFFER_BYTES);
 	return 0;
 }
 
@@ -289,7 +241,7 @@ tunnel_socket_new(struct loop *loop, struct metrics *metrics, uint16_t wireguard
 						  .sin_port = htons(wireguard_port),
 						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	count_by(socket, metrics);
-	socket->read_bytes = malloc((size_t)READ_MESSAGES * READ_BYTES);
+	socket->read_bytes = malloc((size_t)READ_MESSAGES * UDP_BUNDLE_READ_BYTES);
 	int r = socket->read_bytes ? socket_open(socket) : -ENOMEM;
 	if (r == 0)
 		r = loop_fd_add(loop, socket->fd, EPOLLIN, on_readable, socket, &socket->watch);
