@@ -12,7 +12,7 @@ enum { PACKET_BYTES = 1448, SOCKET_BYTES = 256 * 1024 };
 static void
 push(struct leg_path_queue *queue, const struct leg_path_item *item)
 {
-	if (queue->first + queue->count == queue->capacity) {
+	if (queue->first > 0 && queue->first + queue->count == queue->capacity) {
 		memmove(queue->items, queue->items + queue->first,
 			queue->count * sizeof(*queue->items));
 		queue->first = 0;
@@ -146,7 +146,7 @@ move(struct leg_path *path)
 		path->credit = 0;
 }
 
-/* As libwebsockets: one pong is kept, the latest. */
+/* As libwebsockets: while one ping is to be answered, others are not. */
 static void
 read_some(struct leg_path *path, struct leg_path_flow *flow)
 {
@@ -160,7 +160,8 @@ read_some(struct leg_path *path, struct leg_path_flow *flow)
 		uint32_t delay_us = (uint32_t)(path->now_us - item.sent_us);
 
 		if (item.is_mark) {
-			pong = item;
+			if (!pong.is_mark || !path->keeps_first)
+				pong = item;
 			continue;
 		}
 		flow->read += item.n;
