@@ -44,6 +44,7 @@ struct leg_path {
 				*/
 	uint32_t read_every_us; /* readers read so often; 0: at once */
 	double loss, pong_loss; /* of packets, of pongs */
+	bool keeps_first;	/* of pings read at once readers answer the first, not the last */
 	uint64_t dice;
 	int64_t now_us;
 	double credit;
