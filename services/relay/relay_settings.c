@@ -52,9 +52,10 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "notsent_lowat", CONFIG_BYTES, "128KiB", 4096, 16 * 1024 * 1024, NULL,
 	  "TCP_NOTSENT_LOWAT of legs at most: what the kernel may hold back unsent; less on slow "
 	  "ones" },
-	{ SECTION, "segment_bytes", CONFIG_INT, "1220", 536, 32767, NULL,
-	  "TCP_MAXSEG of legs, both ways: 1220 fits a path of 1280 bytes that does not tell its "
-	  "limit; 32767: as the interfaces say" },
+	{ SECTION, "segment_bytes", CONFIG_INT, "1360", 0, 32767, NULL,
+	  "TCP_MAXSEG of legs, both ways: 1360 holds one datagram and fits paths of 1400 bytes; "
+	  "less "
+	  "where a narrower one does not tell its limit; 0: as the interfaces say" },
 	{ SECTION, "queue_bytes", CONFIG_BYTES, "128KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
 	  "what may wait in one channel and direction; the oldest is dropped" },
 	{ SECTION, "queue_age", CONFIG_DURATION, "80ms", 1, 10 * 1000, NULL,

@@ -26,7 +26,7 @@ struct relay_settings {
 	uint32_t shards;
 	uint32_t legs_max, channels_max;
 	uint32_t notsent_lowat_bytes;
-	uint32_t segment_bytes; /* TCP_MAXSEG of legs, both ways */
+	uint32_t segment_bytes; /* TCP_MAXSEG of legs, both ways; 0: the interfaces' */
 	uint32_t queue_bytes;
 	uint64_t queue_budget_bytes;	    /* of all shards together */
 	uint32_t rate_kbytes;		    /* of a session whose ticket names none; 0: no limit */

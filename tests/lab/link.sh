@@ -42,7 +42,8 @@ has_leg()
 start_everything()
 {
 	use_cubic
-	write_boson_config && echo "udp_listen = 203.0.113.10:51820" >>"$lab_dir/etc/boson.conf" &&
+	write_boson_config &&
+	printf 'udp_listen = 203.0.113.10:51820\nsegment_bytes = 1220\n' >>"$lab_dir/etc/boson.conf" &&
 	write_wireguard_wrapper && write_higgs_config higgs on ca.pem || return 1
 	start_inet
 	head -c 300000 /dev/urandom >"$lab_dir/www/300k.bin"
