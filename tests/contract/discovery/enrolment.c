@@ -36,7 +36,8 @@ enrolment_prove(struct rig *rig, struct bus_peer *discovery, const struct enrolm
 	boson__discovery__discovery__challenge(bus_peer_service(discovery), &request, on_challenge,
 					       &call);
 	rig_call_wait(&call);
-	assert_non_null(call.reply);
+	if (call.reply == NULL)
+		fail_msg("no challenge: %d %s", (int)call.result.status, call.result.code);
 	reply = (const Boson__Common__ChallengeReply *)call.reply;
 	assert_int_equal(proof_challenge_parse(reply->ephemeral_public_key, reply->nonce,
 					       reply->cookie, &challenge),

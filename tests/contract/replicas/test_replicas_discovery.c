@@ -32,10 +32,11 @@ static struct replica {
 	struct bus_peer *peer;
 	struct bus_subscription *events;
 	unsigned online, offline; /* what it told of the watched node */
+	unsigned witness_offline;
 	bool is_heard;
 } replicas[REPLICAS];
 static struct bus_peer *both;
-static char watched[UUID_TEXT_BYTES];
+static char watched[UUID_TEXT_BYTES], witness[UUID_TEXT_BYTES];
 
 RIG_CLOSURE(on_beat, Boson__Discovery__HeartbeatReply)
 RIG_CLOSURE(on_node, Boson__Discovery__Node)
@@ -58,12 +59,15 @@ on_node_changed(const ProtobufCMessage *event, bool gap, void *arg)
 
 	(void)gap;
 	replica->is_heard = true;
-	if (change == NULL || strcmp(change->node->node_id, watched) != 0)
+	if (change == NULL)
 		return;
-	if (strcmp(change->node->status, "offline") == 0)
-		replica->offline++;
-	else
-		replica->online++;
+	bool is_offline = strcmp(change->node->status, "offline") == 0;
+	if (strcmp(change->node->node_id, watched) == 0) {
+		replica->offline += is_offline;
+		replica->online += !is_offline;
+	} else if (strcmp(change->node->node_id, witness) == 0) {
+		replica->witness_offline += is_offline;
+	}
 }
 
 static bool
@@ -141,7 +145,7 @@ static void
 start_both(const char *more)
 {
 	memset(replicas, 0, sizeof(replicas));
-	watched[0] = '\0';
+	watched[0] = witness[0] = '\0';
 	if (servers.postgresql <= 0)
 		assert_int_equal(servers_postgresql_start(&servers), 0);
 	if (servers.redis <= 0)
@@ -173,6 +177,15 @@ setup_short_leases(void **state)
 	return 0;
 }
 
+/* A node's beats are known to both in time, however busy the machine is. */
+static int
+setup_long_leases(void **state)
+{
+	(void)state;
+	start_both("offline_after = 6s\n");
+	return 0;
+}
+
 static int
 teardown(void **state)
 {
@@ -189,6 +202,13 @@ teardown(void **state)
 
 /* ---- what nodes do ---- */
 
+/* What a busy machine, a database that is away or a replica that died lets it come to. */
+static bool
+may_be_asked_again(enum bus_status status)
+{
+	return status == BUS_UNAVAILABLE || status == BUS_DEADLINE;
+}
+
 static bool
 enrol(struct bus_peer *peer, struct enrolment_node *node)
 {
@@ -198,7 +218,7 @@ enrol(struct bus_peer *peer, struct enrolment_node *node)
 	enrolment_run(&call, node);
 	bool is_enrolled = call.reply != NULL;
 	if (!is_enrolled)
-		assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+		assert_true(may_be_asked_again(call.result.status));
 	rig_call_fini(&call);
 	return is_enrolled;
 }
@@ -257,10 +277,18 @@ was_told_offline(void *arg)
 	return ((struct replica *)arg)->offline > 0;
 }
 
+static bool
+was_witness_told_offline(void *arg)
+{
+	return ((struct replica *)arg)->witness_offline > 0;
+}
+
 static void
 watch(const struct enrolment_node *node)
 {
 	memcpy(watched, node->id_text, sizeof(watched));
+	for (int i = 0; i < REPLICAS; i++)
+		replicas[i].online = replicas[i].offline = 0;
 }
 
 /* ---- tests ---- */
@@ -381,21 +409,22 @@ test_no_acknowledged_registration_is_lost_when_the_second_is_killed_F02(void **s
 static void
 test_silent_node_is_offline_once_at_both(void **state)
 {
-	struct enrolment_node node, witness;
+	struct enrolment_node node, later;
 
 	(void)state;
 	enrolment_node_init(&node);
-	enrolment_node_init(&witness);
+	enrolment_node_init(&later);
 	watch(&node);
 	assert_true(enrol(replicas[0].peer, &node));
-	assert_true(enrol(replicas[1].peer, &witness));
 	rig_wait(rig(), was_told_offline, &replicas[0], "the node's end at the first");
 	rig_wait(rig(), was_told_offline, &replicas[1], "the node's end at the second");
-	/* The witness came later and goes later: by then anything told twice has been told. */
-	memcpy(watched, witness.id_text, sizeof(watched));
+	/* The witness comes later and goes later: by then anything told twice has been told. */
+	memcpy(witness, later.id_text, sizeof(witness));
+	assert_true(enrol(replicas[1].peer, &later));
+	rig_wait(rig(), was_witness_told_offline, &replicas[0], "the witness's at the first");
+	rig_wait(rig(), was_witness_told_offline, &replicas[1], "the witness's at the second");
 	assert_int_equal(replicas[0].offline, 1);
 	assert_int_equal(replicas[1].offline, 1);
-	rig_wait(rig(), was_told_offline, &replicas[0], "the witness's end");
 }
 
 /* One of the two is the one that sweeps. */
@@ -428,51 +457,62 @@ test_sweeping_goes_over_when_the_second_is_killed(void **state)
 struct beating {
 	struct enrolment_node *node;
 	struct bus_peer *peer;
-	int64_t until_ms;
+	int64_t last_ms, longest_ms; /* beat, and pause */
 };
 
 /* Beats at one replica while the other does not run. */
 static void
-keep_beating(struct beating *beating)
+keep_beating(struct beating *beating, int64_t for_ms)
 {
-	while (clock_monotonic_ms() < beating->until_ms)
+	int64_t until_ms = clock_monotonic_ms() + for_ms, now_ms;
+
+	do {
 		assert_int_equal(beat(beating->peer, beating->node).status, BUS_OK);
+		now_ms = clock_monotonic_ms();
+		if (now_ms - beating->last_ms > beating->longest_ms)
+			beating->longest_ms = now_ms - beating->last_ms;
+		beating->last_ms = now_ms;
+	} while (now_ms < until_ms);
 }
 
-/* Whichever sweeps: it wakes up after more than a lease and takes nobody for dead. */
-static void
+/* Whichever sweeps: it wakes up after more than a lease and takes nobody for dead. False when we
+ * were held up ourselves for so long that it might have been right. */
+static bool
 stop_and_go_on(int stopped)
 {
-	enum { STOPPED_MS = 4000 };
+	enum { STOPPED_MS = 7000, PAUSE_MAX_MS = 2000 };
 	struct enrolment_node node;
 
 	enrolment_node_init(&node);
 	watch(&node);
 	assert_true(enrol(replicas[1 - stopped].peer, &node));
 	assert_int_equal(kill(replicas[stopped].process, SIGSTOP), 0);
-	struct beating beating = { &node, replicas[1 - stopped].peer,
-				   clock_monotonic_ms() + STOPPED_MS };
-	keep_beating(&beating);
+	struct beating beating = { &node, replicas[1 - stopped].peer, clock_monotonic_ms(), 0 };
+	keep_beating(&beating, STOPPED_MS);
 	assert_int_equal(kill(replicas[stopped].process, SIGCONT), 0);
-	beating.until_ms = clock_monotonic_ms() + STOPPED_MS / 4;
-	keep_beating(&beating);
+	keep_beating(&beating, STOPPED_MS / 4);
 	assert_int_equal(beat(replicas[stopped].peer, &node).status, BUS_OK);
+	if (beating.longest_ms > PAUSE_MAX_MS)
+		return false;
 	assert_int_equal(replicas[0].offline, 0);
 	assert_int_equal(replicas[1].offline, 0);
+	return true;
 }
 
 static void
 test_replica_that_was_stopped_marks_nobody_offline_F09(void **state)
 {
-	(void)state;
-	stop_and_go_on(0);
-	stop_and_go_on(1);
-}
+	enum { TRIES = 3 };
+	bool is_shown = false;
 
-struct listing {
-	int64_t end_ms;
-	size_t n;
-};
+	(void)state;
+	for (int stopped = 0; stopped < REPLICAS; stopped++) {
+		is_shown = false;
+		for (int i = 0; i < TRIES && !is_shown; i++)
+			is_shown = stop_and_go_on(stopped);
+		assert_true(is_shown);
+	}
+}
 
 static size_t
 list_relays(struct bus_peer *peer)
@@ -516,7 +556,6 @@ test_relay_announced_at_one_is_known_at_the_other(void **state)
 static void
 test_both_go_on_when_postgresql_returns_F13(void **state)
 {
-	int64_t end_ms = clock_monotonic_ms() + RIG_WAIT_MS;
 	struct enrolment_node node, late;
 	char status[16];
 
@@ -531,7 +570,7 @@ test_both_go_on_when_postgresql_returns_F13(void **state)
 	for (int i = 0; i < REPLICAS; i++)
 		assert_int_equal(beat(replicas[i].peer, &node).status, BUS_OK);
 	assert_int_equal(servers_postgresql_start(&servers), 0);
-	int64_t back_ms = clock_monotonic_ms();
+	int64_t back_ms = clock_monotonic_ms(), end_ms = back_ms + RIG_WAIT_MS;
 	while (!enrol(both, &late))
 		assert_true(clock_monotonic_ms() < end_ms);
 	printf("written again after %lld ms\n", (long long)(clock_monotonic_ms() - back_ms));
@@ -548,7 +587,7 @@ test_both_go_on_when_postgresql_returns_F13(void **state)
 static void
 test_replica_starts_while_postgresql_is_down_F13(void **state)
 {
-	int64_t end_ms = clock_monotonic_ms() + 2 * RIG_WAIT_MS;
+	int64_t end_ms, back_ms;
 	struct enrolment_node node;
 	char status[16];
 
@@ -558,22 +597,25 @@ test_replica_starts_while_postgresql_is_down_F13(void **state)
 	replica_kill(&replicas[1]);
 	servers_postgresql_kill(&servers);
 	replica_spawn(&replicas[1]);
+	end_ms = clock_monotonic_ms() + RIG_WAIT_MS;
 	for (;;) {
 		struct bus_result result = beat(replicas[1].peer, &node);
 
-		assert_int_equal(result.status, BUS_UNAVAILABLE);
+		assert_true(may_be_asked_again(result.status));
 		if (strcmp(result.code, "store_failed") == 0)
 			break;
 		assert_true(clock_monotonic_ms() < end_ms);
 	}
 	assert_int_equal(servers_postgresql_start(&servers), 0);
-	int64_t back_ms = clock_monotonic_ms();
+	back_ms = clock_monotonic_ms();
+	end_ms = back_ms + RIG_WAIT_MS;
 	while (get(replicas[1].peer, node.id_text, status) != BUS_OK)
 		assert_true(clock_monotonic_ms() < end_ms);
 	printf("ready after %lld ms\n", (long long)(clock_monotonic_ms() - back_ms));
 }
 
 #define WITH_TWO(test)	 cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_LONG(test)	 cmocka_unit_test_setup_teardown(test, setup_long_leases, teardown)
 #define WITH_SHORT(test) cmocka_unit_test_setup_teardown(test, setup_short_leases, teardown)
 
 int
@@ -589,7 +631,7 @@ main(void)
 		WITH_SHORT(test_silent_node_is_offline_once_at_both),
 		WITH_SHORT(test_sweeping_goes_over_when_the_first_is_killed),
 		WITH_SHORT(test_sweeping_goes_over_when_the_second_is_killed),
-		WITH_SHORT(test_replica_that_was_stopped_marks_nobody_offline_F09),
+		WITH_LONG(test_replica_that_was_stopped_marks_nobody_offline_F09),
 		WITH_TWO(test_relay_announced_at_one_is_known_at_the_other),
 		WITH_TWO(test_both_go_on_when_postgresql_returns_F13),
 		WITH_TWO(test_replica_starts_while_postgresql_is_down_F13),
