@@ -102,7 +102,7 @@ invoke_first(ProtobufCService *service, const Boson__Test__Words *input,
 	service->invoke(service, 0, &input->base, (ProtobufCClosure)closure, closure_data);
 }
 
-/* The next version's mailbox, then quite another one. */
+/* F22: the next version's mailbox, then quite another one. */
 static void
 test_unknown_method_is_answered(void **state)
 {

@@ -211,7 +211,7 @@ test_head_of_more_than_half_a_kib_is_dropped(void **state)
 	assert_still_served(state);
 }
 
-/* B22 */
+/* B22, F22 */
 static void
 test_other_version_is_answered(void **state)
 {
@@ -268,7 +268,7 @@ test_body_that_cannot_be_read_is_answered(void **state)
 	assert_still_served(state);
 }
 
-/* B34: 60 KiB of fields that we do not know, and they are not sent back. */
+/* B34, F22: 60 KiB of fields that we do not know, and they are not sent back. */
 static void
 test_unknown_fields_are_forgotten(void **state)
 {
