@@ -4,6 +4,8 @@
  */
 #include "gateway_rig_one.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -332,6 +337,109 @@ test_sigterm_answers_what_waits_and_ends(void **state)
 	rig_disconnect(&idle);
 }
 
+/* ---- F31 ---- */
+
+enum { NUMBERS = 4096 };
+
+/* The numbers of the gateway's descriptors that are free, up to the limit. */
+static rlim_t
+free_below(rlim_t limit, bool is_used[NUMBERS])
+{
+	char path[64];
+	const struct dirent *entry;
+	rlim_t n = 0;
+
+	memset(is_used, 0, NUMBERS);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)rig.gateway);
+	DIR *folder = opendir(path);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)) != NULL)
+		if (entry->d_name[0] != '.')
+			is_used[strtoul(entry->d_name, NULL, 10) % NUMBERS] = true;
+	closedir(folder);
+	for (rlim_t i = 0; i < limit; i++)
+		n += !is_used[i];
+	return n;
+}
+
+/* A limit that leaves the gateway so many descriptors. */
+static rlim_t
+limit_that_leaves(rlim_t n)
+{
+	bool is_used[NUMBERS];
+	rlim_t limit = 0;
+
+	(void)free_below(0, is_used);
+	for (; n > 0; limit++)
+		n -= !is_used[limit];
+	return limit;
+}
+
+static int64_t
+processor_time_ns(void)
+{
+	char path[64];
+	long long ns = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)rig.gateway);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lld", &ns), 1);
+	fclose(file);
+	return ns;
+}
+
+static int
+come_and_ask(void)
+{
+	static const char request[] = "GET /health/live HTTP/1.1\r\n" H "\r\n";
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(rig.port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
+	return fd;
+}
+
+/* The gateway at its limit of descriptors lets clients wait, without turning round and round, and
+ * serves them when there are some again. */
+static void
+test_F31_without_descriptors_clients_wait_and_are_served_later(void **state)
+{
+	enum { MORE = 4, CLIENTS = 64, LOOK_MS = 1000 };
+	struct rlimit before, few;
+	bool is_used[NUMBERS];
+	int clients[CLIENTS];
+	char answer[16];
+
+	(void)state;
+	start("max_connections_per_address = 1000", RIG_ALONE);
+	assert_int_equal(prlimit(rig.gateway, RLIMIT_NOFILE, NULL, &before), 0);
+	few = before;
+	few.rlim_cur = limit_that_leaves(MORE);
+	assert_int_equal(prlimit(rig.gateway, RLIMIT_NOFILE, &few, NULL), 0);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = come_and_ask();
+	int64_t deadline_ms = rig_now_ms() + RIG_DEADLINE_MS;
+	while (free_below(few.rlim_cur, is_used) > 0)
+		assert_true(rig_now_ms() < deadline_ms);
+
+	struct pollfd last = { .fd = clients[CLIENTS - 1], .events = POLLIN };
+	int64_t used_ns = processor_time_ns(), begin_ms = rig_now_ms();
+	assert_int_equal(poll(&last, 1, LOOK_MS), 0);
+	used_ns = processor_time_ns() - used_ns;
+	assert_in_range(used_ns, 0, (rig_now_ms() - begin_ms) * 1000 * 1000 / 5);
+
+	assert_int_equal(prlimit(rig.gateway, RLIMIT_NOFILE, &before, NULL), 0);
+	assert_int_equal(poll(&last, 1, RIG_DEADLINE_MS), 1);
+	assert_int_equal(recv(last.fd, answer, 12, MSG_WAITALL), 12);
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	for (int i = 0; i < CLIENTS; i++)
+		close(clients[i]);
+}
+
 int
 main(void)
 {
@@ -353,6 +461,9 @@ main(void)
 			test_when_all_connections_are_taken_the_next_waits_its_turn, rig_one_stop),
 		cmocka_unit_test_teardown(
 			test_F09_a_service_that_hangs_is_503_and_the_next_request_is_served,
+			rig_one_stop),
+		cmocka_unit_test_teardown(
+			test_F31_without_descriptors_clients_wait_and_are_served_later,
 			rig_one_stop),
 		cmocka_unit_test_teardown(test_clients_that_leave_while_they_wait_do_no_harm,
 					  rig_one_stop),

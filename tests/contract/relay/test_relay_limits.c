@@ -8,7 +8,10 @@
 
 #include "leg/leg_frame.h"
 #include "loop/clock.h"
+#include "relay/relay_control.h"
 
+#include <arpa/inet.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -75,7 +79,9 @@ test_f30_a_hundred_that_stop_reading_cost_one_budget(void **state)
 	}
 	assert_true(relay_fixture_counter(&relay, "drops_total{reason=\"memory\"}") > 0);
 	relay_fixture_await(&relay, "legs_closed_total{reason=\"stalled\"}", SLOW);
-	assert_int_equal(relay_fixture_counter(&relay, "queued_bytes"), 0);
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	while (relay_fixture_counter(&relay, "queued_bytes") != 0)
+		assert_true(clock_monotonic_ms() < end_ms);
 	for (unsigned i = 0; i < SLOW; i++)
 		raw_leg_close(&slow[i]);
 	raw_leg_close(&fast);
@@ -164,12 +170,47 @@ take_descriptors(int *taken, unsigned capacity)
 	return n;
 }
 
+static uint64_t
+door_time_us(void)
+{
+	const struct relay_control *control = relay.state;
+	struct timespec used;
+	clockid_t clock;
+
+	assert_int_equal(
+		pthread_getcpuclockid(control->shards[control->shard_count]->thread, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &used), 0);
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+/* More come than one rest lets in: the door takes one, refuses it, and rests again, and that is all
+ * it does: a fifth of its time would be a hundred times as much. */
+static void
+come_without_end(int *comers, unsigned n)
+{
+	enum { RESTS = 5 };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(relay.port) };
+	uint64_t limited = relay_fixture_counter(&relay, "accept_limited_total");
+	uint64_t used_us = door_time_us();
+	int64_t begin_us = clock_monotonic_us();
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(connect(comers[i], (const struct sockaddr *)&to, sizeof(to)), 0);
+	relay_fixture_await(&relay, "accept_limited_total", limited + RESTS);
+	used_us = door_time_us() - used_us;
+	assert_in_range(used_us, 0, (uint64_t)(clock_monotonic_us() - begin_us) / 5);
+	for (unsigned i = 0; i < n; i++)
+		close(comers[i]);
+}
+
 /* F31: without descriptors the relay refuses, rests, and takes legs again when there are some. */
 static void
 test_f31_without_descriptors_it_rests_and_recovers(void **state)
 {
 	static const uint8_t session[UUID_BYTES] = "session-00000001";
-	enum { MOST = 256 };
+	enum { MOST = 256, COMERS = 8 };
+	int comers[COMERS];
 	struct rlimit before, few;
 	int taken[MOST];
 
@@ -178,6 +219,8 @@ test_f31_without_descriptors_it_rests_and_recovers(void **state)
 	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
 	uint64_t accepted = relay_fixture_counter(&relay, "accepted_total");
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (unsigned i = 0; i < COMERS; i++)
+		assert_true((comers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
 	few = before;
 	few.rlim_cur = MOST;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
@@ -188,6 +231,9 @@ test_f31_without_descriptors_it_rests_and_recovers(void **state)
 	assert_int_equal(relay_fixture_counter(&relay, "accepted_total"), accepted);
 	assert_true(relay_fixture_counter(&relay, "accept_limited_total") >= 1);
 	raw_leg_close(&refused);
+	taken[n++] = dup(STDERR_FILENO); /* what the refused one had */
+	assert_true(taken[n - 1] >= 0);
+	come_without_end(comers, COMERS);
 	while (n > 0)
 		close(taken[--n]);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
