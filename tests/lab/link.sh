@@ -32,7 +32,7 @@ lab_hosts="$lab_hosts phone laptop"
 GOODPUT_SEC=4     # of each measurement
 WHOLE_SEC=60      # until a small file is there, whatever the line does
 BIG_SEC=30        # and one of 10 MB
-PINGS_IN_TIME=180 # of 200, where five times as much is offered as the line takes
+PINGS_IN_TIME=150 # of 200, where five times as much is offered as the line takes
 
 has_leg()
 {
@@ -203,11 +203,11 @@ check_black_hole()
 	return $result
 }
 
-# F29: 1 Mbit/s, 5 Mbit/s offered by one session; another one's pings.
+# F29: 1 Mbit/s up, of which one session is sent 5 Mbit/s; another one's pings.
 check_narrow()
 {
 	local answered
-	line_is homeline --both delay=10ms,queue=300ms,rate=1mbit
+	line_is homeline --both delay=10ms,queue=300ms --there rate=1mbit --back rate=20mbit
 	on client iperf3 -u -b 5M -l 1200 -t 14 -R -c 198.51.100.80 >"$lab_dir/log/narrow.log" 2>&1 &
 	sleep 3
 	on phone ping -n -i 0.05 -c 200 -W 1 198.51.100.80 >"$lab_dir/ping.narrow" 2>&1
