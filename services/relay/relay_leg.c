@@ -30,6 +30,7 @@ relay_leg_new(struct relay_shard *shard, int fd)
 	leg->state = RELAY_LEG_UPGRADING;
 	leg->first_piece = leg->last_piece = RELAY_NO_PIECE;
 	leg->timer.kind = RELAY_TIMER_LEG;
+	leg->reader.pings_most = RELAY_PINGS_PER_SECOND;
 	if (shard->tls != NULL)
 		leg->tls = tls_channel_new(shard->tls);
 	if ((shard->tls != NULL && leg->tls == NULL) || relay_upgrade_start(shard, leg) < 0)

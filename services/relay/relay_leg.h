@@ -37,6 +37,7 @@ enum {
 	RELAY_READ_BYTES = 256 * 1024,	 /* of one leg and turn */
 	RELAY_CIPHER_BYTES = 128 * 1024, /* likewise, before decryption */
 	RELAY_LINGER_MS = 2000,
+	RELAY_PINGS_PER_SECOND = 4096, /* marks of a window: one each half of its target, at most */
 	RELAY_LINGER_BYTES = 4 * 1024 * 1024, /* thrown away at most */
 };
 

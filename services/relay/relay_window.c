@@ -4,33 +4,13 @@
 #include "relay/relay_window.h"
 
 #include "loop/clock.h"
+#include "queue/leg_way.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_link.h"
 #include "relay/relay_round.h"
 #include "relay/relay_shard.h"
 
-#include <linux/sockios.h>
-#include <linux/tcp.h> /* that of netinet/ does not know the least delay */
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/ioctl.h>
-
-enum {
-	LOOK_EVERY_MS = 200,
-	QUEUED_US = 5000, /* a way this much longer than at its best is full, */
-	QUEUED_PART = 2,  /* and longer by this part */
-	US_PER_MS = 1000,
-};
-
-static void
-start(struct relay_leg *leg, int64_t now_us)
-{
-	int unread = 0;
-
-	if (ioctl(leg->fd, SIOCOUTQ, &unread) < 0 || unread < 0)
-		unread = 0;
-	leg_window_start(&leg->window, (uint64_t)unread + leg->outbox.committed.bytes, now_us);
-}
+enum { US_PER_MS = 1000 };
 
 void
 relay_window_held(struct relay_shard *shard, struct relay_leg *leg)
@@ -42,22 +22,15 @@ relay_window_held(struct relay_shard *shard, struct relay_leg *leg)
 		return;
 	now_us = clock_monotonic_us();
 	if (leg_window_may_start(&leg->window, now_us))
-		start(leg, now_us);
+		leg_window_start(&leg->window,
+				 leg_way_unread(leg->fd) + leg->outbox.committed.bytes, now_us);
 }
 
-/* A queue of the routers' fills long before the socket does. */
 void
 relay_window_look(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct tcp_info info;
-	socklen_t n = sizeof(info);
-
-	leg->look_ms = shard->now_ms + LOOK_EVERY_MS;
-	if (leg->window.is_started || getsockopt(leg->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-	    n < sizeof(info))
-		return;
-	if (info.tcpi_rtt > info.tcpi_min_rtt + QUEUED_US + info.tcpi_min_rtt / QUEUED_PART &&
-	    info.tcpi_unacked > LEG_WINDOW_LEAST_PACKETS)
+	leg->look_ms = shard->now_ms + LEG_WAY_LOOK_EVERY_MS;
+	if (!leg->window.is_started && leg_way_is_queued(leg->fd))
 		relay_window_held(shard, leg);
 }
 

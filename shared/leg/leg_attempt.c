@@ -226,6 +226,7 @@ leg_attempt_ended(struct leg_thread *thread)
 	thread->wsi = NULL;
 	thread->phase = LEG_PHASE_IDLE;
 	cancel(thread, &thread->deadline);
+	cancel(thread, &thread->window_timer);
 	drop_queued(thread);
 	if (is_ours)
 		leg_attempt_set_reason(thread, LWS_CLOSE_STATUS_NORMAL, "let go", 6);

@@ -255,6 +255,7 @@ on_connection_event(struct leg_thread *thread, struct lws *wsi, enum lws_callbac
 		return receive(thread, wsi, in, n);
 	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
 		thread->ponged_ms = clock_monotonic_ms();
+		leg_send_on_pong(thread, in, n);
 		return 0;
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
 		return writable(thread, wsi);

@@ -8,7 +8,7 @@
 #include "leg/leg_inside.h"
 #include "leg/leg_resume.h"
 
-#include "queue/send_pace.h"
+#include "queue/leg_window.h"
 #include "ws/ws_frame.h"
 
 #include <libwebsockets.h>
@@ -49,7 +49,10 @@ struct leg_thread {
 	unsigned fragments;
 	uint8_t mask_keys[LEG_MASK_KEYS][WS_MASK_BYTES]; /* random, each used once */
 	size_t mask_keys_left;
-	struct send_pace pace;
+	struct leg_window window;
+	bool is_held; /* something may wait, but for the window */
+	int64_t held_us, look_ms;
+	lws_sorted_usec_list_t window_timer;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
 	lws_sorted_usec_list_t retry, deadline;
 };
@@ -76,8 +79,11 @@ int leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void 
 /* A new connection: nothing is known of how fast it is. */
 void leg_send_begin(struct leg_thread *thread);
 
-/* What waits goes, as much of it as the socket soon takes. -1: the connection is lost. */
+/* What waits goes, as much of it as socket and window take. -1: the connection is lost. */
 int leg_send_writable(struct leg_thread *thread);
+
+/* The window may be open again. */
+void leg_send_on_pong(struct leg_thread *thread, const uint8_t *payload, size_t n);
 
 /* To the owner, in order; takes the message. */
 void leg_thread_tell(struct leg_thread *thread, struct leg_message *message);

@@ -19,13 +19,6 @@ max64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* What the rate moves in so long. */
-static uint64_t
-bytes_in(const struct leg_window *window, uint64_t us)
-{
-	return window->rate * us / US_PER_SEC;
-}
-
 static uint64_t
 us_for(uint64_t bytes, uint64_t rate)
 {
@@ -88,7 +81,21 @@ patience_us(const struct leg_window *window, int64_t now_us)
 static uint64_t
 drained(const struct leg_window *window)
 {
-	return max64(bytes_in(window, window->least_us / 2), 2 * LEG_WINDOW_PACKET_BYTES);
+	return max64(leg_window_bytes_in(window, window->least_us / 2),
+		     2 * LEG_WINDOW_PACKET_BYTES);
+}
+
+/* A few packets; and where a pong takes long, which may be the fault of the way back alone, what a
+ * very slow way moves meanwhile. */
+static uint64_t
+least_bytes(const struct leg_window *window, int64_t now_us)
+{
+	uint64_t us = window->delay_us;
+
+	if (window->count > 0)
+		us = max64(us, (uint64_t)since_us(now_us, window->marks[window->first].sent_us));
+	return max64(LEG_WINDOW_LEAST_PACKETS * LEG_WINDOW_PACKET_BYTES,
+		     min64(us * LEG_WINDOW_LEAST_RATE / US_PER_SEC, LEG_WINDOW_LEAST_MOST_BYTES));
 }
 
 static uint64_t
@@ -100,12 +107,12 @@ window_bytes(const struct leg_window *window, int64_t now_us)
 			       : window->already + (LEG_WINDOW_BLIND_BYTES << window->late);
 	if (window->is_draining)
 		return drained(window) << window->late;
-	uint64_t patience = patience_us(window, now_us);
+	uint64_t patience = patience_us(window, now_us), least = least_bytes(window, now_us);
 	uint64_t target = target_us(window);
 	uint64_t us = window->least_us + min64(silence_us(window, now_us), patience) +
 		      min64(target << window->empty_rounds, max64(patience, target));
-	uint64_t most = bytes_in(window, us) + 2 * LEG_WINDOW_PACKET_BYTES;
-	return max64(most, LEG_WINDOW_LEAST_PACKETS * LEG_WINDOW_PACKET_BYTES) << window->late;
+	uint64_t most = leg_window_bytes_in(window, us) + 2 * LEG_WINDOW_PACKET_BYTES;
+	return max64(most, least) << window->late;
 }
 
 size_t
@@ -182,7 +189,7 @@ leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 	if (window->rate == 0)
 		return news >= LEG_WINDOW_BLIND_BYTES;
 	return news >= 2 * LEG_WINDOW_PACKET_BYTES &&
-	       news >= bytes_in(window, max64(target / 2, window->least_us / 8));
+	       news >= leg_window_bytes_in(window, max64(target / 2, window->least_us / 8));
 }
 
 /* Marks that have long been under way must not be crowded out before they are answered: of many,

@@ -32,6 +32,8 @@ enum {
 	LEG_WINDOW_MARKS = 16,	   /* under way at once */
 	LEG_WINDOW_PACKET_BYTES = 1500,
 	LEG_WINDOW_LEAST_PACKETS = 4,
+	LEG_WINDOW_LEAST_RATE = 64 * 1000, /* bytes a second */
+	LEG_WINDOW_LEAST_MOST_BYTES = 64 * 1024,
 	LEG_WINDOW_TARGET_LEAST_US = 1000,
 	LEG_WINDOW_TARGET_PART = 4, /* the target is this part of the least delay */
 	LEG_WINDOW_TARGET_MOST_US = 25 * 1000,
@@ -91,6 +93,13 @@ leg_window_may_start(const struct leg_window *window, int64_t now_us)
 /* How much may be sent now; SIZE_MAX: as much as the socket takes. Ends a window that has held
  * nothing up for a while. */
 size_t leg_window_room(struct leg_window *window, int64_t now_us);
+
+/* What the leg moves in so long, as far as is known. */
+static inline uint64_t
+leg_window_bytes_in(const struct leg_window *window, uint64_t us)
+{
+	return window->rate * us / 1000000;
+}
 
 static inline void
 leg_window_sent(struct leg_window *window, size_t n)

@@ -152,7 +152,7 @@ read_control(struct ws_reader *reader, const struct frame *frame, int64_t now_ms
 		reader->ping_second = second;
 		reader->pings = 0;
 	}
-	if (++reader->pings > WS_PINGS_PER_SECOND_MAX)
+	if (++reader->pings > (reader->pings_most != 0 ? reader->pings_most : WS_PINGS_PER_SECOND))
 		fail(ret, WS_CLOSE_POLICY, "too many pings");
 }
 
@@ -284,12 +284,12 @@ ws_header_write(uint8_t *to, enum ws_opcode opcode, size_t n)
 }
 
 size_t
-ws_mask_binary(uint8_t *payload, size_t n, const uint8_t key[WS_MASK_BYTES])
+ws_mask_frame(enum ws_opcode opcode, uint8_t *payload, size_t n, const uint8_t key[WS_MASK_BYTES])
 {
 	size_t header = ws_header_bytes(n) + WS_MASK_BYTES;
 	uint8_t *frame = payload - header;
 
-	ws_header_write(frame, WS_OPCODE_BINARY, n);
+	ws_header_write(frame, opcode, n);
 	frame[1] |= MASK_BIT;
 	memcpy(payload - WS_MASK_BYTES, key, WS_MASK_BYTES);
 	ws_unmask(payload, payload, n, ws_mask_load(key));

@@ -42,7 +42,7 @@ enum {
 	WS_CONTROL_MAX_BYTES = 125,
 	WS_CLOSE_REASON_MAX_BYTES = 123,
 	WS_FRAGMENTS_MAX = 8,
-	WS_PINGS_PER_SECOND_MAX = 10,
+	WS_PINGS_PER_SECOND = 10,
 };
 
 /* Between two reads of one connection. All zero is the start. */
@@ -51,7 +51,8 @@ struct ws_reader {
 	uint32_t message_bytes;
 	uint8_t opcode; /* of the message under way, 0: none is */
 	uint8_t fragments;
-	uint8_t pings; /* within ping_second */
+	uint16_t pings_most; /* a second; 0: WS_PINGS_PER_SECOND */
+	uint16_t pings;	     /* within ping_second */
 	uint32_t ping_second;
 };
 
@@ -94,9 +95,10 @@ ws_header_bytes(size_t n)
 /* Writes a whole, unmasked frame's header; returns its size. */
 size_t ws_header_write(uint8_t *to, enum ws_opcode opcode, size_t n);
 
-/* A client's: masks the payload of a binary message in place, and writes the frame's header
- * directly before it, where WS_HEADER_IN_MAX_BYTES must be free. Returns the header's size. */
-size_t ws_mask_binary(uint8_t *payload, size_t n, const uint8_t key[WS_MASK_BYTES]);
+/* A client's: masks the payload of a whole frame in place, and writes its header directly before
+ * it, where WS_HEADER_IN_MAX_BYTES must be free. Returns the header's size. */
+size_t ws_mask_frame(enum ws_opcode opcode, uint8_t *payload, size_t n,
+		     const uint8_t key[WS_MASK_BYTES]);
 
 /* Size of the whole frame that ws_header_write began. */
 size_t ws_frame_bytes(const uint8_t *frame);

@@ -211,6 +211,7 @@ static void
 be_slow(struct connection *c, const uint8_t *message, size_t n)
 {
 	static _Thread_local struct timespec due;
+	struct timespec now;
 	uint32_t channel = n >= 5 ? (uint32_t)message[3] << 8 | message[4] : 0;
 	long long ns = 1000000000LL * (long long)n / atoi(c->path + strlen("/slow/"));
 
@@ -218,8 +219,9 @@ be_slow(struct connection *c, const uint8_t *message, size_t n)
 		atomic_fetch_add(&c->relay->channel_bytes[channel], n);
 		atomic_fetch_add(&c->relay->channel_messages[channel], 1);
 	}
-	if (due.tv_sec == 0)
-		clock_gettime(CLOCK_MONOTONIC, &due);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (due.tv_sec < now.tv_sec || (due.tv_sec == now.tv_sec && due.tv_nsec < now.tv_nsec))
+		due = now; /* what it could not take is not saved up */
 	due.tv_nsec += (long)ns;
 	due.tv_sec += due.tv_nsec / 1000000000;
 	due.tv_nsec %= 1000000000;

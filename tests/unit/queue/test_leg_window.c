@@ -314,7 +314,7 @@ test_no_chain_of_events_stops_it(void **state)
 		path.flows[0].paused_until_us = 0;
 		leg_path_run(&path, 10 * SEC_US);
 		leg_path_run(&path, 10 * SEC_US);
-		assert_true(filled(&path, 10) >= 0.85);
+		assert_true(filled(&path, 10) >= 0.7); /* with its drains, at 400 ms */
 		leg_path_fini(&path);
 	}
 }

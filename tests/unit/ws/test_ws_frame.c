@@ -332,14 +332,14 @@ test_a_clients_frames_are_those_of_rfc_6455(void **state)
 
 	(void)state;
 	memcpy(payload, "Hello", 5);
-	assert_int_equal(ws_mask_binary(payload, 5, key), 6);
+	assert_int_equal(ws_mask_frame(WS_OPCODE_BINARY, payload, 5, key), 6);
 	assert_memory_equal(payload - 6, hello, sizeof(hello));
-	assert_int_equal(ws_mask_binary(payload, 125, key), 6);
-	assert_int_equal(ws_mask_binary(payload, 126, key), 8);
+	assert_int_equal(ws_mask_frame(WS_OPCODE_BINARY, payload, 125, key), 6);
+	assert_int_equal(ws_mask_frame(WS_OPCODE_BINARY, payload, 126, key), 8);
 	assert_memory_equal(payload - 8, "\x82\xfe\x00\x7e\x37\xfa\x21\x3d", 8);
-	assert_int_equal(ws_mask_binary(payload, 65535, key), 8);
+	assert_int_equal(ws_mask_frame(WS_OPCODE_BINARY, payload, 65535, key), 8);
 	assert_memory_equal(payload - 8, "\x82\xfe\xff\xff\x37\xfa\x21\x3d", 8);
-	assert_int_equal(ws_mask_binary(payload, 65536, key), 14);
+	assert_int_equal(ws_mask_frame(WS_OPCODE_BINARY, payload, 65536, key), 14);
 	assert_memory_equal(payload - 14, "\x82\xff\0\0\0\0\0\1\0\0\x37\xfa\x21\x3d", 14);
 }
 
