@@ -2,8 +2,7 @@
  * UDP legs where the kernel spreads sources over several shards: whichever hears a source, its
  * node's shard has it; answers, moves and rehashing included.
  */
-#include "relay_fixture.h"
-#include "udp_talk.h"
+#include "udp_rig.h"
 
 #include "relay/relay_control.h"
 #include "relay/relay_udp.h"
@@ -17,13 +16,7 @@
 
 #include <cmocka.h>
 
-enum { CLIENTS = 16, HOUR_MS = 3600 * 1000 };
-
-static const uint8_t node_a[UUID_BYTES] = "node-id-0000000a";
-static const uint8_t node_b[UUID_BYTES] = "node-id-0000000c"; /* of the other shard */
-
-static struct relay_fixture relay;
-static struct key key_a, key_b;
+enum { CLIENTS = 16 };
 
 static void
 session_id(unsigned i, uint8_t ret[UUID_BYTES + 1])
@@ -34,22 +27,8 @@ session_id(unsigned i, uint8_t ret[UUID_BYTES + 1])
 static int
 set_up(void **state)
 {
-	struct key secret;
-
 	(void)state;
-	relay_fixture_start(&relay, false, "shards = 3\nudp_listen = 127.0.0.1:0");
-	assert_int_equal(key_generate(&secret), 0);
-	assert_int_equal(key_public(&secret, &key_a), 0);
-	assert_int_equal(key_generate(&secret), 0);
-	assert_int_equal(key_public(&secret, &key_b), 0);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_fixture_stop(&relay);
+	udp_rig_start("shards = 3");
 	return 0;
 }
 
@@ -72,8 +51,8 @@ start_clients(struct raw_leg *const nodes[2], struct client clients[CLIENTS])
 		clients[i].app = udp_app_open(&relay, address, 0);
 		clients[i].index = 1000 + i;
 		assert_int_equal(udp_talk_bind(&relay, id, is_b ? node_b : node_a,
-					       is_b ? &key_b : &key_a, &clients[i].app.key, HOUR_MS,
-					       NULL),
+					       is_b ? &key_b : &key_a, &clients[i].app.key,
+					       UDP_RIG_HOUR_MS, NULL),
 				 0);
 		clients[i].channel = udp_talk_shake_hands(nodes[is_b], is_b ? &key_b : &key_a,
 							  &clients[i].app, id, clients[i].index);
@@ -170,7 +149,7 @@ test_client_that_moves_is_known_anywhere(void **state)
 	raw_leg_close(&nodes[1]);
 }
 
-#define SHARD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define SHARD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, udp_rig_tear_down)
 
 int
 main(void)

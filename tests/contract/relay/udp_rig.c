@@ -1,0 +1,82 @@
+/*
+ * udp_rig: see the header.
+ */
+#include "udp_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+const uint8_t node_a[UUID_BYTES] = "node-id-0000000a";
+const uint8_t node_b[UUID_BYTES] = "node-id-0000000c";
+const uint8_t session_1[UUID_BYTES] = "session-00000001";
+const uint8_t session_2[UUID_BYTES] = "session-00000002";
+const uint8_t session_3[UUID_BYTES] = "session-00000003";
+
+struct relay_fixture relay;
+struct key key_a, key_b;
+
+static void
+make_key(struct key *ret_public)
+{
+	struct key secret;
+
+	assert_int_equal(key_generate(&secret), 0);
+	assert_int_equal(key_public(&secret, ret_public), 0);
+}
+
+void
+udp_rig_start(const char *settings)
+{
+	char all[256];
+
+	snprintf(all, sizeof(all), "udp_listen = 127.0.0.1:0\n%s", settings);
+	relay_fixture_start(&relay, false, all);
+	make_key(&key_a);
+	make_key(&key_b);
+}
+
+int
+udp_rig_set_up(void **state)
+{
+	(void)state;
+	udp_rig_start("grace = 3s");
+	return 0;
+}
+
+int
+udp_rig_tear_down(void **state)
+{
+	(void)state;
+	relay_fixture_stop(&relay);
+	return 0;
+}
+
+void
+udp_rig_bind(const uint8_t session[UUID_BYTES], const uint8_t node[UUID_BYTES],
+	     const struct key *key, const struct udp_app *app)
+{
+	assert_int_equal(
+		udp_talk_bind(&relay, session, node, key, &app->key, UDP_RIG_HOUR_MS, NULL),
+		BUS_OK);
+}
+
+uint64_t
+udp_rig_drops(const char *reason)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "udp_drops_total{reason=\"%s\"}", reason);
+	return relay_fixture_counter(&relay, name);
+}
+
+void
+udp_rig_await_drops(const char *reason, uint64_t n)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "udp_drops_total{reason=\"%s\"}", reason);
+	relay_fixture_await(&relay, name, n);
+}

@@ -1,0 +1,31 @@
+/*
+ * udp_rig: what tests of stock WireGuard apps at one relay share: the relay, two nodes and their
+ * keys, three sessions, and its start and end for cmocka.
+ */
+#pragma once
+
+#include "relay_fixture.h"
+#include "udp_talk.h"
+
+enum { UDP_RIG_HOUR_MS = 3600 * 1000 };
+
+extern struct relay_fixture relay;
+extern struct key key_a, key_b; /* of the nodes */
+
+extern const uint8_t node_a[UUID_BYTES],
+	node_b[UUID_BYTES]; /* of three shards, not the same one's */
+extern const uint8_t session_1[UUID_BYTES], session_2[UUID_BYTES], session_3[UUID_BYTES];
+
+/* settings beside the port where datagrams are heard. */
+void udp_rig_start(const char *settings);
+
+/* For cmocka: with one shard; the end of any. */
+int udp_rig_set_up(void **state);
+int udp_rig_tear_down(void **state);
+
+void udp_rig_bind(const uint8_t session[UUID_BYTES], const uint8_t node[UUID_BYTES],
+		  const struct key *key, const struct udp_app *app);
+
+/* What was dropped so far for a reason; until it is n. */
+uint64_t udp_rig_drops(const char *reason);
+void udp_rig_await_drops(const char *reason, uint64_t n);
