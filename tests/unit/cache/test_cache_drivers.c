@@ -216,6 +216,7 @@ test_bucket_is_told_of_what_was_let_through_elsewhere(void **state)
 	assert_true(charge("b", 4) == -3);
 	assert_in_range(cache_take(cache, "b", 1, 5, now_ms), 3 * 60 * 1000 + 1, 4 * 60 * 1000);
 	/* never more than a full bucket is owed */
+	assert_true(charge("b", 3) == -5);
 	assert_true(charge("b", UINT32_MAX) == -5);
 	assert_true(charge("other", 0) == 5);
 	assert_int_equal(cache_charge(cache, "b", 0, 5, 1, now_ms, &left), -EINVAL);

@@ -343,6 +343,34 @@ test_a_clients_frames_are_those_of_rfc_6455(void **state)
 	assert_memory_equal(payload - 14, "\x82\xff\0\0\0\0\0\1\0\0\x37\xfa\x21\x3d", 14);
 }
 
+/* RFC 6455, 7.4: what a close frame may say, and what is only said of one. */
+static void
+test_close_codes_are_those_that_may_be_sent(void **state)
+{
+	static const struct {
+		uint16_t from, to;
+		bool is_good;
+	} codes[] = {
+		{ 0, 999, false },	{ 1000, 1003, true },  { 1004, 1006, false },
+		{ 1007, 1014, true },	{ 1015, 2999, false }, { 3000, 4999, true },
+		{ 5000, 65535, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		for (unsigned code = codes[i].from; code <= codes[i].to; code++) {
+			uint8_t frame[8] = { 0x88,	   0x82, 0, 0, 0, 0, (uint8_t)(code >> 8),
+					     (uint8_t)code };
+			struct ws_reader reader = { 0 };
+			struct ws_event event;
+
+			ws_reader_next(&reader, frame, sizeof(frame), LIMIT, 0, &event);
+			assert_int_equal(event.kind,
+					 codes[i].is_good ? WS_EVENT_CLOSE : WS_EVENT_FAIL);
+			assert_int_equal(event.code, codes[i].is_good ? code : 1002);
+		}
+}
+
 static void
 test_a_close_frame_keeps_to_125_bytes(void **state)
 {
@@ -434,6 +462,7 @@ main(void)
 		cmocka_unit_test(test_w45_the_eleventh_ping_of_a_second_is_refused),
 		cmocka_unit_test(test_headers_are_written_minimal_and_read_back),
 		cmocka_unit_test(test_a_clients_frames_are_those_of_rfc_6455),
+		cmocka_unit_test(test_close_codes_are_those_that_may_be_sent),
 		cmocka_unit_test(test_a_close_frame_keeps_to_125_bytes),
 		cmocka_unit_test(test_unmasking_in_place_and_while_moving_is_exact),
 		cmocka_unit_test(test_utf8_is_judged_as_rfc_3629_has_it),
