@@ -6,6 +6,7 @@
 #include "leg/leg_frame.h"
 #include "loop/clock.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@ struct session {
 	uint8_t frame[LOAD_FRAME_MAX_BYTES];
 	size_t frame_n, done; /* of the frame under way */
 	double per_us;	      /* messages */
+	bool is_random;
+	double next_us; /* is_random: since the start */
+	uint64_t dice, due;
 	uint64_t sent, skipped, received;
 	uint32_t *delays_us;
 	size_t n_delays;
@@ -50,12 +54,30 @@ stamp(struct session *session, unsigned index, uint64_t now_us)
 		session->frame[HEADER_BYTES + at + i] = bytes[i] ^ mask[(at + i) % 4];
 }
 
+/* How many should have been sent by now. */
+static uint64_t
+messages_due(struct session *session, double since_us)
+{
+	if (!session->is_random)
+		return (uint64_t)(since_us * session->per_us);
+	while (session->next_us <= since_us) {
+		/* xorshift64: Marsaglia, 2003 */
+		session->dice ^= session->dice << 13;
+		session->dice ^= session->dice >> 7;
+		session->dice ^= session->dice << 17;
+		double part = ((double)(session->dice >> 11) + 1) / (double)(UINT64_C(1) << 53);
+		session->next_us -= log(part) / session->per_us;
+		session->due++;
+	}
+	return session->due;
+}
+
 static void
 send_due(unsigned index, int64_t start_us)
 {
 	struct session *session = &sessions[index];
 	int64_t now_us = clock_monotonic_us();
-	uint64_t due = (uint64_t)((double)(now_us - start_us) * session->per_us);
+	uint64_t due = messages_due(session, (double)(now_us - start_us));
 
 	while (session->done > 0 || session->sent + session->skipped < due) {
 		if (session->done == 0)
@@ -125,6 +147,8 @@ run(struct load_line *reader, struct load_parser *parser, double read_mbit, doub
 	for (unsigned i = 0; i < session_count; i++) {
 		sessions[i].sent = sessions[i].skipped = sessions[i].received = 0;
 		sessions[i].n_delays = 0;
+		sessions[i].due = 0;
+		sessions[i].next_us = 0;
 	}
 	while (now_us < start_us + (int64_t)(seconds * 1e6)) {
 		/* Even a moment's sleep keeps the kernel from stopping one of real-time priority.
@@ -221,6 +245,8 @@ load_slow_measure(const struct load_options *options, const struct load_slow_opt
 		load_line_set_nonblocking(session->line);
 		session->frame_n = load_frame_build(session->frame, 0, 1);
 		session->per_us = mbit / 8 / LOAD_DATAGRAM_BYTES;
+		session->is_random = slow->is_random && mbit <= slow->modest_mbit;
+		session->dice = 88172645463325252U + i;
 		session->delays_us =
 			malloc(LOAD_SAMPLES_MAX / LOAD_SESSIONS_MAX * sizeof(*session->delays_us));
 		if (session->delays_us == NULL)

@@ -13,6 +13,7 @@ struct load_slow_options {
 	double greedy_mbit; /* offered by the first */
 	double modest_mbit; /* by each of the others */
 	double read_mbit;   /* taken by the reader, of everything */
+	bool is_random;	    /* modest ones send when it occurs to them (Poisson), not evenly */
 	double seconds, warm_up;
 };
 

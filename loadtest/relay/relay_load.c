@@ -160,6 +160,11 @@ read_option(int c, struct load_options *options, struct load_slow_options *slow)
 	case 'K':
 		options->ticket_rate_kbytes = (unsigned)atoi(optarg);
 		break;
+	case 'A':
+		slow->is_random = strcmp(optarg, "random") == 0;
+		if (!slow->is_random && strcmp(optarg, "even") != 0)
+			load_die("--arrivals: even or random");
+		break;
 	case 'R':
 		slow->read_mbit = atof(optarg);
 		break;
@@ -192,6 +197,7 @@ read_options(int argc, char **argv, struct load_options *options, struct load_sl
 		{ "greedy", required_argument, NULL, 'G' },
 		{ "modest", required_argument, NULL, 'M' },
 		{ "read", required_argument, NULL, 'R' },
+		{ "arrivals", required_argument, NULL, 'A' },
 		{ "ticket-rate", required_argument, NULL, 'K' },
 		{ NULL, 0, NULL, 0 },
 	};

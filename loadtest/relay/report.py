@@ -72,14 +72,14 @@ def show_table(results, kind):
     keys = [key for key in results if kind_of(key[0]) == kind]
     if not keys:
         return
-    print(f"\n{'workload':26} {'server':9} {'':5} " + " ".join(f"{title:>24}" for _, title in COLUMNS[kind]))
+    print(f"\n{'workload':32} {'server':9} {'':5} " + " ".join(f"{title:>24}" for _, title in COLUMNS[kind]))
     before = None
     for workload, target, layer in sorted(keys, key=lambda key: (list(dict.fromkeys(k[0] for k in keys)).index(key[0]),
                                                                  key[2], list(COLOURS).index(key[1]))):
         figures = results[workload, target, layer]
         cells = [spread(figures, name) if name in figures else "" for name, _ in COLUMNS[kind]]
         ours = results.get((workload, "relay", layer)) if kind == "flow" and target != "relay" else None
-        print(f"{workload if workload != before else '':26} {target:9} {layer:5} "
+        print(f"{workload if workload != before else '':32} {target:9} {layer:5} "
               + " ".join(f"{cell:>24}" for cell in cells)
               + (ratio(ours, figures, "gbit_per_core_second") if ours else ""))
         before = workload

@@ -47,9 +47,12 @@ def table(quick):
     rows.append(("slow-200-of-400", ("relay", "haproxy"),
                  ("--mode", "slow", "--pairs", 1, "--greedy", 400, "--read", 200)))
     fair = ("--mode", "slow", "--pairs", 10, "--modest", 19, "--read", 200)
+    at_random = (*fair, "--arrivals", "random")
     rows.append(("fair-ten-modest", OURS, (*fair, "--greedy", 19)))
     rows.append(("fair-ten-at-their-rate", OURS, (*fair, "--greedy", 19, "--ticket-rate", 2500)))
     rows.append(("fair-nine-and-a-greedy", OURS, (*fair, "--greedy", 400)))
+    rows.append(("fair-ten-modest-random", OURS, (*at_random, "--greedy", 19)))
+    rows.append(("fair-nine-and-a-greedy-random", OURS, (*at_random, "--greedy", 400)))
     rows.append(("fair-nine-and-one-over-its-rate", OURS, (*fair, "--greedy", 400, "--ticket-rate", 2500)))
     rows.append(("slow-1-of-5", ("relay", "haproxy"), ("--mode", "slow", "--pairs", 1, "--greedy", 5, "--read", 1,
                                                        "--warm-up", 3)))
