@@ -297,6 +297,26 @@ rig_wait_up(struct rig *rig, struct bus_peer *peer)
 	rig_wait(rig, is_up, &pings, "a service that answers");
 }
 
+struct bus_peer *
+rig_serve(struct rig *rig, const char *program, const char *service,
+	  const ProtobufCServiceDescriptor *descriptor, pid_t *ret_process)
+{
+	pid_t process = rig_spawn(rig, program, 0);
+	struct bus_peer *peer = rig_peer(rig, service, descriptor);
+
+	rig_wait_up(rig, peer);
+	if (ret_process != NULL)
+		*ret_process = process;
+	return peer;
+}
+
+int
+rig_teardown(void **state)
+{
+	rig_stop(*state);
+	return 0;
+}
+
 void
 rig_call_init(struct rig_call *call, struct rig *rig, struct bus_peer *peer)
 {
@@ -340,4 +360,23 @@ void
 rig_call_wait(struct rig_call *call)
 {
 	rig_wait(call->rig, is_done, call, "an answer");
+}
+
+void
+rig_call_assert_refused(struct rig_call *call, enum bus_status status, const char *code)
+{
+	rig_call_wait(call);
+	assert_null(call->reply);
+	assert_int_equal(call->result.status, status);
+	assert_string_equal(call->result.code, code);
+	rig_call_fini(call);
+}
+
+void
+rig_call_assert_served(struct rig_call *call)
+{
+	rig_call_wait(call);
+	if (call->reply == NULL)
+		fail_msg("refused: %d %s", (int)call->result.status, call->result.code);
+	rig_call_fini(call);
 }

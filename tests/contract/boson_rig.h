@@ -47,6 +47,13 @@ void rig_path(const struct rig *rig, const char *name, char ret[RIG_PATH_BYTES])
 struct bus_peer *rig_peer(struct rig *rig, const char *service,
 			  const ProtobufCServiceDescriptor *descriptor);
 
+/* A service of its own process, up; ret_process may be NULL. */
+struct bus_peer *rig_serve(struct rig *rig, const char *program, const char *service,
+			   const ProtobufCServiceDescriptor *descriptor, pid_t *ret_process);
+
+/* For cmocka: set-up has left the rig in *state. */
+int rig_teardown(void **state);
+
 /* Waits until the service behind it answers: it may be starting, and a bus fails what is asked of a
  * peer that is known to be down. */
 void rig_wait_up(struct rig *rig, struct bus_peer *peer);
@@ -68,6 +75,10 @@ void rig_call_init(struct rig_call *call, struct rig *rig, struct bus_peer *peer
 void rig_call_fini(struct rig_call *call);
 void rig_call_take(struct rig_call *call, const ProtobufCMessage *reply);
 void rig_call_wait(struct rig_call *call);
+
+/* What it came to; waits for it, and is done with it. */
+void rig_call_assert_refused(struct rig_call *call, enum bus_status status, const char *code);
+void rig_call_assert_served(struct rig_call *call);
 
 /* Defines the closure `name` for replies of this type; its data is a struct rig_call. */
 #define RIG_CLOSURE(name, type)                                                              \

@@ -19,45 +19,26 @@ RIG_CLOSURE(on_list, Boson__Discovery__ListNodesReply)
 RIG_CLOSURE(on_empty, Boson__Common__Empty)
 
 static int
-setup_with(const char *config)
+setup_with(void **state, const char *config)
 {
+	*state = &rig;
 	rig_start(&rig, config);
-	(void)rig_spawn(&rig, PROGRAM_DISCOVERY, 0);
-	discovery = rig_peer(&rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig, discovery);
+	discovery = rig_serve(&rig, PROGRAM_DISCOVERY, "discovery",
+			      &boson__discovery__discovery__descriptor, NULL);
 	return 0;
 }
 
 static int
 setup(void **state)
 {
-	(void)state;
-	return setup_with("[discovery]\nenrolment = open\nstun_servers = stun.example:3479\n");
+	return setup_with(state,
+			  "[discovery]\nenrolment = open\nstun_servers = stun.example:3479\n");
 }
 
 static int
 setup_with_policy(void **state)
 {
-	(void)state;
-	return setup_with("[discovery]\nenrolment = token\n");
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
-	return 0;
-}
-
-static void
-assert_failed(struct rig_call *call, enum bus_status status, const char *code)
-{
-	rig_call_wait(call);
-	assert_null(call->reply);
-	assert_int_equal(call->result.status, status);
-	assert_string_equal(call->result.code, code);
-	rig_call_fini(call);
+	return setup_with(state, "[discovery]\nenrolment = token\n");
 }
 
 /* Registers and wants it to succeed. */
@@ -83,7 +64,7 @@ enrol_fails(const struct enrolment_node *node, enum bus_status status, const cha
 
 	rig_call_init(&call, &rig, discovery);
 	enrolment_run(&call, node);
-	assert_failed(&call, status, code);
+	rig_call_assert_refused(&call, status, code);
 }
 
 static void
@@ -171,17 +152,17 @@ test_wrong_key_unknown_node_and_bad_cookie_look_alike_T01(void **state)
 	enrolment_prove(&rig, discovery, &thief, body, proof);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &thief, proof, body, NULL);
-	assert_failed(&call, BUS_UNAUTHENTICATED, "challenge");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "challenge");
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &known, NULL, body, NULL); /* no challenge at all */
-	assert_failed(&call, BUS_UNAUTHENTICATED, "challenge");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "challenge");
 	enrolment_prove(&rig, discovery, &known, body, proof);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &known, proof, other_body, NULL); /* another body */
-	assert_failed(&call, BUS_UNAUTHENTICATED, "challenge");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "challenge");
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &unknown, proof, body, NULL); /* another node's proof */
-	assert_failed(&call, BUS_UNAUTHENTICATED, "challenge");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "challenge");
 }
 
 static void
@@ -196,12 +177,10 @@ test_a_proof_is_good_once_T08(void **state)
 	enrolment_prove(&rig, discovery, &node, body, proof);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &node, proof, body, NULL);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &node, proof, body, NULL);
-	assert_failed(&call, BUS_UNAUTHENTICATED, "challenge");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "challenge");
 }
 
 static void
@@ -223,11 +202,9 @@ test_an_id_and_a_key_belong_together_for_good_P01_P04_R49(void **state)
 	enrol_fails(&other, BUS_CONFLICT, "key_in_use");
 	/* Deleted, it is gone, but free to nobody else. */
 	delete_node(&call, owner.id_text, owner.id_text, BOSON__COMMON__CALLER__ROLE__NODE);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	get_node(&call, owner.id_text, true);
-	assert_failed(&call, BUS_NOT_FOUND, "node_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "node_unknown");
 	enrol_fails(&taker, BUS_CONFLICT, "identity_in_use");
 	enrol_fails(&other, BUS_CONFLICT, "key_in_use");
 	enrol(&owner, true);
@@ -257,7 +234,7 @@ test_of_two_at_once_for_one_id_only_one_wins(void **state)
 		rig_call_wait(&call_a);
 		assert_non_null(call_a.reply);
 		rig_call_fini(&call_a);
-		assert_failed(&call_b, BUS_CONFLICT, "identity_in_use");
+		rig_call_assert_refused(&call_b, BUS_CONFLICT, "identity_in_use");
 	}
 }
 
@@ -272,17 +249,13 @@ test_only_the_node_itself_or_an_admin_deletes_it_R73(void **state)
 	enrolment_node_init(&other);
 	enrol(&node, true);
 	delete_node(&call, node.id_text, other.id_text, BOSON__COMMON__CALLER__ROLE__NODE);
-	assert_failed(&call, BUS_FORBIDDEN, "role");
+	rig_call_assert_refused(&call, BUS_FORBIDDEN, "role");
 	delete_node(&call, node.id_text, node.id_text, BOSON__COMMON__CALLER__ROLE__CLIENT);
-	assert_failed(&call, BUS_FORBIDDEN, "role");
+	rig_call_assert_refused(&call, BUS_FORBIDDEN, "role");
 	get_node(&call, node.id_text, true);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	delete_node(&call, node.id_text, "admin", BOSON__COMMON__CALLER__ROLE__ADMIN);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static void
@@ -298,9 +271,7 @@ test_a_new_node_needs_the_access_key_when_the_policy_says_so_T02(void **state)
 	enrolment_prove(&rig, discovery, &node, body, proof);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &node, proof, body, "enrol");
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	enrol(&node, false); /* known now: its proof is enough */
 }
 
@@ -319,7 +290,7 @@ test_the_public_sees_nodes_without_private_addresses_R87(void **state)
 		enrol(&nodes[i], true);
 	}
 	get_node(&call, nodes[0].id_text, false);
-	assert_failed(&call, BUS_UNAUTHENTICATED, "token");
+	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "token");
 	caller.has_role = 1;
 	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
 	request.caller = &caller;
@@ -343,7 +314,7 @@ test_the_public_sees_nodes_without_private_addresses_R87(void **state)
 	rig_call_fini(&call);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 
 int
 main(void)
@@ -357,7 +328,7 @@ main(void)
 		IN_A_RIG(test_only_the_node_itself_or_an_admin_deletes_it_R73),
 		cmocka_unit_test_setup_teardown(
 			test_a_new_node_needs_the_access_key_when_the_policy_says_so_T02,
-			setup_with_policy, teardown),
+			setup_with_policy, rig_teardown),
 		IN_A_RIG(test_the_public_sees_nodes_without_private_addresses_R87),
 	};
 

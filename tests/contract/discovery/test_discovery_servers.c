@@ -27,7 +27,7 @@ setup(void **state)
 	static unsigned schemas;
 	char schema[32];
 
-	(void)state;
+	*state = &rig;
 	/* what a failed test has left */
 	if (servers.postgresql <= 0)
 		assert_int_equal(servers_postgresql_start(&servers), 0);
@@ -39,17 +39,8 @@ setup(void **state)
 	(void)snprintf(config, sizeof(config),
 		       "[discovery]\nenrolment = open\nstore = %s\ncache = %s\n", store, cache);
 	rig_start(&rig, config);
-	(void)rig_spawn(&rig, PROGRAM_DISCOVERY, 0);
-	discovery = rig_peer(&rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig, discovery);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
+	discovery = rig_serve(&rig, PROGRAM_DISCOVERY, "discovery",
+			      &boson__discovery__discovery__descriptor, NULL);
 	return 0;
 }
 
@@ -60,8 +51,7 @@ enrol(const struct enrolment_node *node)
 
 	rig_call_init(&call, &rig, discovery);
 	enrolment_run(&call, node);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static void
@@ -119,9 +109,7 @@ heartbeat_is_answered(const struct enrolment_node *node)
 	rig_call_init(&call, &rig, discovery);
 	boson__discovery__discovery__heartbeat(bus_peer_service(discovery), &request, on_beat,
 					       &call);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static void
@@ -196,9 +184,7 @@ test_F16_flushed_redis_is_no_second_chance_for_a_used_proof(void **state)
 	enrolment_prove(&rig, discovery, &node, body, proof);
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &node, proof, body, NULL);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	assert_true(servers_redis_command(&servers, flush));
 	rig_call_init(&call, &rig, discovery);
 	enrolment_send(&call, &node, proof, body, NULL);
@@ -222,7 +208,7 @@ start_servers(void)
 int
 main(void)
 {
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		IN_A_RIG(test_F13_without_postgresql_nobody_new_gets_in_and_heartbeats_go_on),
 		IN_A_RIG(test_F15_hanging_postgresql_is_unavailable_and_then_well_again),

@@ -22,22 +22,12 @@ RIG_CLOSURE(on_empty, Boson__Common__Empty)
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	rig_start(&rig, "");
-	(void)rig_spawn(&rig, PROGRAM_DISCOVERY, 0);
-	discovery = rig_peer(&rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig, discovery);
-	process = rig_spawn(&rig, PROGRAM_METRICS, 0);
-	metrics = rig_peer(&rig, "metrics", &boson__metrics__metrics__descriptor);
-	rig_wait_up(&rig, metrics);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
+	discovery = rig_serve(&rig, PROGRAM_DISCOVERY, "discovery",
+			      &boson__discovery__discovery__descriptor, NULL);
+	metrics = rig_serve(&rig, PROGRAM_METRICS, "metrics", &boson__metrics__metrics__descriptor,
+			    &process);
 	return 0;
 }
 
@@ -164,7 +154,7 @@ test_a_sessions_usage_comes_from_its_relay(void **state)
 	assert_true(wait.up == 1000);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 
 int
 main(void)

@@ -16,19 +16,10 @@ static struct bus_peer *metrics;
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &rig;
 	rig_start(&rig, "");
-	(void)rig_spawn(&rig, PROGRAM_METRICS, 0);
-	metrics = rig_peer(&rig, "metrics", &boson__metrics__metrics__descriptor);
-	rig_wait_up(&rig, metrics);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
+	metrics = rig_serve(&rig, PROGRAM_METRICS, "metrics", &boson__metrics__metrics__descriptor,
+			    NULL);
 	return 0;
 }
 
@@ -221,7 +212,7 @@ test_nodes_are_counted_by_country_over_all_pages_P26(void **state)
 	rig_stop(&rig);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 
 int
 main(void)

@@ -13,7 +13,7 @@
 enum { CONFIG_BYTES = 2048, SKIPPED = 77 };
 
 int
-routing_pair_open(struct routing_pair *pair)
+routing_pair_run(struct routing_pair *pair, const struct CMUnitTest *tests, size_t n)
 {
 	int result;
 
@@ -21,15 +21,19 @@ routing_pair_open(struct routing_pair *pair)
 	if (servers_init(&pair->servers) != 0)
 		return EXIT_FAILURE;
 	result = servers_postgresql_start(&pair->servers);
-	if (result != 0)
-		servers_fini(&pair->servers);
-	return result == 0 ? 0 : result == 1 ? SKIPPED : EXIT_FAILURE;
+	if (result == 0)
+		result = _cmocka_run_group_tests("replicas of routing", tests, n, NULL, NULL);
+	else
+		result = result == 1 ? SKIPPED : EXIT_FAILURE;
+	servers_fini(&pair->servers);
+	return result;
 }
 
-void
-routing_pair_close(struct routing_pair *pair)
+int
+routing_pair_teardown(void **state)
 {
-	servers_fini(&pair->servers);
+	routing_pair_stop(*state);
+	return 0;
 }
 
 static void

@@ -13,6 +13,8 @@
 
 enum { REPLICAS = 2 };
 
+struct CMUnitTest;
+
 struct routing_pair {
 	struct servers servers;
 	struct route_rig rig;
@@ -21,9 +23,12 @@ struct routing_pair {
 	struct bus_peer *peers[REPLICAS], *both; /* both: a first */
 };
 
-/* The servers, once for all tests. 0, or what main returns: 77 when there is no PostgreSQL here. */
-int routing_pair_open(struct routing_pair *pair);
-void routing_pair_close(struct routing_pair *pair);
+/* All tests, with the servers started once for all of them. What main returns: 77 when there is no
+ * PostgreSQL here. */
+int routing_pair_run(struct routing_pair *pair, const struct CMUnitTest *tests, size_t n);
+
+/* For cmocka: set-up has left the pair in *state. */
+int routing_pair_teardown(void **state);
 
 /* Both, and discovery. more: lines of the section [routing]. */
 void routing_pair_start(struct routing_pair *pair, const char *more);

@@ -546,8 +546,7 @@ test_relay_announced_at_one_is_known_at_the_other(void **state)
 	boson__discovery__discovery__announce_relay(bus_peer_service(replicas[0].peer), &relay,
 						    on_empty, &call);
 	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	while (list_relays(replicas[1].peer) == 0)
 		assert_true(clock_monotonic_ms() < end_ms);
 }

@@ -20,7 +20,7 @@ RIG_CLOSURE(on_clients, Boson__Routing__ListClientsReply)
 static int
 setup(void **state)
 {
-	(void)state;
+	*state = &pair;
 	routing_pair_start(&pair, "answer_timeout = 10s\n");
 	return 0;
 }
@@ -28,16 +28,8 @@ setup(void **state)
 static int
 setup_short_lived(void **state)
 {
-	(void)state;
+	*state = &pair;
 	routing_pair_start(&pair, "session_lifetime = 3s\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	routing_pair_stop(&pair);
 	return 0;
 }
 
@@ -101,8 +93,7 @@ test_either_answers_for_any_session(void **state)
 	route_rig_take(&call, &again);
 	assert_string_equal(first.session_id, again.session_id);
 	route_rig_delete(&pair.rig, &call, first.route_id, client.token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	routing_pair_use(&pair, pair.peers[0]);
 	assert_status(&first, client.token, "closed");
 	route_rig_request(&pair.rig, &call, &client, NULL, NULL, first.session_id);
@@ -191,9 +182,9 @@ test_a_proof_takes_a_key_at_either_T05(void **state)
 	route_rig_take(&call, &own);
 	routing_pair_use(&pair, pair.peers[0]);
 	route_rig_request(&pair.rig, &call, &thief, NULL, NULL, stolen.session_id);
-	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	route_rig_request(&pair.rig, &call, &thief, NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
+	rig_call_assert_refused(&call, BUS_CONFLICT, "key_in_use");
 }
 
 static bool
@@ -330,9 +321,7 @@ test_a_replica_starts_while_postgresql_is_down_F13(void **state)
 	rig_wait_up(&pair.rig.rig, pair.peers[1]);
 	routing_pair_use(&pair, pair.peers[1]);
 	route_rig_get(&pair.rig, &call, answer.route_id, client.token);
-	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
-	assert_string_equal(call.result.code, "store_failed");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_UNAVAILABLE, "store_failed");
 	/* a remembers: what is only read is answered from memory. */
 	routing_pair_use(&pair, pair.peers[0]);
 	assert_status(&answer, client.token, "open");
@@ -344,8 +333,9 @@ test_a_replica_starts_while_postgresql_is_down_F13(void **state)
 	rig_wait(&pair.rig.rig, is_served, &other, "a route of the one that lost it");
 }
 
-#define WITH_TWO(test)	 cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define WITH_SHORT(test) cmocka_unit_test_setup_teardown(test, setup_short_lived, teardown)
+#define WITH_TWO(test) cmocka_unit_test_setup_teardown(test, setup, routing_pair_teardown)
+#define WITH_SHORT(test) \
+	cmocka_unit_test_setup_teardown(test, setup_short_lived, routing_pair_teardown)
 
 int
 main(void)
@@ -360,11 +350,6 @@ main(void)
 		WITH_SHORT(test_sweeping_goes_over_when_the_second_is_killed),
 		WITH_TWO(test_a_replica_starts_while_postgresql_is_down_F13),
 	};
-	int result = routing_pair_open(&pair);
 
-	if (result != 0)
-		return result;
-	result = cmocka_run_group_tests(tests, NULL, NULL);
-	routing_pair_close(&pair);
-	return result;
+	return routing_pair_run(&pair, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -18,11 +18,12 @@ static struct enrolment_node node;
 static struct relay_mailbox_leg *leg;
 
 static int
-setup_with(const char *more)
+setup_with(void **state, const char *more)
 {
 	struct route_rig_client client;
 	struct route_rig_answer answer;
 
+	*state = &pair;
 	routing_pair_start(&pair, more);
 	leg = route_rig_add_node(&pair.rig, &node, RELAY_NODE_OPENS);
 	for (size_t i = 0; i < REPLICAS; i++) { /* both have heard of the node */
@@ -36,23 +37,13 @@ setup_with(const char *more)
 static int
 setup(void **state)
 {
-	(void)state;
-	return setup_with("answer_timeout = 10s\n");
+	return setup_with(state, "answer_timeout = 10s\n");
 }
 
 static int
 setup_short_lived(void **state)
 {
-	(void)state;
-	return setup_with("session_lifetime = 3s\n");
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	routing_pair_stop(&pair);
-	return 0;
+	return setup_with(state, "session_lifetime = 3s\n");
 }
 
 static void
@@ -87,8 +78,7 @@ delete_route(const struct route_rig_answer *answer, const char *token)
 	struct rig_call call;
 
 	route_rig_delete(&pair.rig, &call, answer->route_id, token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static void
@@ -262,8 +252,9 @@ test_routes_are_handed_out_while_discovery_is_stopped_F09(void **state)
 	}
 }
 
-#define WITH_TWO(test)	 cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define WITH_SHORT(test) cmocka_unit_test_setup_teardown(test, setup_short_lived, teardown)
+#define WITH_TWO(test) cmocka_unit_test_setup_teardown(test, setup, routing_pair_teardown)
+#define WITH_SHORT(test) \
+	cmocka_unit_test_setup_teardown(test, setup_short_lived, routing_pair_teardown)
 
 int
 main(void)
@@ -275,11 +266,6 @@ main(void)
 		WITH_SHORT(test_sweeping_goes_over_while_the_second_is_stopped_F09),
 		WITH_TWO(test_routes_are_handed_out_while_discovery_is_stopped_F09),
 	};
-	int result = routing_pair_open(&pair);
 
-	if (result != 0)
-		return result;
-	result = cmocka_run_group_tests(tests, NULL, NULL);
-	routing_pair_close(&pair);
-	return result;
+	return routing_pair_run(&pair, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -23,13 +23,12 @@ route_rig_start(struct route_rig *rig, const char *routing_config)
 {
 	memset(rig, 0, sizeof(*rig));
 	rig_start(&rig->rig, routing_config);
-	rig->discovery_process = rig_spawn(&rig->rig, PROGRAM_DISCOVERY, 0);
-	rig->discovery = rig_peer(&rig->rig, "discovery", &boson__discovery__discovery__descriptor);
-	rig_wait_up(&rig->rig, rig->discovery);
+	rig->discovery =
+		rig_serve(&rig->rig, PROGRAM_DISCOVERY, "discovery",
+			  &boson__discovery__discovery__descriptor, &rig->discovery_process);
 	relay_mailbox_start(&rig->relay, &rig->rig);
-	rig->routing_process = rig_spawn(&rig->rig, PROGRAM_ROUTING, 0);
-	rig->routing = rig_peer(&rig->rig, "routing", &boson__routing__routing__descriptor);
-	rig_wait_up(&rig->rig, rig->routing);
+	rig->routing = rig_serve(&rig->rig, PROGRAM_ROUTING, "routing",
+				 &boson__routing__routing__descriptor, &rig->routing_process);
 	route_rig_announce(rig);
 }
 
@@ -55,9 +54,7 @@ route_rig_announce_other(struct route_rig *rig, const Boson__Common__Relay *rela
 	rig_call_init(&call, &rig->rig, rig->discovery);
 	boson__discovery__discovery__announce_relay(bus_peer_service(rig->discovery), relay,
 						    on_empty, &call);
-	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 void
@@ -90,8 +87,7 @@ route_rig_add_node(struct route_rig *rig, struct enrolment_node *node,
 	enrolment_node_init(node);
 	rig_call_init(&call, &rig->rig, rig->discovery);
 	enrolment_run(&call, node);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	return relay_mailbox_attach(&rig->relay, node->id_text, answer);
 }
 
@@ -284,13 +280,4 @@ route_rig_delete(struct route_rig *rig, struct rig_call *call, const char *route
 {
 	route_rig_delete_begin(rig, call, route_id, subject);
 	rig_call_wait(call);
-}
-
-void
-route_rig_assert_refused(struct rig_call *call, enum bus_status status, const char *code)
-{
-	assert_null(call->reply);
-	assert_int_equal(call->result.status, status);
-	assert_string_equal(call->result.code, code);
-	rig_call_fini(call);
 }

@@ -84,9 +84,6 @@ void route_rig_take(struct rig_call *call, struct route_rig_answer *ret);
 void route_rig_connect(struct route_rig *rig, const struct route_rig_client *client,
 		       const char *target, struct route_rig_answer *ret);
 
-/* It came to this; the call is done with. */
-void route_rig_assert_refused(struct rig_call *call, enum bus_status status, const char *code);
-
 /* Asks until there is a route; the reply is in the call. */
 void route_rig_request_until_served(struct route_rig *rig, struct rig_call *call,
 				    const struct route_rig_client *client, const char *target);

@@ -170,9 +170,7 @@ test_clients_are_for_admins_and_wrong_pages_are_refused(void **state)
 	assert_string_equal(call.result.field, "cursor");
 	rig_call_fini(&call);
 	get(&call, "0b2a7f0e-7a4b-4b9b-8a53-0d8f1f5b2c3d");
-	assert_int_equal(call.result.status, BUS_NOT_FOUND);
-	assert_string_equal(call.result.code, "client_unknown");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "client_unknown");
 }
 
 static void
@@ -210,9 +208,7 @@ test_another_relay_is_told_where_a_nodes_leg_is(void **state)
 	assert_int_equal(place->generation, rig.relay.generation);
 	rig_call_fini(&call);
 	locate(&call, client.id_text);
-	assert_int_equal(call.result.status, BUS_NOT_FOUND);
-	assert_string_equal(call.result.code, "node_not_attached");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "node_not_attached");
 }
 
 #define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, route_rig_teardown)

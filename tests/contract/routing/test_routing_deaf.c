@@ -117,9 +117,7 @@ test_a_client_whose_node_is_deaf_gets_its_session_at_another_T04(void **state)
 	route_rig_client_init(&client);
 	route_rig_complain_begin(&rig, &call, &client, first.session_id, good.id_text);
 	rig_call_wait(&call);
-	assert_int_equal(call.result.status, BUS_NOT_FOUND);
-	assert_string_equal(call.result.code, "session_unknown");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 }
 
 static void
@@ -134,9 +132,7 @@ test_without_another_node_a_deaf_one_is_no_route_T04(void **state)
 	connect_client(&client, NULL, &first);
 	route_rig_complain_begin(&rig, &call, &client, first.session_id, first.node_id);
 	rig_call_wait(&call);
-	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
-	assert_string_equal(call.result.code, "no_node_available");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_UNAVAILABLE, "no_node_available");
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	route_rig_take(&call, &again);
 	assert_string_equal(again.session_id, first.session_id);

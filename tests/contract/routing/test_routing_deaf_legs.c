@@ -85,8 +85,7 @@ add_leg(struct enrolment_node *node)
 	enrolment_node_init(node);
 	rig_call_init(&call, &rig.rig, rig.discovery);
 	enrolment_run(&call, node);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	assert_int_equal(uuid_parse(node->id_text, id), 0);
 	leg = raw_leg_open(&relay, id, NULL);
 	rig_wait(&rig.rig, is_located, node->id_text, "routing has heard of the leg");

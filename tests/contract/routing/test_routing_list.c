@@ -95,8 +95,7 @@ test_a_start_without_discovery_hands_out_routes_F02_F03(void **state)
 	rig_call_fini(&call);
 	/* Who had one has the same. */
 	ask(&call, &client);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 /* Discovery comes back and knows better. */
@@ -127,9 +126,7 @@ assert_that_it_waits_for_discovery(void)
 
 	start_routing();
 	route_rig_request(&rig, &call, &client, NULL, NULL, NULL);
-	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
-	assert_string_equal(call.result.code, "starting");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_UNAVAILABLE, "starting");
 }
 
 static void

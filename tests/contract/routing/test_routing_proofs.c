@@ -67,7 +67,7 @@ assert_no_route(const struct route_rig_client *who, const char *session_id, enum
 			break;
 		rig_call_fini(&call);
 	} while (true);
-	route_rig_assert_refused(&call, status, code);
+	rig_call_assert_refused(&call, status, code);
 }
 
 static bool

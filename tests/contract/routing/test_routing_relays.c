@@ -168,8 +168,7 @@ register_app(void)
 	boson__routing__routing__register_wireguard(bus_peer_service(rig.routing), &message,
 						    on_wireguard, &call);
 	rig_call_wait(&call);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static bool

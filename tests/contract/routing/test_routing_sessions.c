@@ -102,9 +102,9 @@ test_a_session_is_taken_up_by_its_owner_alone_T05(void **state)
 	thief = client;
 	thief.subject = "key:second";
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_CONFLICT, "client_in_use");
+	rig_call_assert_refused(&call, BUS_CONFLICT, "client_in_use");
 	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
-	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	client.subject = client.token;
 	route_rig_request(&rig, &call, &client, NULL, NULL, first.session_id);
 	route_rig_take(&call, &again);
@@ -137,15 +137,14 @@ test_a_key_with_a_session_gets_none_by_another_access_key_T05(void **state)
 	meet(&client, &first, &thief);
 	memcpy(thief.public_text, client.public_text, sizeof(thief.public_text));
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
+	rig_call_assert_refused(&call, BUS_CONFLICT, "key_in_use");
 
 	/* Its session over, the key is nobody's. */
 	route_rig_delete(&rig, &call, first.route_id, client.token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	route_rig_connect(&rig, &thief, NULL, &second);
 	route_rig_request(&rig, &call, &client, NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_CONFLICT, "key_in_use");
+	rig_call_assert_refused(&call, BUS_CONFLICT, "key_in_use");
 }
 
 /* A client whose token opened its session, and that has nothing but its access key left, is still
@@ -191,19 +190,18 @@ test_a_token_for_anothers_client_id_opens_nothing_of_that_client_T05(void **stat
 	thief = client;
 	thief.subject = token;
 	route_rig_request(&rig, &call, &thief, NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_CONFLICT, "client_in_use");
+	rig_call_assert_refused(&call, BUS_CONFLICT, "client_in_use");
 	route_rig_request(&rig, &call, &thief, NULL, NULL, first.session_id);
-	route_rig_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	route_rig_get(&rig, &call, first.route_id, token);
-	route_rig_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
 	route_rig_delete(&rig, &call, first.route_id, token);
-	route_rig_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "route_unknown");
 	route_rig_get(&rig, &call, first.route_id, client.token);
 	assert_string_equal(((Boson__Routing__Route *)call.reply)->status, "open");
 	rig_call_fini(&call);
 	route_rig_delete(&rig, &call, thiefs.route_id, token); /* his own */
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 }
 
 static void
@@ -271,10 +269,9 @@ test_an_access_key_has_only_so_many_sessions_at_a_time(void **state)
 	for (size_t i = 0; i < 2; i++)
 		route_rig_connect(&rig, &clients[i], NULL, &answers[i]);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);
-	route_rig_assert_refused(&call, BUS_LIMITED, "sessions");
+	rig_call_assert_refused(&call, BUS_LIMITED, "sessions");
 	route_rig_request(&rig, &call, &clients[0], NULL, NULL, NULL); /* has one */
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	route_rig_delete(&rig, &call, answers[0].route_id, clients[0].token);
 	rig_call_fini(&call);
 	route_rig_request(&rig, &call, &clients[2], NULL, NULL, NULL);

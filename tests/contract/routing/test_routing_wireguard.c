@@ -114,8 +114,7 @@ test_an_app_is_bound_at_its_nodes_relay_and_freed(void **state)
 	rig_call_fini(&call);
 	assert_int_equal(rig.relay.unbound, 1);
 	unregister_app(&call, session_id); /* once more does no harm */
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	unregister_app(&call, NULL); /* none is left */
 	assert_int_equal(call.result.status, BUS_NOT_FOUND);
 	rig_call_fini(&call);
@@ -140,9 +139,7 @@ test_another_ones_session_looks_unknown_T05(void **state)
 
 	(void)state;
 	register_app(&call, session_id, "key:second");
-	assert_int_equal(call.result.status, BUS_NOT_FOUND);
-	assert_string_equal(call.result.code, "session_unknown");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_NOT_FOUND, "session_unknown");
 	register_app(&call, node.id_text, client.id_text);
 	assert_string_equal(call.result.code, "session_unknown");
 	rig_call_fini(&call);
@@ -166,8 +163,7 @@ test_an_app_is_bound_again_when_its_relay_started_anew_F04(void **state)
 
 	(void)state;
 	register_app(&call, session_id, client.token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	relay_mailbox_stop(&rig.relay);
 	bound = rig.relay.bound;
 	rig.relay.last_bound[0] = '\0';
@@ -185,8 +181,7 @@ test_an_app_is_bound_again_after_kill_9_of_routing_F03(void **state)
 
 	(void)state;
 	register_app(&call, session_id, client.token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	rig_kill(&rig.rig, rig.routing_process);
 	bound = rig.relay.bound;
 	rig.routing_process = rig_spawn(&rig.rig, PROGRAM_ROUTING, 0);
@@ -203,8 +198,7 @@ test_an_app_is_bound_again_when_its_session_goes_to_another_node(void **state)
 
 	(void)state;
 	register_app(&call, session_id, client.token);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	bound = rig.relay.bound;
 	(void)route_rig_add_node(&rig, &other, RELAY_NODE_OPENS);
 	route_rig_request_until_served(&rig, &call, &client, other.id_text);
@@ -245,8 +239,7 @@ is_bound_at_second(void *arg)
 
 	(void)arg;
 	register_app(&call, session_id, client.token); /* until routing knows the relay */
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	return second.bound > 0;
 }
 
@@ -267,8 +260,7 @@ test_an_app_is_bound_at_all_relays_that_share_a_name(void **state)
 	assert_string_equal(second.last_bound, session_id);
 	assert_string_equal(rig.relay.last_bound, session_id);
 	unregister_app(&call, session_id);
-	assert_non_null(call.reply);
-	rig_call_fini(&call);
+	rig_call_assert_served(&call);
 	rig_wait(&rig.rig, is_unbound_at_second, NULL, "UnbindUdp at the second relay");
 	assert_int_equal(rig.relay.unbound, 1);
 }
@@ -348,9 +340,7 @@ test_a_relay_without_udp_is_not_asked(void **state)
 
 	(void)state;
 	register_app(&call, session_id, client.token);
-	assert_int_equal(call.result.status, BUS_UNAVAILABLE);
-	assert_string_equal(call.result.code, "no_udp");
-	rig_call_fini(&call);
+	rig_call_assert_refused(&call, BUS_UNAVAILABLE, "no_udp");
 	assert_int_equal(rig.relay.bound, 0);
 }
 

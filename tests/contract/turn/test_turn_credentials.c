@@ -21,35 +21,25 @@ RIG_CLOSURE(on_stun, Boson__Turn__StunReply)
 RIG_CLOSURE(on_ice, Boson__Turn__IceReply)
 
 static int
-setup_with(const char *config)
+setup_with(void **state, const char *config)
 {
+	*state = &rig;
 	rig_start(&rig, config);
-	(void)rig_spawn(&rig, PROGRAM_TURN, 0);
-	turn = rig_peer(&rig, "turn", &boson__turn__turn__descriptor);
-	rig_wait_up(&rig, turn);
+	turn = rig_serve(&rig, PROGRAM_TURN, "turn", &boson__turn__turn__descriptor, NULL);
 	return 0;
 }
 
 static int
 setup(void **state)
 {
-	(void)state;
-	return setup_with("[turn]\nservers = turn:127.0.0.1:1, turns:turn.example, stun:[::1]:1\n");
+	return setup_with(state,
+			  "[turn]\nservers = turn:127.0.0.1:1, turns:turn.example, stun:[::1]:1\n");
 }
 
 static int
 setup_empty(void **state)
 {
-	(void)state;
-	return setup_with("");
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_stop(&rig);
-	return 0;
+	return setup_with(state, "");
 }
 
 static void
@@ -169,16 +159,17 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_C19_a_secret_is_made_at_the_first_start_P15,
-						setup, teardown),
+						setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_a_server_that_does_not_answer_is_not_handed_out_F44, setup, teardown),
+			test_a_server_that_does_not_answer_is_not_handed_out_F44, setup,
+			rig_teardown),
 		cmocka_unit_test_setup_teardown(test_stun_and_ice_list_the_servers, setup,
-						teardown),
+						rig_teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_gets_a_credential_without_a_token_T25,
-						setup, teardown),
+						setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			test_without_a_configured_server_the_answer_is_unavailable, setup_empty,
-			teardown),
+			rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
