@@ -102,9 +102,9 @@ static uint64_t
 window_bytes(const struct leg_window *window, int64_t now_us)
 {
 	if (window->rate == 0)
-		return window->late == 0
-			       ? window->already
-			       : window->already + ((uint32_t)LEG_WINDOW_BLIND_BYTES << window->late);
+		return window->late == 0 ? window->already
+					 : window->already + ((uint32_t)LEG_WINDOW_BLIND_BYTES
+							      << window->late);
 	if (window->is_draining)
 		return drained(window) << window->late;
 	uint64_t patience = patience_us(window, now_us), least = least_bytes(window, now_us);
