@@ -6,6 +6,7 @@
 
 #include "log/log.h"
 #include "loop/clock.h"
+#include "relay/relay_attach_inside.h"
 #include "relay/relay_attach_report.h"
 #include "relay/relay_drops.h"
 #include "relay/relay_link.h"
@@ -62,8 +63,8 @@ leave_node(struct relay_shard *shard, struct relay_leg *leg, const char *reason)
 		relay_report_node(shard, RELAY_LEG_DETACHED, node, reason);
 }
 
-static void
-replace(struct relay_shard *shard, struct relay_leg *older)
+void
+relay_attach_replace(struct relay_shard *shard, struct relay_leg *older)
 {
 	relay_count(&shard->counters, RELAY_REPLACED, 1);
 	relay_leg_doom(shard, older, WS_CLOSE_REPLACED, "replaced by a newer leg");
@@ -75,24 +76,12 @@ now_us(void)
 	return (uint64_t)clock_wall_us();
 }
 
-static bool
-has_clients(const struct relay_node *node)
-{
-	return node->count > node->foreign;
-}
-
-static bool
-has_own_leg(const struct relay_node *node)
-{
-	return node->leg != NULL && node->leg->carrier == NULL;
-}
-
 /* The control actor looks for the node while clients of ours wait for it, and as long as they reach
  * it by way of another relay. Clients of other relays do not count: one hop is all there is. */
 static void
 seek(struct relay_shard *shard, struct relay_node *node)
 {
-	bool is_sought = !has_own_leg(node) && has_clients(node);
+	bool is_sought = !relay_attach_has_own_leg(node) && relay_attach_has_clients(node);
 
 	if (is_sought || node->is_sought)
 		relay_report_node(shard, is_sought ? RELAY_NODE_SOUGHT : RELAY_NODE_SETTLED, node,
@@ -101,15 +90,15 @@ seek(struct relay_shard *shard, struct relay_node *node)
 }
 
 /* Its channels follow, with new numbers. */
-static void
-take_node(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
-	  uint64_t generation)
+void
+relay_attach_take_node(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
+		       uint64_t generation)
 {
 	if (node->leg != NULL) {
 		struct relay_leg *older = node->leg;
 
 		leave_node(shard, older, "replaced");
-		replace(shard, older);
+		relay_attach_replace(shard, older);
 	}
 	relay_timer_stop(&shard->wheel, &node->grace);
 	leg->node = node;
@@ -117,14 +106,14 @@ take_node(struct relay_shard *shard, struct relay_node *node, struct relay_leg *
 }
 
 /* Clients of other relays are not passed on: they might come back to where they began. */
-static void
-open_channels(struct relay_shard *shard, struct relay_node *node)
+void
+relay_attach_open_channels(struct relay_shard *shard, struct relay_node *node)
 {
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
 	while ((channel = relay_node_next(node, &i)) != NULL) {
-		if (!has_own_leg(node) && relay_mesh_is_client(channel->client))
+		if (!relay_attach_has_own_leg(node) && relay_mesh_is_client(channel->client))
 			continue;
 		relay_link_channel_open(shard, channel);
 		if (channel->client->carrier == &relay_udp_carrier)
@@ -161,22 +150,22 @@ attach_node(struct relay_shard *shard, struct relay_leg *leg)
 
 	if (node == NULL)
 		return relay_upgrade_refuse(shard, leg, 503, "out of memory");
-	bool is_swap = has_own_leg(node) && is_alive(shard, node->leg);
-	if (has_own_leg(node) && !relay_swaps_add(&node->swaps, shard->now_ms)) {
+	bool is_swap = relay_attach_has_own_leg(node) && is_alive(shard, node->leg);
+	if (relay_attach_has_own_leg(node) && !relay_swaps_add(&node->swaps, shard->now_ms)) {
 		relay_report_node(shard, RELAY_LEG_CONTESTED, node, NULL);
 		return refuse_contested(shard, leg);
 	}
-	take_node(shard, node, leg, now_us());
+	relay_attach_take_node(shard, node, leg, now_us());
 	open_leg(shard, leg, RELAY_LEGS_NODE);
-	open_channels(shard, node);
+	relay_attach_open_channels(shard, node);
 	relay_report_node(shard, RELAY_LEG_ATTACHED, node, NULL);
 	if (is_swap)
 		relay_report_node(shard, RELAY_LEG_SWAPPED, node, NULL);
 	seek(shard, node);
 }
 
-static void
-wait_for_node(struct relay_shard *shard, struct relay_node *node)
+void
+relay_attach_wait(struct relay_shard *shard, struct relay_node *node)
 {
 	node->grace.kind = RELAY_TIMER_NODE;
 	if (node->leg == NULL && node->count > 0 && node->grace.at == NULL)
@@ -186,10 +175,10 @@ wait_for_node(struct relay_shard *shard, struct relay_node *node)
 		seek(shard, node);
 }
 
-static void
-put_node(struct relay_shard *shard, struct relay_node *node)
+void
+relay_attach_put_node(struct relay_shard *shard, struct relay_node *node)
 {
-	if (node->is_sought && !has_clients(node))
+	if (node->is_sought && !relay_attach_has_clients(node))
 		seek(shard, node);
 	if (node->leg != NULL && node->leg->carrier != NULL && node->count == 0)
 		relay_leg_doom(shard, node->leg, 0, "no client is left");
@@ -218,7 +207,7 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	int r = relay_channel_new(&shard->directory, node, ticket->session_id, leg,
 				  shard->settings->channels_max, &leg->channel);
 	if (r < 0) {
-		put_node(shard, node);
+		relay_attach_put_node(shard, node);
 		relay_upgrade_refuse(shard, leg, r == -ENOSPC ? 429 : 503, "node has no room");
 		return;
 	}
@@ -229,128 +218,13 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	if (leg->is_raw)
 		leg->channel->to_client.form = RELAY_LANE_TO_RAW_CLIENT;
 	if (older != NULL)
-		replace(shard, older->client);
+		relay_attach_replace(shard, older->client);
 	open_leg(shard, leg, RELAY_LEGS_CLIENT);
 	if (node->leg != NULL)
 		relay_link_channel_open(shard, leg->channel);
 	else
-		wait_for_node(shard, node);
+		relay_attach_wait(shard, node);
 	relay_report_session(shard, RELAY_SESSION_SEEN, leg->channel);
-}
-
-/* ---- legs by way of a carrier ---- */
-
-static int
-join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
-	     const struct relay_carried_client *client)
-{
-	bool takes_place = client->session_id != NULL && client->generation != 0;
-	struct relay_channel *older =
-		takes_place ? relay_channel_find(&shard->directory, client->session_id) : NULL;
-
-	/* One that is no older than itself came back to where it began. */
-	if (older != NULL &&
-	    (older->generation > client->generation ||
-	     (older->generation == client->generation && older->client->carrier == NULL)))
-		return -ESTALE;
-	int r = relay_channel_new(&shard->directory, node, takes_place ? client->session_id : NULL,
-				  leg, shard->settings->channels_max, &leg->channel);
-	if (r < 0)
-		return r;
-	if (client->session_id != NULL)
-		memcpy(leg->channel->session_id, client->session_id, UUID_BYTES);
-	leg->channel->generation = client->generation;
-	relay_rate_init(&leg->channel->rate_up, client->rate_kbytes, shard->now_ms);
-	relay_rate_init(&leg->channel->rate_down, client->rate_kbytes, shard->now_ms);
-	if (older != NULL)
-		replace(shard, older->client);
-	relay_count(&shard->counters, leg->carrier->gauge, 1);
-	node->foreign += relay_mesh_is_client(leg);
-	if (node->leg != NULL)
-		relay_link_channel_open(shard, leg->channel);
-	else
-		wait_for_node(shard, node);
-	relay_report_session(shard, RELAY_SESSION_SEEN, leg->channel);
-	return 0;
-}
-
-int
-relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
-			    const struct relay_carried_client *client)
-{
-	if (relay_gone_has(&shard->gone, client->node_id, NULL) ||
-	    (client->session_id != NULL &&
-	     relay_gone_has(&shard->gone, client->node_id, client->session_id)))
-		return -ESHUTDOWN;
-	relay_round_flush(shard);
-	struct relay_node *node = relay_node_get(&shard->directory, client->node_id);
-	int r = node != NULL ? join_carried(shard, node, leg, client) : -ENOMEM;
-	if (r < 0 && node != NULL)
-		put_node(shard, node);
-	return r;
-}
-
-/* Clients of other relays that wait here wait at the wrong place now. */
-static void
-send_away(struct relay_shard *shard, struct relay_node *node)
-{
-	struct relay_channel *channel;
-	uint32_t i = 0;
-
-	while ((channel = relay_node_next(node, &i)) != NULL)
-		if (relay_mesh_is_client(channel->client))
-			relay_leg_doom(shard, channel->client, 0, "node is elsewhere");
-}
-
-bool
-relay_attach_carried_node(struct relay_shard *shard, struct relay_leg *leg,
-			  const uint8_t node_id[UUID_BYTES], uint64_t generation)
-{
-	struct relay_node *node = relay_node_find(&shard->directory, node_id);
-
-	/* A way that took long to come up may be to where the node was before. */
-	if (node == NULL || !has_clients(node) || has_own_leg(node) ||
-	    (node->leg != NULL && generation < node->generation)) {
-		relay_leg_free(&leg);
-		return false;
-	}
-	relay_round_flush(shard);
-	send_away(shard, node);
-	take_node(shard, node, leg, generation);
-	relay_count(&shard->counters, leg->carrier->gauge, 1);
-	open_channels(shard, node);
-	return true;
-}
-
-void
-relay_attach_on_node_moved(struct relay_shard *shard, const uint8_t node_id[UUID_BYTES],
-			   uint64_t generation)
-{
-	struct relay_node *node = relay_node_find(&shard->directory, node_id);
-
-	if (node == NULL || !has_own_leg(node) || node->generation != generation)
-		return;
-	relay_count(&shard->counters, RELAY_REPLACED, 1);
-	relay_leg_doom(shard, node->leg, WS_CLOSE_REPLACED, "replaced by a newer leg elsewhere");
-}
-
-void
-relay_attach_end_carried(struct relay_shard *shard)
-{
-	struct idtable *nodes = &shard->directory.nodes;
-	struct relay_channel *channel;
-
-	for (struct relay_node *node = idtable_next(nodes, NULL); node != NULL;
-	     node = idtable_next(nodes, node)) {
-		uint32_t i = 0;
-
-		if (node->leg != NULL && node->leg->carrier != NULL)
-			relay_leg_doom(shard, node->leg, 0, "relay stops");
-		while ((channel = relay_node_next(node, &i)) != NULL)
-			if (channel->client->carrier != NULL)
-				relay_leg_doom(shard, channel->client, 0, "relay stops");
-	}
-	relay_leg_reap(shard);
 }
 
 void
@@ -389,7 +263,7 @@ leave_channel(struct relay_shard *shard, struct relay_leg *leg)
 	leg->channel = NULL;
 	relay_drops_forget(channel);
 	relay_channel_free(&shard->directory, &channel);
-	put_node(shard, node);
+	relay_attach_put_node(shard, node);
 }
 
 void
@@ -404,8 +278,8 @@ relay_detach(struct relay_shard *shard, struct relay_leg *leg)
 	}
 	struct relay_node *node = leg->node;
 	leave_node(shard, leg, leg->close_reason);
-	wait_for_node(shard, node);
-	put_node(shard, node);
+	relay_attach_wait(shard, node);
+	relay_attach_put_node(shard, node);
 }
 
 void
