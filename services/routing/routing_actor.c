@@ -180,6 +180,12 @@ make_metrics(struct routing *routing)
 					    "Sessions that a node refused");
 	routing->silences = metrics_counter(metrics, "node_silences_total", NULL,
 					    "Sessions that a node did not open in time");
+	routing->proofs_refused =
+		metrics_counter(metrics, "proofs_refused_total", NULL,
+				"Requests without a proof of the client's key that holds");
+	routing->keys_taken =
+		metrics_counter(metrics, "keys_taken_total", NULL,
+				"Sessions that gave way to who proved to have their key");
 	routing->known_nodes = metrics_gauge(metrics, "nodes", NULL, "Nodes in the table");
 	routing->free_nodes = metrics_gauge(metrics, "nodes_attached", NULL,
 					    "Nodes alive, attached to a live relay and not full");

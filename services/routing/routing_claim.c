@@ -101,6 +101,7 @@ routing_claim_start(struct routing *routing, const Boson__Routing__RouteRequest 
 	}
 	if (proof == ROUTING_PROOF_BAD ||
 	    (proof == ROUTING_PROOF_NONE && routing->requires_proof)) {
+		metric_add(routing->proofs_refused, 1);
 		bus_call_fail(call, BUS_UNAUTHENTICATED, "challenge", NULL);
 		return;
 	}

@@ -120,12 +120,16 @@ give_way(const struct session_record *record, int64_t change, void *arg)
 {
 	struct routing *routing = arg;
 	struct session *session = sessions_find(&routing->sessions, record->id);
+	char id[UUID_TEXT_BYTES];
 
 	(void)change;
 	if (session != NULL && !session_lives(session->record.status))
 		return 0; /* it was closing before */
 	if (routing_keep(routing, record, &session) != 0)
 		return 0;
+	metric_add(routing->keys_taken, 1);
+	uuid_format(record->id, id);
+	log_info("key_taken", "session=%s", id);
 	routing_tell(routing, record);
 	routing_close_session(routing, session);
 	return 0;

@@ -105,7 +105,7 @@ struct routing {
 
 	struct loop_timer *timer, *follow_timer;
 	struct metric *routes, *unserved, *refusals, *silences, *known_nodes, *free_nodes,
-		*open_sessions, *sweeper, *age;
+		*open_sessions, *sweeper, *age, *proofs_refused, *keys_taken;
 };
 
 /* A copy of this is `service`. */
