@@ -4,10 +4,11 @@
  */
 #include "relay/relay_udp_socket.h"
 
+#include "net/udp_bundle.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,6 @@
 
 enum {
 	BUFFER_BYTES = 8 * 1024 * 1024,
-	SEGMENTS_MAX = 64, /* UDP_MAX_SEGMENTS */
-	RUN_BYTES = 60 * 1024,
 	CONTROL_BYTES = 128,
 };
 
@@ -52,7 +51,7 @@ relay_udp_reads_free(struct relay_udp_reads **reads)
 static int
 set_options(int fd, int family, bool is_shared)
 {
-	int on = 1, off = 0, omit = IP_PMTUDISC_OMIT, bytes = BUFFER_BYTES;
+	int on = 1, off = 0, omit = IP_PMTUDISC_OMIT;
 
 	if (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return -errno;
@@ -63,14 +62,10 @@ set_options(int fd, int family, bool is_shared)
 		return -errno;
 	/* Better, not needed. Datagrams may be cut on their way: WireGuard's own are sent so, and
 	 * what strangers say of a path's size is not to be believed. */
-	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(omit));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof(omit));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	udp_bundle_prepare(fd, BUFFER_BYTES);
 	return 0;
 }
 
@@ -131,13 +126,11 @@ read_source(const struct sockaddr_in6 *source, struct relay_udp_tuple *ret)
 	ret->port = source->sin6_port;
 }
 
-static size_t
+static void
 read_control(struct msghdr *header, struct relay_udp_arrival *ret)
 {
 	struct in_pktinfo four;
 	struct in6_pktinfo six;
-	size_t segment = 0;
-	int size;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -148,12 +141,8 @@ read_control(struct msghdr *header, struct relay_udp_arrival *ret)
 			memcpy(&six, CMSG_DATA(c), sizeof(six));
 			if (!IN6_IS_ADDR_V4MAPPED(&six.ipi6_addr))
 				ret->tuple.local = six.ipi6_addr;
-		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
-			memcpy(&size, CMSG_DATA(c), sizeof(size));
-			segment = size > 0 ? (size_t)size : 0;
 		}
 	}
-	return segment;
 }
 
 static void
@@ -184,43 +173,14 @@ relay_udp_socket_read(int fd, struct relay_udp_reads *reads, relay_udp_bundle_fn
 
 		memset(&arrival, 0, sizeof(arrival));
 		read_source(&reads->sources[i], &arrival.tuple);
-		size_t segment = read_control(&reads->headers[i].msg_hdr, &arrival);
-		fn(&arrival, reads->bytes[i], bytes, segment > 0 ? segment : bytes, arg);
+		read_control(&reads->headers[i].msg_hdr, &arrival);
+		fn(&arrival, reads->bytes[i], bytes,
+		   udp_bundle_segment(&reads->headers[i].msg_hdr, bytes), arg);
 	}
 	return n == RELAY_UDP_READS;
 }
 
 /* ---- send ---- */
-
-/* How many from the first on may go as one: all as long as the first, but the last, which may be
- * shorter. */
-static size_t
-run_length(const struct iovec *datagrams, size_t n)
-{
-	size_t size = datagrams[0].iov_len, total = size, i = 1;
-
-	for (; i < n && i < SEGMENTS_MAX; i++) {
-		total += datagrams[i].iov_len;
-		if (datagrams[i].iov_len > size || total > RUN_BYTES)
-			break;
-		if (datagrams[i].iov_len < size)
-			return i + 1;
-	}
-	return i;
-}
-
-static void
-put_control(struct msghdr *header, int level, int type, const void *value, size_t n)
-{
-	struct cmsghdr *c =
-		(struct cmsghdr *)(void *)((uint8_t *)header->msg_control + header->msg_controllen);
-
-	c->cmsg_level = level;
-	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(n);
-	memcpy(CMSG_DATA(c), value, n);
-	header->msg_controllen += CMSG_SPACE(n);
-}
 
 static void
 address_message(struct msghdr *header, const struct relay_udp_tuple *tuple,
@@ -229,10 +189,10 @@ address_message(struct msghdr *header, const struct relay_udp_tuple *tuple,
 	if (IN6_IS_ADDR_V4MAPPED(&tuple->local)) {
 		struct in_pktinfo from = { 0 };
 		memcpy(&from.ipi_spec_dst, tuple->local.s6_addr + 12, sizeof(from.ipi_spec_dst));
-		put_control(header, IPPROTO_IP, IP_PKTINFO, &from, sizeof(from));
+		udp_control_add(header, IPPROTO_IP, IP_PKTINFO, &from, sizeof(from));
 	} else {
 		struct in6_pktinfo from = { .ipi6_addr = tuple->local };
-		put_control(header, IPPROTO_IPV6, IPV6_PKTINFO, &from, sizeof(from));
+		udp_control_add(header, IPPROTO_IPV6, IPV6_PKTINFO, &from, sizeof(from));
 	}
 	header->msg_name = to;
 	header->msg_namelen = sizeof(struct sockaddr_in6);
@@ -267,12 +227,11 @@ send_run(int fd, const struct relay_udp_tuple *tuple, struct sockaddr_storage *t
 	struct msghdr header = { .msg_iov = (struct iovec *)(uintptr_t)datagrams,
 				 .msg_iovlen = n,
 				 .msg_control = &control };
-	uint16_t size = (uint16_t)datagrams[0].iov_len;
 
 	memset(&control, 0, sizeof(control));
 	address_message(&header, tuple, to);
 	if (n > 1)
-		put_control(&header, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+		udp_bundle_mark(&header, datagrams[0].iov_len);
 	while (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -288,7 +247,7 @@ relay_udp_socket_send(int fd, const struct relay_udp_tuple *tuple, const struct 
 
 	fill_address(fd, tuple, &to);
 	for (size_t at = 0; at < n;) {
-		size_t run = run_length(datagrams + at, n - at);
+		size_t run = udp_bundle_run(datagrams + at, n - at);
 		int r = send_run(fd, tuple, &to, datagrams + at, run);
 
 		if (r == 0) {
