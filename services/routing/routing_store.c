@@ -42,8 +42,7 @@ const struct store_migration routing_migrations[] = {
 	{ 6, "keys",
 	  "ALTER TABLE sessions ADD COLUMN holder TEXT NOT NULL DEFAULT '';"
 	  "ALTER TABLE sessions ADD COLUMN proven BIGINT NOT NULL DEFAULT 0;" /* 0, 1 */
-	  "CREATE INDEX sessions_by_key ON sessions (client_key)"
-	  " WHERE status IN ('open', 'opening')" },
+	  "CREATE INDEX sessions_by_key ON sessions (client_key)" },
 };
 const size_t routing_migrations_n = sizeof(routing_migrations) / sizeof(routing_migrations[0]);
 
