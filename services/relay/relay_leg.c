@@ -62,6 +62,7 @@ relay_leg_free(struct relay_leg **leg)
 	if (l->fd >= 0)
 		close(l->fd);
 	tls_channel_free(&l->tls);
+	free(l->window);
 	ws_reader_fini(&l->reader);
 	fair_outbox_fini(&l->outbox);
 	relay_upgrade_free(&l->upgrade);

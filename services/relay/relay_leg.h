@@ -91,8 +91,8 @@ struct relay_leg {
 	uint32_t tail_n, tail_capacity;
 
 	struct fair_outbox outbox;
-	uint32_t accounted; /* of the outbox, in the shard's sum */
-	struct leg_window window;
+	uint32_t accounted;		  /* of the outbox, in the shard's sum */
+	struct leg_window *window;	  /* NULL: nothing holds it up */
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;
@@ -106,6 +106,8 @@ struct relay_leg {
 	int64_t ping_ms;     /* next ping; LINGERING: the end */
 	int64_t resume_ms;
 	int64_t look_ms;    /* when the way is next looked at */
+	int64_t window_us;  /* no window before */
+	uint64_t ping_us;   /* without a window: when the ping under way was sent; 0: none is */
 	int64_t expires_ms; /* its ticket does; 0: never */
 	uint32_t rtt_us;    /* 0: not known */
 	uint32_t thrown_bytes;

@@ -284,7 +284,7 @@ send_round(struct relay_shard *shard, struct relay_leg *leg)
 		relay_output_encrypt_pieces(shard, leg);
 	else
 		send_pieces(shard, leg);
-	if (leg->window.is_started && !leg->is_blocked && relay_leg_is_open(leg))
+	if (leg->window != NULL && !leg->is_blocked && relay_leg_is_open(leg))
 		send_waiting(shard, leg); /* a mark, perhaps */
 	else if (shard->now_ms >= leg->look_ms)
 		relay_window_look(shard, leg);

@@ -83,6 +83,14 @@ struct leg_window {
  * and not read yet, as far as is known. */
 void leg_window_start(struct leg_window *window, uint64_t under_way, int64_t now_us);
 
+/* The leg's delay as it was last measured; 0: not known. */
+static inline void
+leg_window_expect(struct leg_window *window, uint32_t delay_us, int64_t now_us)
+{
+	window->least_us = delay_us;
+	window->least_at_us = now_us;
+}
+
 /* Might it be started? */
 static inline bool
 leg_window_may_start(const struct leg_window *window, int64_t now_us)
