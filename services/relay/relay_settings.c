@@ -50,8 +50,7 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "congestion_control", CONFIG_STRING, "", 0, 0, NULL,
 	  "TCP_CONGESTION of legs, such as bbr or cubic; empty: the system's" },
 	{ SECTION, "notsent_lowat", CONFIG_BYTES, "128KiB", 4096, 16 * 1024 * 1024, NULL,
-	  "TCP_NOTSENT_LOWAT of legs at most: what the kernel may hold back unsent; less on slow "
-	  "ones" },
+	  "TCP_NOTSENT_LOWAT of legs: what the kernel may hold back unsent" },
 	{ SECTION, "segment_bytes", CONFIG_INT, "1360", 0, 32767, NULL,
 	  "TCP_MAXSEG of legs, both ways: 1360 holds one datagram and fits paths of 1400 bytes; "
 	  "less "
