@@ -3,41 +3,7 @@
 
 #include "identity/key.h"
 
-#include <errno.h>
-#include <math.h>
 #include <string.h>
-
-static int
-problem(struct check_problem *ret_problem, const char *code, const char *field)
-{
-	ret_problem->code = code;
-	ret_problem->field = field;
-	return -EINVAL;
-}
-
-static bool
-is_within(double value, double min, double max)
-{
-	return isfinite(value) && value >= min && value <= max;
-}
-
-bool
-discovery_check_is_country(const char *text)
-{
-	return strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' &&
-	       text[1] <= 'Z';
-}
-
-static bool
-is_plain_text(const char *text, size_t max_bytes)
-{
-	size_t n = strnlen(text, max_bytes + 1);
-
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return false;
-	return n <= max_bytes;
-}
 
 static bool
 is_name(const char *text)
@@ -51,108 +17,111 @@ is_name(const char *text)
 }
 
 static int
-check_identity(const char *node_id, const char *public_key, struct check_problem *ret_problem)
+check_identity(const char *node_id, const char *public_key, struct field_problem *ret_problem)
 {
 	uint8_t id[UUID_BYTES];
 	struct key key;
 
 	if (node_id == NULL || uuid_parse(node_id, id) != 0)
-		return problem(ret_problem, "field", "nodeId");
+		return field_wrong(ret_problem, "field", "nodeId");
 	if (public_key == NULL || key_parse(public_key, &key) != 0)
-		return problem(ret_problem, "field", "publicKey");
+		return field_wrong(ret_problem, "field", "publicKey");
 	return 0;
 }
 
 int
 discovery_check_challenge(const Boson__Discovery__ChallengeRequest *request,
-			  struct check_problem *ret_problem)
+			  struct field_problem *ret_problem)
 {
 	int error = check_identity(request->node_id, request->public_key, ret_problem);
 
 	if (error != 0)
 		return error;
 	if (request->role == NULL || strcmp(request->role, "node") != 0)
-		return problem(ret_problem, "field", "role");
+		return field_wrong(ret_problem, "field", "role");
 	return 0;
 }
 
 static int
-check_network(const Boson__Discovery__NetworkInfo *network, struct check_problem *ret_problem)
+check_network(const Boson__Discovery__NetworkInfo *network, struct field_problem *ret_problem)
 {
 	if (network->ipv4 != NULL && !discovery_check_is_node_address(network->ipv4, false))
-		return problem(ret_problem, "address", "networkInfo.ipv4");
+		return field_wrong(ret_problem, "address", "networkInfo.ipv4");
 	if (network->ipv6 != NULL && !discovery_check_is_node_address(network->ipv6, true))
-		return problem(ret_problem, "address", "networkInfo.ipv6");
+		return field_wrong(ret_problem, "address", "networkInfo.ipv6");
 	if (network->stun_mapped_address != NULL &&
 	    !discovery_check_is_mapped_address(network->stun_mapped_address))
-		return problem(ret_problem, "address", "networkInfo.stunMappedAddress");
+		return field_wrong(ret_problem, "address", "networkInfo.stunMappedAddress");
 	if (network->has_local_port && (network->local_port == 0 || network->local_port > 65535))
-		return problem(ret_problem, "field", "networkInfo.localPort");
+		return field_wrong(ret_problem, "field", "networkInfo.localPort");
 	if (network->has_nat_type && protobuf_c_enum_descriptor_get_value(
 					     &boson__discovery__network_info__nat_type__descriptor,
 					     (int)network->nat_type) == NULL)
-		return problem(ret_problem, "field", "networkInfo.natType");
+		return field_wrong(ret_problem, "field", "networkInfo.natType");
 	return 0;
 }
 
 static bool
 is_bandwidth(const Boson__Common__Bandwidth *bandwidth)
 {
-	return (!bandwidth->has_up || is_within(bandwidth->up, 0, CHECK_BANDWIDTH_MAX_MBITS)) &&
-	       (!bandwidth->has_down || is_within(bandwidth->down, 0, CHECK_BANDWIDTH_MAX_MBITS));
+	return (!bandwidth->has_up ||
+		field_is_within(bandwidth->up, 0, CHECK_BANDWIDTH_MAX_MBITS)) &&
+	       (!bandwidth->has_down ||
+		field_is_within(bandwidth->down, 0, CHECK_BANDWIDTH_MAX_MBITS));
 }
 
 static int
 check_capabilities(const Boson__Discovery__Capabilities *capabilities,
-		   struct check_problem *ret_problem)
+		   struct field_problem *ret_problem)
 {
 	if (capabilities->has_max_connections &&
 	    (capabilities->max_connections == 0 ||
 	     capabilities->max_connections > CHECK_CONNECTIONS_MAX))
-		return problem(ret_problem, "range", "capabilities.maxConnections");
+		return field_wrong(ret_problem, "range", "capabilities.maxConnections");
 	if (capabilities->bandwidth != NULL && !is_bandwidth(capabilities->bandwidth))
-		return problem(ret_problem, "range", "capabilities.bandwidth");
+		return field_wrong(ret_problem, "range", "capabilities.bandwidth");
 	return 0;
 }
 
 static int
-check_location(const Boson__Common__Location *location, struct check_problem *ret_problem)
+check_location(const Boson__Common__Location *location, struct field_problem *ret_problem)
 {
-	if (location->country != NULL && !discovery_check_is_country(location->country))
-		return problem(ret_problem, "field", "location.country");
-	if (location->region != NULL && !is_plain_text(location->region, CHECK_REGION_MAX_BYTES))
-		return problem(ret_problem, "field", "location.region");
+	if (location->country != NULL && !field_is_country(location->country))
+		return field_wrong(ret_problem, "field", "location.country");
+	if (location->region != NULL &&
+	    !field_is_plain_text(location->region, CHECK_REGION_MAX_BYTES))
+		return field_wrong(ret_problem, "field", "location.region");
 	if (location->n_coordinates == 0)
 		return 0;
 	if (location->n_coordinates != 2)
-		return problem(ret_problem, "field", "location.coordinates");
-	if (!is_within(location->coordinates[0], -90, 90) ||
-	    !is_within(location->coordinates[1], -180, 180))
-		return problem(ret_problem, "range", "location.coordinates");
+		return field_wrong(ret_problem, "field", "location.coordinates");
+	if (!field_is_within(location->coordinates[0], -90, 90) ||
+	    !field_is_within(location->coordinates[1], -180, 180))
+		return field_wrong(ret_problem, "range", "location.coordinates");
 	return 0;
 }
 
 static int
-check_metrics(const Boson__Discovery__NodeMetrics *metrics, struct check_problem *ret_problem)
+check_metrics(const Boson__Discovery__NodeMetrics *metrics, struct field_problem *ret_problem)
 {
-	if (metrics->has_latency && !is_within(metrics->latency, 0, CHECK_LATENCY_MAX_MS))
-		return problem(ret_problem, "range", "metrics.latency");
-	if (metrics->has_jitter && !is_within(metrics->jitter, 0, CHECK_LATENCY_MAX_MS))
-		return problem(ret_problem, "range", "metrics.jitter");
-	if (metrics->has_packet_loss && !is_within(metrics->packet_loss, 0, 100))
-		return problem(ret_problem, "range", "metrics.packetLoss");
-	if (metrics->has_cpu_usage && !is_within(metrics->cpu_usage, 0, 100))
-		return problem(ret_problem, "range", "metrics.cpuUsage");
-	if (metrics->has_memory_usage && !is_within(metrics->memory_usage, 0, 100))
-		return problem(ret_problem, "range", "metrics.memoryUsage");
+	if (metrics->has_latency && !field_is_within(metrics->latency, 0, CHECK_LATENCY_MAX_MS))
+		return field_wrong(ret_problem, "range", "metrics.latency");
+	if (metrics->has_jitter && !field_is_within(metrics->jitter, 0, CHECK_LATENCY_MAX_MS))
+		return field_wrong(ret_problem, "range", "metrics.jitter");
+	if (metrics->has_packet_loss && !field_is_within(metrics->packet_loss, 0, 100))
+		return field_wrong(ret_problem, "range", "metrics.packetLoss");
+	if (metrics->has_cpu_usage && !field_is_within(metrics->cpu_usage, 0, 100))
+		return field_wrong(ret_problem, "range", "metrics.cpuUsage");
+	if (metrics->has_memory_usage && !field_is_within(metrics->memory_usage, 0, 100))
+		return field_wrong(ret_problem, "range", "metrics.memoryUsage");
 	if (metrics->bandwidth != NULL && !is_bandwidth(metrics->bandwidth))
-		return problem(ret_problem, "range", "metrics.bandwidth");
+		return field_wrong(ret_problem, "range", "metrics.bandwidth");
 	return 0;
 }
 
 int
 discovery_check_register(const Boson__Discovery__RegisterRequest *request,
-			 struct check_problem *ret_problem)
+			 struct field_problem *ret_problem)
 {
 	int error = check_identity(request->node_id, request->public_key, ret_problem);
 
@@ -169,22 +138,22 @@ discovery_check_register(const Boson__Discovery__RegisterRequest *request,
 	if (request->has_heartbeat_interval &&
 	    (request->heartbeat_interval < CHECK_HEARTBEAT_MIN_SEC ||
 	     request->heartbeat_interval > CHECK_HEARTBEAT_MAX_SEC))
-		return problem(ret_problem, "range", "heartbeatInterval");
+		return field_wrong(ret_problem, "range", "heartbeatInterval");
 	return 0;
 }
 
 int
 discovery_check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
-			  struct check_problem *ret_problem)
+			  struct field_problem *ret_problem)
 {
 	uint8_t id[UUID_BYTES];
 
 	if (request->node_id == NULL || uuid_parse(request->node_id, id) != 0)
-		return problem(ret_problem, "field", "nodeId");
+		return field_wrong(ret_problem, "field", "nodeId");
 	if (request->has_status && protobuf_c_enum_descriptor_get_value(
 					   &boson__discovery__heartbeat_request__status__descriptor,
 					   (int)request->status) == NULL)
-		return problem(ret_problem, "field", "status");
+		return field_wrong(ret_problem, "field", "status");
 	if (request->metrics != NULL)
 		return check_metrics(request->metrics, ret_problem);
 	return 0;
@@ -193,37 +162,37 @@ discovery_check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
 static bool
 is_bus_endpoint(const char *text)
 {
-	return is_plain_text(text, CHECK_ENDPOINT_MAX_BYTES) &&
+	return field_is_plain_text(text, CHECK_ENDPOINT_MAX_BYTES) &&
 	       (strncmp(text, "inproc://", 9) == 0 || strncmp(text, "ipc://", 6) == 0 ||
 		strncmp(text, "tcp://", 6) == 0);
 }
 
 int
-discovery_check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem)
+discovery_check_relay(const Boson__Common__Relay *relay, struct field_problem *ret_problem)
 {
 	char host[CHECK_HOST_BYTES];
 	const char *protocol;
 	unsigned int port;
 
 	if (relay->id == NULL || !is_name(relay->id))
-		return problem(ret_problem, "field", "id");
-	if (relay->region != NULL && !is_plain_text(relay->region, CHECK_REGION_MAX_BYTES))
-		return problem(ret_problem, "field", "region");
+		return field_wrong(ret_problem, "field", "id");
+	if (relay->region != NULL && !field_is_plain_text(relay->region, CHECK_REGION_MAX_BYTES))
+		return field_wrong(ret_problem, "field", "region");
 	if (relay->relay_endpoint == NULL ||
 	    discovery_check_split_endpoint(relay->relay_endpoint, &protocol, host, &port) != 0)
-		return problem(ret_problem, "field", "relayEndpoint");
+		return field_wrong(ret_problem, "field", "relayEndpoint");
 	if (relay->udp_endpoint != NULL &&
-	    !is_plain_text(relay->udp_endpoint, CHECK_ENDPOINT_MAX_BYTES))
-		return problem(ret_problem, "field", "udpEndpoint");
+	    !field_is_plain_text(relay->udp_endpoint, CHECK_ENDPOINT_MAX_BYTES))
+		return field_wrong(ret_problem, "field", "udpEndpoint");
 	if (relay->group == NULL || !is_name(relay->group) || strlen(relay->group) > 15)
-		return problem(ret_problem, "field", "group");
+		return field_wrong(ret_problem, "field", "group");
 	if (relay->bus_endpoint == NULL || !is_bus_endpoint(relay->bus_endpoint))
-		return problem(ret_problem, "field", "busEndpoint");
+		return field_wrong(ret_problem, "field", "busEndpoint");
 	if (relay->event_endpoint == NULL || !is_bus_endpoint(relay->event_endpoint))
-		return problem(ret_problem, "field", "eventEndpoint");
+		return field_wrong(ret_problem, "field", "eventEndpoint");
 	if (relay->bus_key != NULL && strlen(relay->bus_key) != 40)
-		return problem(ret_problem, "field", "busKey");
-	if (relay->has_load && !is_within(relay->load, 0, 1))
-		return problem(ret_problem, "range", "load");
+		return field_wrong(ret_problem, "field", "busKey");
+	if (relay->has_load && !field_is_within(relay->load, 0, 1))
+		return field_wrong(ret_problem, "range", "load");
 	return 0;
 }

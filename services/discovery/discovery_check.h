@@ -5,6 +5,7 @@
 #pragma once
 
 #include "discovery.pb-c.h"
+#include "service/fields.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,23 +22,14 @@ enum {
 	CHECK_HOST_BYTES = 256,
 };
 
-/* What is wrong: a static code ("field", "range", "address") and the field's camelCase path. */
-struct check_problem {
-	const char *code;
-	const char *field;
-};
-
 /* Each: 0, or -EINVAL and *ret_problem. */
 int discovery_check_challenge(const Boson__Discovery__ChallengeRequest *request,
-			      struct check_problem *ret_problem);
+			      struct field_problem *ret_problem);
 int discovery_check_register(const Boson__Discovery__RegisterRequest *request,
-			     struct check_problem *ret_problem);
+			     struct field_problem *ret_problem);
 int discovery_check_heartbeat(const Boson__Discovery__HeartbeatRequest *request,
-			      struct check_problem *ret_problem);
-int discovery_check_relay(const Boson__Common__Relay *relay, struct check_problem *ret_problem);
-
-/* Two letters A to Z, as in ISO 3166-1. */
-bool discovery_check_is_country(const char *text);
+			      struct field_problem *ret_problem);
+int discovery_check_relay(const Boson__Common__Relay *relay, struct field_problem *ret_problem);
 
 /* An address of the asked family that a node may call its own: private ones may, loopback,
  * link-local, multicast, unspecified and class E may not. */

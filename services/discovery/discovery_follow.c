@@ -145,7 +145,7 @@ take_relay(const void *bytes, size_t n, const char *peer, void *arg)
 {
 	struct look *look = arg;
 	Boson__Common__Relay *relay = boson__common__relay__unpack(NULL, n, bytes);
-	struct check_problem problem;
+	struct field_problem problem;
 	bool changed = false;
 
 	if (relay == NULL)

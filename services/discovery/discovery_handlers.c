@@ -20,7 +20,7 @@ discovery_of(Boson__Discovery__Discovery_Service *service)
 }
 
 static void
-fail_problem(void *call, const struct check_problem *problem)
+fail_problem(void *call, const struct field_problem *problem)
 {
 	bus_call_fail(call, BUS_INVALID, problem->code, problem->field);
 }
@@ -56,7 +56,7 @@ on_challenge(Boson__Discovery__Discovery_Service *service,
 	char expires_at[CLOCK_ISO8601_BYTES];
 	struct proof_challenge_text text;
 	struct proof_challenge challenge;
-	struct check_problem problem;
+	struct field_problem problem;
 	uint8_t id[UUID_BYTES];
 	struct key key;
 
@@ -87,7 +87,7 @@ on_register_node(Boson__Discovery__Discovery_Service *service,
 		 const Boson__Discovery__RegisterRequest *input,
 		 Boson__Discovery__RegisterReply_Closure closure, void *call)
 {
-	struct check_problem problem;
+	struct field_problem problem;
 
 	if (discovery_check_register(input, &problem) != 0)
 		fail_problem(call, &problem);
@@ -101,7 +101,7 @@ on_heartbeat(Boson__Discovery__Discovery_Service *service,
 	     Boson__Discovery__HeartbeatReply_Closure closure, void *call)
 {
 	struct discovery *discovery = discovery_of(service);
-	struct check_problem problem;
+	struct field_problem problem;
 	struct registry_node *node;
 
 	if (discovery_check_heartbeat(input, &problem) != 0) {
@@ -144,7 +144,7 @@ on_list_nodes(Boson__Discovery__Discovery_Service *service,
 {
 	Boson__Discovery__ListNodesReply reply = BOSON__DISCOVERY__LIST_NODES_REPLY__INIT;
 	const struct registry *registry = &discovery_of(service)->registry;
-	struct check_problem problem;
+	struct field_problem problem;
 	struct page_filter filter;
 	struct page page;
 
@@ -229,7 +229,7 @@ on_announce_relay(Boson__Discovery__Discovery_Service *service, const Boson__Com
 {
 	static const Boson__Common__Empty reply = BOSON__COMMON__EMPTY__INIT;
 	struct discovery *discovery = discovery_of(service);
-	struct check_problem problem;
+	struct field_problem problem;
 	bool changed = false;
 	int error;
 

@@ -51,14 +51,6 @@ add(struct page *page, const struct registry_node *node, enum view_audience audi
 	return true;
 }
 
-static int
-problem(struct check_problem *ret_problem, const char *code, const char *field)
-{
-	ret_problem->code = code;
-	ret_problem->field = field;
-	return -EINVAL;
-}
-
 static bool
 is_status(const char *text)
 {
@@ -69,16 +61,16 @@ is_status(const char *text)
 int
 discovery_page_filter_init(struct page_filter *filter, const struct registry *registry,
 			   const Boson__Discovery__ListNodesRequest *request,
-			   struct check_problem *ret_problem)
+			   struct field_problem *ret_problem)
 {
 	memset(filter, 0, sizeof(*filter));
 	filter->limit = request->has_limit ? request->limit : PAGE_LIST_DEFAULT;
 	if (filter->limit == 0 || filter->limit > PAGE_LIST_MAX)
-		return problem(ret_problem, "range", "limit");
-	if (request->country != NULL && !discovery_check_is_country(request->country))
-		return problem(ret_problem, "field", "country");
+		return field_wrong(ret_problem, "range", "limit");
+	if (request->country != NULL && !field_is_country(request->country))
+		return field_wrong(ret_problem, "field", "country");
 	if (request->status != NULL && !is_status(request->status))
-		return problem(ret_problem, "field", "status");
+		return field_wrong(ret_problem, "field", "status");
 	filter->country = request->country;
 	filter->status = request->status;
 	if (request->cursor != NULL) {
@@ -87,7 +79,7 @@ discovery_page_filter_init(struct page_filter *filter, const struct registry *re
 
 		if (uuid_parse(request->cursor, id) != 0 ||
 		    (last = registry_find(registry, id)) == NULL)
-			return problem(ret_problem, "field", "cursor");
+			return field_wrong(ret_problem, "field", "cursor");
 		filter->position = last->position + 1;
 	}
 	return 0;

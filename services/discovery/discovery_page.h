@@ -37,7 +37,7 @@ struct page_filter {
 /* 0, or -EINVAL and *ret_problem. The filter borrows from the request. */
 int discovery_page_filter_init(struct page_filter *filter, const struct registry *registry,
 			       const Boson__Discovery__ListNodesRequest *request,
-			       struct check_problem *ret_problem);
+			       struct field_problem *ret_problem);
 
 /* Fills the page; the cursor of the next one, which is the id of the last node looked at, or NULL
  * when this is the last. */

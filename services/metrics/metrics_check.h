@@ -2,17 +2,12 @@
 #pragma once
 
 #include "metrics.pb-c.h"
+#include "service/fields.h"
 
 #include <stdint.h>
 
 enum { METRICS_CLOCK_OFF_MAX_MS = 5 * 60 * 1000, METRICS_LOAD_AVERAGES = 3 };
 
-/* A static code ("field", "range") and the field's camelCase path. */
-struct metrics_problem {
-	const char *code;
-	const char *field;
-};
-
 /* 0, or -EINVAL and *ret_problem. */
 int metrics_check_submit(const Boson__Metrics__SubmitRequest *request, int64_t now_wall_ms,
-			 struct metrics_problem *ret_problem);
+			 struct field_problem *ret_problem);

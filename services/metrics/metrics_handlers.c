@@ -73,7 +73,7 @@ on_submit(Boson__Metrics__Metrics_Service *service, const Boson__Metrics__Submit
 {
 	struct metrics_service *metrics = metrics_of(service);
 	Boson__Metrics__SubmitReply reply = BOSON__METRICS__SUBMIT_REPLY__INIT;
-	struct metrics_problem problem;
+	struct field_problem problem;
 
 	if (metrics_check_submit(input, clock_wall_ms(), &problem) != 0) {
 		bus_call_fail(call, BUS_INVALID, problem.code, problem.field);

@@ -3,66 +3,32 @@
 
 #include "net/address.h"
 
-#include <errno.h>
-#include <math.h>
 #include <string.h>
 
 enum { NAT_TYPE_MAX_BYTES = 32, ADDRESS_TEXT_MAX_BYTES = 64 };
 
 static int
-problem(struct routing_problem *ret_problem, const char *code, const char *field)
-{
-	ret_problem->code = code;
-	ret_problem->field = field;
-	return -EINVAL;
-}
-
-static bool
-is_within(double value, double min, double max)
-{
-	return isfinite(value) && value >= min && value <= max;
-}
-
-static bool
-is_plain_text(const char *text, size_t max_bytes)
-{
-	size_t n = strnlen(text, max_bytes + 1);
-
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return false;
-	return n <= max_bytes;
-}
-
-static bool
-is_country(const char *text)
-{
-	return strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' &&
-	       text[1] <= 'Z';
-}
-
-static int
 check_requirements(const Boson__Routing__Requirements *asked, struct routing_wish *wish,
-		   struct routing_problem *ret_problem)
+		   struct field_problem *ret_problem)
 {
 	if (asked->has_min_bandwidth) {
-		if (!is_within(asked->min_bandwidth, 0, ROUTING_BANDWIDTH_MAX_MBITS))
-			return problem(ret_problem, "range", "requirements.minBandwidth");
+		if (!field_is_within(asked->min_bandwidth, 0, ROUTING_BANDWIDTH_MAX_MBITS))
+			return field_wrong(ret_problem, "range", "requirements.minBandwidth");
 		wish->min_bandwidth_mbits = asked->min_bandwidth;
 	}
 	if (asked->has_max_latency) {
-		if (!is_within(asked->max_latency, 1, ROUTING_LATENCY_MAX_MS))
-			return problem(ret_problem, "range", "requirements.maxLatency");
+		if (!field_is_within(asked->max_latency, 1, ROUTING_LATENCY_MAX_MS))
+			return field_wrong(ret_problem, "range", "requirements.maxLatency");
 		wish->max_latency_ms = asked->max_latency;
 	}
 	if (asked->preferred_location != NULL) {
-		if (!is_plain_text(asked->preferred_location, sizeof(wish->region) - 1))
-			return problem(ret_problem, "field", "requirements.preferredLocation");
+		if (!field_is_plain_text(asked->preferred_location, sizeof(wish->region) - 1))
+			return field_wrong(ret_problem, "field", "requirements.preferredLocation");
 		strncpy(wish->region, asked->preferred_location, sizeof(wish->region) - 1);
 	}
 	if (asked->preferred_country != NULL) {
-		if (!is_country(asked->preferred_country))
-			return problem(ret_problem, "field", "requirements.preferredCountry");
+		if (!field_is_country(asked->preferred_country))
+			return field_wrong(ret_problem, "field", "requirements.preferredCountry");
 		memcpy(wish->country, asked->preferred_country, sizeof(wish->country));
 	}
 	return 0;
@@ -70,21 +36,22 @@ check_requirements(const Boson__Routing__Requirements *asked, struct routing_wis
 
 static int
 check_latencies(const Boson__Routing__ClientNetworkInfo *info, struct routing_wish *wish,
-		struct routing_problem *ret_problem)
+		struct field_problem *ret_problem)
 {
 	static const char field[] = "clientNetworkInfo.relayLatencies";
 
 	if (info->n_relay_latencies > ROUTING_LATENCIES_MAX)
-		return problem(ret_problem, "range", field);
+		return field_wrong(ret_problem, "range", field);
 	for (size_t i = 0; i < info->n_relay_latencies; i++) {
 		const Boson__Routing__RelayLatency *given = info->relay_latencies[i];
 		struct routing_latency *latency = &wish->latencies[wish->latency_count];
 
 		if (given->relay_id == NULL ||
-		    !is_plain_text(given->relay_id, sizeof(latency->relay_id) - 1))
-			return problem(ret_problem, "field", field);
-		if (!given->has_latency || !is_within(given->latency, 0, ROUTING_LATENCY_MAX_MS))
-			return problem(ret_problem, "range", field);
+		    !field_is_plain_text(given->relay_id, sizeof(latency->relay_id) - 1))
+			return field_wrong(ret_problem, "field", field);
+		if (!given->has_latency ||
+		    !field_is_within(given->latency, 0, ROUTING_LATENCY_MAX_MS))
+			return field_wrong(ret_problem, "range", field);
 		strncpy(latency->relay_id, given->relay_id, sizeof(latency->relay_id) - 1);
 		latency->latency_ms = given->latency;
 		wish->latency_count++;
@@ -95,23 +62,23 @@ check_latencies(const Boson__Routing__ClientNetworkInfo *info, struct routing_wi
 /* Only measured latencies are used so far, but nonsense is told at once. */
 static int
 check_client_network(const Boson__Routing__ClientNetworkInfo *info, struct routing_wish *wish,
-		     struct routing_problem *ret_problem)
+		     struct field_problem *ret_problem)
 {
 	struct in6_addr address;
 
 	if (info->ipv4 != NULL && address_parse(info->ipv4, &address) != 0)
-		return problem(ret_problem, "address", "clientNetworkInfo.ipv4");
-	if (info->nat_type != NULL && !is_plain_text(info->nat_type, NAT_TYPE_MAX_BYTES))
-		return problem(ret_problem, "field", "clientNetworkInfo.natType");
+		return field_wrong(ret_problem, "address", "clientNetworkInfo.ipv4");
+	if (info->nat_type != NULL && !field_is_plain_text(info->nat_type, NAT_TYPE_MAX_BYTES))
+		return field_wrong(ret_problem, "field", "clientNetworkInfo.natType");
 	if (info->stun_mapped_address != NULL &&
-	    !is_plain_text(info->stun_mapped_address, ADDRESS_TEXT_MAX_BYTES))
-		return problem(ret_problem, "field", "clientNetworkInfo.stunMappedAddress");
+	    !field_is_plain_text(info->stun_mapped_address, ADDRESS_TEXT_MAX_BYTES))
+		return field_wrong(ret_problem, "field", "clientNetworkInfo.stunMappedAddress");
 	return check_latencies(info, wish, ret_problem);
 }
 
 int
 routing_check_request(const Boson__Routing__RouteRequest *request, struct routing_wish *ret,
-		      struct routing_problem *ret_problem)
+		      struct field_problem *ret_problem)
 {
 	uint8_t id[UUID_BYTES];
 	struct key key;
@@ -119,19 +86,19 @@ routing_check_request(const Boson__Routing__RouteRequest *request, struct routin
 
 	memset(ret, 0, sizeof(*ret));
 	if (request->client_id == NULL || uuid_parse(request->client_id, id) != 0)
-		return problem(ret_problem, "field", "clientId");
+		return field_wrong(ret_problem, "field", "clientId");
 	if (request->public_key == NULL || key_parse(request->public_key, &key) != 0)
-		return problem(ret_problem, "field", "publicKey");
+		return field_wrong(ret_problem, "field", "publicKey");
 	if (request->target_node_id != NULL) {
 		if (uuid_parse(request->target_node_id, ret->target) != 0)
-			return problem(ret_problem, "field", "targetNodeId");
+			return field_wrong(ret_problem, "field", "targetNodeId");
 		ret->has_target = true;
 	}
 	if (request->session_id != NULL && uuid_parse(request->session_id, id) != 0)
-		return problem(ret_problem, "field", "sessionId");
+		return field_wrong(ret_problem, "field", "sessionId");
 	if (request->failed_node_id != NULL) {
 		if (uuid_parse(request->failed_node_id, ret->failed) != 0)
-			return problem(ret_problem, "field", "failedNodeId");
+			return field_wrong(ret_problem, "field", "failedNodeId");
 		ret->has_failed = true;
 	}
 	if (request->requirements != NULL)

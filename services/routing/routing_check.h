@@ -5,18 +5,13 @@
 
 #include "routing.pb-c.h"
 #include "routing/routing_wish.h"
+#include "service/fields.h"
 
 enum {
 	ROUTING_BANDWIDTH_MAX_MBITS = 1000 * 1000,
 	ROUTING_LATENCY_MAX_MS = 60 * 1000,
 };
 
-/* What is wrong: a static code ("field", "range", "address") and the field's camelCase path. */
-struct routing_problem {
-	const char *code;
-	const char *field;
-};
-
 /* 0 and the wish, or -EINVAL and *ret_problem. clientId and publicKey are checked, too. */
 int routing_check_request(const Boson__Routing__RouteRequest *request, struct routing_wish *ret,
-			  struct routing_problem *ret_problem);
+			  struct field_problem *ret_problem);

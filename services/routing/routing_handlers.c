@@ -33,7 +33,7 @@ on_request_route(Boson__Routing__Routing_Service *service,
 		 Boson__Routing__RouteReply_Closure closure, void *call)
 {
 	struct routing *routing = routing_of(service);
-	struct routing_problem problem;
+	struct field_problem problem;
 	struct routing_wish wish;
 
 	if (routing_check_request(input, &wish, &problem) != 0)

@@ -1,16 +1,11 @@
 /* routing_table: what discovery says of nodes. */
 #include "routing/routing_table_inside.h"
 
+#include "service/fields.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-
-static bool
-is_country(const char *text)
-{
-	return text != NULL && strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' &&
-	       text[1] >= 'A' && text[1] <= 'Z';
-}
 
 static double
 lower_direction(const Boson__Common__Bandwidth *bandwidth)
@@ -51,7 +46,7 @@ take_facts(struct table_node *node, const Boson__Discovery__Node *message)
 	memset(node->country, 0, sizeof(node->country));
 	memset(node->region, 0, sizeof(node->region));
 	memset(node->public_key, 0, sizeof(node->public_key));
-	if (location != NULL && is_country(location->country))
+	if (location != NULL && location->country != NULL && field_is_country(location->country))
 		memcpy(node->country, location->country, 2);
 	if (location != NULL && location->region != NULL)
 		strncpy(node->region, location->region, sizeof(node->region) - 1);

@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		require(strpbrk(text, " \r\n/") == NULL);
 	require(!discovery_check_is_node_address(text, true) ||
 		!discovery_check_is_node_address(text, false));
-	(void)discovery_check_is_country(text);
+	(void)field_is_country(text);
 	if (discovery_page_position_parse(text, EPOCH, &position) == 0) {
 		discovery_page_position_format(&position, EPOCH, again);
 		require(strcmp(again, text) == 0);

@@ -46,7 +46,7 @@ sample_init(struct sample *sample)
 static void
 assert_refused(const struct sample *sample, const char *code, const char *field)
 {
-	struct check_problem problem = { "", "" };
+	struct field_problem problem = { "", "" };
 
 	assert_int_equal(discovery_check_register(&sample->request, &problem), -EINVAL);
 	assert_string_equal(problem.code, code);
@@ -56,7 +56,7 @@ assert_refused(const struct sample *sample, const char *code, const char *field)
 static void
 assert_accepted(const struct sample *sample)
 {
-	struct check_problem problem = { "", "" };
+	struct field_problem problem = { "", "" };
 
 	assert_int_equal(discovery_check_register(&sample->request, &problem), 0);
 }
@@ -241,7 +241,7 @@ static void
 test_a_challenge_is_for_the_role_node_only(void **state)
 {
 	Boson__Discovery__ChallengeRequest request = BOSON__DISCOVERY__CHALLENGE_REQUEST__INIT;
-	struct check_problem problem;
+	struct field_problem problem;
 
 	(void)state;
 	request.node_id = NODE_ID;

@@ -71,7 +71,7 @@ list_all(const char *country, const char *status, uint32_t limit)
 	request.country = (char *)(uintptr_t)country;
 	request.status = (char *)(uintptr_t)status;
 	do {
-		struct check_problem problem;
+		struct field_problem problem;
 		struct page_filter filter;
 		struct page page;
 
@@ -121,7 +121,7 @@ static void
 test_a_limit_or_cursor_that_makes_no_sense_is_refused(void **state)
 {
 	Boson__Discovery__ListNodesRequest request = BOSON__DISCOVERY__LIST_NODES_REQUEST__INIT;
-	struct check_problem problem;
+	struct field_problem problem;
 	struct page_filter filter;
 
 	(void)state;

@@ -40,7 +40,7 @@ sample_init(struct sample *sample)
 static void
 assert_refused(const struct sample *sample, const char *code, const char *field)
 {
-	struct metrics_problem problem = { "", "" };
+	struct field_problem problem = { "", "" };
 
 	assert_int_equal(metrics_check_submit(&sample->request, NOW_MS, &problem), -EINVAL);
 	assert_string_equal(problem.code, code);
@@ -50,7 +50,7 @@ assert_refused(const struct sample *sample, const char *code, const char *field)
 static void
 test_an_ordinary_sample_is_accepted(void **state)
 {
-	struct metrics_problem problem;
+	struct field_problem problem;
 	struct sample sample;
 
 	(void)state;
@@ -67,7 +67,7 @@ test_a_timestamp_more_than_five_minutes_off_is_refused_T42(void **state)
 	static const int64_t bad[] = { NOW_MS - METRICS_CLOCK_OFF_MAX_MS - 1,
 				       NOW_MS + METRICS_CLOCK_OFF_MAX_MS + 1, INT64_MIN, INT64_MAX,
 				       0 };
-	struct metrics_problem problem;
+	struct field_problem problem;
 	struct sample sample;
 
 	(void)state;

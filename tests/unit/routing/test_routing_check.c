@@ -41,7 +41,7 @@ sample_init(struct sample *sample)
 static void
 assert_refused(const struct sample *sample, const char *code, const char *field)
 {
-	struct routing_problem problem = { "", "" };
+	struct field_problem problem = { "", "" };
 	struct routing_wish wish;
 
 	assert_int_equal(routing_check_request(&sample->request, &wish, &problem), -EINVAL);
@@ -52,7 +52,7 @@ assert_refused(const struct sample *sample, const char *code, const char *field)
 static void
 test_a_full_request_becomes_a_wish(void **state)
 {
-	struct routing_problem problem;
+	struct field_problem problem;
 	struct routing_wish wish;
 	struct sample sample;
 
@@ -79,7 +79,7 @@ test_a_full_request_becomes_a_wish(void **state)
 static void
 test_a_request_without_requirements_is_fine(void **state)
 {
-	struct routing_problem problem;
+	struct field_problem problem;
 	struct routing_wish wish;
 	struct sample sample;
 
