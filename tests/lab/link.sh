@@ -29,9 +29,9 @@ leave() { higgs_disconnect; }
 lab_begin hk
 lab_hosts="$lab_hosts phone laptop"
 
-GOODPUT_SEC=4     # of each measurement
+GOODPUT_SEC=3     # of each measurement
 WHOLE_SEC=60      # until a small file is there, whatever the line does
-BIG_SEC=30        # and one of 10 MB
+BIG_SEC=60        # and one of 10 MB
 PINGS_IN_TIME=150 # of 200, where five times as much is offered as the line takes
 
 has_leg()
