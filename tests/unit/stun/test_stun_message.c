@@ -47,6 +47,31 @@ assert_address(const struct sockaddr_in6 *address, const char *text, uint16_t po
 	assert_int_equal(ntohs(address->sin6_port), port);
 }
 
+/* Empty ones that need not be understood, so that their number alone is what is wrong. */
+static void
+test_a_message_has_so_many_attributes_and_no_more(void **state)
+{
+	uint8_t bytes[STUN_HEADER_BYTES + 4 * (STUN_ATTRIBUTES_MAX + 1)] = {
+		1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42
+	};
+	struct stun_message message;
+
+	(void)state;
+	for (size_t n = 0; n <= STUN_ATTRIBUTES_MAX + 1; n++) {
+		size_t at = STUN_HEADER_BYTES + 4 * n;
+
+		bytes[3] = (uint8_t)(4 * n);
+		if (n <= STUN_ATTRIBUTES_MAX) {
+			assert_int_equal(stun_message_parse(bytes, at, &message), 0);
+			assert_int_equal(message.attributes_n, n);
+			bytes[at] = 0x80;
+			bytes[at + 1] = 0x22;
+		} else {
+			assert_int_equal(stun_message_parse(bytes, at, &message), -EBADMSG);
+		}
+	}
+}
+
 static void
 test_the_vectors_of_rfc_5769_are_read(void **state)
 {
@@ -364,6 +389,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_message_has_so_many_attributes_and_no_more),
 		cmocka_unit_test(test_the_vectors_of_rfc_5769_are_read),
 		cmocka_unit_test(test_the_long_term_key_is_that_of_rfc_5769),
 		cmocka_unit_test(test_what_we_write_we_can_read),
