@@ -123,6 +123,9 @@ read_frames(struct relay_shard *shard, struct relay_leg *leg, uint8_t *at, uint8
 		leg->half_ms = 0;
 	else if (is_whole || leg->half_ms == 0)
 		leg->half_ms = shard->now_ms;
+	if (leg->half_ms != 0 &&
+	    leg->half_ms + shard->settings->half_frame_ms < leg->timer.deadline_ms)
+		relay_leg_arm(shard, leg);
 	if (leg->resume_ms > shard->now_ms)
 		relay_leg_pause(shard, leg);
 }

@@ -121,6 +121,24 @@ test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget(void **sta
 	relay_fixture_stop(&relay);
 }
 
+/* T12: begun when all is quiet, and the next ping is far away. */
+static void
+test_t12_half_a_message_has_its_own_deadline(void **state)
+{
+	static const uint8_t half[] = { 0x82, 0x80 | 100, 1, 2, 3, 4, 5 };
+	uint8_t session[UUID_BYTES];
+
+	(void)state;
+	relay_fixture_start(&relay, false, "half_frame_deadline = 500ms\nping_interval = 60s");
+	name_session(session, 0);
+	struct raw_leg *leg = raw_leg_open(&relay, node_id, session);
+	assert_true(raw_leg_is_quiet(leg, 300)); /* but for the first ping */
+	raw_leg_write(leg, half, sizeof(half));
+	assert_int_equal(raw_leg_close_code(leg), 1008);
+	raw_leg_close(&leg);
+	relay_fixture_stop(&relay);
+}
+
 /* An address may have so many connections that are not admitted; those that are do not count. */
 static void
 test_connections_not_admitted_are_limited_by_address(void **state)
@@ -251,6 +269,7 @@ main(void)
 		cmocka_unit_test(test_f30_a_hundred_that_stop_reading_cost_one_budget),
 		cmocka_unit_test(
 			test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget),
+		cmocka_unit_test(test_t12_half_a_message_has_its_own_deadline),
 		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
 		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),
 	};
