@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { US_PER_SEC = 1000 * 1000, SLOW_ROUNDS_MOST = 3, EMPTY_ROUNDS_MOST = 4 };
+enum { US_PER_SEC = 1000 * 1000, SLOW_ROUNDS_MOST = 3, EMPTY_ROUNDS_MOST = 4, BURSTS_MOST = 5 };
 
 static uint64_t
 min64(uint64_t a, uint64_t b)
@@ -112,7 +112,7 @@ window_bytes(const struct leg_window *window, int64_t now_us)
 	uint64_t us = window->least_us + min64(silence_us(window, now_us), patience) +
 		      min64(target << window->empty_rounds, max64(patience, target));
 	uint64_t most = leg_window_bytes_in(window, us) + 2 * LEG_WINDOW_PACKET_BYTES;
-	return max64(most, least) << window->late;
+	return max64(most, least) << (window->late + window->bursts);
 }
 
 size_t
@@ -163,7 +163,8 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 	window->round_end = window->sent;
 	window->round_rate = 0;
 	window->round_least_us = 0;
-	window->slow_rounds = window->empty_rounds = 0;
+	window->slow_rounds = window->empty_rounds = window->bursts = 0;
+	window->is_dry = false;
 	if (window->late < LEG_WINDOW_LATE_MOST)
 		window->late = 0; /* else it has never answered */
 	window->is_draining = window->is_drained = window->has_drain_mark = false;
@@ -257,6 +258,7 @@ static void
 start_round(struct leg_window *window, int64_t now_us)
 {
 	window->round_us = now_us;
+	window->is_dry = false;
 	window->round_end = window->sent;
 	window->round_rate = 0;
 	window->round_least_us = 0;
@@ -267,7 +269,7 @@ start_draining(struct leg_window *window)
 {
 	window->is_draining = true;
 	window->drain_from_us = window->least_us;
-	window->empty_rounds = 0;
+	window->empty_rounds = window->bursts = 0;
 	window->is_drained = window->has_drain_mark = false;
 }
 
@@ -298,8 +300,15 @@ end_round(struct leg_window *window, int64_t now_us)
 	uint64_t own_us = us_for(2 * LEG_WINDOW_PACKET_BYTES, window->round_rate);
 	uint64_t queue_us = window->round_least_us - window->least_us;
 	bool is_slow = queue_us > target + target / 2 + own_us;
-	bool is_empty = queue_us <= target / 4 && window->limited_us >= window->round_us;
+	bool is_limited = window->limited_us >= window->round_us;
+	bool is_empty = queue_us <= target / 4 && is_limited;
 
+	/* Held up, yet it ran dry: what is sent comes in bursts, which a mean rate says nothing of.
+	 */
+	if (queue_us > target)
+		window->bursts = 0;
+	else if (window->is_dry && is_limited && window->bursts < BURSTS_MOST)
+		window->bursts++;
 	if (!is_empty)
 		window->empty_rounds = 0;
 	else if (window->empty_rounds < EMPTY_ROUNDS_MOST)
@@ -412,6 +421,7 @@ leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n, 
 	window->acked = at;
 	window->acked_us = now_us;
 	window->late = 0;
+	window->is_dry = window->is_dry || under_way(window) <= LEG_WINDOW_PACKET_BYTES;
 	if (is_first)
 		start_draining(window);
 	if (window->is_draining) {

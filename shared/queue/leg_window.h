@@ -74,8 +74,8 @@ struct leg_window {
 	uint32_t lull_us, silent_us; /* see take_lull */
 	uint32_t drain_from_us;	     /* the least delay, when draining began */
 	uint32_t drain_at;	     /* the mark that ends draining */
-	uint8_t slow_rounds, empty_rounds, late, first, count;
-	bool is_started, is_draining, is_drained, has_drain_mark;
+	uint8_t slow_rounds, empty_rounds, bursts, late, first, count;
+	bool is_started, is_draining, is_drained, has_drain_mark, is_dry;
 	struct leg_mark marks[LEG_WINDOW_MARKS];
 };
 
