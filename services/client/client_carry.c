@@ -15,7 +15,6 @@
 
 enum {
 	HANDSHAKE_LOOK_MS = 100,
-	LEG_QUEUE_BYTES = 512 * 1024,
 	REFUSED_PAUSE_MS = 1000,
 	CONTROL_MAX_BYTES = 4096,
 	CLOSE_GONE = 4404,
@@ -136,8 +135,7 @@ on_device_restart(bool is_alive, void *arg)
 int
 session_carry_init(struct session *session)
 {
-	const struct leg_client_options leg = { .ca_file = session->options->ca_file,
-						.queue_bytes = LEG_QUEUE_BYTES };
+	const struct leg_client_options leg = { .ca_file = session->options->ca_file };
 	const struct leg_client_events events = { .on_state = on_leg_state,
 						  .on_message = on_leg_message,
 						  .arg = session };
