@@ -169,7 +169,7 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 		window->late = 0; /* else it has never answered */
 	window->is_draining = window->is_drained = window->has_drain_mark = false;
 	window->silent_us = 0;
-	window->rate = 0;
+	window->rate = window->rate_most = 0;
 	window->is_started = true;
 }
 
@@ -258,6 +258,7 @@ static void
 start_round(struct leg_window *window, int64_t now_us)
 {
 	window->round_us = now_us;
+	window->rate_most = window->rate + window->rate / 2;
 	window->is_dry = false;
 	window->round_end = window->sent;
 	window->round_rate = 0;
@@ -375,6 +376,9 @@ take_rate(struct leg_window *window, const struct leg_mark *mark, int64_t now_us
 	uint64_t rate = passed_us > 0 ? (uint64_t)read * US_PER_SEC / (uint64_t)passed_us : 0;
 
 	window->round_rate = max64(window->round_rate, rate);
+	/* What comes in a burst after a pause says little: shapers of lines have credit for one. */
+	if (window->rate_most != 0)
+		rate = min64(rate, window->rate_most);
 	if (!window->is_draining)
 		window->rate = max64(window->rate, rate);
 	if (window->rate == 0)

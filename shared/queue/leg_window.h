@@ -64,6 +64,7 @@ struct leg_window {
 	int64_t least_at_us;
 	int64_t round_us;
 	uint64_t rate;				     /* bytes a second; 0: not known */
+	uint64_t rate_most;			     /* that this round may find; 0: any */
 	uint64_t round_end;			     /* the round ends when so much was read */
 	uint64_t round_rate;			     /* the highest of this round */
 	uint64_t rate_before;			     /* of what was slower than it should be */
