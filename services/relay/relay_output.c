@@ -139,6 +139,7 @@ commit(struct relay_shard *shard, struct relay_leg *leg)
 {
 	struct fair_limits limits = relay_drops_limits(shard);
 
+	limits.age_ms += relay_window_least_ms(leg);
 	if (relay_window_is_open(shard, leg))
 		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
 	relay_window_committed(shard, leg);

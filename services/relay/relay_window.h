@@ -29,5 +29,12 @@ void relay_window_ping(struct relay_shard *shard, struct relay_leg *leg);
 void relay_window_on_pong(struct relay_shard *shard, struct relay_leg *leg,
 			  const struct ws_event *event);
 
+/* What a round trip takes at least, as far as is known: a burst may wait for one on a long leg. */
+static inline int64_t
+relay_window_least_ms(const struct relay_leg *leg)
+{
+	return leg->window != NULL ? leg->window->least_us / 1000 : 0;
+}
+
 /* When the window, closed, must be looked at though nothing comes; INT64_MAX: it is not closed. */
 int64_t relay_window_deadline_ms(const struct relay_leg *leg);

@@ -42,6 +42,8 @@ leg_send_begin(struct leg_thread *thread)
 	thread->held_us = -HELD_LATELY_US;
 	atomic_store(&thread->client->piece_bytes, UNSENT_MAX_BYTES);
 	pthread_mutex_lock(&thread->client->lock);
+	if (thread->age_ms == 0)
+		thread->age_ms = thread->client->tx.limits.age_ms;
 	thread->client->tx_generation = thread->generation;
 	pthread_mutex_unlock(&thread->client->lock);
 }
@@ -113,6 +115,8 @@ next_item(struct leg_thread *thread, int64_t now_us, bool *ret_is_held)
 
 	*ret_is_held = false;
 	pthread_mutex_lock(&client->lock);
+	/* On a long leg a burst may wait for a round trip. */
+	client->tx.limits.age_ms = thread->age_ms + thread->window.least_us / 1000;
 	if (leg_outbox_is_empty(&client->tx))
 		client->is_tx_awake = false;
 	else if (leg_window_room(&thread->window, now_us) == 0)

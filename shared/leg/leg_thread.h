@@ -52,6 +52,7 @@ struct leg_thread {
 	struct leg_window window;
 	bool is_held; /* something may wait, but for the window */
 	int64_t held_us, look_ms;
+	int64_t age_ms; /* how long a message may wait on a leg of no length */
 	lws_sorted_usec_list_t window_timer;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
 	lws_sorted_usec_list_t retry, deadline;
