@@ -55,7 +55,7 @@ const struct config_key relay_keys[] = {
 	  "TCP_MAXSEG of legs, both ways: 1360 holds one datagram and fits paths of 1400 bytes; "
 	  "less "
 	  "where a narrower one does not tell its limit; 0: as the interfaces say" },
-	{ SECTION, "queue_bytes", CONFIG_BYTES, "1MiB", 64 * 1024, 16 * 1024 * 1024, NULL,
+	{ SECTION, "queue_bytes", CONFIG_BYTES, "256KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
 	  "what may wait in one channel and direction; the oldest is dropped" },
 	{ SECTION, "queue_age", CONFIG_DURATION, "80ms", 1, 10 * 1000, NULL,
 	  "how long it may wait" },

@@ -117,26 +117,49 @@ ring_remove(struct fair_lane **ring, struct fair_lane *lane)
 	lane->next = lane->previous = NULL;
 }
 
-static struct fair_lane **
-ring_of(const struct fair_lane *lane)
+static void
+join(struct fair_lane *lane)
 {
-	return lane->is_fresh ? &lane->outbox->fresh : &lane->outbox->ring;
+	struct fair_outbox *outbox = lane->outbox;
+
+	ring_add(lane->has_credit ? &outbox->first : &outbox->ring, lane);
+	outbox->ring_count += !lane->has_credit;
+}
+
+static void
+part(struct fair_lane *lane)
+{
+	struct fair_outbox *outbox = lane->outbox;
+
+	ring_remove(lane->has_credit ? &outbox->first : &outbox->ring, lane);
+	outbox->ring_count -= !lane->has_credit;
+}
+
+static void
+add_credit(struct fair_lane *lane, uint32_t bytes)
+{
+	uint32_t room = FAIR_CREDIT_BYTES - lane->credit;
+
+	lane->credit += bytes < room ? bytes : room;
 }
 
 static void
 enter(struct fair_outbox *outbox, struct fair_lane *lane)
 {
 	lane->outbox = outbox;
-	lane->is_fresh = true;
+	add_credit(lane, outbox->turns_bytes - lane->left_at);
+	lane->has_credit = lane->credit > 0;
 	lane->has_turn = false;
-	lane->deficit = FAIR_ADVANCE_BYTES;
-	ring_add(&outbox->fresh, lane);
+	join(lane);
 }
 
+/* It is in no ring any more. */
 static void
 leave(struct fair_lane *lane)
 {
-	ring_remove(ring_of(lane), lane);
+	add_credit(lane, lane->deficit);
+	lane->deficit = 0;
+	lane->left_at = lane->outbox->turns_bytes;
 	lane->outbox = NULL;
 }
 
@@ -184,27 +207,42 @@ fair_lane_clear(struct fair_lane *lane, fair_drop_fn drop, void *arg)
 		return;
 	while (lane->waiting.head != NULL)
 		drop_head(lane, FAIR_DROPPED_GONE, drop, arg);
+	part(lane);
 	leave(lane);
 }
 
-/* Ends the turn: back into the ring, or out when the lane has sent all and owes nothing. */
 static void
-end_turn(struct fair_outbox *outbox, struct fair_lane *lane)
+begin_turn(struct fair_outbox *outbox, struct fair_lane *lane)
 {
-	bool was_fresh = lane->is_fresh;
+	uint32_t part = lane->credit < FAIR_QUANTUM_BYTES ? lane->credit : FAIR_QUANTUM_BYTES;
 
-	lane->has_turn = false;
-	ring_remove(ring_of(lane), lane);
-	if (was_fresh)
-		lane->deficit -= FAIR_ADVANCE_BYTES;
-	else if (lane->waiting.head == NULL && lane->deficit >= 0) {
-		lane->outbox = NULL;
+	if (lane->has_turn)
+		return; /* it goes on */
+	lane->has_turn = true;
+	if (lane->has_credit) {
+		lane->credit -= part;
+		lane->deficit += part;
 		return;
 	}
-	if (lane->waiting.head == NULL && lane->deficit > 0)
-		lane->deficit = 0; /* turns not used are not saved up */
-	lane->is_fresh = false;
-	ring_add(&outbox->ring, lane);
+	lane->deficit += FAIR_QUANTUM_BYTES;
+	if (++outbox->granted >= outbox->ring_count) {
+		outbox->granted = 0;
+		outbox->turns_bytes += FAIR_QUANTUM_BYTES;
+	}
+}
+
+/* To the end of its ring, or out when it has sent all. */
+static void
+end_turn(struct fair_lane *lane)
+{
+	lane->has_turn = false;
+	part(lane);
+	if (lane->waiting.head == NULL) {
+		leave(lane);
+		return;
+	}
+	lane->has_credit = lane->has_credit && lane->credit > 0;
+	join(lane);
 }
 
 /* What of this lane may go now. False: what may be promised at once is. */
@@ -220,11 +258,11 @@ commit_lane(struct fair_outbox *outbox, struct fair_lane *lane, uint32_t most,
 			drop_head(lane, FAIR_DROPPED_AGE, drop, arg);
 			continue;
 		}
-		if ((int64_t)item->n > lane->deficit)
+		if (item->n > lane->deficit)
 			break;
 		if (outbox->committed.bytes >= most)
 			return false;
-		lane->deficit -= (int32_t)item->n;
+		lane->deficit -= item->n;
 		if (limits->ages != NULL)
 			metric_spread_add(limits->ages, (uint64_t)age_ms * 1000);
 		fair_list_push(&outbox->committed, take_head(lane));
@@ -243,13 +281,11 @@ commit(struct fair_outbox *outbox, uint32_t most, const struct fair_limits *limi
 	while (outbox->committed.bytes < most && (item = fair_list_pop(&outbox->control)) != NULL)
 		fair_list_push(&outbox->committed, item);
 	while (outbox->committed.bytes < most &&
-	       (lane = outbox->fresh != NULL ? outbox->fresh : outbox->ring) != NULL) {
-		if (!lane->has_turn)
-			lane->deficit += FAIR_QUANTUM_BYTES;
-		lane->has_turn = true;
+	       (lane = outbox->first != NULL ? outbox->first : outbox->ring) != NULL) {
+		begin_turn(outbox, lane);
 		if (!commit_lane(outbox, lane, most, limits, now_ms, drop, arg))
 			return; /* its turn goes on */
-		end_turn(outbox, lane);
+		end_turn(lane);
 	}
 }
 

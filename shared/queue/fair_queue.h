@@ -1,16 +1,17 @@
 /*
  * fair_queue: what waits for a socket that does not take it yet, at either end of a leg. A model:
- *no I/O, no clock.
+ * no I/O, no clock.
  *
  *	committed	bytes already promised to the socket, in order; a cut frame is at its head
  *	control		control messages; always before data, never dropped for data
  *	lanes		one per flow (a channel and direction), bounded in bytes and age, oldest
- *dropped first, served by deficit round robin (Shreedhar and Varghese, 1995)
+ *			dropped first, served by deficit round robin (Shreedhar and Varghese, 1995)
  *
- * A lane that begins to wait goes before those that have waited since their last turn, once, with
- * an advance that it pays back (after RFC 8290, section 4.2): who sends little hardly queues behind
- * who sends much. A ledger over several outboxes knows which lane holds the most. Nothing is
- * allocated while nothing waits. One thread at a time.
+ * Shares are equal over some time, not at each moment: a lane that waited for nothing while others
+ * took their turns has credit for these, up to FAIR_CREDIT_BYTES, and goes before those that have
+ * none. So who stays below his share hardly queues behind who wants more, and is through first when
+ * the socket took nothing for a while. A ledger over several outboxes knows which lane holds the
+ * most. Nothing is allocated while nothing waits. One thread at a time.
  */
 #pragma once
 
@@ -22,7 +23,7 @@
 
 enum {
 	FAIR_QUANTUM_BYTES = 1536,	    /* of a lane's turn: one frame of the usual size */
-	FAIR_ADVANCE_BYTES = 12 * 1024,	    /* more for one that begins to wait */
+	FAIR_CREDIT_BYTES = 256 * 1024,	    /* of turns not used, at most */
 	FAIR_COMMIT_BYTES = 64 * 1024,	    /* promised at once */
 	FAIR_COMMIT_LEAST_BYTES = 2 * 1024, /* to a socket that takes little */
 	FAIR_ITEM_COST_BYTES = 48,	    /* of a frame that waits, beside its bytes */
@@ -47,15 +48,18 @@ struct fair_lane {
 	struct fair_outbox *outbox;	    /* that it waits in; NULL: none */
 	struct fair_lane *next, *previous;  /* in one of that outbox's rings */
 	struct fair_lane *larger, **bin_at; /* in the ledger */
-	int32_t deficit;
-	uint8_t bin; /* of the ledger; 0: none */
-	bool is_fresh, has_turn;
+	uint32_t deficit, credit;	    /* bytes it may send: in this turn, and before others */
+	uint32_t left_at;		    /* outbox->turns_bytes when it last waited */
+	uint8_t bin;			    /* of the ledger; 0: none */
+	bool has_credit, has_turn;
 };
 
 struct fair_outbox {
 	struct fair_list committed, control;
 	struct fair_ledger *ledger;
-	struct fair_lane *fresh, *ring;	 /* whose turn is next, each */
+	struct fair_lane *first, *ring;	 /* whose turn is next: with credit, without */
+	uint32_t ring_count, granted;	 /* lanes in ring; turns of theirs in this round */
+	uint32_t turns_bytes;		 /* what each lane of ring was given so far; wraps */
 	uint32_t sent;			 /* bytes of committed.head that the socket took */
 	uint32_t lane_bytes, lane_items; /* in all lanes */
 	uint32_t commit_bytes;		 /* promised at once; 0: FAIR_COMMIT_BYTES */

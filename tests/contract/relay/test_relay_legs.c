@@ -297,7 +297,7 @@ test_w49_a_reader_that_stops_harms_only_itself(void **state)
 		exchange_beside(node, fast, fast_channel, &heard);
 		/* Never more than a queue, what is committed, and a frame. */
 		assert_in_range(relay_fixture_counter(&relay, "queued_bytes"), 0,
-				(1024 + 64 + 64 + 64) * 1024);
+				(256 + 64 + 64 + 64) * 1024);
 	}
 	uint64_t dropped = relay_fixture_counter(&relay, "drops_total{reason=\"queue_full\"}");
 	assert_true(dropped > 0 && heard.dropped > 0 && heard.dropped <= dropped);

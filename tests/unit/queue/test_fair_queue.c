@@ -225,51 +225,121 @@ test_a_greedy_lane_takes_nothing_from_nine_modest_ones(void **state)
 	fair_outbox_fini(&outbox);
 }
 
-/* One that begins to wait goes before nine that wait already, but only with so much, and what it
- * got early it gets less of later. */
 static void
-test_one_that_begins_to_wait_goes_first_once(void **state)
+wait_in(struct fair_outbox *outbox, struct fair_lane *lane, uint8_t name, unsigned frames,
+	struct tally *tally)
+{
+	const struct fair_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+	uint8_t bytes[1000];
+
+	memset(bytes, name, sizeof(bytes));
+	while (frames-- > 0)
+		fair_lane_push(outbox, lane, fair_item_new(bytes, sizeof(bytes), 0), &wide,
+			       note_drop, tally);
+}
+
+/* The next n bytes, by the lane they come from. */
+static void
+serve(struct fair_outbox *outbox, size_t n, size_t counts[256], struct tally *tally)
+{
+	const struct fair_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+
+	for (size_t left = n; left > 0;) {
+		fair_outbox_pace(outbox, FAIR_COMMIT_LEAST_BYTES);
+		fair_outbox_commit(outbox, &wide, 0, note_drop, tally);
+		const struct fair_item *item = outbox->committed.head;
+		assert_non_null(item);
+		size_t rest = item->n - outbox->sent, part = rest < left ? rest : left;
+		counts[item->bytes[0]] += part;
+		fair_outbox_sent(outbox, part);
+		left -= part;
+	}
+}
+
+/* One that waited for nothing while nine had their turns goes before them until it has had as much
+ * as each of them; from then on all have the same. */
+static void
+test_one_that_took_less_goes_first_until_it_has_as_much(void **state)
 {
 	struct fair_lane lanes[10] = { 0 };
 	struct fair_outbox outbox = { 0 };
 	struct tally tally = { 0 };
-	size_t counts[256] = { 0 }, early;
-	const struct fair_limits wide = { .lane_bytes = 1 << 20, .age_ms = 1000 };
+	size_t counts[256] = { 0 }, early[256] = { 0 };
+	const size_t each = 20 * 1000, slack = 2 * FAIR_QUANTUM_BYTES + FAIR_COMMIT_LEAST_BYTES;
 
 	(void)state;
 	for (uint8_t i = 0; i < 9; i++)
-		for (int k = 0; k < 200; k++) {
-			uint8_t bytes[1000];
-
-			memset(bytes, i, sizeof(bytes));
-			fair_lane_push(&outbox, &lanes[i], fair_item_new(bytes, 1000, 0), &wide,
-				       note_drop, &tally);
-		}
-	while (outbox.fresh != NULL) { /* the nine are no longer new */
-		fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
-		take_committed(&outbox, NULL);
-	}
-	for (int k = 0; k < 200; k++) {
-		uint8_t bytes[1000];
-
-		memset(bytes, 9, sizeof(bytes));
-		fair_lane_push(&outbox, &lanes[9], fair_item_new(bytes, 1000, 0), &wide, note_drop,
-			       &tally);
-	}
-	fair_outbox_pace(&outbox, FAIR_QUANTUM_BYTES + FAIR_ADVANCE_BYTES);
-	fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
-	assert_int_equal(outbox.committed.head->bytes[0], 9);
-	take_committed(&outbox, counts);
-	early = counts[9];
-	assert_in_range(early, 10 * 1000, FAIR_QUANTUM_BYTES + FAIR_ADVANCE_BYTES);
-	for (int k = 0; k < 40; k++) {
-		fair_outbox_commit(&outbox, &wide, 0, note_drop, &tally);
-		take_committed(&outbox, counts);
-	}
+		wait_in(&outbox, &lanes[i], i, 200, &tally);
+	serve(&outbox, 9 * each, counts, &tally);
+	wait_in(&outbox, &lanes[9], 9, 200, &tally);
+	serve(&outbox, each, early, &tally);
+	assert_in_range(early[9], each - slack, each);
+	serve(&outbox, 10 * each, counts, &tally);
+	counts[9] += early[9];
 	for (int i = 0; i < 9; i++)
-		assert_in_range(counts[9], counts[i] - 2 * FAIR_QUANTUM_BYTES,
-				counts[i] + 2 * FAIR_QUANTUM_BYTES);
+		assert_in_range(counts[9], counts[i] + early[i] - slack,
+				counts[i] + early[i] + slack);
 	for (unsigned i = 0; i < 10; i++)
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
+}
+
+/* What is saved up has an end: who comes back after long goes first with so much, and no more. */
+static void
+test_credit_is_bounded(void **state)
+{
+	struct fair_lane lanes[2] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	wait_in(&outbox, &lanes[0], 0, 900, &tally);
+	serve(&outbox, FAIR_CREDIT_BYTES * 3 / 2, counts, &tally);
+	wait_in(&outbox, &lanes[1], 1, 900, &tally);
+	memset(counts, 0, sizeof(counts));
+	serve(&outbox, 2 * FAIR_CREDIT_BYTES, counts, &tally);
+	assert_in_range(counts[1] - counts[0], FAIR_CREDIT_BYTES - 4 * FAIR_QUANTUM_BYTES,
+			FAIR_CREDIT_BYTES + 4 * FAIR_QUANTUM_BYTES);
+	for (unsigned i = 0; i < 2; i++)
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
+}
+
+/* F30: a reader that paused finds in all lanes what came meanwhile. Those that stay below their
+ * share are through before the greedy one has its next turns, and hold nothing any more; with equal
+ * turns at each moment they would be behind until the difference of the shares had made up for it.
+ */
+static void
+test_modest_ones_are_through_first_after_a_pause(void **state)
+{
+	enum { MODEST = 9, TICKS = 400, FRAMES = 20, TAKEN = 200 * 1000 };
+	struct fair_lane lanes[MODEST + 1] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	/* A tick: each modest one brings 19,000 bytes, the greedy one keeps 64 frames waiting. */
+	for (unsigned tick = 0; tick < TICKS; tick++) {
+		bool is_pause = tick == TICKS / 2;
+
+		for (uint8_t i = 1; i <= MODEST; i++)
+			wait_in(&outbox, &lanes[i], i, FRAMES - 1, &tally);
+		if (lanes[0].waiting.count < 64)
+			wait_in(&outbox, &lanes[0], 0, 64 + TAKEN / 1000, &tally);
+		if (is_pause)
+			continue;
+		size_t before = counts[0], behind = 0;
+		for (unsigned i = 1; i <= MODEST; i++)
+			behind += lanes[i].waiting.bytes;
+		serve(&outbox, TAKEN, counts, &tally);
+		if (tick == TICKS / 2 + 1) /* twice 171,000 bytes wait: all of the tick is theirs */
+			assert_in_range(counts[0] - before, 0, 4 * FAIR_QUANTUM_BYTES);
+		if (tick > TICKS / 2 + 8) /* 29,000 a tick made up for it */
+			assert_true(behind <= MODEST * (FRAMES - 1) * 1000);
+	}
+	for (unsigned i = 0; i <= MODEST; i++)
 		fair_lane_clear(&lanes[i], note_drop, &tally);
 	fair_outbox_fini(&outbox);
 }
@@ -355,11 +425,11 @@ test_random_operations_keep_the_books(void **state)
 		}
 		assert_int_equal(outbox.lane_bytes, sum);
 		assert_int_equal(outbox.lane_items, items);
-		const struct fair_lane *rings[] = { outbox.fresh, outbox.ring };
+		const struct fair_lane *rings[] = { outbox.first, outbox.ring };
 		for (unsigned k = 0; k < 2; k++) {
 			const struct fair_lane *lane = rings[k];
 			while (lane != NULL) {
-				assert_true(lane->is_fresh == (k == 0));
+				assert_true(lane->has_credit == (k == 0));
 				assert_ptr_equal(lane->next->previous, lane);
 				in_rings++;
 				lane = lane->next != rings[k] ? lane->next : NULL;
@@ -434,7 +504,9 @@ main(void)
 		cmocka_unit_test(test_a_cut_frame_is_finished_first),
 		cmocka_unit_test(test_lanes_share_by_bytes_not_by_frames),
 		cmocka_unit_test(test_a_greedy_lane_takes_nothing_from_nine_modest_ones),
-		cmocka_unit_test(test_one_that_begins_to_wait_goes_first_once),
+		cmocka_unit_test(test_one_that_took_less_goes_first_until_it_has_as_much),
+		cmocka_unit_test(test_credit_is_bounded),
+		cmocka_unit_test(test_modest_ones_are_through_first_after_a_pause),
 		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
 		cmocka_unit_test(test_random_operations_keep_the_books),
 		cmocka_unit_test(test_f29_a_leg_of_one_megabit_delays_by_its_queue_alone),
