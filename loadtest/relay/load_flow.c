@@ -1,6 +1,6 @@
 /*
- * load_flow: see the header. While it is paced the loop spins: what is measured is the server's
- * time, not this program's.
+ * load_flow: see the header. The loop spins: what is measured is the server's time, and a server
+ * that has to wake this program pays for that, by chance and not by what it is.
  */
 #include "load_flow.h"
 
@@ -282,11 +282,23 @@ forgive_losses(struct load_flow *flow)
 		}
 }
 
+static int
+spin(const struct load_flow *flow, struct epoll_event *events, int timeout_ms)
+{
+	int64_t end_us = timeout_ms > 0 ? clock_monotonic_us() + timeout_ms * 1000 : 0;
+	int n;
+
+	do {
+		n = epoll_wait(flow->epoll_fd, events, EVENTS_AT_ONCE, 0);
+	} while (n == 0 && timeout_ms > 0 && clock_monotonic_us() < end_us);
+	return n;
+}
+
 static void
 turn(struct load_flow *flow, int timeout_ms, bool is_sending)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int n = epoll_wait(flow->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
+	int n = spin(flow, events, timeout_ms);
 
 	for (int i = 0; i < n; i++) {
 		struct load_end *end = events[i].data.ptr;

@@ -112,6 +112,7 @@ read_header(struct load_parser *parser)
 	if (websocket_header_size(h, parser->header_n) == 0)
 		return false;
 	parser->left = (h[1] & 0x7f) == 126 ? (size_t)h[2] << 8 | h[3] : h[1] & 0x7f;
+	parser->is_ping = h[0] == 0x89;
 	parser->is_counted = h[0] == 0x82 && parser->left >= LOAD_DATAGRAM_BYTES;
 	return true;
 }
@@ -126,12 +127,6 @@ keep_head(struct load_parser *parser, const uint8_t *at, size_t n)
 		parser->head[parser->head_n] = is_masked ? at[i] ^ mask[parser->head_n % 4] : at[i];
 		parser->head_n++;
 	}
-}
-
-static bool
-is_ping(const struct load_parser *parser)
-{
-	return parser->framing == LOAD_WEBSOCKET && parser->header[0] == 0x89;
 }
 
 void
@@ -153,7 +148,7 @@ load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t
 		if (parser->left > 0) {
 			size_t part = n < parser->left ? n : parser->left;
 
-			if (parser->keeps_head || is_ping(parser))
+			if (parser->keeps_head || parser->is_ping)
 				keep_head(parser, at, part);
 			parser->left -= part;
 			at += part;
@@ -169,7 +164,7 @@ load_parser_take(struct load_parser *parser, const uint8_t *at, size_t n, size_t
 		}
 		if (parser->left > 0)
 			continue;
-		if (is_ping(parser) && parser->head_n == LOAD_PING_BYTES) {
+		if (parser->is_ping && parser->head_n == LOAD_PING_BYTES) {
 			memcpy(parser->ping, parser->head, LOAD_PING_BYTES);
 			parser->has_ping = true;
 		}

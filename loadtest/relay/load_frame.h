@@ -46,7 +46,8 @@ struct load_parser {
 	enum load_framing framing;
 	bool keeps_head;
 	bool is_counted; /* the message that is arriving is one of data */
-	bool has_ping;	 /* the latest is not answered yet: one pong answers all before it */
+	bool is_ping;
+	bool has_ping; /* the latest is not answered yet: one pong answers all before it */
 	uint8_t ping[LOAD_PING_BYTES];
 	uint8_t header[16], head[LOAD_HEAD_BYTES];
 	size_t header_n, left, head_n;
