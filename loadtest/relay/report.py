@@ -6,6 +6,8 @@ import platform
 import statistics
 import subprocess
 
+import goals
+
 COLOURS = {"relay": "#1b6e53", "haproxy": "#8a8f98", "nginx": "#c4a24a", "turn-udp": "#b06a5a", "turn-tcp": "#7d6aa8"}
 
 
@@ -18,12 +20,9 @@ def spread(figures, name):
     return f"{statistics.median(values):g} [{min(values):g}-{max(values):g}]"
 
 
-def ratio(ours, theirs, name):
-    """Ours to theirs of the same round, which are measured one after the other: a machine that changes its pace
-    between rounds changes both."""
-    before = dict(zip(theirs["round"], theirs[name]))
-    ratios = [value / before[number] for number, value in zip(ours["round"], ours[name]) if before.get(number)]
-    return f"  relay x{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]" if ratios else ""
+def beside(results, workload, target, layer):
+    value, values = goals.ratio(results, workload, layer, target, "gbit_per_core_second")
+    return f"  relay x{value:.2f} [{min(values):.2f}-{max(values):.2f}]" if values else ""
 
 
 def build_type(build):
@@ -78,10 +77,9 @@ def show_table(results, kind):
                                                                  key[2], list(COLOURS).index(key[1]))):
         figures = results[workload, target, layer]
         cells = [spread(figures, name) if name in figures else "" for name, _ in COLUMNS[kind]]
-        ours = results.get((workload, "relay", layer)) if kind == "flow" and target != "relay" else None
         print(f"{workload if workload != before else '':32} {target:9} {layer:5} "
               + " ".join(f"{cell:>24}" for cell in cells)
-              + (ratio(ours, figures, "gbit_per_core_second") if ours else ""))
+              + (beside(results, workload, target, layer) if kind == "flow" and target != "relay" else ""))
         before = workload
 
 
@@ -128,6 +126,7 @@ def show(results, options):
           f"{about['coturn']}\nserver on CPU 0, generator on CPU 1; median [least-most]; Gbit of datagrams")
     for kind in COLUMNS:
         show_table(results, kind)
+    goals.show(results)
     if options.json:
         cells = [{"workload": workload, "server": target, "layer": layer,
                   "median": {name: statistics.median(values) for name, values in figures.items()}, "all": figures}
