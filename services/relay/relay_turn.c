@@ -5,6 +5,7 @@
 #include "relay/relay_shard.h"
 
 #include "loop/clock.h"
+#include "relay/relay_ahead.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_drops.h"
 #include "relay/relay_mail.h"
@@ -182,8 +183,10 @@ relay_shard_turn(struct relay_shard *shard)
 	shard->now_ms = start_us / 1000;
 	waiting.has_mail = waiting.has_udp = waiting.has_connections = false;
 	waiting.n = 0;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		relay_ahead(shard, &events[i], n - i);
 		dispatch(shard, &events[i], &waiting);
+	}
 	relay_round_flush(shard);
 	if (waiting.has_mail)
 		relay_mail_obey(shard);

@@ -1,0 +1,21 @@
+/*
+ * relay_ahead: with many legs most of what a message touches has left the processor's caches since
+ * the last one of the same leg. While one event is worked on, what the next ones will touch is
+ * fetched: the leg, then what it points at, a step for each event that passes.
+ */
+#pragma once
+
+#include "relay/relay_shard.h"
+
+#include <sys/epoll.h>
+
+/* events[0] is worked on next; n: how many there are. Reads legs, changes nothing. */
+void relay_ahead(const struct relay_shard *shard, const struct epoll_event *events, int n);
+
+/* Is the event a leg's? Else data.ptr is one of the shard's own. */
+static inline bool
+relay_event_is_of_leg(const struct relay_shard *shard, const struct epoll_event *event)
+{
+	return event->data.ptr != &shard->mailbox && event->data.ptr != &shard->accept &&
+	       event->data.ptr != shard->udp;
+}
