@@ -105,7 +105,7 @@ on_second(struct loop *loop, void *arg)
 	relay_counters_fold(control->context->metrics, sums, control->folded);
 	fold_histograms(control);
 	relay_tickets_look(&control->tickets, clock_wall_ms());
-	relay_load_measure(control);
+	relay_load_measure(control, clock_monotonic_us());
 	event.relay_id = control->id;
 	event.has_legs = event.has_channels = event.has_load = 1;
 	event.legs = (uint32_t)(sums[RELAY_LEGS_NODE] + sums[RELAY_LEGS_CLIENT]);
@@ -243,7 +243,8 @@ start(const struct actor_context *context, void **ret_state)
 		stop(control);
 		return r;
 	}
-	log_info("relay_ready", "id=%s url=%s shards=%u tls=%s", control->id, control->public_url,
+	log_info("relay_ready", "id=%s url=%s udp=%s shards=%u tls=%s", control->id,
+		 control->public_url, *control->udp_endpoint != '\0' ? control->udp_endpoint : "no",
 		 control->shard_count, control->tls != NULL ? "yes" : "no");
 	*ret_state = control;
 	return 0;

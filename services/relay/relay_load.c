@@ -3,7 +3,6 @@
  */
 #include "relay/relay_load.h"
 
-#include "loop/clock.h"
 #include "relay/relay_control.h"
 
 enum { LAG_FULL_US = 50 * 1000, SMOOTHING = 4 };
@@ -68,9 +67,8 @@ of_stock(const struct relay_control *control)
 }
 
 void
-relay_load_measure(struct relay_control *control)
+relay_load_measure(struct relay_control *control, int64_t now_us)
 {
-	int64_t now_us = clock_monotonic_us();
 	double passed_us = (double)(now_us - control->load.at_us);
 	bool is_first = control->load.at_us == 0;
 	double load = of_stock(control);

@@ -1,6 +1,6 @@
 /*
- * relay_load: how full this relay is, as routing and clients are told: 0 idle, 1 full. The largest
- *of
+ * relay_load: how full this relay is, as routing and clients are told: 0 idle, 1 full. The
+ * largest of
  *
  *	processor	time that the busiest shard used, of a core
  *	legs		of [relay] max_legs
@@ -24,5 +24,5 @@ struct relay_load {
 	uint64_t busy_us[RELAY_SHARDS_MAX], bytes;
 };
 
-/* Once a second. */
-void relay_load_measure(struct relay_control *control);
+/* Once a second; now_us: clock_monotonic_us(). */
+void relay_load_measure(struct relay_control *control, int64_t now_us);

@@ -91,6 +91,17 @@ write_config(struct relay_fixture *fixture, const char *settings)
 		fail_msg("%s", error);
 }
 
+static void
+note_ports(struct relay_fixture *fixture)
+{
+	const struct relay_control *control = fixture->state;
+	const char *udp_port = strrchr(control->udp_endpoint, ':');
+
+	fixture->port = control->port;
+	if (udp_port != NULL)
+		fixture->udp_port = (uint16_t)strtoul(udp_port + 1, NULL, 10);
+}
+
 static void *
 run(void *arg)
 {
@@ -116,7 +127,7 @@ run(void *arg)
 	fixture->start_result = r;
 	fixture->is_up = true;
 	if (r == 0)
-		fixture->port = ((struct relay_control *)fixture->state)->port;
+		note_ports(fixture);
 	pthread_cond_signal(&fixture->changed);
 	pthread_mutex_unlock(&fixture->mutex);
 	if (r == 0) {
@@ -146,7 +157,7 @@ open_signers(struct relay_fixture *fixture)
 }
 
 static void
-prepare(struct relay_fixture *fixture, bool has_tls)
+make_folder(struct relay_fixture *fixture, bool has_tls)
 {
 	memset(fixture, 0, sizeof(*fixture));
 	signal(SIGPIPE, SIG_IGN); /* as service_main does */
@@ -174,8 +185,8 @@ start_actor(struct relay_fixture *fixture)
 	assert_int_equal(fixture->start_result, 0);
 }
 
-static void
-open_bus(struct relay_fixture *fixture)
+void
+relay_fixture_open_bus(struct relay_fixture *fixture)
 {
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(metrics_new("test", &fixture->metrics), 0);
@@ -187,27 +198,33 @@ open_bus(struct relay_fixture *fixture)
 }
 
 void
-relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings)
+relay_fixture_prepare(struct relay_fixture *fixture, bool has_tls, const char *settings)
 {
-	prepare(fixture, has_tls);
+	make_folder(fixture, has_tls);
 	write_config(fixture, settings);
 	open_signers(fixture);
+}
+
+void
+relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char *settings)
+{
+	relay_fixture_prepare(fixture, has_tls, settings);
 	start_actor(fixture);
-	open_bus(fixture);
+	relay_fixture_open_bus(fixture);
 }
 
 void
 relay_fixture_start_beside(struct relay_fixture *fixture, const struct relay_fixture *first,
 			   bool has_tls, const char *settings)
 {
-	prepare(fixture, has_tls);
+	make_folder(fixture, has_tls);
 	write_config(fixture, settings);
 	strcpy(fixture->keys_dir, first->keys_dir);
 	fixture->node_signer = first->node_signer;
 	fixture->session_signer = first->session_signer;
 	fixture->has_borrowed = true;
 	start_actor(fixture);
-	open_bus(fixture);
+	relay_fixture_open_bus(fixture);
 }
 
 static void
@@ -230,14 +247,28 @@ remove_folder(const char *path)
 }
 
 void
-relay_fixture_stop(struct relay_fixture *fixture)
+relay_fixture_close_bus(struct relay_fixture *fixture)
 {
 	bus_free(&fixture->bus);
 	metrics_free(&fixture->metrics);
 	loop_free(&fixture->loop);
+}
+
+void
+relay_fixture_stop(struct relay_fixture *fixture)
+{
+	relay_fixture_close_bus(fixture);
 	loop_stop(fixture->relay_loop);
 	pthread_join(fixture->thread, NULL);
 	loop_free(&fixture->relay_loop);
+	pthread_mutex_destroy(&fixture->mutex);
+	pthread_cond_destroy(&fixture->changed);
+	relay_fixture_remove(fixture);
+}
+
+void
+relay_fixture_remove(struct relay_fixture *fixture)
+{
 	if (!fixture->has_borrowed) {
 		ticket_signer_free(&fixture->node_signer);
 		ticket_signer_free(&fixture->session_signer);
@@ -245,8 +276,6 @@ relay_fixture_stop(struct relay_fixture *fixture)
 	service_bus_free(&fixture->endpoints);
 	config_free(&fixture->config);
 	free(fixture->schema);
-	pthread_mutex_destroy(&fixture->mutex);
-	pthread_cond_destroy(&fixture->changed);
 	remove_folder(fixture->folder);
 }
 

@@ -19,7 +19,7 @@ struct relay_fixture {
 	char state_dir[96], keys_dir[96];
 	char certificate[128], private_key[128];
 	bool has_tls;
-	uint16_t port;
+	uint16_t port, udp_port; /* udp_port 0: it hears no UDP */
 	struct config *config;
 	struct service_schema *schema;
 	struct service_bus *endpoints;
@@ -49,6 +49,13 @@ void relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char
 void relay_fixture_start_beside(struct relay_fixture *fixture, const struct relay_fixture *first,
 				bool has_tls, const char *settings);
 void relay_fixture_stop(struct relay_fixture *fixture);
+
+/* The parts of these, for a relay that does not run here (relay_process): a folder with a
+ * configuration, keys and signers; a bus to it, once it is up; and the end of each. */
+void relay_fixture_prepare(struct relay_fixture *fixture, bool has_tls, const char *settings);
+void relay_fixture_open_bus(struct relay_fixture *fixture);
+void relay_fixture_close_bus(struct relay_fixture *fixture);
+void relay_fixture_remove(struct relay_fixture *fixture);
 
 /* SIGTERM's way: drains, and returns when the actor has finished. */
 void relay_fixture_drain(struct relay_fixture *fixture);

@@ -6,7 +6,6 @@
 #include "leg/leg_frame.h"
 #include "leg_talk.h"
 #include "loop/clock.h"
-#include "relay/relay_control.h"
 #include "relay/relay_udp_mac1.h"
 #include "relay_fixture.h"
 
@@ -14,7 +13,6 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -26,14 +24,6 @@ enum { PATIENCE_MS = 10 * 1000 };
 
 /* ---- a stock app ---- */
 
-static uint16_t
-relay_port(const struct relay_fixture *relay)
-{
-	const struct relay_control *control = relay->state;
-
-	return (uint16_t)strtoul(strrchr(control->udp_endpoint, ':') + 1, NULL, 10);
-}
-
 struct udp_app
 udp_app_open(const struct relay_fixture *relay, const char *address, uint16_t port)
 {
@@ -41,7 +31,7 @@ udp_app_open(const struct relay_fixture *relay, const char *address, uint16_t po
 	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				  .sin_port = htons(relay_port(relay)) };
+				  .sin_port = htons(relay->udp_port) };
 	struct key secret;
 
 	assert_true(app.fd >= 0);
