@@ -312,6 +312,17 @@ relay_mailbox_detach(struct relay_mailbox *relay, const char *node_id)
 }
 
 void
+relay_mailbox_tell_load(struct relay_mailbox *relay, double load)
+{
+	Boson__Relay__RelayLoad event = BOSON__RELAY__RELAY_LOAD__INIT;
+
+	event.relay_id = id_of(relay);
+	event.has_load = 1;
+	event.load = load;
+	assert_int_equal(bus_publish(relay->publisher, &event.base), 0);
+}
+
+void
 relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *ret,
 		       char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES])
 {

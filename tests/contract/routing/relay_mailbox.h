@@ -59,6 +59,9 @@ struct relay_mailbox_leg *relay_mailbox_attach(struct relay_mailbox *relay, cons
 void relay_mailbox_detach(struct relay_mailbox *relay, const char *node_id);
 struct relay_mailbox_leg *relay_mailbox_find(struct relay_mailbox *relay, const char *node_id);
 
+/* Tells how full it is, 0 to 1, as a relay does once a second. */
+void relay_mailbox_tell_load(struct relay_mailbox *relay, double load);
+
 /* What it announces to discovery. */
 void relay_mailbox_describe(const struct relay_mailbox *relay, Boson__Common__Relay *ret,
 			    char ret_bus[RIG_PATH_BYTES], char ret_events[RIG_PATH_BYTES]);

@@ -1,6 +1,6 @@
 /* routing with two relays: where a client enters, what a moved leg changes, and what is told to
  * whoever watches. */
-#include "route_rig.h"
+#include "two_relays.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,108 +9,7 @@
 
 #include <cmocka.h>
 
-static const char first_url[] = "wss://first.example", second_url[] = "wss://second.example";
-
-static struct route_rig rig;
-static struct relay_mailbox second;
-static struct route_rig_client client;
-static struct enrolment_node node;
-
-RIG_CLOSURE(on_route, Boson__Routing__RouteReply)
 RIG_CLOSURE(on_wireguard, Boson__Routing__WireguardReply)
-
-static int
-setup(void **state)
-{
-	*state = &rig;
-	route_rig_start(&rig, "[discovery]\nenrolment = open\n");
-	memset(&second, 0, sizeof(second));
-	second.id = "relay-2";
-	second.name = "second";
-	second.udp_endpoint = "second.example:51820";
-	rig.relay.udp_endpoint = "first.example:51820";
-	relay_mailbox_start(&second, &rig.rig);
-	route_rig_announce_relay(&rig, &rig.relay, first_url, false);
-	route_rig_announce_relay(&rig, &second, second_url, false);
-	route_rig_client_init(&client);
-	(void)route_rig_add_node(&rig, &node, RELAY_NODE_OPENS);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	relay_mailbox_stop(&second);
-	return route_rig_teardown(state);
-}
-
-/* With the client's own round trip to each relay, 0: not measured. */
-static void
-request(struct rig_call *call, double first_ms, double second_ms)
-{
-	Boson__Routing__RelayLatency latencies[2], *pointers[2] = { &latencies[0], &latencies[1] };
-	Boson__Routing__ClientNetworkInfo info = BOSON__ROUTING__CLIENT_NETWORK_INFO__INIT;
-	Boson__Routing__RouteRequest message = BOSON__ROUTING__ROUTE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
-
-	for (size_t i = 0; i < 2; i++) {
-		boson__routing__relay_latency__init(&latencies[i]);
-		latencies[i].relay_id = (char *)(uintptr_t)(i == 0 ? "relay-1" : "relay-2");
-		latencies[i].has_latency = 1;
-		latencies[i].latency = i == 0 ? first_ms : second_ms;
-	}
-	info.n_relay_latencies = 2;
-	info.relay_latencies = pointers;
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller.subject = client.id_text;
-	message.client_id = client.id_text;
-	message.public_key = client.public_text;
-	message.client_network_info = &info;
-	message.caller = &caller;
-	rig_call_init(call, &rig.rig, rig.routing);
-	boson__routing__routing__request_route(bus_peer_service(rig.routing), &message, on_route,
-					       call);
-	rig_call_wait(call);
-}
-
-static const Boson__Routing__RouteReply *
-reply_of(const struct rig_call *call)
-{
-	return (const Boson__Routing__RouteReply *)call->reply;
-}
-
-static bool
-begins_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
-struct expected {
-	double first_ms, second_ms;
-	size_t endpoints;
-	const char *url;
-	Boson__Routing__Route__Type type;
-};
-
-static bool
-is_as_expected(void *arg)
-{
-	const struct expected *expected = arg;
-	const Boson__Routing__RouteReply *reply;
-	struct rig_call call;
-	bool is;
-
-	request(&call, expected->first_ms, expected->second_ms);
-	reply = reply_of(&call);
-	is = reply != NULL && reply->selected_route->n_relay_endpoints == expected->endpoints &&
-	     begins_with(reply->selected_route->relay_endpoints[0], expected->url) &&
-	     strcmp(reply->selected_route->relay_endpoint,
-		    reply->selected_route->relay_endpoints[0]) == 0 &&
-	     reply->routes[0]->type == expected->type;
-	rig_call_fini(&call);
-	return is;
-}
 
 static void
 test_a_client_enters_at_the_relay_that_is_nearest_to_it(void **state)
@@ -120,11 +19,11 @@ test_a_client_enters_at_the_relay_that_is_nearest_to_it(void **state)
 	struct rig_call call;
 
 	(void)state;
-	rig_wait(&rig.rig, is_as_expected, &at_nodes, "both relays, the node's first");
-	rig_wait(&rig.rig, is_as_expected, &at_other, "both relays, the nearer first");
-	request(&call, 90, 10);
+	rig_wait(&rig.rig, two_relays_do, &at_nodes, "both relays, the node's first");
+	rig_wait(&rig.rig, two_relays_do, &at_other, "both relays, the nearer first");
+	two_relays_request(&call, 90, 10);
 	/* To the relay it enters, and from the node's relay to the node. */
-	assert_true(reply_of(&call)->routes[0]->estimated_latency == 22);
+	assert_true(two_relays_reply(&call)->routes[0]->estimated_latency == 22);
 	rig_call_fini(&call);
 	assert_int_equal(relay_mailbox_find(&rig.relay, node.id_text)->opened > 0, 1);
 	assert_int_equal(second.leg_count, 0);
@@ -138,15 +37,15 @@ test_nobody_enters_at_a_relay_that_drains_or_is_silent(void **state)
 	struct expected last = { 10, 90, 2, second_url, BOSON__ROUTING__ROUTE__TYPE__cascade };
 
 	(void)state;
-	rig_wait(&rig.rig, is_as_expected, &two, "both relays");
+	rig_wait(&rig.rig, two_relays_do, &two, "both relays");
 	route_rig_announce_relay(&rig, &second, second_url, true);
-	rig_wait(&rig.rig, is_as_expected, &one, "only the one that does not drain");
+	rig_wait(&rig.rig, two_relays_do, &one, "only the one that does not drain");
 	route_rig_announce_relay(&rig, &second, second_url, false);
 	route_rig_announce_relay(&rig, &rig.relay, first_url, true);
-	rig_wait(&rig.rig, is_as_expected, &last, "the node's own relay drains: last");
+	rig_wait(&rig.rig, two_relays_do, &last, "the node's own relay drains: last");
 	route_rig_announce_relay(&rig, &rig.relay, first_url, false);
 	relay_mailbox_stop(&second);
-	rig_wait(&rig.rig, is_as_expected, &one, "only the one that answers");
+	rig_wait(&rig.rig, two_relays_do, &one, "only the one that answers");
 	relay_mailbox_start(&second, &rig.rig);
 }
 
@@ -187,9 +86,9 @@ test_a_session_follows_its_nodes_leg_to_another_relay_F04(void **state)
 	struct rig_call call;
 
 	(void)state;
-	rig_wait(&rig.rig, is_as_expected, &before, "a route by the first relay");
-	request(&call, 0, 0);
-	memcpy(session_id, reply_of(&call)->selected_route->session_id, sizeof(session_id));
+	rig_wait(&rig.rig, two_relays_do, &before, "a route by the first relay");
+	two_relays_request(&call, 0, 0);
+	memcpy(session_id, two_relays_reply(&call)->selected_route->session_id, sizeof(session_id));
 	rig_call_fini(&call);
 	register_app();
 	assert_int_equal(rig.relay.bound, 1);
@@ -197,13 +96,13 @@ test_a_session_follows_its_nodes_leg_to_another_relay_F04(void **state)
 	(void)relay_mailbox_attach(&second, node.id_text, RELAY_NODE_OPENS);
 	rig_wait(&rig.rig, is_bound_at_second, NULL, "BindUdp at the second relay");
 	assert_string_equal(second.last_bound, session_id);
-	rig_wait(&rig.rig, is_as_expected, &after, "a route by the second relay");
+	rig_wait(&rig.rig, two_relays_do, &after, "a route by the second relay");
 	assert_string_equal(second.last_session, session_id);
 	relay_mailbox_detach(&rig.relay, node.id_text);
 	route_rig_request(&rig, &call, &client, NULL, NULL, NULL);
 	assert_null(call.reply); /* the access key did not open it */
 	rig_call_fini(&call);
-	rig_wait(&rig.rig, is_as_expected, &after, "still by the second");
+	rig_wait(&rig.rig, two_relays_do, &after, "still by the second");
 }
 
 struct watch {
@@ -264,9 +163,9 @@ test_who_watches_is_told_of_sessions(void **state)
 			 0);
 	rig_wait(&rig.rig, is_heard, &watch, "routing's publisher");
 	route_rig_request_until_served(&rig, &call, &client, NULL);
-	memcpy(route_id, reply_of(&call)->selected_route->id, sizeof(route_id));
+	memcpy(route_id, two_relays_reply(&call)->selected_route->id, sizeof(route_id));
 	rig_wait(&rig.rig, is_opened, &watch, "that it was opened");
-	assert_string_equal(watch.session_id, reply_of(&call)->selected_route->session_id);
+	assert_string_equal(watch.session_id, two_relays_reply(&call)->selected_route->session_id);
 	rig_call_fini(&call);
 	route_rig_delete(&rig, &call, route_id, client.token);
 	rig_call_fini(&call);
@@ -274,7 +173,7 @@ test_who_watches_is_told_of_sessions(void **state)
 	bus_unsubscribe(&subscription);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, two_relays_setup, two_relays_teardown)
 
 int
 main(void)
