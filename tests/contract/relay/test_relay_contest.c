@@ -183,7 +183,8 @@ test_f48_two_hosts_at_two_relays_are_told_of(void **state)
 	raw_leg_close(&there);
 }
 
-/* W23 */
+/* W23: the newest leg of a session takes the other's place, but not again and again: the next one
+ * is refused with the row's 429. */
 static void
 test_w23_legs_of_one_session_do_not_fight(void **state)
 {

@@ -30,7 +30,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	relay_fixture_start(&relay, false, "handshake_deadline = 500ms");
+	relay_fixture_start(&relay, false, "");
 	return 0;
 }
 
@@ -251,14 +251,17 @@ test_w17_a_header_of_20_kib_gets_431(void **state)
 static void
 test_w19_a_stalled_handshake_is_closed(void **state)
 {
-	struct raw_leg *leg = raw_leg_connect(&relay);
+	static struct relay_fixture hasty;
 
 	(void)state;
+	relay_fixture_start(&hasty, false, "handshake_deadline = 500ms");
+	struct raw_leg *leg = raw_leg_connect(&hasty);
 	assert_true(raw_leg_write(leg, "GET /relay/", 11));
 	assert_int_equal(raw_leg_status(leg, NULL, 0), 0);
 	assert_true(leg->is_ended);
 	raw_leg_close(&leg);
-	relay_fixture_await(&relay, "upgrades_expired_total", 1);
+	relay_fixture_await(&hasty, "upgrades_expired_total", 1);
+	relay_fixture_stop(&hasty);
 }
 
 static void
@@ -288,7 +291,9 @@ test_w21_a_token_in_the_query_gets_400(void **state)
 	assert_int_equal(ask_with(" HTTP/1.1", "? HTTP/1.1", NULL, 0), 400);
 }
 
-/* W23: the newest leg of a session wins, so there is never a third; the older is told 4009. */
+/* W23 asks for 429 for a third socket of a session. Here the newest leg wins, so there is never a
+ * second: who comes back after his network changed must not wait until his dead leg is noticed. The
+ * older is told 4009; 429 is for who takes that place too often (test_relay_contest). */
 static void
 test_w23_the_newest_leg_of_a_session_wins(void **state)
 {

@@ -28,14 +28,20 @@ make_key(struct key *ret_public)
 }
 
 void
-udp_rig_start(const char *settings)
+udp_rig_start_at(const char *listen, const char *settings)
 {
 	char all[256];
 
-	snprintf(all, sizeof(all), "udp_listen = 127.0.0.1:0\n%s", settings);
+	snprintf(all, sizeof(all), "udp_listen = %s\n%s", listen, settings);
 	relay_fixture_start(&relay, false, all);
 	make_key(&key_a);
 	make_key(&key_b);
+}
+
+void
+udp_rig_start(const char *settings)
+{
+	udp_rig_start_at("127.0.0.1:0", settings);
 }
 
 int

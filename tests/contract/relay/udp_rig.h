@@ -16,8 +16,9 @@ extern const uint8_t node_a[UUID_BYTES],
 	node_b[UUID_BYTES]; /* of three shards, not the same one's */
 extern const uint8_t session_1[UUID_BYTES], session_2[UUID_BYTES], session_3[UUID_BYTES];
 
-/* settings beside the port where datagrams are heard. */
+/* settings beside the port where datagrams are heard: one of the loopback's, or elsewhere. */
 void udp_rig_start(const char *settings);
+void udp_rig_start_at(const char *listen, const char *settings);
 
 /* For cmocka: with one shard; the end of any. */
 int udp_rig_set_up(void **state);

@@ -9,10 +9,11 @@
 #include "relay/relay_udp_mac1.h"
 #include "relay_fixture.h"
 
-#include <arpa/inet.h>
+#include <netdb.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -24,24 +25,42 @@ enum { PATIENCE_MS = 10 * 1000 };
 
 /* ---- a stock app ---- */
 
-struct udp_app
-udp_app_open(const struct relay_fixture *relay, const char *address, uint16_t port)
+static struct addrinfo *
+resolve(const char *address, uint16_t port)
 {
-	struct udp_app app = { .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
-	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				  .sin_port = htons(relay->udp_port) };
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST }, *found;
+	char service[8];
+
+	snprintf(service, sizeof(service), "%u", port);
+	assert_int_equal(getaddrinfo(address, service, &hints, &found), 0);
+	return found;
+}
+
+struct udp_app
+udp_app_open_to(const struct relay_fixture *relay, const char *address, uint16_t port,
+		const char *to)
+{
+	struct addrinfo *own = resolve(address, port), *peer = resolve(to, relay->udp_port);
+	struct udp_app app = { .fd = socket(own->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
 	struct key secret;
+	int on = 1;
 
 	assert_true(app.fd >= 0);
-	assert_int_equal(inet_pton(AF_INET, address, &own.sin_addr), 1);
-	assert_int_equal(bind(app.fd, (const struct sockaddr *)&own, sizeof(own)), 0);
-	assert_int_equal(connect(app.fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(setsockopt(app.fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)), 0);
+	assert_int_equal(bind(app.fd, own->ai_addr, own->ai_addrlen), 0);
+	assert_int_equal(connect(app.fd, peer->ai_addr, peer->ai_addrlen), 0);
+	freeaddrinfo(own);
+	freeaddrinfo(peer);
 	assert_int_equal(key_generate(&secret), 0);
 	assert_int_equal(key_public(&secret, &app.key), 0);
 	assert_true(getrandom(&app.index, sizeof(app.index), 0) > 0);
 	return app;
+}
+
+struct udp_app
+udp_app_open(const struct relay_fixture *relay, const char *address, uint16_t port)
+{
+	return udp_app_open_to(relay, address, port, "127.0.0.1");
 }
 
 void

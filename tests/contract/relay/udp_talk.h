@@ -24,6 +24,9 @@ struct udp_app {
 
 /* Bound to this loopback address, and a port (0: any); connected to the relay. */
 struct udp_app udp_app_open(const struct relay_fixture *relay, const char *address, uint16_t port);
+/* The same with addresses of either family, wherever they are; to: where the relay is heard. */
+struct udp_app udp_app_open_to(const struct relay_fixture *relay, const char *address,
+			       uint16_t port, const char *to);
 void udp_app_close(struct udp_app *app);
 void udp_app_send(const struct udp_app *app, const void *bytes, size_t n);
 
