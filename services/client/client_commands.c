@@ -222,8 +222,11 @@ print_report(json_t *report)
 							  : "country unknown");
 	printf("  address    %s%s%s\n", text_of(report, "address4"), address6 != NULL ? ", " : "",
 	       address6 != NULL ? text_of(report, "address6") : "");
-	printf("  relay      %s, by %s\n", text_of(report, "relayEndpoint"),
-	       strcmp(text_of(report, "carriedBy"), "udp") == 0 ? "UDP" : "WebSocket");
+	printf("  relay      %s, by %s%s\n", text_of(report, "relayEndpoint"),
+	       strcmp(text_of(report, "carriedBy"), "udp") == 0 ? "UDP" : "WebSocket",
+	       json_is_true(json_object_get(report, "udpLosesLongPackets"))
+		       ? "; UDP loses long packets on this path"
+		       : "");
 	printf("  interface  %s, kill switch %s\n", text_of(report, "interface"),
 	       json_is_true(json_object_get(report, "killSwitch")) ? "on" : "off");
 	printf("  received   %" JSON_INTEGER_FORMAT " bytes\n",

@@ -27,7 +27,7 @@ struct doctor {
 	char interface[32], dns[INET6_ADDRSTRLEN], address4[INET_ADDRSTRLEN],
 		address6[INET6_ADDRSTRLEN], way[16];
 	unsigned mtu;
-	bool has_kill_switch;
+	bool has_kill_switch, is_narrow;
 	unsigned bad;
 };
 
@@ -46,6 +46,12 @@ say(struct doctor *doctor, enum finding finding, const char *what, const char *f
 	va_end(arguments);
 	putchar('\n');
 	doctor->bad += finding == BAD;
+}
+
+static bool
+is_by_udp(const struct doctor *doctor)
+{
+	return strcmp(doctor->way, "udp") == 0;
 }
 
 static bool
@@ -85,16 +91,30 @@ look_at_names(struct doctor *doctor)
 		say(doctor, GOOD, "names", "%s answers", doctor->dns);
 }
 
+/* A node that answers no echoes is asked for a name in as many bytes: the answer has fewer. */
 static void
 look_at_packets(struct doctor *doctor)
 {
-	double took =
-		doctor->dns[0] != '\0' ? client_probe_name_server(doctor->dns, doctor->mtu) : -1;
-
-	if (took < 0)
+	switch (client_probe_size(doctor->dns, doctor->interface, doctor->mtu)) {
+	case PROBE_PASSES:
+		say(doctor, GOOD, "packets", "those of %u bytes get through, both ways",
+		    doctor->mtu);
+		return;
+	case PROBE_LOST:
+		say(doctor, BAD, "packets",
+		    "those of %u bytes do not get through, smaller ones do: downloads will stand "
+		    "still%s",
+		    doctor->mtu,
+		    is_by_udp(doctor) ? "; UDP loses them, and WebSocket, which would not, is down"
+				      : "");
+		return;
+	case PROBE_SILENT:
+		break;
+	}
+	if (doctor->dns[0] == '\0' || client_probe_name_server(doctor->dns, doctor->mtu) < 0)
 		say(doctor, BAD, "packets", "those of %u bytes do not get through", doctor->mtu);
 	else
-		say(doctor, GOOD, "packets", "those of %u bytes get through", doctor->mtu);
+		say(doctor, GOOD, "packets", "those of %u bytes get to the node", doctor->mtu);
 }
 
 static void
@@ -111,7 +131,9 @@ look_at_the_way(struct doctor *doctor)
 		say(doctor, BAD, "way", "no answer through the node");
 	else
 		say(doctor, GOOD, "way", "%.0f ms to the node's name server and back, by %s", best,
-		    strcmp(doctor->way, "udp") == 0 ? "UDP" : "WebSocket");
+		    is_by_udp(doctor)	? "UDP"
+		    : doctor->is_narrow ? "WebSocket: UDP loses long packets on this path"
+					: "WebSocket");
 }
 
 /* ---- leaks ---- */
@@ -208,6 +230,7 @@ ask_client(struct doctor *doctor)
 		take(report, "address6", doctor->address6, sizeof doctor->address6);
 		take(report, "carriedBy", doctor->way, sizeof doctor->way);
 		doctor->mtu = (unsigned)json_integer_value(json_object_get(report, "mtu"));
+		doctor->is_narrow = json_is_true(json_object_get(report, "udpLosesLongPackets"));
 		doctor->has_kill_switch = json_is_true(json_object_get(report, "killSwitch"));
 		if (doctor->mtu < MTU_MIN || doctor->mtu > PROBE_MESSAGE_BYTES)
 			doctor->mtu = 1280;

@@ -29,8 +29,11 @@ on_change(bool is_up, void *arg)
 
 	if (session->phase == SESSION_STOPPING)
 		return;
-	client_say(session->voice,
-		   is_up ? "by UDP from now on" : "UDP does not get through any more; by the leg");
+	client_say(session->voice, is_up		? "by UDP from now on"
+				   : session->is_narrow ? "by the leg from now on"
+							: "UDP does not get through any more; by "
+							  "the leg");
+	session_narrow_udp(session, is_up);
 	if (is_up)
 		loop_timer_stop(&session->stranded);
 	else if (leg_client_state(session->leg) != LEG_UP)
@@ -50,6 +53,7 @@ session_path_init(struct session *session)
 {
 	const struct client_udp_events events = { .on_change = on_change, .arg = session };
 	struct client_shim *shim = client_tunnel_shim(session->tunnel);
+	session_narrow_init(session);
 	int r = client_udp_new(session->loop, session->metrics, shim, &events, &session->udp);
 
 	if (r == 0)
@@ -62,6 +66,7 @@ session_path_fini(struct session *session)
 {
 	loop_timer_stop(&session->alone);
 	loop_timer_stop(&session->stranded);
+	session_narrow_fini(session);
 	if (session->tunnel != NULL)
 		client_shim_set_carry(client_tunnel_shim(session->tunnel), NULL, NULL);
 	client_udp_free(&session->udp);
@@ -165,6 +170,7 @@ session_path_leg(struct session *session, bool is_up)
 		client_udp_set_alone(session->udp, false);
 		loop_timer_stop(&session->alone);
 		loop_timer_stop(&session->stranded);
+		session_narrow_leg(session);
 		return;
 	}
 	if (session->phase == SESSION_CONNECTED)

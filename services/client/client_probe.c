@@ -3,6 +3,7 @@
  */
 #include "client/client_probe.h"
 
+#include "client/client_echo.h"
 #include "loop/clock.h"
 #include "net/http_client.h"
 #include "stun/stun_message.h"
@@ -89,6 +90,45 @@ client_probe_name_server(const char *server, size_t size)
 	if (fd >= 0)
 		close(fd);
 	return took;
+}
+
+/* The answer to this echo, within ANSWER_MS. */
+static bool
+is_echoed(const struct client_echo *echo, uint16_t sequence, size_t bytes)
+{
+	int64_t end_ms = clock_monotonic_ms() + ANSWER_MS, left_ms = ANSWER_MS;
+	struct pollfd wait = { .fd = echo->fd, .events = POLLIN };
+	uint16_t heard;
+	size_t heard_bytes;
+
+	if (client_echo_send(echo, sequence, bytes) < 0)
+		return false;
+	while (left_ms > 0 && poll(&wait, 1, (int)left_ms) == 1) {
+		while (client_echo_receive(echo, &heard, &heard_bytes))
+			if (heard == sequence && heard_bytes == bytes)
+				return true;
+		left_ms = end_ms - clock_monotonic_ms();
+	}
+	return false;
+}
+
+enum probe_size
+client_probe_size(const char *address, const char *interface, size_t bytes)
+{
+	struct client_echo echo;
+	enum probe_size size = PROBE_SILENT;
+	uint16_t sequence = 0;
+
+	if (client_echo_open(&echo, address, interface) < 0)
+		return PROBE_SILENT;
+	for (int i = 0; i < PROBE_TRIES && size == PROBE_SILENT; i++)
+		if (is_echoed(&echo, ++sequence, ECHO_BYTES_MIN))
+			size = PROBE_LOST;
+	for (int i = 0; i < PROBE_TRIES && size == PROBE_LOST; i++)
+		if (is_echoed(&echo, ++sequence, bytes))
+			size = PROBE_PASSES;
+	client_echo_close(&echo);
+	return size;
 }
 
 struct stun_asking {

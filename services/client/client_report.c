@@ -59,6 +59,8 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 		relay = session->route.relays[0];
 	put_or_leave(&text, "relayEndpoint", relay);
 	json_text_member(&text, "carriedBy", client_udp_is_up(session->udp) ? "udp" : "leg");
+	json_text_key(&text, "udpLosesLongPackets");
+	json_text_bool(&text, session->is_narrow);
 	json_text_member(&text, "interface", session->options->interface);
 	if (session->route.dns_n > 0)
 		json_text_member(&text, "dns", session->route.dns[0]);

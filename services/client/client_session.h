@@ -1,17 +1,19 @@
 /*
  * client_session: the state of a session, between client_connect.c (start, signals, end),
  * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake),
- * client_path.c (leg or UDP), client_watch.c (a silent node) and client_report.c (status). One
- * loop, one thread.
+ * client_path.c (leg or UDP), client_narrow.c (what UDP loses), client_watch.c (a silent node) and
+ * client_report.c (status). One loop, one thread.
  */
 #pragma once
 
 #include "client/client_claim.h"
 #include "client/client_connect.h"
 #include "client/client_control.h"
+#include "client/client_echo.h"
 #include "client/client_pins.h"
 #include "client/client_route.h"
 #include "client/client_tunnel.h"
+#include "client/client_width.h"
 #include "leg/leg_client.h"
 #include "link.pb-c.h"
 #include "loop/lookup.h"
@@ -61,6 +63,15 @@ struct session {
 	unsigned tries;			   /* that were met by silence, in a row */
 	char tried[3][UUID_TEXT_BYTES];
 	int64_t handshake_before_sec; /* the silence: a later one ends it */
+
+	/* client_narrow.c, while packets go by UDP */
+	struct client_width width;
+	struct client_echo echo;
+	struct loop_timer *echo_due;
+	struct loop_fd *echo_watch;
+	char echo_node[UUID_TEXT_BYTES]; /* of width */
+	uint64_t echo_sent;		 /* datagrams by UDP up to the last echoes, and these */
+	bool is_narrow;			 /* the way by UDP, when it was used last */
 };
 
 /* client_connect.c */
@@ -101,6 +112,12 @@ void session_path_fini(struct session *session);
 void session_path_route(struct session *session); /* a route is in use */
 void session_path_leg(struct session *session, bool is_up);
 void session_path_drain(struct session *session, const Boson__Link__Drain *drain);
+
+/* client_narrow.c */
+void session_narrow_init(struct session *session);
+void session_narrow_fini(struct session *session);
+void session_narrow_udp(struct session *session, bool is_up);
+void session_narrow_leg(struct session *session); /* is up */
 
 /* client_report.c */
 size_t session_report(struct session *session, char *ret_json, size_t capacity);

@@ -42,7 +42,8 @@ struct client_udp {
 	socklen_t relay_n;
 	int64_t waiting_ms; /* since when something is unanswered; 0: nothing is */
 	unsigned unanswered;
-	int64_t try_at_ms, try_ms;
+	int64_t try_at_ms, try_ms, shunned_until_ms;
+	uint64_t data_sent;
 	struct metric *up, *down, *lost, *foreign;
 	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
 };
@@ -82,7 +83,7 @@ heard(struct client_udp *udp)
 	udp->waiting_ms = 0;
 	udp->unanswered = 0;
 	udp->try_ms = TRY_FIRST_MS;
-	if (udp->state == TRYING)
+	if (udp->state == TRYING && clock_monotonic_ms() >= udp->shunned_until_ms)
 		change(udp, UP);
 }
 
@@ -170,6 +171,7 @@ send_all(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t segment)
 	metric_add(udp->lost, count - sent);
 	if (segment <= DATAGRAM_MIN_BYTES)
 		return; /* an empty packet wants no answer */
+	udp->data_sent += sent;
 	if (udp->waiting_ms == 0)
 		udp->waiting_ms = clock_monotonic_ms();
 	udp->unanswered += (unsigned)count;
@@ -279,6 +281,7 @@ client_udp_retry(struct client_udp *udp)
 {
 	udp->try_at_ms = 0;
 	udp->try_ms = TRY_FIRST_MS;
+	udp->shunned_until_ms = 0;
 }
 
 void
@@ -288,6 +291,20 @@ client_udp_doubt(struct client_udp *udp)
 		return;
 	udp->try_at_ms = clock_monotonic_ms() + udp->try_ms;
 	change(udp, TRYING);
+}
+
+void
+client_udp_shun(struct client_udp *udp, int64_t for_ms)
+{
+	udp->shunned_until_ms = clock_monotonic_ms() + for_ms;
+	client_udp_doubt(udp);
+	udp->try_at_ms = udp->shunned_until_ms;
+}
+
+uint64_t
+client_udp_data_sent(const struct client_udp *udp)
+{
+	return udp->data_sent;
 }
 
 bool
@@ -300,6 +317,8 @@ void
 client_udp_set_alone(struct client_udp *udp, bool is_alone)
 {
 	udp->is_alone = is_alone;
+	if (is_alone)
+		udp->shunned_until_ms = 0;
 }
 
 int

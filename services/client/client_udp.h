@@ -6,7 +6,8 @@
  *	OFF	no relay that hears UDP
  *	TRYING	everything goes by the leg; now and then one datagram goes here, too, and an
  *		answer here means that it works
- *	UP	everything goes here; when some went unanswered for a while, back to TRYING
+ *	UP	everything goes here; when some went unanswered for a while, or its owner knows of
+ *		something better, back to TRYING
  *
  * What comes from anywhere but the relay's address and port is not heard. Loop thread.
  */
@@ -43,10 +44,17 @@ void client_udp_retry(struct client_udp *udp);
 /* Nothing comes back, perhaps for its sake: what was UP is TRYING. */
 void client_udp_doubt(struct client_udp *udp);
 
+/* Something is wrong with this way that answers do not show: what was UP is TRYING, and tried no
+ * more for so long, unless there is no leg or something changes. */
+void client_udp_shun(struct client_udp *udp, int64_t for_ms);
+
 bool client_udp_is_up(const struct client_udp *udp);
 
 /* The leg is down, so that there is nothing to lose: TRYING sends everything here, too. */
 void client_udp_set_alone(struct client_udp *udp, bool is_alone);
+
+/* Datagrams that went here, but for empty packets: all since the start. */
+uint64_t client_udp_data_sent(const struct client_udp *udp);
 
 /* Datagrams of `segment` bytes, the last perhaps shorter. True: they went here, and not by the leg.
  */

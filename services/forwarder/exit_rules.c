@@ -11,6 +11,8 @@ enum {
 	EXIT_TCP4_HEADERS_BYTES = 40,
 	EXIT_TCP6_HEADERS_BYTES = 60,
 	EXIT_BURST_FACTOR = 4,
+	EXIT_ECHOES_PER_SECOND = 30,
+	EXIT_ECHOES_BURST_SEC = 2,
 	EXIT_MBIT_BYTES = 125 * 1000,
 	EXIT_BURST_DIVISOR = 4, /* of a second: less, and TCP would not reach the rate */
 };
@@ -177,12 +179,39 @@ write_sets(const struct exit_rules *rules, const struct exit_surroundings *surro
 		"set udp4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
 		"set udp6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
 		"set flows4 { type ipv4_addr; size 4096; flags dynamic; }\n"
-		"set flows6 { type ipv6_addr; size 4096; flags dynamic; }\n",
+		"set flows6 { type ipv6_addr; size 4096; flags dynamic; }\n"
+		"set echoes4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
+		"set echoes6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n",
 		deny_ports);
 }
 
-/* What a client may do for itself at the node: ask for names. A packet for IPv6 without a way out
- * is refused here, before routing would drop it in silence, so that clients turn to IPv4 at once.
+/* So many packets a second of each client, of both families; as many at once as in `burst` seconds.
+ * 0: as they come. */
+static void
+write_client_limit(FILE *file, const char *match, const char *set, uint32_t rate, uint32_t burst)
+{
+	if (rate == 0)
+		return;
+	fprintf(file,
+		"meta nfproto ipv4 %supdate @%s4 { ip saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n"
+		"meta nfproto ipv6 %supdate @%s6 { ip6 saddr limit rate over %" PRIu32
+		"/second burst %" PRIu32 " packets } counter drop\n",
+		match, set, rate, rate * burst, match, set, rate, rate * burst);
+}
+
+/* Echoes at the node's own address, by which a client learns which packets get through. */
+static void
+write_echo_chain(uint32_t mark, FILE *file)
+{
+	fputs("chain echo {\n", file);
+	write_client_limit(file, "", "echoes", EXIT_ECHOES_PER_SECOND, EXIT_ECHOES_BURST_SEC);
+	fprintf(file, "meta mark set 0x%08" PRIx32 " accept\n}\n", mark);
+}
+
+/* What a client may do for itself at the node: ask for names, and for echoes. A packet for IPv6
+ * without a way out is refused here, before routing would drop it in silence, so that clients turn
+ * to IPv4 at once.
  */
 static void
 write_arrival_chains(const struct exit_rules *rules, const struct exit_surroundings *surroundings,
@@ -210,6 +239,7 @@ write_arrival_chains(const struct exit_rules *rules, const struct exit_surroundi
 			"iifname \"%s\" ip6 daddr %s meta l4proto { tcp, udp } th dport 53 "
 			"redirect to :%u\n}\n",
 			tunnel, own4, rules->dns_port, tunnel, own6, rules->dns_port);
+	write_echo_chain(mark, file);
 	fprintf(file,
 		"chain arriving { type filter hook input priority 0; policy accept;\n"
 		"iifname != \"%s\" accept\n",
@@ -220,24 +250,13 @@ write_arrival_chains(const struct exit_rules *rules, const struct exit_surroundi
 			"meta mark set 0x%08" PRIx32 " accept\n",
 			rules->dns_port, mark);
 	if (rules->policy_on)
-		fputs("counter drop\n}\n", file);
+		fprintf(file,
+			"ip daddr %s icmp type echo-request goto echo\n"
+			"ip6 daddr %s icmpv6 type echo-request goto echo\n"
+			"counter drop\n}\n",
+			own4, own6);
 	else
 		fprintf(file, "meta mark set 0x%08" PRIx32 " accept\n}\n", mark);
-}
-
-/* So many packets a second of each client, of both families; as many at once as in `burst` seconds.
- * 0: as they come. */
-static void
-write_client_limit(FILE *file, const char *match, const char *set, uint32_t rate, uint32_t burst)
-{
-	if (rate == 0)
-		return;
-	fprintf(file,
-		"meta nfproto ipv4 %supdate @%s4 { ip saddr limit rate over %" PRIu32
-		"/second burst %" PRIu32 " packets } counter drop\n"
-		"meta nfproto ipv6 %supdate @%s6 { ip6 saddr limit rate over %" PRIu32
-		"/second burst %" PRIu32 " packets } counter drop\n",
-		match, set, rate, rate * burst, match, set, rate, rate * burst);
 }
 
 /* In the order of the verdicts: own addresses always lose, the owner's exceptions win over the

@@ -179,8 +179,13 @@ test_doctor_says_what_works_and_what_does_not(void **state)
 	expect_contains(output, "BAD  names        the tunnel's name server 10.90.0.1 does not");
 	expect_contains(output, "ok   IPv6         goes into the tunnel\n");
 	expect_contains(output, "ok   kill switch  its rules are in place\n");
-	expect_contains(output, "BAD  packets      those of 1280 bytes do not get through\n");
+	expect_contains(output, "ok   packets      those of 1280 bytes get through, both ways\n");
 	expect_contains(output, "?    exit         not asked: which server?");
+	/* A node without echoes is judged by its answers to names, and this one has none. */
+	assert_int_equal(system("sysctl -qw net.ipv4.icmp_echo_ignore_all=1"), 0);
+	expect_exit(lab_higgs(&lab, "doctor", NULL, output), 69);
+	assert_int_equal(system("sysctl -qw net.ipv4.icmp_echo_ignore_all=0"), 0);
+	expect_contains(output, "BAD  packets      those of 1280 bytes do not get through\n");
 	assert_true(does("nft delete table inet higgs_client"));
 	expect_exit(lab_higgs(&lab, "doctor", NULL, output), 69);
 	expect_contains(output, "BAD  kill switch  its rules are gone: reconnect\n");

@@ -17,6 +17,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* T30: another source port than the client's, outside the range of listeners. */
@@ -231,6 +233,41 @@ test_only_tcp_udp_and_icmp_pass(void **state)
 	close(to);
 }
 
+/* How many of so many pings in a row are answered. */
+static int
+pings_answered(int ns, const char *address, int n)
+{
+	char command[128], *output;
+	int answered = -1;
+
+	snprintf(command, sizeof command, "ping -f -W 1 -s 1252 -c %d %s || true", n, address);
+	output = lab_output(ns, command);
+	const char *summary = strstr(output, "transmitted, ");
+	if (summary != NULL)
+		sscanf(summary, "transmitted, %d", &answered);
+	free(output);
+	return answered;
+}
+
+/* F28: so that a client sees which packets get through; but not for a flood's sake. */
+static void
+test_the_node_echoes_at_its_own_address_alone(void **state)
+{
+	struct fixture *f = *state;
+	NEEDS_ROOT(f);
+	holder_start(&f->lab, &f->options, &f->holder);
+	assert_int_equal(pings_answered(f->lab.client, "192.168.1.10", 1), 0);
+	assert_int_equal(pings_answered(f->lab.client, "192.168.1.20", 1), 0);
+	assert_int_equal(pings_answered(f->lab.client, "fd48:6967:6773::1", 5), 5);
+	assert_in_range(pings_answered(f->lab.client, "10.90.0.1", 300), 20, 299);
+	holder_stop(&f->holder);
+	f->options.policy_on = false;
+	holder_start(&f->lab, &f->options, &f->holder);
+	assert_int_equal(pings_answered(f->lab.client, "192.168.1.10", 1), 1);
+	assert_int_equal(pings_answered(f->lab.client, "10.90.0.1", 300), 300);
+	holder_stop(&f->holder);
+}
+
 /* F28: whatever the client's interface says, no segment is larger than the tunnel takes. */
 static void
 test_segments_are_held_to_what_the_tunnel_takes(void **state)
@@ -373,6 +410,7 @@ main(void)
 		EXIT_TEST(test_ports_of_abuse_are_out_of_reach),
 		EXIT_TEST(test_ports_of_abuse_are_reached_once_the_policy_is_off),
 		EXIT_TEST(test_only_tcp_udp_and_icmp_pass),
+		EXIT_TEST(test_the_node_echoes_at_its_own_address_alone),
 		EXIT_TEST(test_segments_are_held_to_what_the_tunnel_takes),
 		EXIT_TEST(test_source_of_no_session_is_dropped),
 		EXIT_TEST(test_client_does_not_reach_client),
