@@ -129,9 +129,9 @@ reaches_inet() # HOST
 
 # ---- pings: datagrams say how long nothing passed ----
 
-pings() # HOST COUNT LOG
+pings() # HOST COUNT LOG [SECONDS-BETWEEN]
 {
-	on "$1" ping -D -n -i 0.05 -c "$2" -W 1 198.51.100.80 >"$3" 2>&1
+	on "$1" ping -D -n -i "${4:-0.05}" -c "$2" -W 1 198.51.100.80 >"$3" 2>&1
 }
 
 start_pings() # HOST
