@@ -26,8 +26,7 @@ next_deadline(const struct relay_shard *shard, const struct relay_leg *leg)
 		next = min_ms(next, leg->expires_ms);
 	if (leg->half_ms != 0)
 		next = min_ms(next, leg->half_ms + settings->half_frame_ms);
-	if (leg->is_blocked)
-		next = min_ms(next, leg->progress_ms + settings->stall_ms);
+	next = min_ms(next, relay_stall_deadline_ms(shard, leg));
 	next = min_ms(next, relay_window_deadline_ms(leg));
 	return next;
 }
@@ -53,7 +52,7 @@ check_open(struct relay_shard *shard, struct relay_leg *leg)
 	const struct relay_settings *settings = shard->settings;
 	int64_t now_ms = shard->now_ms;
 
-	if (leg->is_blocked && now_ms - leg->progress_ms >= settings->stall_ms) {
+	if (now_ms >= relay_stall_deadline_ms(shard, leg) && relay_stall_look(shard, leg)) {
 		relay_count(&shard->counters, RELAY_CLOSED_STALLED, 1);
 		relay_leg_doom(shard, leg, 0, "takes nothing");
 	} else if (leg->half_ms != 0 && now_ms - leg->half_ms >= settings->half_frame_ms) {

@@ -17,6 +17,7 @@
 #include "relay/relay_counters.h"
 #include "relay/relay_pending.h"
 #include "relay/relay_request.h"
+#include "relay/relay_stall.h"
 #include "relay/relay_wheel.h"
 #include "relay/tls_channel.h"
 #include "ws/ws_frame.h"
@@ -100,10 +101,10 @@ struct relay_leg {
 	struct relay_leg *next_paused, **paused_at;
 
 	struct relay_timer timer;
-	int64_t heard_ms;    /* last bytes from the peer */
-	int64_t half_ms;     /* since when a message is incomplete; 0: none is */
-	int64_t progress_ms; /* blocked: when the socket last took something */
-	int64_t ping_ms;     /* next ping; LINGERING: the end */
+	struct relay_stall stall;
+	int64_t heard_ms; /* last bytes from the peer */
+	int64_t half_ms;  /* since when a message is incomplete; 0: none is */
+	int64_t ping_ms;  /* next ping; LINGERING: the end */
 	int64_t resume_ms;
 	int64_t look_ms;    /* when the way is next looked at */
 	int64_t window_us;  /* no window before */

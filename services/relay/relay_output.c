@@ -43,7 +43,7 @@ block(struct relay_shard *shard, struct relay_leg *leg)
 		return;
 	leg->is_blocked = true;
 	leg->is_held = false;
-	leg->progress_ms = shard->now_ms;
+	relay_stall_begin(shard, leg);
 	relay_window_held(shard, leg);
 	relay_leg_watch(shard, leg);
 	relay_leg_arm(shard, leg);
@@ -61,10 +61,8 @@ send_iovecs(struct relay_shard *shard, struct relay_leg *leg, struct iovec *iove
 				     MSG_NOSIGNAL | MSG_DONTWAIT)
 			      : sendmsg(leg->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (sent < 0 && errno == EINTR);
-	if (sent >= 0) {
-		leg->progress_ms = shard->now_ms;
+	if (sent >= 0)
 		return sent;
-	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return 0;
 	relay_leg_doom(shard, leg, 0, "connection is lost");
@@ -150,6 +148,7 @@ commit(struct relay_shard *shard, struct relay_leg *leg)
 static void
 hold(struct relay_shard *shard, struct relay_leg *leg)
 {
+	relay_stall_begin(shard, leg);
 	if (leg->is_held)
 		return;
 	leg->is_held = true;
@@ -173,6 +172,7 @@ send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 		return false;
 	}
 	leg->is_held = false;
+	relay_stall_end(leg);
 	return true;
 }
 

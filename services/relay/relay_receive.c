@@ -65,6 +65,7 @@ on_frame(struct relay_shard *shard, struct relay_leg *leg, const struct ws_event
 		relay_link_send_frame(shard, leg, WS_OPCODE_PONG, event->payload, event->n);
 		break;
 	case WS_EVENT_PONG:
+		relay_stall_on_pong(shard, leg, event->n);
 		relay_window_on_pong(shard, leg, event);
 		break;
 	case WS_EVENT_CLOSE:

@@ -24,14 +24,30 @@ leg_way_unread(int fd)
 	return ioctl(fd, SIOCOUTQ, &unread) < 0 || unread < 0 ? 0 : (uint64_t)unread;
 }
 
+/* Up to and with the least round trip. */
+static bool
+read_info(int fd, struct tcp_info *ret)
+{
+	const socklen_t known = offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(uint32_t);
+	socklen_t n = sizeof(*ret);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &n) == 0 && n >= known;
+}
+
+uint64_t
+leg_way_acked(int fd)
+{
+	struct tcp_info info = { 0 };
+
+	return read_info(fd, &info) ? info.tcpi_bytes_acked : 0;
+}
+
 bool
 leg_way_is_queued(int fd)
 {
-	const socklen_t known = offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(uint32_t);
 	struct tcp_info info = { 0 };
-	socklen_t n = sizeof(info);
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 || n < known)
+	if (!read_info(fd, &info))
 		return false;
 	return info.tcpi_rtt > info.tcpi_min_rtt + QUEUED_US + info.tcpi_min_rtt / QUEUED_PART &&
 	       info.tcpi_unacked > QUEUED_PACKETS;

@@ -12,5 +12,8 @@ enum { LEG_WAY_LOOK_EVERY_MS = 200 }; /* often enough */
 /* Bytes that the other end's kernel has not acknowledged, sent or not. 0: not known. */
 uint64_t leg_way_unread(int fd);
 
+/* Bytes that it has acknowledged since the connection began. 0: not known. */
+uint64_t leg_way_acked(int fd);
+
 /* Is there a queue on the way? Those of routers fill long before a socket does. */
 bool leg_way_is_queued(int fd);

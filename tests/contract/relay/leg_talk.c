@@ -39,19 +39,25 @@ leg_talk_message(uint8_t *to, uint32_t channel, unsigned count, size_t n)
 	return at;
 }
 
+static Boson__Link__Control *
+unpack(const struct raw_frame *frame)
+{
+	assert_int_equal(frame->first, 0x82);
+	assert_true(frame->n >= 1);
+	assert_int_equal(frame->payload[0], LEG_KIND_CONTROL);
+	Boson__Link__Control *control =
+		boson__link__control__unpack(NULL, frame->n - 1, frame->payload + 1);
+	assert_non_null(control);
+	return control;
+}
+
 Boson__Link__Control *
 leg_talk_control(struct raw_leg *leg)
 {
 	struct raw_frame frame;
 
 	assert_true(raw_leg_receive(leg, &frame));
-	assert_int_equal(frame.first, 0x82);
-	assert_true(frame.n >= 1);
-	assert_int_equal(frame.payload[0], LEG_KIND_CONTROL);
-	Boson__Link__Control *control =
-		boson__link__control__unpack(NULL, frame.n - 1, frame.payload + 1);
-	assert_non_null(control);
-	return control;
+	return unpack(&frame);
 }
 
 void
@@ -94,12 +100,26 @@ leg_talk_expect_close(struct raw_leg *node, uint32_t channel)
 void
 leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel)
 {
+	leg_talk_exchange_hearing(node, client, channel, NULL, NULL);
+}
+
+void
+leg_talk_exchange_hearing(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
+			  leg_talk_control_fn on_control, void *arg)
+{
 	uint8_t message[256], there[256];
 	struct raw_frame frame;
 	size_t n = leg_talk_message(message, 0, 1, 96);
 
 	assert_true(raw_leg_send(client, 0x82, message, n));
 	assert_true(raw_leg_receive(node, &frame));
+	while (on_control != NULL && frame.payload[0] == LEG_KIND_CONTROL) {
+		Boson__Link__Control *control = unpack(&frame);
+
+		on_control(control, arg);
+		boson__link__control__free_unpacked(control, NULL);
+		assert_true(raw_leg_receive(node, &frame));
+	}
 	assert_int_equal(frame.n, n + 4);
 	assert_memory_equal(frame.payload + 5, message + 1, n - 1);
 	n = leg_talk_message(there, channel, 1, 112);

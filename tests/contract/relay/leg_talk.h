@@ -25,3 +25,8 @@ void leg_talk_expect_close(struct raw_leg *node, uint32_t channel);
 
 /* A node's message for the channel must come out at the client, and the other way round. */
 void leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel);
+
+/* As leg_talk_exchange, but the node may hear control messages in between. */
+typedef void (*leg_talk_control_fn)(const Boson__Link__Control *control, void *arg);
+void leg_talk_exchange_hearing(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
+			       leg_talk_control_fn on_control, void *arg);

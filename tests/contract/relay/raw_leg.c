@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -42,10 +43,12 @@ raw_leg_try(const struct relay_fixture *fixture)
 				       .sin_port = htons(fixture->port),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct raw_leg *leg = calloc(1, sizeof(*leg));
+	int yes = 1;
 
 	assert_non_null(leg);
 	leg->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(leg->fd >= 0);
+	setsockopt(leg->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* as honest ends do */
 	if (connect(leg->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    (fixture->has_tls && !shake_hands(leg, fixture->certificate)))
 		raw_leg_close(&leg);
@@ -110,6 +113,8 @@ fill(struct raw_leg *leg, int64_t end_ms)
 		    poll(&ready, 1, (int)left_ms) <= 0)
 			continue;
 		size_t room = sizeof(leg->input) - leg->have;
+		if (leg->bite != 0 && leg->bite < room)
+			room = leg->bite;
 		got = leg->ssl != NULL ? SSL_read(leg->ssl, leg->input + leg->have, (int)room)
 				       : recv(leg->fd, leg->input + leg->have, room, 0);
 		if (got > 0)
@@ -269,6 +274,7 @@ receive_until(struct raw_leg *leg, struct raw_frame *ret, int64_t end_ms)
 		take(leg, whole);
 		if (ret->first != 0x89)
 			return true;
+		leg->pings++;
 		raw_leg_send(leg, 0x8a, ret->payload, ret->n);
 	}
 }

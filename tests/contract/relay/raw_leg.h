@@ -17,7 +17,9 @@ struct raw_leg {
 	void *ssl, *ssl_context; /* NULL: plain */
 	uint8_t input[256 * 1024];
 	size_t have;
-	bool is_ended; /* the peer closed */
+	bool is_ended;	/* the peer closed */
+	unsigned pings; /* that came and were answered */
+	size_t bite;	/* bytes that are read at once; 0: any number */
 };
 
 /* A frame as it came. payload lies in the leg and is good until the next call. */

@@ -245,12 +245,10 @@ struct slow_one {
 };
 
 static void
-note_control(const struct raw_frame *frame, struct slow_one *slow)
+note_control(const Boson__Link__Control *control, void *arg)
 {
-	Boson__Link__Control *control =
-		boson__link__control__unpack(NULL, frame->n - 1, frame->payload + 1);
+	struct slow_one *slow = arg;
 
-	assert_non_null(control);
 	if (control->body_case == BOSON__LINK__CONTROL__BODY_LIMITED) {
 		assert_int_equal(control->limited->channel, slow->channel);
 		assert_int_equal(control->limited->reason, BOSON__LINK__LIMITED__REASON__QUEUE);
@@ -261,28 +259,6 @@ note_control(const struct raw_frame *frame, struct slow_one *slow)
 		assert_int_equal(control->channel_close->channel, slow->channel);
 		slow->is_closed = true;
 	}
-	boson__link__control__free_unpacked(control, NULL);
-}
-
-/* As leg_talk_exchange, but the node may hear of the slow one in between. */
-static void
-exchange_beside(struct raw_leg *node, struct raw_leg *client, uint32_t channel,
-		struct slow_one *slow)
-{
-	uint8_t message[256];
-	struct raw_frame frame;
-	size_t n = leg_talk_message(message, 0, 1, 96);
-
-	assert_true(raw_leg_send(client, 0x82, message, n));
-	assert_true(raw_leg_receive(node, &frame));
-	for (; frame.payload[0] == LEG_KIND_CONTROL; assert_true(raw_leg_receive(node, &frame)))
-		note_control(&frame, slow);
-	assert_int_equal(frame.n, n + 4);
-	assert_memory_equal(frame.payload + 5, message + 1, n - 1);
-	n = leg_talk_message(message, channel, 1, 112);
-	assert_true(raw_leg_send(node, 0x82, message, n));
-	assert_true(raw_leg_receive(client, &frame));
-	assert_memory_equal(frame.payload + 1, message + 5, n - 5);
 }
 
 /* W49, T13: the slow one loses its oldest, then its leg; its neighbour on the same node does not
@@ -309,7 +285,7 @@ test_w49_a_reader_that_stops_harms_only_itself(void **state)
 			size_t n = leg_talk_message(message, heard.channel, 10, 1296);
 			assert_true(raw_leg_send(node, 0x82, message, n));
 		}
-		exchange_beside(node, fast, fast_channel, &heard);
+		leg_talk_exchange_hearing(node, fast, fast_channel, note_control, &heard);
 		/* Never more than a queue, what is committed, and a frame. */
 		assert_in_range(relay_fixture_counter(&relay, "queued_bytes"), 0,
 				(256 + 64 + 64 + 64) * 1024);
