@@ -18,7 +18,7 @@ enum {
 	PIECE_US = 500,			 /* what the leg moves in so long is one message, */
 	PIECE_LEAST_BYTES = 2 * 1024,	 /* at least */
 	HELD_LATELY_US = 1000 * 1000,
-	LOOK_AGAIN_US = 2000, /* at a window that time itself may open */
+	LOOK_AGAIN_US = 1000, /* at a window that time itself may open */
 };
 
 static void

@@ -5,7 +5,13 @@
 
 #include <string.h>
 
-enum { US_PER_SEC = 1000 * 1000, SLOW_ROUNDS_MOST = 3, EMPTY_ROUNDS_MOST = 4, BURSTS_MOST = 5 };
+enum {
+	US_PER_SEC = 1000 * 1000,
+	SLOW_ROUNDS_MOST = 3,
+	EMPTY_ROUNDS_MOST = 5,
+	LEAST_BYTES = LEG_WINDOW_LEAST_PACKETS * LEG_WINDOW_PACKET_BYTES,
+	MORE_BYTES = LEG_WINDOW_MORE_PACKETS * LEG_WINDOW_PACKET_BYTES,
+};
 
 static uint64_t
 min64(uint64_t a, uint64_t b)
@@ -28,9 +34,7 @@ us_for(uint64_t bytes, uint64_t rate)
 static uint64_t
 target_us(const struct leg_window *window)
 {
-	uint64_t part = window->least_us / LEG_WINDOW_TARGET_PART;
-
-	return min64(max64(part, LEG_WINDOW_TARGET_LEAST_US), LEG_WINDOW_TARGET_MOST_US);
+	return max64(window->least_us / LEG_WINDOW_TARGET_PART, LEG_WINDOW_TARGET_LEAST_US);
 }
 
 static uint64_t
@@ -57,25 +61,15 @@ since_us(int64_t now_us, uint32_t then_us)
 static uint64_t
 silence_us(const struct leg_window *window, int64_t now_us)
 {
-	int64_t target = (int64_t)target_us(window);
+	int64_t slack = (int64_t)target_us(window);
 	const struct leg_mark *oldest = &window->marks[window->first];
 
 	if (window->count == 0)
 		return 0;
-	int64_t silent = now_us - window->acked_us - target;
-	int64_t late = since_us(now_us, oldest->sent_us) - window->least_us - target;
+	int64_t silent = now_us - window->acked_us - slack;
+	int64_t late = since_us(now_us, oldest->sent_us) - window->least_us - slack;
 	int64_t least = silent < late ? silent : late;
 	return least > 0 ? (uint64_t)least : 0;
-}
-
-/* How long it is borne. */
-static uint64_t
-patience_us(const struct leg_window *window, int64_t now_us)
-{
-	int64_t halvings = (now_us - window->lull_at_us) / LEG_WINDOW_LULL_KEPT_US;
-	uint64_t lull_us = halvings < 32 ? window->lull_us >> halvings : 0;
-
-	return max64(max64(window->least_us, LEG_WINDOW_PATIENCE_US), lull_us);
 }
 
 static uint64_t
@@ -94,7 +88,7 @@ least_bytes(const struct leg_window *window, int64_t now_us)
 
 	if (window->count > 0)
 		us = max64(us, (uint64_t)since_us(now_us, window->marks[window->first].sent_us));
-	return max64(LEG_WINDOW_LEAST_PACKETS * LEG_WINDOW_PACKET_BYTES,
+	return max64(LEAST_BYTES,
 		     min64(us * LEG_WINDOW_LEAST_RATE / US_PER_SEC, LEG_WINDOW_LEAST_MOST_BYTES));
 }
 
@@ -107,12 +101,9 @@ window_bytes(const struct leg_window *window, int64_t now_us)
 							      << window->late);
 	if (window->is_draining)
 		return drained(window) << window->late;
-	uint64_t patience = patience_us(window, now_us), least = least_bytes(window, now_us);
-	uint64_t target = target_us(window);
-	uint64_t us = window->least_us + min64(silence_us(window, now_us), patience) +
-		      min64(target << window->empty_rounds, max64(patience, target));
-	uint64_t most = leg_window_bytes_in(window, us) + 2 * LEG_WINDOW_PACKET_BYTES;
-	return max64(most, least) << (window->late + window->bursts);
+	uint64_t us = min64(silence_us(window, now_us), window->lull_us);
+	uint64_t most = window->bytes + leg_window_bytes_in(window, us);
+	return max64(most, least_bytes(window, now_us)) << window->late;
 }
 
 size_t
@@ -160,16 +151,14 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 	window->marked = window->acked;
 	window->count = 0;
 	window->acked_us = window->limited_us = window->marked_us = now_us;
-	window->round_end = window->sent;
-	window->round_rate = 0;
-	window->round_least_us = 0;
-	window->slow_rounds = window->empty_rounds = window->bursts = 0;
-	window->is_dry = false;
+	window->slow_rounds = 0;
+	window->empty_rounds = EMPTY_ROUNDS_MOST;
 	if (window->late < LEG_WINDOW_LATE_MOST)
 		window->late = 0; /* else it has never answered */
 	window->is_draining = window->is_drained = window->has_drain_mark = false;
-	window->silent_us = 0;
-	window->rate = window->rate_most = 0;
+	window->clump_us = 0;
+	window->lull_us = window->least_us;
+	window->bytes = window->rate = window->round_rate = window->rate_most = 0;
 	window->is_started = true;
 }
 
@@ -190,7 +179,7 @@ leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 	if (window->rate == 0)
 		return news >= LEG_WINDOW_BLIND_BYTES;
 	return news >= 2 * LEG_WINDOW_PACKET_BYTES &&
-	       news >= leg_window_bytes_in(window, max64(target / 2, window->least_us / 8));
+	       news >= leg_window_bytes_in(window, max64(target / 2, window->least_us / 12));
 }
 
 /* Marks that have long been under way must not be crowded out before they are answered: of many,
@@ -254,14 +243,14 @@ leg_window_deadline_us(const struct leg_window *window)
 
 /* ---- what pongs say ---- */
 
+/* Of the window as it is now only that tells which is sent behind what still goes to fill it. */
 static void
 start_round(struct leg_window *window, int64_t now_us)
 {
+	uint64_t gone = under_way(window);
+
 	window->round_us = now_us;
-	window->rate_most = window->rate + window->rate / 2;
-	window->is_dry = false;
-	window->round_end = window->sent;
-	window->round_rate = 0;
+	window->round_from = window->sent + (window->bytes > gone ? window->bytes - gone : 0);
 	window->round_least_us = 0;
 }
 
@@ -270,64 +259,74 @@ start_draining(struct leg_window *window)
 {
 	window->is_draining = true;
 	window->drain_from_us = window->least_us;
-	window->empty_rounds = window->bursts = 0;
 	window->is_drained = window->has_drain_mark = false;
+}
+
+static void
+size_by_rate(struct leg_window *window)
+{
+	window->bytes = leg_window_bytes_in(window, window->least_us + target_us(window));
 }
 
 /* A mark went through while little was under way: this is the way's own delay. */
 static void
 end_draining(struct leg_window *window, uint32_t delay_us, int64_t now_us)
 {
-	uint64_t own_us = us_for(drained(window), window->round_rate);
+	uint64_t own_us = us_for(drained(window), window->rate);
 	bool is_longer = delay_us > window->least_us + target_us(window) + own_us;
 	bool is_much_shorter = delay_us < window->drain_from_us - window->drain_from_us / 4;
 
-	if (window->slow_rounds > 0)
-		window->rate = is_longer ? window->rate_before : window->round_rate;
-	window->slow_rounds = 0;
 	window->least_us = delay_us;
 	window->least_at_us = now_us;
+	if (window->slow_rounds > 0 && is_longer)
+		window->rate = window->rate_most; /* what seemed a queue was none */
+	window->rate_most = window->rate;
+	if (window->slow_rounds > 0 || is_much_shorter || window->bytes == 0)
+		size_by_rate(window);
+	window->slow_rounds = 0;
 	window->is_draining = window->is_drained = false;
 	if (is_much_shorter && window->least_us > LEG_WINDOW_TARGET_LEAST_US)
 		start_draining(window); /* what was halved was a queue: there may be more of it */
 	start_round(window, now_us);
 }
 
-/* Everything that was under way when the round began has been read. */
+static void
+resize(struct leg_window *window, uint64_t queue_us)
+{
+	uint64_t target = target_us(window), least = window->least_us, wanted = target;
+
+	if (window->empty_rounds > 1)
+		wanted = max64(min64(target << window->empty_rounds, least), target);
+	uint64_t next = window->bytes * (least + wanted) / (least + queue_us) + MORE_BYTES;
+	uint64_t floor = max64(LEAST_BYTES, window->rate_most * least / US_PER_SEC);
+	window->bytes = max64(min64(next, 2 * window->bytes), floor);
+}
+
+/* What was sent since the window changed has been read. */
 static void
 end_round(struct leg_window *window, int64_t now_us)
 {
-	uint64_t target = target_us(window);
-	uint64_t own_us = us_for(2 * LEG_WINDOW_PACKET_BYTES, window->round_rate);
-	uint64_t queue_us = window->round_least_us - window->least_us;
-	bool is_slow = queue_us > target + target / 2 + own_us;
+	uint64_t target = target_us(window), queue_us = 0;
+	uint64_t own_us = us_for(LEAST_BYTES, window->rate_most);
 	bool is_limited = window->limited_us >= window->round_us;
-	bool is_empty = queue_us <= target / 4 && is_limited;
 
-	/* Held up, yet it ran dry: what is sent comes in bursts, which a mean rate says nothing of.
-	 */
-	if (queue_us > target)
-		window->bursts = 0;
-	else if (window->is_dry && is_limited && window->bursts < BURSTS_MOST)
-		window->bursts++;
-	if (!is_empty)
+	if (window->round_least_us > window->least_us)
+		queue_us = window->round_least_us - window->least_us;
+	if (queue_us > target / 2 || !is_limited)
 		window->empty_rounds = 0;
 	else if (window->empty_rounds < EMPTY_ROUNDS_MOST)
 		window->empty_rounds++;
-	if (!is_slow) {
-		window->slow_rounds = 0;
-	} else {
-		if (window->slow_rounds == 0)
-			window->rate_before = window->rate;
+	if (is_limited || queue_us > target)
+		resize(window, queue_us);
+	if (queue_us > 2 * target + own_us)
 		window->slow_rounds++;
-		window->rate = max64(window->round_rate, window->rate - window->rate / 4);
-	}
+	else
+		window->slow_rounds = 0;
 	if (window->slow_rounds >= SLOW_ROUNDS_MOST ||
-	    now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US) {
+	    now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US)
 		start_draining(window);
-		window->round_end = window->sent; /* and its rate is kept */
-		return;
-	}
+	window->rate = max64(window->round_rate, 1);
+	window->round_rate = 0;
 	start_round(window, now_us);
 }
 
@@ -342,30 +341,34 @@ take_delay(struct leg_window *window, uint32_t delay_us, int64_t now_us)
 		window->least_us = delay_us;
 		window->least_at_us = now_us;
 	}
-	if (window->round_least_us == 0 || delay_us < window->round_least_us)
-		window->round_least_us = delay_us;
 }
 
-/* No pong for a while, then most of what was under way is read at once: the reader was away, or
- * one packet held up all others. It may be so again. */
+/* Nothing is read for a while, and then much at once: faster than the way moves it if the reader
+ * was away, or one packet held up all others, and the way may have stood empty meanwhile. So more
+ * may go the next time. If it is read no faster it is the reader who is slow, and less may go. */
 static void
 take_lull(struct leg_window *window, uint64_t at, uint64_t silent_us, int64_t now_us)
 {
-	if (silent_us > window->silent_us) {
-		window->silent_us = (uint32_t)min64(silent_us, LEG_WINDOW_LULL_MOST_US);
-		window->silent_at = window->acked + under_way(window) / 2;
-		window->silent_end_us = now_us;
+	uint64_t most_us = max64(LEG_WINDOW_LULL_MOST_US, 2 * (uint64_t)window->least_us);
+
+	if (window->clump_us == 0) {
+		if (silent_us <= window->lull_us / 2)
+			return;
+		uint64_t missed = leg_window_bytes_in(window, silent_us);
+		window->clump_us = now_us;
+		window->clump_from = window->acked;
+		window->clump_end = window->acked + min64(under_way(window) / 2, missed);
+		window->silent_us = (uint32_t)min64(silent_us + silent_us / 2, most_us);
 	}
-	if (window->silent_us == 0)
+	if (at < window->clump_end)
 		return;
-	bool is_soon = now_us - window->silent_end_us <= window->silent_us / 4;
-	if (is_soon && at < window->silent_at)
-		return;
-	if (is_soon && window->silent_us + LEG_WINDOW_PATIENCE_US > patience_us(window, now_us)) {
-		window->lull_us = window->silent_us + window->silent_us / 4;
-		window->lull_at_us = now_us;
-	}
-	window->silent_us = 0;
+	uint64_t usual_us = us_for(at - window->clump_from, window->rate);
+	if ((uint64_t)(now_us - window->clump_us) < usual_us / 2)
+		window->lull_us = (uint32_t)min64(max64(2 * window->lull_us, target_us(window)),
+						  max64(window->lull_us, window->silent_us));
+	else
+		window->lull_us -= window->lull_us / 4;
+	window->clump_us = 0;
 }
 
 static void
@@ -376,13 +379,8 @@ take_rate(struct leg_window *window, const struct leg_mark *mark, int64_t now_us
 	uint64_t rate = passed_us > 0 ? (uint64_t)read * US_PER_SEC / (uint64_t)passed_us : 0;
 
 	window->round_rate = max64(window->round_rate, rate);
-	/* What comes in a burst after a pause says little: shapers of lines have credit for one. */
-	if (window->rate_most != 0)
-		rate = min64(rate, window->rate_most);
-	if (!window->is_draining)
-		window->rate = max64(window->rate, rate);
-	if (window->rate == 0)
-		window->rate = 1;
+	window->rate = max64(window->rate, max64(rate, 1));
+	window->rate_most = max64(window->rate_most, rate);
 }
 
 /* The mark itself is forgotten, and those before it: one pong answers for all. */
@@ -398,6 +396,29 @@ find_mark(struct leg_window *window, uint32_t at, struct leg_mark *ret)
 		return true;
 	}
 	return false;
+}
+
+/* One that was sent since the window was started, and not answered by a later one's pong. */
+static void
+take_mark(struct leg_window *window, const struct leg_mark *mark, uint64_t at, int64_t now_us)
+{
+	window->acked = at;
+	window->acked_us = now_us;
+	window->late = 0;
+	if (window->bytes == 0 && !window->is_draining) {
+		size_by_rate(window);
+		start_round(window, now_us);
+	}
+	if (at > window->round_from &&
+	    (window->round_least_us == 0 || window->delay_us < window->round_least_us))
+		window->round_least_us = window->delay_us;
+	if (window->is_draining) {
+		if (window->has_drain_mark && (int32_t)(mark->at - window->drain_at) >= 0)
+			end_draining(window, window->delay_us, now_us);
+	} else if (at >= window->round_from + window->bytes / 2 &&
+		   now_us - window->round_us >= LEG_WINDOW_ROUND_LEAST_US) {
+		end_round(window, now_us);
+	}
 }
 
 bool
@@ -422,17 +443,8 @@ leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n, 
 		window->limited_us = now_us;
 	take_lull(window, at, silent_us, now_us);
 	take_rate(window, &mark, now_us);
-	window->acked = at;
-	window->acked_us = now_us;
-	window->late = 0;
-	window->is_dry = window->is_dry || under_way(window) <= LEG_WINDOW_PACKET_BYTES;
 	if (is_first)
 		start_draining(window);
-	if (window->is_draining) {
-		if (window->has_drain_mark && (int32_t)(mark.at - window->drain_at) >= 0)
-			end_draining(window, window->delay_us, now_us);
-	} else if (window->acked >= window->round_end) {
-		end_round(window, now_us);
-	}
+	take_mark(window, &mark, at, now_us);
 	return true;
 }

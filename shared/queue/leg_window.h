@@ -7,15 +7,18 @@
  *		(section 5.5.3) demands and which only the other end's program can give, says that
  *		all of them were read, and how long the way was. One pong may answer several pings:
  *		the latest counts for all
- *	window	rate x (least delay + target) and a little more: as much as fills the way, and a
- *		queue of the target's length at its narrowest place (the idea is Vegas's: Brakmo and
- *		Peterson, 1995; rate samples as in BBR: Cardwell et al., 2016)
+ *	window	bytes. Once all that was sent since it changed has been read, it becomes what by
+ *		Little's law would have waited only for the target: window x (least delay + target)
+ *		/ (least delay + queue), and a few packets (so does FAST: Wei et al., 2006, after
+ *		Vegas: Brakmo and Peterson, 1995). The queue is the least delay of that round beyond
+ *		the least of all: what stands, not what comes and goes (so does CoDel, RFC 8289)
  *
- * The rate is the highest that was seen; only when a whole round trip was slower than it should be,
- * which means that a queue stood all the time, is it what was seen last. The least delay is learnt
- * anew when nothing confirms it for a while, or when it and the rate do not fit what comes: then
- * the window is halved until a mark has gone through. While no pong comes at all (a loss on the
- *way, a reader that pauses) sending goes on at the known rate for about another round trip.
+ * So what counts is the queue itself, not how well the rate is known. Where several rounds find no
+ * queue, each asks for twice as long a one as the last. The least delay is learnt anew when nothing
+ * confirms it for a while, or when a queue stays though the window shrinks: only as much as half
+ * fills the way may go then until a mark has gone through. While no pong comes at all (a loss on
+ * the way, a reader that pauses) sending goes on at the known rate, for as long as that has been
+ * found to keep the way from standing empty.
  *
  * A leg that nothing holds up has no window: it is not started, and sends no marks but the pings
  * that keep it alive. A model: no I/O, no clock. One thread at a time.
@@ -29,17 +32,16 @@
 enum {
 	LEG_MARK_BYTES = 8,	   /* of a ping's payload */
 	LEG_MARK_FRAME_BYTES = 10, /* at least: a ping on the wire */
-	LEG_WINDOW_MARKS = 16,	   /* under way at once */
+	LEG_WINDOW_MARKS = 32,	   /* under way at once */
 	LEG_WINDOW_PACKET_BYTES = 1500,
 	LEG_WINDOW_LEAST_PACKETS = 4,
 	LEG_WINDOW_LEAST_RATE = 64 * 1000, /* bytes a second */
 	LEG_WINDOW_LEAST_MOST_BYTES = 64 * 1024,
-	LEG_WINDOW_TARGET_LEAST_US = 1000,
-	LEG_WINDOW_TARGET_PART = 4, /* the target is this part of the least delay */
-	LEG_WINDOW_TARGET_MOST_US = 25 * 1000,
-	LEG_WINDOW_PATIENCE_US = 4000, /* without a pong, at least */
-	LEG_WINDOW_LULL_MOST_US = 100 * 1000,
-	LEG_WINDOW_LULL_KEPT_US = 1000 * 1000, /* then half of it */
+	LEG_WINDOW_MORE_PACKETS = 2, /* each round: who has less gets more, so they become equal */
+	LEG_WINDOW_TARGET_LEAST_US = 250,
+	LEG_WINDOW_TARGET_PART = 20, /* the target is this part of the least delay */
+	LEG_WINDOW_ROUND_LEAST_US = 2000,
+	LEG_WINDOW_LULL_MOST_US = 100 * 1000, /* or two round trips */
 	LEG_WINDOW_LEAST_KEPT_US = 10 * 1000 * 1000,
 	LEG_WINDOW_LATE_US = 200 * 1000,    /* then another mark, and room for as much again */
 	LEG_WINDOW_LATE_MOST = 5,	    /* so often; then there is no window */
@@ -62,21 +64,21 @@ struct leg_window {
 	int64_t limited_us; /* when it last held something up, or was started */
 	int64_t again_us;   /* not started before */
 	int64_t least_at_us;
+	uint64_t bytes; /* that may be under way; 0: not known */
+	uint64_t rate;	/* bytes a second, the highest of this round and the last; 0: not known */
+	uint64_t round_rate; /* of this round */
+	uint64_t rate_most;  /* since it was last drained */
 	int64_t round_us;
-	uint64_t rate;				     /* bytes a second; 0: not known */
-	uint64_t rate_most;			     /* that this round may find; 0: any */
-	uint64_t round_end;			     /* the round ends when so much was read */
-	uint64_t round_rate;			     /* the highest of this round */
-	uint64_t rate_before;			     /* of what was slower than it should be */
+	uint64_t round_from; /* what was sent behind here is of the round */
+	uint64_t clump_from, clump_end;
+	int64_t clump_us; /* since when; 0: there is none. See take_lull */
+	uint32_t lull_us, silent_us;
 	uint32_t round_least_us, delay_us, least_us; /* 0: not known */
 	uint32_t already;			     /* under way at the start */
-	int64_t lull_at_us, silent_end_us;
-	uint64_t silent_at;
-	uint32_t lull_us, silent_us; /* see take_lull */
-	uint32_t drain_from_us;	     /* the least delay, when draining began */
-	uint32_t drain_at;	     /* the mark that ends draining */
-	uint8_t slow_rounds, empty_rounds, bursts, late, first, count;
-	bool is_started, is_draining, is_drained, has_drain_mark, is_dry;
+	uint32_t drain_from_us;			     /* the least delay, when draining began */
+	uint32_t drain_at;			     /* the mark that ends draining */
+	uint8_t slow_rounds, empty_rounds, late, first, count;
+	bool is_started, is_draining, is_drained, has_drain_mark;
 	struct leg_mark marks[LEG_WINDOW_MARKS];
 };
 

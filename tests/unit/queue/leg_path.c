@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACKET_BYTES = 1448, SOCKET_BYTES = 256 * 1024 };
+enum {
+	PACKET_BYTES = 1448,
+	MODEST_BYTES = 300,
+	SOCKET_BYTES = 256 * 1024,
+	MODEST_MAX = 1 << 16,
+};
 
 static void
 push(struct leg_path_queue *queue, const struct leg_path_item *item)
@@ -71,6 +76,7 @@ leg_path_fini(struct leg_path *path)
 	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
 		free(path->flows[i].transit.items);
 		free(path->flows[i].pongs.items);
+		free(path->flows[i].modest_us);
 	}
 }
 
@@ -96,6 +102,30 @@ mark_if_due(struct leg_path *path, unsigned i)
 	}
 }
 
+static int64_t
+about(struct leg_path *path, int64_t us)
+{
+	return (int64_t)((0.5 + leg_path_dice(path)) * (double)us);
+}
+
+/* The modest one's turn comes before the greedy one's. */
+static bool
+put_modest(struct leg_path *path, unsigned i)
+{
+	struct leg_path_flow *flow = &path->flows[i];
+	int64_t offered_us = flow->modest_due_us;
+
+	if (flow->modest_every_us == 0 || path->now_us < offered_us)
+		return false;
+	put(path, i,
+	    (struct leg_path_item){
+		    .n = MODEST_BYTES, .is_modest = true, .offered_us = offered_us });
+	flow->modest_due_us += about(path, flow->modest_every_us);
+	if (flow->window.is_started)
+		leg_window_sent(&flow->window, MODEST_BYTES);
+	return true;
+}
+
 static void
 send_some(struct leg_path *path, unsigned i)
 {
@@ -114,6 +144,10 @@ send_some(struct leg_path *path, unsigned i)
 		}
 		if (leg_window_room(&flow->window, path->now_us) == 0)
 			break;
+		if (put_modest(path, i)) {
+			mark_if_due(path, i);
+			continue;
+		}
 		put(path, i, (struct leg_path_item){ .n = PACKET_BYTES });
 		if (flow->window.is_started)
 			leg_window_sent(&flow->window, PACKET_BYTES);
@@ -142,8 +176,15 @@ move(struct leg_path *path)
 		flow->last_due_us = item.due_us;
 		push(&flow->transit, &item);
 	}
-	if (path->narrow.count == 0)
-		path->credit = 0;
+	if (path->narrow.count == 0 && path->credit > path->burst_bytes)
+		path->credit = path->burst_bytes;
+}
+
+static void
+take_modest(struct leg_path *path, struct leg_path_flow *flow, const struct leg_path_item *item)
+{
+	if (flow->n_modest < MODEST_MAX)
+		flow->modest_us[flow->n_modest++] = (uint32_t)(path->now_us - item->offered_us);
 }
 
 /* As libwebsockets: while one ping is to be answered, others are not. */
@@ -165,6 +206,10 @@ read_some(struct leg_path *path, struct leg_path_flow *flow)
 			continue;
 		}
 		flow->read += item.n;
+		if (item.is_modest) {
+			take_modest(path, flow, &item);
+			continue;
+		}
 		flow->delay_sum_us += delay_us;
 		flow->delays++;
 		if (delay_us > flow->delay_most_us)
@@ -186,22 +231,45 @@ hear(struct leg_path *path, struct leg_path_flow *flow)
 	}
 }
 
+static void
+begin(struct leg_path *path, struct leg_path_flow *flow)
+{
+	flow->read = flow->delay_sum_us = flow->delays = flow->marks = 0;
+	flow->delay_most_us = 0;
+	flow->n_modest = 0;
+	if (flow->modest_every_us == 0 || flow->modest_us != NULL)
+		return;
+	flow->modest_us = malloc(MODEST_MAX * sizeof(*flow->modest_us));
+	flow->modest_due_us = path->now_us;
+	if (flow->modest_us == NULL)
+		abort();
+}
+
+/* All readers are on one machine. */
+static void
+hiccup(struct leg_path *path)
+{
+	if (path->hiccup_every_us == 0 || path->now_us < path->hiccup_due_us)
+		return;
+	path->hiccup_due_us = path->now_us + about(path, path->hiccup_every_us);
+	int64_t us = about(path, path->hiccup_us);
+	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
+		path->flows[i].paused_until_us = path->now_us + us;
+}
+
 void
 leg_path_run(struct leg_path *path, int64_t us)
 {
 	int64_t end_us = path->now_us + us;
 
-	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
-		struct leg_path_flow *flow = &path->flows[i];
-
-		flow->read = flow->delay_sum_us = flow->delays = flow->marks = 0;
-		flow->delay_most_us = 0;
-	}
+	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
+		begin(path, &path->flows[i]);
 	for (; path->now_us < end_us; path->now_us += LEG_PATH_STEP_US) {
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
 			if (path->flows[i].is_on)
 				send_some(path, i);
 		move(path);
+		hiccup(path);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
 			read_some(path, &path->flows[i]);
 			hear(path, &path->flows[i]);
@@ -213,4 +281,21 @@ double
 leg_path_mean_delay_us(const struct leg_path_flow *flow)
 {
 	return flow->delays == 0 ? 0 : (double)flow->delay_sum_us / (double)flow->delays;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint32_t
+leg_path_modest_us(struct leg_path_flow *flow, double part)
+{
+	if (flow->n_modest == 0)
+		return 0;
+	qsort(flow->modest_us, flow->n_modest, sizeof(*flow->modest_us), compare);
+	return flow->modest_us[(size_t)((double)(flow->n_modest - 1) * part)];
 }

@@ -12,9 +12,9 @@ enum { LEG_PATH_FLOWS_MAX = 2, LEG_PATH_STEP_US = 20 };
 struct leg_path_item {
 	uint32_t n;
 	unsigned flow;
-	bool is_mark;
+	bool is_mark, is_modest;
 	uint8_t payload[LEG_MARK_BYTES];
-	int64_t sent_us, due_us;
+	int64_t offered_us, sent_us, due_us;
 };
 
 struct leg_path_queue {
@@ -35,6 +35,9 @@ struct leg_path_flow {
 	uint64_t delay_sum_us, delays; /* from being sent to being read, since the last look */
 	uint32_t delay_most_us;
 	uint64_t marks;
+	int64_t modest_every_us, modest_due_us; /* a modest session's datagrams; 0: there is none */
+	uint32_t *modest_us;			/* from being offered to being read */
+	size_t n_modest;
 };
 
 struct leg_path {
@@ -43,8 +46,10 @@ struct leg_path {
 	uint32_t socket_bytes; /* what may wait in the narrow place's queue: then the socket is full
 				*/
 	uint32_t read_every_us; /* readers read so often; 0: at once */
-	double loss, pong_loss; /* of packets, of pongs */
-	bool keeps_first;	/* of pings read at once readers answer the first, not the last */
+	uint32_t burst_bytes;	/* the narrow place's credit, as shapers give it */
+	int64_t hiccup_every_us, hiccup_us, hiccup_due_us; /* readers are away: how often, long */
+	double loss, pong_loss;				   /* of packets, of pongs */
+	bool keeps_first; /* of pings read at once readers answer the first, not the last */
 	uint64_t dice;
 	int64_t now_us;
 	double credit;
@@ -60,6 +65,9 @@ void leg_path_run(struct leg_path *path, int64_t us);
 
 /* Of what was read in the last run. */
 double leg_path_mean_delay_us(const struct leg_path_flow *flow);
+
+/* Such a part of the modest session's datagrams of the last run took no longer. */
+uint32_t leg_path_modest_us(struct leg_path_flow *flow, double part);
 
 /* 0 to below 1. */
 double leg_path_dice(struct leg_path *path);

@@ -47,8 +47,6 @@ bound_us(const struct leg_path *path)
 
 	if (target < LEG_WINDOW_TARGET_LEAST_US)
 		target = LEG_WINDOW_TARGET_LEAST_US;
-	if (target > LEG_WINDOW_TARGET_MOST_US)
-		target = LEG_WINDOW_TARGET_MOST_US;
 	return delay / 2 + 2 * target + packets;
 }
 
@@ -78,6 +76,75 @@ test_a_way_is_filled_and_its_queue_is_short(void **state)
 		assert_settled(&path);
 		leg_path_fini(&path);
 	}
+}
+
+static void
+settle_beside_a_modest_one(struct leg_path *path, const struct way *way)
+{
+	leg_path_init(path, way->rate, way->delay_us);
+	path->flows[0].modest_every_us = way->delay_us >= 10000 ? 20000 : 1000;
+	leg_path_run(path, 5 * SEC_US);
+}
+
+/* What a modest session's datagram waits beyond the way's own delay, beside one that sends without
+ * end: over a home's line, and to a reader of this rate on the same machine. */
+static void
+test_a_modest_session_waits_for_little_more_than_the_target(void **state)
+{
+	static const struct {
+		struct way way;
+		uint32_t half_us, most_us;
+	} cases[] = {
+		{ { 20 * MBIT, 20000 }, 3000, 5000 },
+		{ { 200 * MBIT, 60 }, 500, 800 },
+	};
+	struct leg_path path;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		settle_beside_a_modest_one(&path, &cases[i].way);
+		leg_path_run(&path, 20 * SEC_US);
+		uint32_t way_us = (uint32_t)path.delay_us / 2;
+		assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= way_us + cases[i].half_us);
+		assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= way_us + cases[i].most_us);
+		assert_true(filled(&path, 20) >= 0.98);
+		leg_path_fini(&path);
+	}
+}
+
+/* What could not be read meanwhile waits where modest ones overtake it: none of them waits for
+ * longer than the reader was away, and a little. */
+static void
+test_a_reader_that_is_away_now_and_then_leaves_no_queue_behind(void **state)
+{
+	struct leg_path path;
+
+	(void)state;
+	settle_beside_a_modest_one(&path, &(struct way){ 200 * MBIT, 60 });
+	path.hiccup_every_us = 20000;
+	path.hiccup_us = 2000;
+	leg_path_run(&path, 3 * SEC_US);
+	leg_path_run(&path, 10 * SEC_US);
+	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 700);
+	assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= 3000 + 700);
+	assert_true(filled(&path, 10) >= 0.95);
+	leg_path_fini(&path);
+}
+
+/* A shaper lets 100 KB through at once when nothing came for a while: so each time the window
+ * drains, and some round trips are too long after that. */
+static void
+test_credit_for_bursts_is_not_taken_for_the_rate(void **state)
+{
+	struct leg_path path;
+
+	(void)state;
+	settle_beside_a_modest_one(&path, &(struct way){ 20 * MBIT, 20000 });
+	path.burst_bytes = 100 * 1000;
+	leg_path_run(&path, 20 * SEC_US);
+	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 10000 + 4000);
+	assert_true(filled(&path, 20) >= 0.98);
+	leg_path_fini(&path);
 }
 
 /* The socket's own limits, which there were before: a quarter of a megabyte. */
@@ -379,6 +446,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_way_is_filled_and_its_queue_is_short),
+		cmocka_unit_test(test_a_modest_session_waits_for_little_more_than_the_target),
+		cmocka_unit_test(test_a_reader_that_is_away_now_and_then_leaves_no_queue_behind),
+		cmocka_unit_test(test_credit_for_bursts_is_not_taken_for_the_rate),
 		cmocka_unit_test(test_without_it_the_queue_is_as_long_as_the_socket_lets_it),
 		cmocka_unit_test(test_a_way_that_becomes_ten_times_faster_is_filled_soon),
 		cmocka_unit_test(test_a_way_that_becomes_ten_times_slower_is_not_flooded_for_long),
