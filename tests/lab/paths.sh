@@ -80,7 +80,7 @@ tries_udp()
 reconnect()
 {
 	higgs_disconnect
-	higgs_connect && wait_for 10 carried_by udp
+	higgs_connect && wait_for 10 tries_udp
 }
 
 # The leg is lost with the next ping over it, as when the machine moves.
