@@ -157,20 +157,29 @@ all_is_old(struct rig *rig)
 	return clock_monotonic_ms() > queued_ms + AGE_MS;
 }
 
+/* To a relay that takes nothing, with data for all channels that is not flushed yet. */
+static struct rig *
+stalled_rig(const struct leg_client_options *options)
+{
+	struct rig *rig = rig_new_with(options);
+
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	target(rig, "ws", "localhost", "/stall");
+	wait_until(rig, is_up);
+	for (unsigned i = 0; i < MANY; i++)
+		send_data(rig, 1 + i % CHANNELS, 1);
+	return rig;
+}
+
 static void
 test_what_is_too_old_never_arrives(void **state)
 {
 	const struct leg_client_options options = { .is_node = true,
 						    .queue_bytes = 64 << 20,
 						    .queue_age_ms = AGE_MS };
-	struct rig *rig = rig_new_with(&options);
+	struct rig *rig = stalled_rig(&options);
 
 	(void)state;
-	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
-	target(rig, "ws", "localhost", "/stall");
-	wait_until(rig, is_up);
-	for (unsigned i = 0; i < MANY; i++)
-		send_data(rig, 1 + i % CHANNELS, 1);
 	queued_ms = clock_monotonic_ms();
 	leg_client_flush(rig->client);
 	wait_until(rig, all_is_old);
@@ -199,14 +208,9 @@ test_control_overtakes_data_that_waits(void **state)
 	const struct leg_client_options options = { .is_node = true,
 						    .queue_bytes = 64 << 20,
 						    .queue_age_ms = 60 * 1000 };
-	struct rig *rig = rig_new_with(&options);
+	struct rig *rig = stalled_rig(&options);
 
 	(void)state;
-	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
-	target(rig, "ws", "localhost", "/stall");
-	wait_until(rig, is_up);
-	for (unsigned i = 0; i < MANY; i++)
-		send_data(rig, 1 + i % CHANNELS, 1);
 	leg_client_flush(rig->client);
 	assert_int_equal(leg_client_send(rig->client, control, sizeof control, true), 0);
 	leg_client_flush(rig->client);
