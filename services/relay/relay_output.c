@@ -44,7 +44,7 @@ block(struct relay_shard *shard, struct relay_leg *leg)
 	leg->is_blocked = true;
 	leg->is_held = false;
 	relay_stall_begin(shard, leg);
-	relay_window_held(shard, leg);
+	relay_window_held(leg);
 	relay_leg_watch(shard, leg);
 	relay_leg_arm(shard, leg);
 }
@@ -138,7 +138,7 @@ commit(struct relay_shard *shard, struct relay_leg *leg)
 	struct fair_limits limits = relay_drops_limits(shard);
 
 	limits.age_ms += relay_window_least_ms(leg);
-	if (relay_window_is_open(shard, leg))
+	if (relay_window_is_open(leg))
 		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
 	relay_window_committed(shard, leg);
 	return leg->outbox.committed.head != NULL;

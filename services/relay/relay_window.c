@@ -16,11 +16,10 @@
 enum { US_PER_MS = 1000 };
 
 void
-relay_window_held(struct relay_shard *shard, struct relay_leg *leg)
+relay_window_held(struct relay_leg *leg)
 {
 	int64_t now_us;
 
-	(void)shard;
 	if (leg->window != NULL || leg->state != RELAY_LEG_OPEN)
 		return;
 	now_us = clock_monotonic_us();
@@ -51,17 +50,14 @@ relay_window_look(struct relay_shard *shard, struct relay_leg *leg)
 {
 	leg->look_ms = shard->now_ms + LEG_WAY_LOOK_EVERY_MS;
 	if (leg->window == NULL && leg_way_is_queued(leg->fd))
-		relay_window_held(shard, leg);
+		relay_window_held(leg);
 }
 
 bool
-relay_window_is_open(struct relay_shard *shard, struct relay_leg *leg)
+relay_window_is_open(struct relay_leg *leg)
 {
-	size_t room = SIZE_MAX;
+	size_t room = leg->window != NULL ? room_of(leg) : SIZE_MAX;
 
-	(void)shard;
-	if (leg->window != NULL)
-		room = room_of(leg);
 	leg->outbox.commit_bytes = 0;
 	if (room != SIZE_MAX)
 		fair_outbox_pace(&leg->outbox, room);

@@ -8,13 +8,13 @@
 #include "relay/relay_leg.h"
 
 /* The socket is full. */
-void relay_window_held(struct relay_shard *shard, struct relay_leg *leg);
+void relay_window_held(struct relay_leg *leg);
 
 /* Now and then, of a leg whose socket never is: is it the way that is? */
 void relay_window_look(struct relay_shard *shard, struct relay_leg *leg);
 
 /* May anything go? Then the outbox promises no more than that at once. */
-bool relay_window_is_open(struct relay_shard *shard, struct relay_leg *leg);
+bool relay_window_is_open(struct relay_leg *leg);
 
 /* Would all of this round's pieces pass? Then they count as sent. */
 bool relay_window_passes(struct relay_shard *shard, struct relay_leg *leg);
