@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -44,13 +45,14 @@ relay_shard_dice(struct relay_shard *shard, uint32_t n)
 	return n > 0 ? (uint32_t)(shard->dice % n) : 0;
 }
 
-/* A handshake takes as long as a hundred packets: the scheduler lets these go first, in the middle
- * of one. Also when the whole process was started to go before others. */
+/* A handshake takes as long as a hundred packets: who has some goes first. Also when the whole
+ * process was started to go before others. A rest is to be as short as was said. */
 static void
 step_back(void)
 {
 	static const struct sched_param none = { 0 };
 
+	(void)prctl(PR_SET_TIMERSLACK, 1UL);
 	if (sched_setscheduler(0, SCHED_OTHER, &none) < 0 ||
 	    setpriority(PRIO_PROCESS, 0, DOOR_NICE) < 0)
 		log_warn("door_priority", "reason=\"%s\"", strerror(errno));

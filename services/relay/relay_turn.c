@@ -19,6 +19,7 @@
 enum {
 	EVENTS_AT_ONCE = 256,
 	UPGRADES_US = 5 * 1000, /* then others may come in */
+	REST_NS = 50 * 1000,	/* of 10 us often nothing is left when the sleep would begin */
 	USAGE_EVERY_MS = 1000,
 	DRAIN_CHECK_MS = 50,
 };
@@ -147,6 +148,15 @@ dispatch(struct relay_shard *shard, struct epoll_event *event, struct waiting *w
 		relay_leg_on_event(shard, leg, event->events);
 }
 
+/* Linux 6.6 and later may let a shard that is woken wait for the end of a door's slice, some
+ * milliseconds: they weigh who had how much of late before they let one thread interrupt another,
+ * and look again at the next tick only. Who sleeps, however shortly, lets others go now. */
+static void
+rest(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = REST_NS }, NULL);
+}
+
 /* A door's: thousands come at once after another relay's death. The rest is ready still in the next
  * turn. */
 static void
@@ -156,9 +166,11 @@ serve_upgrades(struct relay_shard *shard, const struct waiting *waiting)
 
 	if (waiting->has_connections)
 		relay_accept_on_event(shard);
-	for (unsigned i = 0; i < waiting->n && clock_monotonic_us() < end_us; i++)
+	for (unsigned i = 0; i < waiting->n && clock_monotonic_us() < end_us; i++) {
 		relay_leg_on_event(shard, waiting->upgrades[i]->data.ptr,
 				   waiting->upgrades[i]->events);
+		rest();
+	}
 }
 
 static void

@@ -1,0 +1,97 @@
+/*
+ * F36: who waits at a door does not stop packets. Its thread and a shard's may share a processor,
+ * so between two that it serves in one turn it sleeps for a moment.
+ */
+#include "relay/relay_leg.h"
+#include "relay/relay_shard.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { WAITING = 16 };
+
+static struct relay_settings settings = {
+	.legs_max = 100,
+	.shards = 1,
+	.half_frame_ms = 10000,
+	.ping_ms = 10000,
+	.silence_ms = 10000,
+};
+
+/* How often this thread has slept of its own accord. */
+static long
+times_slept(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* One whose request is here; our end. */
+static int
+ask(struct relay_shard *door)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: relay\r\n\r\n";
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	struct relay_leg *leg = relay_leg_new(door, fds[1]);
+	assert_non_null(leg);
+	assert_int_equal(relay_leg_enter(door, leg), 0);
+	assert_int_equal(write(fds[0], request, sizeof(request) - 1), sizeof(request) - 1);
+	return fds[0];
+}
+
+static void
+test_f36_a_door_sleeps_after_each_that_it_serves(void **state)
+{
+	struct relay_shard *shard, *door, *all[1];
+	struct relay_mailbox control;
+	char answer[512];
+	int fds[WAITING];
+
+	(void)state;
+	assert_int_equal(relay_mailbox_init(&control), 0);
+	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, -1, NULL, &shard), 0);
+	assert_int_equal(relay_shard_new(1, &settings, NULL, &control, -1, NULL, &door), 0);
+	all[0] = shard;
+	door->all = all;
+	door->count = 1;
+	for (unsigned i = 0; i < WAITING; i++)
+		fds[i] = ask(door);
+
+	long before = times_slept();
+	assert_int_equal(relay_shard_turn(door), 0);
+	long slept = times_slept() - before;
+
+	long served = 0;
+	for (unsigned i = 0; i < WAITING; i++) {
+		served += read(fds[i], answer, sizeof(answer)) > 0;
+		close(fds[i]);
+	}
+	/* A turn may end before all are served: on a busy machine, not after the first. */
+	assert_in_range(served, 1, WAITING);
+	assert_in_range(slept, served, LONG_MAX);
+	relay_shard_free(&door);
+	relay_shard_free(&shard);
+	relay_mailbox_fini(&control);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
