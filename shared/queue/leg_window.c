@@ -322,9 +322,9 @@ end_round(struct leg_window *window, int64_t now_us)
 		window->slow_rounds++;
 	else
 		window->slow_rounds = 0;
-	if (window->slow_rounds >= SLOW_ROUNDS_MOST ||
-	    now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US)
-		start_draining(window);
+	bool is_old = now_us - window->least_at_us > LEG_WINDOW_LEAST_KEPT_US;
+	if (window->slow_rounds >= SLOW_ROUNDS_MOST || (is_old && window->empty_rounds < 2))
+		start_draining(window); /* but not while it finds no queue at all */
 	window->rate = max64(window->round_rate, 1);
 	window->round_rate = 0;
 	start_round(window, now_us);
