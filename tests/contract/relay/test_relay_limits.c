@@ -5,6 +5,7 @@
 #include "leg_talk.h"
 #include "raw_leg.h"
 #include "relay_fixture.h"
+#include "resident.h"
 
 #include "leg/leg_frame.h"
 #include "loop/clock.h"
@@ -43,7 +44,7 @@ name_session(uint8_t session[UUID_BYTES], unsigned i)
 static void
 test_f30_a_hundred_that_stop_reading_cost_one_budget(void **state)
 {
-	enum { SLOW = 100, ROUNDS = 60 };
+	enum { SLOW = 100, ROUNDS = 60, GROWTH_BUDGETS = 3 };
 	static struct raw_leg *slow[SLOW];
 	static uint32_t channels[SLOW];
 	static uint8_t message[32 * 1024];
@@ -63,6 +64,7 @@ test_f30_a_hundred_that_stop_reading_cost_one_budget(void **state)
 	name_session(session, SLOW);
 	struct raw_leg *fast = raw_leg_open(&relay, node_id, session);
 	uint32_t fast_channel = leg_talk_channel(node, session);
+	uint64_t before = resident_bytes(), most = 0;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		for (unsigned i = 0; i < SLOW; i++) {
 			size_t n = leg_talk_message(message, channels[i], 16, 1296);
@@ -76,7 +78,10 @@ test_f30_a_hundred_that_stop_reading_cost_one_budget(void **state)
 		assert_in_range(relay_fixture_counter(&relay, "queued_bytes") +
 					relay_fixture_counter(&relay, "held_bytes"),
 				0, 2 * MIB + SLOW * 64 * 1024);
+		most = resident_bytes() > most ? resident_bytes() : most;
 	}
+	if (resident_is_told())
+		assert_in_range(most - before, 0, GROWTH_BUDGETS * 2 * MIB);
 	assert_true(relay_fixture_counter(&relay, "drops_total{reason=\"memory\"}") > 0);
 	relay_fixture_await(&relay, "legs_closed_total{reason=\"stalled\"}", SLOW);
 	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
