@@ -165,18 +165,38 @@ raw_leg_status(struct raw_leg *leg, char *ret_head, size_t size)
 	return status;
 }
 
-struct raw_leg *
-raw_leg_open(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
-	     const uint8_t *session_id)
+static int
+upgrade(struct raw_leg *leg, const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+	const uint8_t *session_id, char *ret_head, size_t size)
 {
-	char ticket[TICKET_TEXT_MAX_BYTES], request[1024], head[512] = "";
-	struct raw_leg *leg = raw_leg_connect(fixture);
+	char ticket[TICKET_TEXT_MAX_BYTES], request[1024];
 
 	relay_fixture_ticket(fixture, node_id, session_id, 3600 * 1000, 0, ticket);
 	raw_leg_request(request, sizeof(request), session_id != NULL ? session_id : node_id,
 			ticket);
 	assert_true(raw_leg_write(leg, request, strlen(request)));
-	assert_int_equal(raw_leg_status(leg, head, sizeof(head)), 101);
+	return raw_leg_status(leg, ret_head, size);
+}
+
+int
+raw_leg_ask(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+	    const uint8_t *session_id)
+{
+	struct raw_leg *leg = raw_leg_connect(fixture);
+	int status = upgrade(leg, fixture, node_id, session_id, NULL, 0);
+
+	raw_leg_close(&leg);
+	return status;
+}
+
+struct raw_leg *
+raw_leg_open(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+	     const uint8_t *session_id)
+{
+	char head[512] = "";
+	struct raw_leg *leg = raw_leg_connect(fixture);
+
+	assert_int_equal(upgrade(leg, fixture, node_id, session_id, head, sizeof(head)), 101);
 	/* RFC 6455, 1.3: the answer to this very key. */
 	assert_non_null(strstr(head, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
 	assert_non_null(strstr(head, "Sec-WebSocket-Protocol: higgs.v1\r\n"));

@@ -48,6 +48,10 @@ int raw_leg_status(struct raw_leg *leg, char *ret_head, size_t size);
 struct raw_leg *raw_leg_open(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
 			     const uint8_t *session_id);
 
+/* The status that a leg with a good ticket gets, which is then closed. */
+int raw_leg_ask(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+		const uint8_t *session_id);
+
 /* A frame with a mask of its own; first as on the wire. Length in its shortest form. */
 bool raw_leg_send(struct raw_leg *leg, uint8_t first, const uint8_t *payload, size_t n);
 

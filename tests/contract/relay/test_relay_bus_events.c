@@ -258,8 +258,6 @@ test_w67_a_deleted_node_loses_its_leg_and_its_clients(void **state)
 	Boson__Discovery__NodeChanged event = BOSON__DISCOVERY__NODE_CHANGED__INIT;
 	struct raw_leg *node = raw_leg_open(&bus_rig.relay, node_id, NULL);
 	struct raw_leg *client = raw_leg_open(&bus_rig.relay, node_id, session_id);
-	char ticket[TICKET_TEXT_MAX_BYTES], request[1024];
-	int status;
 
 	(void)state;
 	leg_talk_channel(node, session_id);
@@ -279,22 +277,13 @@ test_w67_a_deleted_node_loses_its_leg_and_its_clients(void **state)
 	raw_leg_close(&client);
 	raw_leg_close(&node);
 
-	relay_fixture_ticket(&bus_rig.relay, node_id, NULL, 3600 * 1000, 0, ticket);
-	raw_leg_request(request, sizeof(request), node_id, ticket);
-	node = raw_leg_connect(&bus_rig.relay);
-	assert_true(raw_leg_write(node, request, strlen(request)));
-	assert_int_equal(raw_leg_status(node, NULL, 0), 404);
-	raw_leg_close(&node);
+	assert_int_equal(raw_leg_ask(&bus_rig.relay, node_id, NULL), 404);
 	event.deleted = 0;
 	do {
 		assert_true(clock_monotonic_ms() < end_ms + 5000);
 		assert_int_equal(bus_publish(bus_rig.discovery.publisher, &event.base), 0);
 		bus_rig_spin();
-		node = raw_leg_connect(&bus_rig.relay);
-		assert_true(raw_leg_write(node, request, strlen(request)));
-		status = raw_leg_status(node, NULL, 0);
-		raw_leg_close(&node);
-	} while (status != 101);
+	} while (raw_leg_ask(&bus_rig.relay, node_id, NULL) != 101);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, bus_rig_set_up, bus_rig_tear_down)

@@ -42,20 +42,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static int
-status_of_another(const uint8_t *id, const uint8_t *session_id)
-{
-	struct raw_leg *leg = raw_leg_connect(&group.relays[0]);
-	char ticket[TICKET_TEXT_MAX_BYTES], request[1024], head[1024];
-
-	relay_fixture_ticket(&group.relays[0], node_id, session_id, 60 * 1000, 0, ticket);
-	raw_leg_request(request, sizeof(request), id, ticket);
-	assert_true(raw_leg_write(leg, request, strlen(request)));
-	int status = raw_leg_status(leg, head, sizeof(head));
-	raw_leg_close(&leg);
-	return status;
-}
-
 /* ---- F48: a cloned disk ---- */
 
 struct alarm {
@@ -121,7 +107,7 @@ test_f48_two_hosts_with_one_key_do_not_fight(void **state)
 			assert_int_equal(raw_leg_close_code(clones[i - 1]), 4009);
 	}
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(status_of_another(node_id, NULL), 429);
+		assert_int_equal(raw_leg_ask(&group.relays[0], node_id, NULL), 429);
 	assert_int_equal(relay_fixture_counter(&group.relays[0], "contested_total"), 3);
 	assert_int_equal(relay_fixture_counter(&group.relays[0], "legs{role=\"node\"}"), 1);
 	struct raw_leg *client = raw_leg_open(&group.relays[0], node_id, session_a);
@@ -196,7 +182,7 @@ test_w23_legs_of_one_session_do_not_fight(void **state)
 		if (i > 0)
 			assert_int_equal(raw_leg_close_code(legs[i - 1]), 4009);
 	}
-	assert_int_equal(status_of_another(session_a, session_a), 429);
+	assert_int_equal(raw_leg_ask(&group.relays[0], node_id, session_a), 429);
 	for (int i = 0; i < CLONES; i++)
 		raw_leg_close(&legs[i]);
 }
