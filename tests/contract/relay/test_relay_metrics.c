@@ -7,7 +7,6 @@
 #include "relay_process.h"
 #include "udp_talk.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -230,7 +229,7 @@ static void
 come_and_go(unsigned i)
 {
 	uint8_t id[UUID_BYTES + 1], node[UUID_BYTES + 1], junk[148] = { 1 };
-	char address[INET_ADDRSTRLEN];
+	char address[32];
 
 	snprintf((char *)id, sizeof(id), "session-%08u", i);
 	snprintf((char *)node, sizeof(node), "node-id-%08u", i % NODES);
