@@ -1,7 +1,7 @@
 /*
- * relay_udp_sessions: four tables and the lists between them.
+ * relay_udp_sessions: tables and the lists between them; that of indexes is in relay_udp_indexes.c.
  */
-#include "relay/relay_udp_sessions.h"
+#include "relay/relay_udp_indexes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,12 +13,6 @@ struct relay_udp_prefix_entry {
 	struct idtable_link by_prefix;
 	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
 	struct relay_udp_session *sessions; /* heard of last, first */
-};
-
-struct relay_udp_index_entry {
-	struct idtable_link by_index;
-	uint32_t index, n;
-	struct relay_udp_session *sessions[RELAY_UDP_SAME_INDEX_MAX];
 };
 
 int
@@ -34,10 +28,7 @@ relay_udp_sessions_init(struct relay_udp_sessions *s)
 		r = idtable_init(&s->prefixes, offsetof(struct relay_udp_prefix_entry, by_prefix),
 				 offsetof(struct relay_udp_prefix_entry, prefix),
 				 RELAY_UDP_PREFIX_BYTES);
-	if (r == 0)
-		r = idtable_init(&s->indexes, offsetof(struct relay_udp_index_entry, by_index),
-				 offsetof(struct relay_udp_index_entry, index), sizeof(uint32_t));
-	return r;
+	return r < 0 ? r : relay_udp_indexes_init(s);
 }
 
 void
@@ -162,75 +153,6 @@ relay_udp_sessions_near(struct relay_udp_sessions *s, struct relay_udp_session *
 	entry->sessions = session;
 }
 
-/* ---- indexes ---- */
-
-static void
-forget_index(struct relay_udp_sessions *s, const struct relay_udp_session *session, uint32_t index)
-{
-	struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
-
-	for (uint32_t i = 0; entry != NULL && i < entry->n; i++) {
-		if (entry->sessions[i] != session)
-			continue;
-		entry->sessions[i] = entry->sessions[--entry->n];
-		if (entry->n == 0) {
-			idtable_remove(&s->indexes, entry);
-			free(entry);
-		}
-		return;
-	}
-}
-
-static int
-note_index(struct relay_udp_sessions *s, struct relay_udp_session *session, uint32_t index)
-{
-	struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
-
-	if (entry == NULL) {
-		entry = calloc(1, sizeof(*entry));
-		if (entry == NULL)
-			return -ENOMEM;
-		entry->index = index;
-		idtable_add(&s->indexes, entry);
-	}
-	if (entry->n == RELAY_UDP_SAME_INDEX_MAX)
-		return -ENOSPC;
-	entry->sessions[entry->n++] = session;
-	return 0;
-}
-
-bool
-relay_udp_session_has_index(const struct relay_udp_session *session, uint32_t index)
-{
-	for (unsigned i = 0; i < session->index_n; i++)
-		if (session->indexes[i] == index)
-			return true;
-	return false;
-}
-
-void
-relay_udp_sessions_learn(struct relay_udp_sessions *s, struct relay_udp_session *session,
-			 uint32_t index)
-{
-	if (relay_udp_session_has_index(session, index) || note_index(s, session, index) < 0)
-		return;
-	if (session->index_n < RELAY_UDP_INDEXES) {
-		session->indexes[session->index_n++] = index;
-		return;
-	}
-	forget_index(s, session, session->indexes[session->index_at]);
-	session->indexes[session->index_at] = index;
-	session->index_at = (uint8_t)((session->index_at + 1) % RELAY_UDP_INDEXES);
-}
-
-struct relay_udp_session *
-relay_udp_sessions_by_index(const struct relay_udp_sessions *s, uint32_t index)
-{
-	const struct relay_udp_index_entry *entry = idtable_find(&s->indexes, &index);
-
-	return entry != NULL && entry->n == 1 ? entry->sessions[0] : NULL;
-}
-
 /* ---- sessions ---- */
 
 struct relay_udp_session *
@@ -290,8 +212,7 @@ void
 relay_udp_sessions_unbind(struct relay_udp_sessions *s, struct relay_udp_session *session)
 {
 	assert(session->flows == NULL);
-	for (unsigned i = 0; i < session->index_n; i++)
-		forget_index(s, session, session->indexes[i]);
+	relay_udp_indexes_leave(s, session);
 	leave_prefix(s, session);
 	*session->at = session->next;
 	if (session->next != NULL)
