@@ -398,3 +398,15 @@ relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64_t n)
 			fail_msg("%s is %llu, not %llu", name, (unsigned long long)value,
 				 (unsigned long long)n);
 }
+
+void
+relay_fixture_await_empty(struct relay_fixture *fixture)
+{
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+	while (relay_fixture_counter(fixture, "legs{role=\"client\"}") +
+		       relay_fixture_counter(fixture, "legs{role=\"node\"}") >
+	       0)
+		if (clock_monotonic_ms() > end_ms)
+			fail_msg("legs are left after %d ms", PATIENCE_MS);
+}

@@ -73,3 +73,6 @@ uint64_t relay_fixture_counter(struct relay_fixture *fixture, const char *name);
 
 /* Asks for the counter until it is at least n. */
 void relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64_t n);
+
+/* Until the relay has noticed that all legs are gone: what comes next is told of none of them. */
+void relay_fixture_await_empty(struct relay_fixture *fixture);

@@ -56,6 +56,7 @@ code_for(const void *bytes, size_t n)
 	leg_talk_exchange(node, leg, channel);
 	raw_leg_close(&leg);
 	raw_leg_close(&node);
+	relay_fixture_await_empty(&relay);
 	return code;
 }
 

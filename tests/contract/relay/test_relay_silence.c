@@ -58,6 +58,7 @@ expect_closed_after(const char *bytes, size_t n)
 	leg_talk_exchange(node, leg, leg_talk_channel(node, session_id));
 	raw_leg_close(&leg);
 	raw_leg_close(&node);
+	relay_fixture_await_empty(&relay);
 }
 
 #define NO_MASK		   "\0\0\0\0"
