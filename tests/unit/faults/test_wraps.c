@@ -37,7 +37,7 @@ tell_of_window(int64_t began_us, uint64_t sent, struct look ret_looks[LOOKS])
 	leg_path_init(&path, 2500 * 1000, 20000); /* 20 Mbit/s */
 	path.now_us = began_us;
 	path.flows[0].window.sent = path.flows[0].window.acked = sent;
-	path.flows[0].window.marked = path.flows[0].window.round_end = sent;
+	path.flows[0].window.marked = path.flows[0].window.round_from = sent;
 	for (int i = 0; i < LOOKS; i++) {
 		leg_path_run(&path, SEC_US);
 		ret_looks[i] = (struct look){ path.flows[0].read, path.flows[0].delay_sum_us };
