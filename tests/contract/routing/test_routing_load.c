@@ -56,27 +56,33 @@ node_of_a_newcomer_is(const char *node_id)
 struct newcomers {
 	double first, second;
 	const char *node_id;
+	int n;	      /* so many in a row */
+	bool has_got; /* they did: once is enough */
 };
 
 static bool
 newcomers_get(void *arg)
 {
-	const struct newcomers *newcomers = arg;
+	struct newcomers *newcomers = arg;
+	int got = 0;
 
+	if (newcomers->has_got)
+		return true;
 	relay_mailbox_tell_load(&rig.relay, newcomers->first);
 	relay_mailbox_tell_load(&second, newcomers->second);
-	return node_of_a_newcomer_is(newcomers->node_id);
+	while (got < newcomers->n && node_of_a_newcomer_is(newcomers->node_id))
+		got++;
+	newcomers->has_got = got == newcomers->n;
+	return newcomers->has_got;
 }
 
 /* Nodes are drawn at random: so many of the same kind are no accident. */
 static void
 expect_all_newcomers_at(double first_load, double second_load, const struct enrolment_node *at)
 {
-	struct newcomers newcomers = { first_load, second_load, at->id_text };
+	struct newcomers newcomers = { first_load, second_load, at->id_text, 16, false };
 
 	rig_wait(&rig.rig, newcomers_get, &newcomers, "a node whose relay is not full");
-	for (int i = 0; i < 16; i++)
-		assert_true(node_of_a_newcomer_is(at->id_text));
 }
 
 static void
@@ -92,8 +98,7 @@ test_newcomers_get_nodes_of_other_relays_while_one_is_full(void **state)
 	expect_all_newcomers_at(0, 0.95, &node);
 	expect_all_newcomers_at(0.95, 0, &other);
 	/* Both are: better that than nothing. */
-	relay_mailbox_tell_load(&second, 0.95);
-	struct newcomers any = { 0.95, 0.95, node.id_text };
+	struct newcomers any = { 0.95, 0.95, node.id_text, 1, false };
 	rig_wait(&rig.rig, newcomers_get, &any, "a node, although its relay is full");
 }
 
