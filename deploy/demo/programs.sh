@@ -212,6 +212,11 @@ relay_counter() # NAME
 		'[.counters[] | select(.name | test($name)) | .value | tonumber] | add // 0'
 }
 
+has_node_leg()
+{
+	[ "$(relay_counter '^legs.*"node"')" = 1 ]
+}
+
 higgs_connect() # [ARGUMENT...]
 {
 	on client "$bin/higgs" connect --server https://boson.test:8443 --ca "$lab_dir/etc/ca.pem" \

@@ -32,7 +32,7 @@ RELAY_GAP_MS=15000 FORWARDER_GAP_MS=10000 GAP_MS=1000 GROWTH_PERCENT=5 GROWTH_KB
 
 has_legs()
 {
-	[ "$(relay_counter '^legs.*"node"')" = 1 ] && [ "$(relay_counter '^legs.*"client"')" = "$1" ]
+	has_node_leg && [ "$(relay_counter '^legs.*"client"')" = "$1" ]
 }
 
 start_one() # NAME

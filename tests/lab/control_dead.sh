@@ -31,11 +31,6 @@ lab_hosts="$lab_hosts phone"
 HANDSHAKE_SEC=120  # WireGuard's REKEY_AFTER_TIME
 LOST_MOST=10       # of 10000: a tenth of a percent
 
-has_leg()
-{
-	[ "$(relay_counter '^legs.*"node"')" = 1 ]
-}
-
 start_everything()
 {
 	write_boson_config && echo "udp_listen = 203.0.113.10:51820" >>"$lab_dir/etc/boson.conf" &&
@@ -46,7 +41,7 @@ start_everything()
 	install_keys
 	start_agent
 	start_forwarder higgs
-	wait_for 30 has_leg
+	wait_for 30 has_node_leg
 }
 
 # The newest handshake of the one session that an interface has, in seconds since the epoch.

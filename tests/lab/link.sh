@@ -34,11 +34,6 @@ WHOLE_SEC=60      # until a small file is there, whatever the line does
 BIG_SEC=60        # and one of 10 MB
 PINGS_IN_TIME=150 # of 200, where five times as much is offered as the line takes
 
-has_leg()
-{
-	[ "$(relay_counter '^legs.*"node"')" = 1 ]
-}
-
 start_everything()
 {
 	use_cubic
@@ -53,7 +48,7 @@ start_everything()
 	install_keys
 	start_agent
 	start_forwarder higgs
-	wait_for 30 has_leg
+	wait_for 30 has_node_leg
 }
 
 # Debian's default, whatever this machine's is.

@@ -30,11 +30,6 @@ NOTICED_SEC=15   # until the leg carries what UDP lost
 WHOLE_SEC=30     # and a file is there
 STAYS_SEC=8      # by UDP, where nothing is wrong
 
-has_leg()
-{
-	[ "$(relay_counter '^legs.*"node"')" = 1 ]
-}
-
 start_everything()
 {
 	write_boson_config && echo 'udp_listen = 203.0.113.10:51820' >>"$lab_dir/etc/boson.conf" &&
@@ -55,7 +50,7 @@ start_everything()
 			}
 		}
 	N
-	wait_for 30 has_leg
+	wait_for 30 has_node_leg
 }
 
 # Which ways longer packets vanish on; none: the path is whole.
