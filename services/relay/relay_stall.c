@@ -9,23 +9,20 @@
 
 enum { LOOKS = 8 };
 
-/* Does the other end's program answer marks? Then these say what it takes. */
+/* Is a mark under way to a program that answers them? */
 static bool
-answers(const struct relay_leg *leg)
+has_mark(const struct relay_leg *leg)
 {
-	return leg->window != NULL && leg->window->rate != 0;
+	return leg->window != NULL && leg_window_is_answered(leg->window) &&
+	       leg_window_has_mark(leg->window);
 }
 
 /* Has its kernel got a mark that was not answered? */
 static bool
 is_past_mark(const struct relay_leg *leg)
 {
-	const struct leg_window *window = leg->window;
-
-	if (!answers(leg) || window->count == 0)
-		return false;
-	uint32_t behind = (uint32_t)window->sent - window->marks[window->first].at;
-	return leg_way_unread(leg->fd) + leg->outbox.committed.bytes <= behind;
+	return has_mark(leg) && leg_way_unread(leg->fd) + leg->outbox.committed.bytes <=
+					leg_window_behind_mark(leg->window);
 }
 
 static void
@@ -48,7 +45,7 @@ relay_stall_begin(struct relay_shard *shard, struct relay_leg *leg)
 void
 relay_stall_end(struct relay_leg *leg)
 {
-	if (!answers(leg) || leg->window->count == 0)
+	if (!has_mark(leg))
 		leg->stall.since_ms = 0; /* else a pong comes, or what went has only gone */
 }
 

@@ -80,7 +80,7 @@ hold(struct leg_thread *thread, int64_t now_us)
 	if (wait_us > LOOK_AGAIN_US)
 		wait_us = LOOK_AGAIN_US;
 	thread->is_held = true;
-	if (thread->window.rate != 0)
+	if (leg_window_is_answered(&thread->window))
 		thread->held_us = now_us;
 	lws_sul_schedule(thread->context, 0, &thread->window_timer, write_again,
 			 wait_us > 0 ? wait_us : 1);

@@ -1,5 +1,5 @@
 /*
- * leg_window: marks, samples, rounds, and what follows from them.
+ * leg_window: what pongs say, rounds, and what follows from them.
  */
 #include "queue/leg_window.h"
 
@@ -43,18 +43,6 @@ under_way(const struct leg_window *window)
 	return window->sent - window->acked;
 }
 
-static struct leg_mark *
-mark_of(struct leg_window *window, unsigned i)
-{
-	return &window->marks[(window->first + i) % LEG_WINDOW_MARKS];
-}
-
-static int64_t
-since_us(int64_t now_us, uint32_t then_us)
-{
-	return (int64_t)((uint32_t)now_us - then_us);
-}
-
 /* ---- how much ---- */
 
 /* For how long no pong has come though one should have. */
@@ -62,12 +50,12 @@ static uint64_t
 silence_us(const struct leg_window *window, int64_t now_us)
 {
 	int64_t slack = (int64_t)target_us(window);
-	const struct leg_mark *oldest = &window->marks[window->first];
+	const struct leg_mark *oldest = leg_marks_oldest(&window->marks);
 
-	if (window->count == 0)
+	if (oldest == NULL)
 		return 0;
 	int64_t silent = now_us - window->acked_us - slack;
-	int64_t late = since_us(now_us, oldest->sent_us) - window->least_us - slack;
+	int64_t late = leg_mark_since_us(oldest->sent_us, now_us) - window->least_us - slack;
 	int64_t least = silent < late ? silent : late;
 	return least > 0 ? (uint64_t)least : 0;
 }
@@ -84,10 +72,11 @@ drained(const struct leg_window *window)
 static uint64_t
 least_bytes(const struct leg_window *window, int64_t now_us)
 {
+	const struct leg_mark *oldest = leg_marks_oldest(&window->marks);
 	uint64_t us = window->delay_us;
 
-	if (window->count > 0)
-		us = max64(us, (uint64_t)since_us(now_us, window->marks[window->first].sent_us));
+	if (oldest != NULL)
+		us = max64(us, (uint64_t)leg_mark_since_us(oldest->sent_us, now_us));
 	return max64(LEAST_BYTES,
 		     min64(us * LEG_WINDOW_LEAST_RATE / US_PER_SEC, LEG_WINDOW_LEAST_MOST_BYTES));
 }
@@ -149,7 +138,7 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 	window->sent += already;
 	window->already = (uint32_t)already;
 	window->marked = window->acked;
-	window->count = 0;
+	leg_marks_clear(&window->marks);
 	window->acked_us = window->limited_us = window->marked_us = now_us;
 	window->slow_rounds = 0;
 	window->empty_rounds = EMPTY_ROUNDS_MOST;
@@ -174,7 +163,7 @@ leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 		return true;
 	if (window->is_drained && !window->has_drain_mark)
 		return true;
-	if (window->count == 0 && news > 0)
+	if (!leg_window_has_mark(window) && news > 0)
 		return now_us - window->marked_us >= (int64_t)target / 2 || window->rate == 0;
 	if (window->rate == 0)
 		return news >= LEG_WINDOW_BLIND_BYTES;
@@ -182,39 +171,19 @@ leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 	       news >= leg_window_bytes_in(window, max64(target / 2, window->least_us / 12));
 }
 
-/* Marks that have long been under way must not be crowded out before they are answered: of many,
- * the last gives its place to the next one until it is far enough from the one before. */
-static void
-make_room(struct leg_window *window, int64_t now_us)
-{
-	if (window->count >= LEG_WINDOW_MARKS / 2) {
-		uint32_t last_us = mark_of(window, window->count - 1U)->sent_us;
-		uint32_t gap_us = last_us - mark_of(window, window->count - 2U)->sent_us;
-
-		if (gap_us < since_us(now_us, mark_of(window, 0)->sent_us) / (LEG_WINDOW_MARKS / 2))
-			window->count--;
-	}
-	if (window->count < LEG_WINDOW_MARKS)
-		return;
-	for (unsigned i = 1; i < LEG_WINDOW_MARKS / 2; i++)
-		*mark_of(window, i) = *mark_of(window, 2 * i + 1);
-	window->count = LEG_WINDOW_MARKS / 2;
-}
-
 void
 leg_window_mark(struct leg_window *window, int64_t now_us, uint8_t ret[LEG_MARK_BYTES])
 {
-	make_room(window, now_us);
 	if (window->is_started && window->late < LEG_WINDOW_LATE_MOST &&
 	    now_us - window->acked_us > (window->late + 1) * late_us(window))
 		window->late++;
 	window->sent += LEG_MARK_FRAME_BYTES;
-	*mark_of(window, window->count++) = (struct leg_mark){
-		.at = (uint32_t)window->sent,
-		.sent_us = (uint32_t)now_us,
-		.acked = (uint32_t)window->acked,
-		.acked_us = (uint32_t)window->acked_us,
-	};
+	leg_marks_add(&window->marks, &(struct leg_mark){
+					      .at = (uint32_t)window->sent,
+					      .sent_us = (uint32_t)now_us,
+					      .acked = (uint32_t)window->acked,
+					      .acked_us = (uint32_t)window->acked_us,
+				      });
 	if (window->is_drained && !window->has_drain_mark) {
 		window->has_drain_mark = true;
 		window->drain_at = (uint32_t)window->sent;
@@ -374,28 +343,13 @@ take_lull(struct leg_window *window, uint64_t at, uint64_t silent_us, int64_t no
 static void
 take_rate(struct leg_window *window, const struct leg_mark *mark, int64_t now_us)
 {
-	int64_t passed_us = since_us(now_us, mark->acked_us);
+	int64_t passed_us = leg_mark_since_us(mark->acked_us, now_us);
 	uint32_t read = mark->at - mark->acked;
 	uint64_t rate = passed_us > 0 ? (uint64_t)read * US_PER_SEC / (uint64_t)passed_us : 0;
 
 	window->round_rate = max64(window->round_rate, rate);
 	window->rate = max64(window->rate, max64(rate, 1));
 	window->rate_most = max64(window->rate_most, rate);
-}
-
-/* The mark itself is forgotten, and those before it: one pong answers for all. */
-static bool
-find_mark(struct leg_window *window, uint32_t at, struct leg_mark *ret)
-{
-	for (unsigned i = 0; i < window->count; i++) {
-		if (mark_of(window, i)->at != at)
-			continue;
-		*ret = *mark_of(window, i);
-		window->first = (uint8_t)((window->first + i + 1) % LEG_WINDOW_MARKS);
-		window->count -= (uint8_t)(i + 1);
-		return true;
-	}
-	return false;
 }
 
 /* One that was sent since the window was started, and not answered by a later one's pong. */
@@ -431,10 +385,10 @@ leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n, 
 		return false;
 	memcpy(&at, payload, sizeof(at));
 	uint64_t silent_us = silence_us(window, now_us);
-	if (!find_mark(window, (uint32_t)at, &mark))
+	if (!leg_marks_take(&window->marks, (uint32_t)at, &mark))
 		return false;
 	at = window->sent - (uint32_t)((uint32_t)window->sent - mark.at);
-	uint32_t delay_us = (uint32_t)since_us(now_us, mark.sent_us);
+	uint32_t delay_us = (uint32_t)leg_mark_since_us(mark.sent_us, now_us);
 	bool is_first = window->least_us == 0;
 	take_delay(window, delay_us > 0 ? delay_us : 1, now_us);
 	if (!window->is_started || at <= window->acked)

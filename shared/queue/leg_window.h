@@ -25,14 +25,9 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "queue/leg_marks.h"
 
 enum {
-	LEG_MARK_BYTES = 8,	   /* of a ping's payload */
-	LEG_MARK_FRAME_BYTES = 10, /* at least: a ping on the wire */
-	LEG_WINDOW_MARKS = 32,	   /* under way at once */
 	LEG_WINDOW_PACKET_BYTES = 1500,
 	LEG_WINDOW_LEAST_PACKETS = 4,
 	LEG_WINDOW_LEAST_RATE = 64 * 1000, /* bytes a second */
@@ -48,12 +43,6 @@ enum {
 	LEG_WINDOW_BLIND_BYTES = 16 * 1024, /* then, as long as nothing is known */
 	LEG_WINDOW_VAIN_US = 200 * 1000,    /* one that holds nothing up for so long ends */
 	LEG_WINDOW_AGAIN_US = 1000 * 1000,  /* and does not start again earlier */
-};
-
-struct leg_mark {
-	uint32_t at; /* bytes sent before it, as far as 32 bits go; so all of these */
-	uint32_t sent_us;
-	uint32_t acked, acked_us; /* what was known to be read when it was sent, and since when */
 };
 
 /* All zero at first. */
@@ -77,9 +66,9 @@ struct leg_window {
 	uint32_t already;			     /* under way at the start */
 	uint32_t drain_from_us;			     /* the least delay, when draining began */
 	uint32_t drain_at;			     /* the mark that ends draining */
-	uint8_t slow_rounds, empty_rounds, late, first, count;
+	uint8_t slow_rounds, empty_rounds, late;
 	bool is_started, is_draining, is_drained, has_drain_mark;
-	struct leg_mark marks[LEG_WINDOW_MARKS];
+	struct leg_marks marks;
 };
 
 /* The leg is held up: from now on what is sent is counted. under_way: bytes that were sent already
@@ -127,6 +116,28 @@ void leg_window_mark(struct leg_window *window, int64_t now_us, uint8_t ret[LEG_
 /* A pong came. True: it was a mark's; delay_us is how long it took. */
 bool leg_window_on_pong(struct leg_window *window, const uint8_t *payload, size_t n,
 			int64_t now_us);
+
+/* Has a mark been answered since it was started? Then marks say what the other end's program
+ * takes. */
+static inline bool
+leg_window_is_answered(const struct leg_window *window)
+{
+	return window->rate != 0;
+}
+
+/* Is a mark under way? */
+static inline bool
+leg_window_has_mark(const struct leg_window *window)
+{
+	return leg_marks_oldest(&window->marks) != NULL;
+}
+
+/* Bytes sent behind the oldest mark that is under way; one is. */
+static inline uint32_t
+leg_window_behind_mark(const struct leg_window *window)
+{
+	return (uint32_t)window->sent - leg_marks_oldest(&window->marks)->at;
+}
 
 /* When to look again though no pong came; INT64_MAX: no need to. */
 int64_t leg_window_deadline_us(const struct leg_window *window);
