@@ -3,6 +3,8 @@
  */
 #include "leg_talk.h"
 
+#include "relay_fixture.h"
+
 #include "leg/leg_frame.h"
 
 #include <setjmp.h>
@@ -95,6 +97,26 @@ leg_talk_expect_close(struct raw_leg *node, uint32_t channel)
 	assert_int_equal(control->body_case, BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
 	assert_int_equal(control->channel_close->channel, channel);
 	boson__link__control__free_unpacked(control, NULL);
+}
+
+unsigned
+leg_talk_code_for(struct relay_fixture *relay, const uint8_t node_id[UUID_BYTES],
+		  const uint8_t session_id[UUID_BYTES], const void *bytes, size_t n)
+{
+	struct raw_leg *node = raw_leg_open(relay, node_id, NULL);
+	struct raw_leg *leg = raw_leg_open(relay, node_id, session_id);
+	uint32_t channel = leg_talk_channel(node, session_id);
+
+	assert_true(raw_leg_write(leg, bytes, n));
+	unsigned code = raw_leg_close_code(leg);
+	leg_talk_expect_close(node, channel);
+	raw_leg_close(&leg);
+	leg = raw_leg_open(relay, node_id, session_id);
+	leg_talk_exchange(node, leg, leg_talk_channel(node, session_id));
+	raw_leg_close(&leg);
+	raw_leg_close(&node);
+	relay_fixture_await_empty(relay);
+	return code;
 }
 
 void

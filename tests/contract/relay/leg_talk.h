@@ -23,6 +23,11 @@ uint32_t leg_talk_channel(struct raw_leg *leg, const uint8_t session_id[UUID_BYT
 /* The next message must close this channel. */
 void leg_talk_expect_close(struct raw_leg *node, uint32_t channel);
 
+/* The close code that these bytes earn on a fresh client leg. A node's leg, opened beside it, must
+ * hear that the channel closes, and go on with the session's next leg. */
+unsigned leg_talk_code_for(struct relay_fixture *relay, const uint8_t node_id[UUID_BYTES],
+			   const uint8_t session_id[UUID_BYTES], const void *bytes, size_t n);
+
 /* A node's message for the channel must come out at the client, and the other way round. */
 void leg_talk_exchange(struct raw_leg *node, struct raw_leg *client, uint32_t channel);
 

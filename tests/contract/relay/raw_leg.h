@@ -52,6 +52,9 @@ struct raw_leg *raw_leg_open(const struct relay_fixture *fixture, const uint8_t 
 int raw_leg_ask(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
 		const uint8_t *session_id);
 
+/* A mask of zeros: with it a frame's bytes can be written down. */
+#define NO_MASK "\0\0\0\0"
+
 /* A frame with a mask of its own; first as on the wire. Length in its shortest form. */
 bool raw_leg_send(struct raw_leg *leg, uint8_t first, const uint8_t *payload, size_t n);
 

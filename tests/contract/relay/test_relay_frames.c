@@ -39,30 +39,13 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The close code that these bytes earn on a fresh client leg; the node's leg must be unharmed. */
 static unsigned
 code_for(const void *bytes, size_t n)
 {
-	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
-	struct raw_leg *leg = raw_leg_open(&relay, node_id, session_id);
-
-	assert_true(raw_leg_write(leg, bytes, n));
-	unsigned code = raw_leg_close_code(leg);
-	raw_leg_close(&leg);
-	leg = raw_leg_open(&relay, node_id, session_id);
-	uint32_t channel = leg_talk_channel(node, session_id);
-	leg_talk_expect_close(node, channel); /* of the one that was closed */
-	channel = leg_talk_channel(node, session_id);
-	leg_talk_exchange(node, leg, channel);
-	raw_leg_close(&leg);
-	raw_leg_close(&node);
-	relay_fixture_await_empty(&relay);
-	return code;
+	return leg_talk_code_for(&relay, node_id, session_id, bytes, n);
 }
 
-/* A frame with a zero mask, so that its bytes can be written down. */
 #define CODE(text) code_for(text, sizeof(text) - 1)
-#define NO_MASK	   "\0\0\0\0"
 
 static void
 test_w27_reserved_bits_get_1002(void **state)

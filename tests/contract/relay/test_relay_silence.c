@@ -42,35 +42,16 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Bytes that begin something, and then none. The node's leg goes on. */
-static void
-expect_closed_after(const char *bytes, size_t n)
-{
-	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
-	struct raw_leg *leg = raw_leg_open(&relay, node_id, session_id);
-	uint32_t channel = leg_talk_channel(node, session_id);
-
-	assert_true(raw_leg_write(leg, bytes, n));
-	assert_int_equal(raw_leg_close_code(leg), 1008);
-	leg_talk_expect_close(node, channel);
-	raw_leg_close(&leg);
-	leg = raw_leg_open(&relay, node_id, session_id);
-	leg_talk_exchange(node, leg, leg_talk_channel(node, session_id));
-	raw_leg_close(&leg);
-	raw_leg_close(&node);
-	relay_fixture_await_empty(&relay);
-}
-
-#define NO_MASK		   "\0\0\0\0"
-#define CLOSED_AFTER(text) expect_closed_after(text, sizeof(text) - 1)
+/* Bytes that begin something, and then none. */
+#define CODE_AFTER(text) leg_talk_code_for(&relay, node_id, session_id, text, sizeof(text) - 1)
 
 static void
 test_W47_half_a_frame_and_silence_is_closed(void **state)
 {
 	(void)state;
-	CLOSED_AFTER("\x82\xfe\x01\x00" NO_MASK "half");
-	CLOSED_AFTER("\x82");
-	CLOSED_AFTER("\x02\x81" NO_MASK "x"); /* half a message */
+	assert_int_equal(CODE_AFTER("\x82\xfe\x01\x00" NO_MASK "half"), 1008);
+	assert_int_equal(CODE_AFTER("\x82"), 1008);
+	assert_int_equal(CODE_AFTER("\x02\x81" NO_MASK "x"), 1008); /* half a message */
 }
 
 /* A peer from which nothing comes, no pong either, is closed; one that says anything is not,
