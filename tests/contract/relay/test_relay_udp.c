@@ -50,58 +50,50 @@ test_clients_of_two_nodes_share_the_port(void **state)
 static void
 test_legs_outlive_their_nodes_leg(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
-	raw_leg_close(&a);
+	raw_leg_close(&pair.node);
 	relay_fixture_await(&relay, "legs{role=\"udp\"}", 1);
-	a = raw_leg_open(&relay, node_a, NULL);
-	uint32_t channel = udp_talk_channel(a, session_1);
-	udp_talk_exchange(a, channel, &app, 11, 1);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	pair.node = raw_leg_open(&relay, node_a, NULL);
+	pair.channel = udp_talk_channel(pair.node, session_1);
+	udp_rig_exchange(&pair, 1);
+	udp_rig_close(&pair);
 }
 
 /* F26, U20: a client that moved is a new leg, which its node's answer makes good. */
 static void
 test_client_that_moves_goes_on_at_once(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[128], got[256];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	for (unsigned i = 0; i < 2 * RELAY_UDP_FLOWS_SESSION_MAX; i++) {
 		char address[INET_ADDRSTRLEN];
 
 		snprintf(address, sizeof(address), "127.0.%u.1", 10 + i);
 		struct udp_app moved = udp_app_open(&relay, address, 0);
-		moved.index = app.index;
-		udp_talk_transport(message, sizeof(message), 11, 100 + i);
+		moved.index = pair.app.index;
+		udp_talk_transport(message, sizeof(message), pair.index, 100 + i);
 		udp_app_send(&moved, message, sizeof(message));
-		uint32_t channel = udp_talk_channel(a, NULL);
-		assert_int_equal(udp_talk_node_receive(a, channel, got, sizeof(got)),
+		uint32_t channel = udp_talk_channel(pair.node, NULL);
+		assert_int_equal(udp_talk_node_receive(pair.node, channel, got, sizeof(got)),
 				 sizeof(message));
-		udp_talk_transport(message, sizeof(message), app.index, 100 + i);
-		udp_talk_node_send(a, channel, message, sizeof(message));
-		assert_int_equal(udp_talk_channel(a, session_1), channel);
+		udp_talk_transport(message, sizeof(message), pair.app.index, 100 + i);
+		udp_talk_node_send(pair.node, channel, message, sizeof(message));
+		assert_int_equal(udp_talk_channel(pair.node, session_1), channel);
 		if (i + 1 >= RELAY_UDP_FLOWS_SESSION_MAX) { /* where it was long ago goes */
-			Boson__Link__Control *control = leg_talk_control(a);
+			Boson__Link__Control *control = leg_talk_control(pair.node);
 			assert_int_equal(control->body_case,
 					 BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
 			boson__link__control__free_unpacked(control, NULL);
 		}
 		assert_int_equal(udp_app_receive(&moved, got, sizeof(got)), sizeof(message));
-		udp_talk_exchange(a, channel, &moved, 11, 200 + i);
+		udp_talk_exchange(pair.node, channel, &moved, pair.index, 200 + i);
 		udp_app_close(&moved);
 	}
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* A session that goes on by UDP after it was a WebSocket's: the node's answers were heard there. */
@@ -135,22 +127,18 @@ test_client_of_a_websocket_leg_goes_on_by_udp(void **state)
 static void
 test_closed_session_loses_its_legs(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[128];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	assert_int_equal(udp_talk_unbind(&relay, session_1), BUS_OK);
-	udp_talk_closed(a, channel);
+	udp_talk_closed(pair.node, pair.channel);
 	assert_int_equal(udp_talk_unbind(&relay, session_1), BUS_OK);
-	udp_talk_transport(message, sizeof(message), 11, 5);
-	udp_app_send(&app, message, sizeof(message));
+	udp_talk_transport(message, sizeof(message), pair.index, 5);
+	udp_app_send(&pair.app, message, sizeof(message));
 	udp_rig_await_drops("index", 1);
-	assert_true(raw_leg_is_quiet(a, 50));
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	assert_true(raw_leg_is_quiet(pair.node, 50));
+	udp_rig_close(&pair);
 }
 
 static void
@@ -213,20 +201,16 @@ set_up_slow(void **state)
 static void
 test_U52_more_than_the_sessions_rate_is_dropped(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[1312];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	for (uint64_t i = 1; i < 200; i++) {
-		udp_talk_transport(message, sizeof(message), 11, i);
-		udp_app_send(&app, message, sizeof(message));
+		udp_talk_transport(message, sizeof(message), pair.index, i);
+		udp_app_send(&pair.app, message, sizeof(message));
 	}
 	udp_rig_await_drops("quota", 100);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 #define UDP_TEST(test) cmocka_unit_test_setup_teardown(test, udp_rig_set_up, udp_rig_tear_down)

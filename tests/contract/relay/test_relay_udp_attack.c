@@ -22,45 +22,43 @@
 static void
 test_T15_unproven_source_is_sent_no_more_than_it_sent(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	uint8_t message[1312], got[2048];
 
 	(void)state; /* U46 */
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_initiation(message, &key_a, app.index);
-	udp_app_send(&app, message, UDP_TALK_INITIATION_BYTES);
-	uint32_t channel = udp_talk_channel(a, NULL);
-	udp_talk_node_receive(a, channel, got, sizeof(got));
+	udp_talk_initiation(message, &key_a, pair.app.index);
+	udp_app_send(&pair.app, message, UDP_TALK_INITIATION_BYTES);
+	pair.channel = udp_talk_channel(pair.node, NULL);
+	udp_talk_node_receive(pair.node, pair.channel, got, sizeof(got));
 	/* Nobody has vouched for it: data is not let out, a cookie is. */
-	udp_talk_transport(message, sizeof(message), app.index, 0);
-	udp_talk_node_send(a, channel, message, sizeof(message));
+	udp_talk_transport(message, sizeof(message), pair.app.index, 0);
+	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
 	udp_rig_await_drops("unproven", 1);
-	udp_talk_cookie(message, app.index);
-	udp_talk_node_send(a, channel, message, UDP_TALK_COOKIE_BYTES);
-	assert_int_equal(udp_app_receive(&app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
-	udp_talk_node_send(a, channel, message, UDP_TALK_COOKIE_BYTES);
-	assert_int_equal(udp_app_receive(&app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
-	udp_talk_node_send(a, channel, message, UDP_TALK_COOKIE_BYTES); /* 192 of 148 bytes */
+	udp_talk_cookie(message, pair.app.index);
+	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_COOKIE_BYTES);
+	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
+	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_COOKIE_BYTES);
+	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
+	/* 192 of 148 bytes */
+	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_COOKIE_BYTES);
 	udp_rig_await_drops("unproven", 2);
 	/* A cookie vouches for nobody. */
 	assert_int_equal(relay_fixture_counter(&relay, "udp_legs_total{event=\"validated\"}"), 0);
 	/* With another initiation there is room for an answer, and for no more. */
-	udp_talk_initiation(message, &key_a, app.index);
-	udp_app_send(&app, message, UDP_TALK_INITIATION_BYTES);
-	udp_talk_node_receive(a, channel, got, sizeof(got));
-	udp_talk_response(message, &app.key, 11, app.index);
-	udp_talk_node_send(a, channel, message, UDP_TALK_RESPONSE_BYTES);
-	assert_int_equal(udp_talk_channel(a, session_1), channel);
-	assert_int_equal(udp_app_receive(&app, got, sizeof(got)), UDP_TALK_RESPONSE_BYTES);
-	udp_talk_transport(message, sizeof(message), app.index, 0);
-	udp_talk_node_send(a, channel, message, sizeof(message));
+	udp_talk_initiation(message, &key_a, pair.app.index);
+	udp_app_send(&pair.app, message, UDP_TALK_INITIATION_BYTES);
+	udp_talk_node_receive(pair.node, pair.channel, got, sizeof(got));
+	udp_talk_response(message, &pair.app.key, pair.index, pair.app.index);
+	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_RESPONSE_BYTES);
+	assert_int_equal(udp_talk_channel(pair.node, session_1), pair.channel);
+	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_RESPONSE_BYTES);
+	udp_talk_transport(message, sizeof(message), pair.app.index, 0);
+	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
 	udp_rig_await_drops("unproven", 3);
 	/* The answer has arrived: it is who it says. */
-	udp_talk_exchange(a, channel, &app, 11, 0);
-	assert_true(udp_app_is_quiet(&app, 50));
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_exchange(&pair, 0);
+	assert_true(udp_app_is_quiet(&pair.app, 50));
+	udp_rig_close(&pair);
 }
 
 /* ---- T16 ---- */
@@ -69,16 +67,14 @@ test_T15_unproven_source_is_sent_no_more_than_it_sent(void **state)
 static void
 test_U10_repeated_initiation_is_rationed(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	uint8_t message[UDP_TALK_INITIATION_BYTES];
 	int64_t begin_ms = clock_monotonic_ms();
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_initiation(message, &key_a, app.index);
+	udp_talk_initiation(message, &key_a, pair.app.index);
 	for (int i = 0; i < 1000; i++)
-		udp_app_send(&app, message, sizeof(message));
+		udp_app_send(&pair.app, message, sizeof(message));
 	udp_rig_await_drops("rate", 1);
 	uint64_t passed;
 	do /* until all thousand have been looked at */
@@ -87,22 +83,18 @@ test_U10_repeated_initiation_is_rationed(void **state)
 	int64_t took_ms = clock_monotonic_ms() - begin_ms;
 	assert_true(passed >= RELAY_UDP_BURST);
 	assert_true(passed <= (uint64_t)(RELAY_UDP_BURST + took_ms * RELAY_UDP_RATE / 1000 + 1));
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 static void
 test_T16_flood_of_sources_costs_no_proven_leg_its_place(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[UDP_TALK_INITIATION_BYTES];
 	enum { SOURCES = 2 * RELAY_UDP_HALF_OPEN_NODE_MAX };
 	uint32_t halves[SOURCES];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	for (unsigned i = 0; i < SOURCES; i++) {
 		char address[INET_ADDRSTRLEN];
 		struct udp_app other;
@@ -112,20 +104,19 @@ test_T16_flood_of_sources_costs_no_proven_leg_its_place(void **state)
 		other = udp_app_open(&relay, address, 0);
 		udp_talk_initiation(message, &key_a, i);
 		udp_app_send(&other, message, sizeof(message));
-		uint32_t half = udp_talk_channel(a, NULL);
-		udp_talk_node_receive(a, half, got, sizeof(got));
+		uint32_t half = udp_talk_channel(pair.node, NULL);
+		udp_talk_node_receive(pair.node, half, got, sizeof(got));
 		halves[i] = half;
 		if (i >= RELAY_UDP_HALF_OPEN_NODE_MAX) /* the oldest makes way */
-			udp_talk_closed(a, halves[i - RELAY_UDP_HALF_OPEN_NODE_MAX]);
+			udp_talk_closed(pair.node, halves[i - RELAY_UDP_HALF_OPEN_NODE_MAX]);
 		udp_app_close(&other);
 	}
 	relay_fixture_await(&relay, "udp_legs_total{event=\"evicted\"}",
 			    SOURCES - RELAY_UDP_HALF_OPEN_NODE_MAX);
 	assert_int_equal(relay_fixture_counter(&relay, "legs{role=\"udp\"}"),
 			 RELAY_UDP_HALF_OPEN_NODE_MAX + 1);
-	udp_talk_exchange(a, channel, &app, 11, 1);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_exchange(&pair, 1);
+	udp_rig_close(&pair);
 }
 
 /* ---- T17 ---- */
@@ -136,29 +127,26 @@ test_T16_flood_of_sources_costs_no_proven_leg_its_place(void **state)
 static void
 test_T17_guessed_index_moves_no_leg(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	struct udp_app thief = udp_app_open(&relay, "127.0.3.1", 0);
 	uint8_t message[96], got[2048];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
-	udp_talk_transport(message, sizeof(message), 11, 900);
+	udp_talk_transport(message, sizeof(message), pair.index, 900);
 	udp_app_send(&thief, message, sizeof(message));
-	uint32_t stolen = udp_talk_channel(a, NULL);
-	assert_int_not_equal(stolen, channel);
-	assert_int_equal(udp_talk_node_receive(a, stolen, got, sizeof(got)), sizeof(message));
+	uint32_t stolen = udp_talk_channel(pair.node, NULL);
+	assert_int_not_equal(stolen, pair.channel);
+	assert_int_equal(udp_talk_node_receive(pair.node, stolen, got, sizeof(got)),
+			 sizeof(message));
 	for (uint64_t i = 1; i < 20; i++)
-		udp_talk_exchange(a, channel, &app, 11, i);
+		udp_rig_exchange(&pair, i);
 	assert_true(udp_app_is_quiet(&thief, 0));
 	for (int i = 0; i < 100; i++)
 		udp_app_send(&thief, message, sizeof(message));
 	udp_rig_await_drops("rate", 80);
 	assert_true(udp_app_is_quiet(&thief, 0));
 	udp_app_close(&thief);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* An index that many sources use is known to too many: each beyond the 64 that may be half open is
@@ -167,28 +155,26 @@ static void
 test_T17_index_that_many_use_raises_an_alarm(void **state)
 {
 	enum { BEYOND = 7, THIEVES = RELAY_UDP_HALF_OPEN_SESSION_MAX + BEYOND };
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[96], got[256];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	for (unsigned i = 0; i < THIEVES; i++) {
 		char address[INET_ADDRSTRLEN];
 
 		snprintf(address, sizeof(address), "127.1.%u.7", 1 + i);
 		struct udp_app thief = udp_app_open(&relay, address, 0);
-		udp_talk_transport(message, sizeof(message), 11, 900 + i);
+		udp_talk_transport(message, sizeof(message), pair.index, 900 + i);
 		udp_app_send(&thief, message, sizeof(message));
-		udp_talk_node_receive(a, udp_talk_channel(a, NULL), got, sizeof(got));
+		udp_talk_node_receive(pair.node, udp_talk_channel(pair.node, NULL), got,
+				      sizeof(got));
 		if (i + 1 == RELAY_UDP_HALF_OPEN_SESSION_MAX)
 			assert_int_equal(relay_fixture_counter(&relay, "udp_alarms_total"), 0);
 		if (i >= RELAY_UDP_HALF_OPEN_SESSION_MAX) {
-			Boson__Link__Control *control = leg_talk_control(a);
+			Boson__Link__Control *control = leg_talk_control(pair.node);
 			assert_int_equal(control->body_case,
 					 BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE);
-			assert_int_not_equal(control->channel_close->channel, channel);
+			assert_int_not_equal(control->channel_close->channel, pair.channel);
 			boson__link__control__free_unpacked(control, NULL);
 		}
 		udp_app_close(&thief);
@@ -196,9 +182,8 @@ test_T17_index_that_many_use_raises_an_alarm(void **state)
 	assert_int_equal(relay_fixture_counter(&relay, "udp_alarms_total"), BEYOND);
 	assert_int_equal(relay_fixture_counter(&relay, "legs{role=\"udp\"}"),
 			 RELAY_UDP_HALF_OPEN_SESSION_MAX + 1);
-	udp_talk_exchange(a, channel, &app, 11, 1);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_exchange(&pair, 1);
+	udp_rig_close(&pair);
 }
 
 /* U48: the same index at two nodes opens nothing for a stranger, and each client keeps its own. */

@@ -39,13 +39,11 @@ test_T18_junk_reaches_no_node(void **state)
 		{ 2, 92, "index" },   { 3, 64, "index" },   { 4, 128, "index" },
 		{ 0x16, 80, "type" }, { 0x30, 48, "type" }, { 0x17, 48, "type" },
 	};
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	struct udp_app stranger = udp_app_open(&relay, "127.0.5.1", 0);
 	uint8_t message[256];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		uint64_t before = udp_rig_drops(rows[i].reason);
 
@@ -64,11 +62,10 @@ test_T18_junk_reaches_no_node(void **state)
 	before = udp_rig_drops("short");
 	udp_app_send(&stranger, message, 0);
 	udp_rig_await_drops("short", before + 1);
-	assert_true(raw_leg_is_quiet(a, 50));
+	assert_true(raw_leg_is_quiet(pair.node, 50));
 	assert_true(udp_app_is_quiet(&stranger, 0));
 	udp_app_close(&stranger);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* U38 U40 U42 U44: this protocol has no registration datagram and no path response, whose MAC,
@@ -79,14 +76,11 @@ static void
 test_U38_U40_U42_U44_there_is_nothing_to_register_with(void **state)
 {
 	enum { AT_ONCE = 50, ALL = 1000 };
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	struct udp_app stranger = udp_app_open(&relay, "127.0.5.1", 0);
 	uint8_t message[UUID_BYTES + 64];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	for (unsigned sent = 0; sent < ALL; udp_rig_await_drops("type", sent))
 		for (unsigned i = 0; i < AT_ONCE; i++, sent++) {
 			fill_shape(message, (uint8_t)(5 + sent % 250), sizeof(message));
@@ -96,64 +90,56 @@ test_U38_U40_U42_U44_there_is_nothing_to_register_with(void **state)
 	assert_int_equal(udp_rig_drops("type"), ALL);
 	assert_int_equal(relay_fixture_counter(&relay, "udp_legs_total{event=\"opened\"}"), 1);
 	assert_true(udp_app_is_quiet(&stranger, 0));
-	udp_talk_exchange(a, channel, &app, 11, 1);
+	udp_rig_exchange(&pair, 1);
 	udp_app_close(&stranger);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* The same from one who has a leg: it helps nothing. */
 static void
 test_T18_junk_of_a_known_source_reaches_no_node(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	static uint8_t message[65507];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
-	udp_talk_initiation(message, &key_b, app.index); /* U08 */
-	udp_app_send(&app, message, UDP_TALK_INITIATION_BYTES);
+	udp_talk_initiation(message, &key_b, pair.app.index); /* U08 */
+	udp_app_send(&pair.app, message, UDP_TALK_INITIATION_BYTES);
 	udp_rig_await_drops("mac1", 1);
-	udp_talk_response(message, &key_b, app.index, 11); /* U14 */
-	udp_app_send(&app, message, UDP_TALK_RESPONSE_BYTES);
+	udp_talk_response(message, &key_b, pair.app.index, pair.index); /* U14 */
+	udp_app_send(&pair.app, message, UDP_TALK_RESPONSE_BYTES);
 	udp_rig_await_drops("mac1", 2);
 	udp_talk_cookie(message, 99); /* U16 */
-	udp_app_send(&app, message, UDP_TALK_COOKIE_BYTES);
+	udp_app_send(&pair.app, message, UDP_TALK_COOKIE_BYTES);
 	udp_rig_await_drops("index", 1);
-	udp_talk_transport(message, 64, 11, UINT64_MAX - 8192); /* U22 */
-	udp_app_send(&app, message, 64);
+	udp_talk_transport(message, 64, pair.index, UINT64_MAX - 8192); /* U22 */
+	udp_app_send(&pair.app, message, 64);
 	udp_rig_await_drops("counter", 1);
 	fill_shape(message, 4, sizeof(message)); /* U24 */
-	udp_app_send(&app, message, sizeof(message));
+	udp_app_send(&pair.app, message, sizeof(message));
 	udp_rig_await_drops("size", 1);
-	assert_true(raw_leg_is_quiet(a, 50));
-	udp_talk_exchange(a, channel, &app, 11, 5);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	assert_true(raw_leg_is_quiet(pair.node, 50));
+	udp_rig_exchange(&pair, 5);
+	udp_rig_close(&pair);
 }
 
 /* What a node says is looked at, too: an answer for none of its sessions goes to nobody. */
 static void
 test_answer_for_no_session_goes_to_nobody(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	uint8_t message[UDP_TALK_INITIATION_BYTES], got[256];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	udp_talk_initiation(message, &key_a, app.index);
-	udp_app_send(&app, message, sizeof(message));
-	uint32_t channel = udp_talk_channel(a, NULL);
-	udp_talk_node_receive(a, channel, got, sizeof(got));
-	udp_talk_response(message, &key_b, 11, app.index);
-	udp_talk_node_send(a, channel, message, UDP_TALK_RESPONSE_BYTES);
+	udp_talk_initiation(message, &key_a, pair.app.index);
+	udp_app_send(&pair.app, message, sizeof(message));
+	uint32_t channel = udp_talk_channel(pair.node, NULL);
+	udp_talk_node_receive(pair.node, channel, got, sizeof(got));
+	udp_talk_response(message, &key_b, pair.index, pair.app.index);
+	udp_talk_node_send(pair.node, channel, message, UDP_TALK_RESPONSE_BYTES);
 	udp_rig_await_drops("mac1", 1);
-	assert_true(udp_app_is_quiet(&app, 20));
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	assert_true(udp_app_is_quiet(&pair.app, 20));
+	udp_rig_close(&pair);
 }
 
 #define UDP_TEST(test) cmocka_unit_test_setup_teardown(test, udp_rig_set_up, udp_rig_tear_down)

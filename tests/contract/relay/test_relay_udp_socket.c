@@ -18,26 +18,23 @@
 static void
 test_U54_unreachable_client_disturbs_nobody(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	struct udp_app gone = udp_app_open(&relay, "127.0.2.1", 0);
 	uint8_t message[128];
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
 	udp_rig_bind(session_2, node_a, &key_a, &gone);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
-	uint32_t dead = udp_talk_shake_hands(a, &key_a, &gone, session_2, 12);
+	udp_rig_shake_hands(&pair);
+	uint32_t dead = udp_talk_shake_hands(pair.node, &key_a, &gone, session_2, 12);
 	udp_app_close(&gone);
 	for (unsigned i = 0; i < 200; i++) {
 		udp_talk_transport(message, sizeof(message), gone.index, i);
-		udp_talk_node_send(a, dead, message, sizeof(message));
+		udp_talk_node_send(pair.node, dead, message, sizeof(message));
 	}
 	for (uint64_t i = 1; i < 20; i++)
-		udp_talk_exchange(a, channel, &app, 11, i);
+		udp_rig_exchange(&pair, i);
 	assert_int_equal(relay_fixture_counter(&relay, "legs{role=\"udp\"}"), 2);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* U56: datagrams of mixed sizes, sent and joined as one bundle, arrive as they were. */
@@ -46,24 +43,21 @@ test_U56_bundle_is_split_as_it_was_sent(void **state)
 {
 	static const size_t sizes[] = { 1312, 1312, 1312, 96, 1312, 32, 32, 640, 1312 };
 	enum { COUNT = sizeof(sizes) / sizeof(*sizes) };
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open_proven();
 	uint8_t message[LEG_MESSAGE_MAX_BYTES], got[2048];
 	uint8_t datagrams[COUNT][1312];
 	struct leg_writer writer;
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	uint32_t channel = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
 	/* Down: one message of the node, runs of equal size are one send. */
-	leg_writer_init(&writer, true, channel, message, sizeof(message));
+	leg_writer_init(&writer, true, pair.channel, message, sizeof(message));
 	for (size_t i = 0; i < COUNT; i++) {
-		udp_talk_transport(datagrams[i], sizes[i], app.index, i);
+		udp_talk_transport(datagrams[i], sizes[i], pair.app.index, i);
 		assert_int_equal(leg_writer_add(&writer, datagrams[i], sizes[i]), 0);
 	}
-	assert_true(raw_leg_send(a, 0x82, message, writer.n));
+	assert_true(raw_leg_send(pair.node, 0x82, message, writer.n));
 	for (size_t i = 0; i < COUNT; i++) {
-		assert_int_equal(udp_app_receive(&app, got, sizeof(got)), sizes[i]);
+		assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), sizes[i]);
 		assert_memory_equal(got, datagrams[i], sizes[i]);
 	}
 	/* Up: what the kernel joined on its way. */
@@ -81,19 +75,19 @@ test_U56_bundle_is_split_as_it_was_sent(void **state)
 	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 	const uint16_t segment = 1312;
 	for (size_t i = 0; i < 4; i++)
-		udp_talk_transport(datagrams[i], sizes[i], 11, 50 + i);
+		udp_talk_transport(datagrams[i], sizes[i], pair.index, 50 + i);
 	c->cmsg_level = IPPROTO_UDP;
 	c->cmsg_type = 103; /* UDP_SEGMENT */
 	c->cmsg_len = CMSG_LEN(sizeof(segment));
 	memcpy(CMSG_DATA(c), &segment, sizeof(segment));
-	assert_int_equal(sendmsg(app.fd, &header, 0), 1312 + 1312 + 96);
+	assert_int_equal(sendmsg(pair.app.fd, &header, 0), 1312 + 1312 + 96);
 	struct leg_reader reader;
 	struct raw_frame frame;
 	const uint8_t *datagram;
 	size_t n, seen = 0;
 	static const size_t order[] = { 0, 1, 3 };
 	while (seen < 3) {
-		assert_true(raw_leg_receive(a, &frame));
+		assert_true(raw_leg_receive(pair.node, &frame));
 		assert_int_equal(leg_reader_init(&reader, true, frame.payload, frame.n), 0);
 		while (leg_reader_next(&reader, &datagram, &n) == 1) {
 			assert_int_equal(n, sizes[order[seen]]);
@@ -101,26 +95,22 @@ test_U56_bundle_is_split_as_it_was_sent(void **state)
 			seen++;
 		}
 	}
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_close(&pair);
 }
 
 /* U58: a mark of congestion on the way is no reason to fall. */
 static void
 test_U58_congestion_mark_is_taken(void **state)
 {
-	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
-	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_pair pair = udp_rig_open();
 	int congestion_experienced = 3;
 
 	(void)state;
-	udp_rig_bind(session_1, node_a, &key_a, &app);
-	assert_int_equal(setsockopt(app.fd, IPPROTO_IP, IP_TOS, &congestion_experienced,
+	assert_int_equal(setsockopt(pair.app.fd, IPPROTO_IP, IP_TOS, &congestion_experienced,
 				    sizeof(congestion_experienced)),
 			 0);
-	udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
-	udp_app_close(&app);
-	raw_leg_close(&a);
+	udp_rig_shake_hands(&pair);
+	udp_rig_close(&pair);
 }
 
 #define UDP_TEST(test) cmocka_unit_test_setup_teardown(test, udp_rig_set_up, udp_rig_tear_down)

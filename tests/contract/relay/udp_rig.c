@@ -69,6 +69,46 @@ udp_rig_bind(const uint8_t session[UUID_BYTES], const uint8_t node[UUID_BYTES],
 		BUS_OK);
 }
 
+struct udp_pair
+udp_rig_open(void)
+{
+	struct udp_pair pair = { .node = raw_leg_open(&relay, node_a, NULL),
+				 .app = udp_app_open(&relay, "127.0.1.1", 0),
+				 .index = 11 };
+
+	udp_rig_bind(session_1, node_a, &key_a, &pair.app);
+	return pair;
+}
+
+struct udp_pair
+udp_rig_open_proven(void)
+{
+	struct udp_pair pair = udp_rig_open();
+
+	udp_rig_shake_hands(&pair);
+	return pair;
+}
+
+void
+udp_rig_shake_hands(struct udp_pair *pair)
+{
+	pair->channel =
+		udp_talk_shake_hands(pair->node, &key_a, &pair->app, session_1, pair->index);
+}
+
+void
+udp_rig_exchange(const struct udp_pair *pair, uint64_t counter)
+{
+	udp_talk_exchange(pair->node, pair->channel, &pair->app, pair->index, counter);
+}
+
+void
+udp_rig_close(struct udp_pair *pair)
+{
+	udp_app_close(&pair->app);
+	raw_leg_close(&pair->node);
+}
+
 uint64_t
 udp_rig_drops(const char *reason)
 {

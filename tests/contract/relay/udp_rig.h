@@ -27,6 +27,19 @@ int udp_rig_tear_down(void **state);
 void udp_rig_bind(const uint8_t session[UUID_BYTES], const uint8_t node[UUID_BYTES],
 		  const struct key *key, const struct udp_app *app);
 
+/* Node a's leg, an app at 127.0.1.1 that session 1 is bound for, the index by which the node's end
+ * will be spoken to, and, once they have shaken hands, the app's channel. */
+struct udp_pair {
+	struct raw_leg *node;
+	struct udp_app app;
+	uint32_t channel, index;
+};
+struct udp_pair udp_rig_open(void);
+struct udp_pair udp_rig_open_proven(void);
+void udp_rig_shake_hands(struct udp_pair *pair);
+void udp_rig_exchange(const struct udp_pair *pair, uint64_t counter);
+void udp_rig_close(struct udp_pair *pair);
+
 /* What was dropped so far for a reason; until it is n. */
 uint64_t udp_rig_drops(const char *reason);
 void udp_rig_await_drops(const char *reason, uint64_t n);
