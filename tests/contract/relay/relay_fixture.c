@@ -266,6 +266,13 @@ relay_fixture_stop(struct relay_fixture *fixture)
 	relay_fixture_remove(fixture);
 }
 
+int
+relay_fixture_tear_down(void **state)
+{
+	relay_fixture_stop(*state);
+	return 0;
+}
+
 void
 relay_fixture_remove(struct relay_fixture *fixture)
 {

@@ -49,6 +49,8 @@ void relay_fixture_start(struct relay_fixture *fixture, bool has_tls, const char
 void relay_fixture_start_beside(struct relay_fixture *fixture, const struct relay_fixture *first,
 				bool has_tls, const char *settings);
 void relay_fixture_stop(struct relay_fixture *fixture);
+/* For cmocka: stops the one that *state is. */
+int relay_fixture_tear_down(void **state);
 
 /* The parts of these, for a relay that does not run here (relay_process): a folder with a
  * configuration, keys and signers; a bus to it, once it is up; and the end of each. */

@@ -63,6 +63,13 @@ relay_process_stop(struct relay_process *process)
 	assert_int_equal(code, 0);
 }
 
+int
+relay_process_tear_down(void **state)
+{
+	relay_process_stop(*state);
+	return 0;
+}
+
 const char *
 relay_process_scrape(const struct relay_process *process)
 {

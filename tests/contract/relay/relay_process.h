@@ -19,6 +19,8 @@ void relay_process_start(struct relay_process *process, const char *settings);
 
 /* SIGTERM; it must end well. */
 void relay_process_stop(struct relay_process *process);
+/* For cmocka: stops the one that *state is. */
+int relay_process_tear_down(void **state);
 
 /* What /metrics says now: a static buffer. */
 const char *relay_process_scrape(const struct relay_process *process);

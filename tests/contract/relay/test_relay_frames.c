@@ -26,16 +26,8 @@ static struct relay_fixture relay;
 static int
 set_up(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, false, "");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_fixture_stop(&relay);
 	return 0;
 }
 
@@ -317,5 +309,5 @@ main(void)
 		cmocka_unit_test(test_w69_a_flood_of_key_updates_is_closed),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, relay_fixture_tear_down);
 }

@@ -30,7 +30,7 @@ static struct relay_fixture relay;
 static int
 set_up_one(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, false, "grace = 1500ms\nstall = 600ms\ndrain = 700ms");
 	return 0;
 }
@@ -38,7 +38,7 @@ set_up_one(void **state)
 static int
 set_up_two(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, false,
 			    "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
 	return 0;
@@ -47,17 +47,9 @@ set_up_two(void **state)
 static int
 set_up_two_tls(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, true,
 			    "shards = 2\ngrace = 1500ms\nstall = 600ms\ndrain = 700ms");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_fixture_stop(&relay);
 	return 0;
 }
 
@@ -421,11 +413,11 @@ test_t14_no_leg_reaches_beyond_its_session(void **state)
 	raw_leg_close(&other);
 }
 
-#define EACH(test)                                                                \
-	{ #test " (one shard)", test, set_up_one, tear_down, NULL },              \
-		{ #test " (two shards)", test, set_up_two, tear_down, NULL },     \
-	{                                                                         \
-#test " (two shards, TLS)", test, set_up_two_tls, tear_down, NULL \
+#define EACH(test)                                                                              \
+	{ #test " (one shard)", test, set_up_one, relay_fixture_tear_down, NULL },              \
+		{ #test " (two shards)", test, set_up_two, relay_fixture_tear_down, NULL },     \
+	{                                                                                       \
+#test " (two shards, TLS)", test, set_up_two_tls, relay_fixture_tear_down, NULL \
 	}
 
 int
@@ -435,7 +427,7 @@ main(void)
 		EACH(test_nodes_and_clients_meet_on_their_shard),
 		cmocka_unit_test_setup_teardown(
 			test_each_connection_moves_once_to_the_shard_of_its_node, set_up_two_tls,
-			tear_down),
+			relay_fixture_tear_down),
 		EACH(test_the_newest_leg_of_a_node_wins_and_takes_its_channels_up),
 		EACH(test_a_client_that_leaves_is_told_to_the_node),
 		EACH(test_a_node_may_close_a_channel),

@@ -26,16 +26,8 @@ static struct relay_process relay;
 static int
 set_up(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_process_start(&relay, "");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_process_stop(&relay);
 	return 0;
 }
 
@@ -266,7 +258,7 @@ test_series_do_not_grow_with_sessions(void **state)
 	assert_null(strstr(scrape, "127."));
 }
 
-#define WITH_RELAY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_RELAY(test) cmocka_unit_test_setup_teardown(test, set_up, relay_process_tear_down)
 
 int
 main(void)

@@ -17,14 +17,6 @@ static const uint8_t session_id[UUID_BYTES] = "session-00000001";
 
 static struct relay_process relay;
 
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_process_stop(&relay);
-	return 0;
-}
-
 /* So much for one channel that a queue cannot hold it. */
 static void
 flood(struct raw_leg *node, uint32_t channel)
@@ -43,13 +35,14 @@ struct slow {
 	uint32_t channel;
 };
 
-/* A client that does not read, on a relay with these settings. */
+/* A client that does not read, on a relay with these settings, which is the test's to stop. */
 static struct slow
-open_slow(const char *settings)
+open_slow(void **state, const char *settings)
 {
 	struct slow slow;
 	int small = 4096;
 
+	*state = &relay;
 	relay_process_start(&relay, settings);
 	slow.node = raw_leg_open(&relay.fixture, node_id, NULL);
 	slow.client = raw_leg_open(&relay.fixture, node_id, session_id);
@@ -72,9 +65,8 @@ read_all(struct raw_leg *leg)
 static void
 test_what_waits_for_a_slow_reader_is_in_queue_age_seconds(void **state)
 {
-	struct slow slow = open_slow("queue_age = 10s\nstall = 60s");
+	struct slow slow = open_slow(state, "queue_age = 10s\nstall = 60s");
 
-	(void)state;
 	relay_process_await(&relay, "drops_total{reason=\"queue_full\"}", 1);
 	double before = relay_process_observations(&relay, "queue_age_seconds");
 	assert_true(relay_process_figure(relay_process_scrape(&relay), "queued_bytes") > 0);
@@ -91,9 +83,9 @@ static void
 test_what_a_slow_reader_loses_is_counted_by_reason(void **state)
 {
 	static const char aged[] = "drops_total{reason=\"queue_age\"}";
-	struct slow slow = open_slow("queue_age = 1ms\nstall = 60s");
+	struct slow slow = open_slow(state, "queue_age = 1ms\nstall = 60s");
 
-	(void)state; /* what it reads next has waited for longer than a millisecond */
+	/* What it reads next has waited for longer than a millisecond. */
 	relay_fixture_await(&relay.fixture, "queued_bytes", 1);
 	relay_process_settle(&relay, "legs{role=\"client\"}", 1);
 	read_all(slow.client);
@@ -108,10 +100,10 @@ test_what_a_slow_reader_loses_is_counted_by_reason(void **state)
 static void
 test_a_slow_reader_that_is_closed_is_counted_as_stalled(void **state)
 {
-	struct slow slow = open_slow("queue_budget = 1MiB\nqueue_bytes = 16MiB\nqueue_age = 10s\n"
-				     "stall = 300ms");
+	struct slow slow =
+		open_slow(state, "queue_budget = 1MiB\nqueue_bytes = 16MiB\nqueue_age = 10s\n"
+				 "stall = 300ms");
 
-	(void)state;
 	relay_process_await(&relay, "drops_total{reason=\"memory\"}", 1);
 	relay_process_settle(&relay, "legs_closed_total{reason=\"stalled\"}", 1);
 	raw_leg_close(&slow.client);
@@ -121,15 +113,14 @@ test_a_slow_reader_that_is_closed_is_counted_as_stalled(void **state)
 static void
 test_what_a_node_sends_beyond_a_sessions_rate_is_counted(void **state)
 {
-	struct slow slow = open_slow("rate = 8000\nstall = 60s");
+	struct slow slow = open_slow(state, "rate = 8000\nstall = 60s");
 
-	(void)state;
 	relay_process_await(&relay, "drops_total{reason=\"rate\"}", 1);
 	raw_leg_close(&slow.client);
 	raw_leg_close(&slow.node);
 }
 
-#define WITH_ITS_OWN(test) cmocka_unit_test_teardown(test, tear_down)
+#define WITH_ITS_OWN(test) cmocka_unit_test_teardown(test, relay_process_tear_down)
 
 int
 main(void)

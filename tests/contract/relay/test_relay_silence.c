@@ -21,7 +21,7 @@ static struct relay_fixture relay;
 static int
 set_up_hasty(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, false, "half_frame_deadline = 300ms");
 	return 0;
 }
@@ -29,16 +29,8 @@ set_up_hasty(void **state)
 static int
 set_up_wary(void **state)
 {
-	(void)state;
+	*state = &relay;
 	relay_fixture_start(&relay, false, "silence_deadline = 3s");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	relay_fixture_stop(&relay);
 	return 0;
 }
 
@@ -81,9 +73,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_W47_half_a_frame_and_silence_is_closed,
-						set_up_hasty, tear_down),
+						set_up_hasty, relay_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(test_a_silent_leg_is_closed_and_a_live_one_is_not,
-						set_up_wary, tear_down),
+						set_up_wary, relay_fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
