@@ -3,6 +3,8 @@
  */
 #include "relay_fixture.h"
 
+#include "relay_certificate.h"
+
 #include "log/log.h"
 #include "loop/clock.h"
 #include "relay/relay_actor.h"
@@ -11,9 +13,6 @@
 #include "service/service_config.h"
 
 #include <dirent.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,46 +23,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-enum { PATIENCE_MS = 10 * 1000, CERTIFICATE_DAYS = 2 };
-
-static void
-write_certificate(struct relay_fixture *fixture)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = X509_new();
-	FILE *file;
-
-	snprintf(fixture->certificate, sizeof(fixture->certificate), "%s/tls.pem", fixture->folder);
-	snprintf(fixture->private_key, sizeof(fixture->private_key), "%s/tls.key", fixture->folder);
-	assert_non_null(key);
-	assert_non_null(certificate);
-	X509_set_version(certificate, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), CERTIFICATE_DAYS * 24L * 3600);
-	X509_set_pubkey(certificate, key);
-	X509_NAME *name = X509_get_subject_name(certificate);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"127.0.0.1", -1,
-				   -1, 0);
-	X509_set_issuer_name(certificate, name);
-	X509_EXTENSION *names =
-		X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
-	assert_non_null(names);
-	assert_int_equal(X509_add_ext(certificate, names, -1), 1);
-	X509_EXTENSION_free(names);
-	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-	file = fopen(fixture->certificate, "we");
-	assert_non_null(file);
-	assert_int_equal(PEM_write_X509(file, certificate), 1);
-	fclose(file);
-	file = fopen(fixture->private_key, "we");
-	assert_non_null(file);
-	assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-	fclose(file);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-}
 
 static void
 write_config(struct relay_fixture *fixture, const char *settings)
@@ -168,7 +127,9 @@ make_folder(struct relay_fixture *fixture, bool has_tls)
 	snprintf(fixture->keys_dir, sizeof(fixture->keys_dir), "%s/keys", fixture->folder);
 	assert_int_equal(mkdir(fixture->state_dir, 0700), 0);
 	fixture->has_tls = has_tls;
-	write_certificate(fixture);
+	snprintf(fixture->certificate, sizeof(fixture->certificate), "%s/tls.pem", fixture->folder);
+	snprintf(fixture->private_key, sizeof(fixture->private_key), "%s/tls.key", fixture->folder);
+	relay_certificate_write(fixture->certificate, fixture->private_key);
 }
 
 static void
@@ -183,18 +144,6 @@ start_actor(struct relay_fixture *fixture)
 		pthread_cond_wait(&fixture->changed, &fixture->mutex);
 	pthread_mutex_unlock(&fixture->mutex);
 	assert_int_equal(fixture->start_result, 0);
-}
-
-void
-relay_fixture_open_bus(struct relay_fixture *fixture)
-{
-	assert_int_equal(loop_new(&fixture->loop), 0);
-	assert_int_equal(metrics_new("test", &fixture->metrics), 0);
-	assert_int_equal(bus_new(fixture->loop, fixture->metrics, "test", NULL, &fixture->bus), 0);
-	assert_int_equal(bus_peer_new(fixture->bus,
-				      service_bus_endpoint(fixture->endpoints, "relay"), NULL,
-				      &boson__relay__relay__descriptor, &fixture->relay),
-			 0);
 }
 
 void
@@ -244,14 +193,6 @@ remove_folder(const char *path)
 	if (folder != NULL)
 		closedir(folder);
 	rmdir(path);
-}
-
-void
-relay_fixture_close_bus(struct relay_fixture *fixture)
-{
-	bus_free(&fixture->bus);
-	metrics_free(&fixture->metrics);
-	loop_free(&fixture->loop);
 }
 
 void
@@ -318,102 +259,4 @@ relay_fixture_ticket(const struct relay_fixture *fixture, const uint8_t node_id[
 	assert_int_equal(ticket_sign(session_id ? fixture->session_signer : fixture->node_signer,
 				     &ticket, ret_text),
 			 0);
-}
-
-static void
-give_up(struct loop *loop, void *arg)
-{
-	struct relay_fixture *fixture = arg;
-
-	fixture->is_timed_out = true;
-	loop_stop(loop);
-}
-
-struct condition {
-	const bool *done;
-};
-
-static void
-look(struct loop *loop, void *arg)
-{
-	const struct condition *condition = arg;
-
-	if (*condition->done)
-		loop_stop(loop);
-}
-
-void
-relay_fixture_wait(struct relay_fixture *fixture, const bool *done)
-{
-	struct loop_timer *patience = NULL, *glance = NULL;
-	struct condition condition = { done };
-
-	if (*done)
-		return;
-	fixture->is_timed_out = false;
-	assert_int_equal(
-		loop_timer_start(fixture->loop, PATIENCE_MS, 0, give_up, fixture, &patience), 0);
-	assert_int_equal(loop_timer_start(fixture->loop, 1, 1, look, &condition, &glance), 0);
-	loop_run(fixture->loop);
-	loop_timer_stop(&glance);
-	if (!fixture->is_timed_out)
-		loop_timer_stop(&patience);
-	if (!*done)
-		fail_msg("nothing came of it within %d ms", PATIENCE_MS);
-}
-
-struct stats_call {
-	const char *name;
-	uint64_t value;
-	bool is_found, is_done;
-};
-
-static void
-on_stats(const Boson__Relay__Stats *stats, void *arg)
-{
-	struct stats_call *call = arg;
-
-	call->is_done = true;
-	for (size_t i = 0; stats != NULL && i < stats->n_counters; i++)
-		if (strcmp(stats->counters[i]->name, call->name) == 0) {
-			call->is_found = true;
-			call->value = stats->counters[i]->value;
-		}
-}
-
-uint64_t
-relay_fixture_counter(struct relay_fixture *fixture, const char *name)
-{
-	Boson__Common__Empty empty = BOSON__COMMON__EMPTY__INIT;
-	struct stats_call call = { .name = name };
-
-	boson__relay__relay__get_stats(bus_peer_service(fixture->relay), &empty, on_stats, &call);
-	relay_fixture_wait(fixture, &call.is_done);
-	if (!call.is_found)
-		fail_msg("no counter %s", name);
-	return call.value;
-}
-
-void
-relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64_t n)
-{
-	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
-	uint64_t value;
-
-	while ((value = relay_fixture_counter(fixture, name)) < n)
-		if (clock_monotonic_ms() > end_ms)
-			fail_msg("%s is %llu, not %llu", name, (unsigned long long)value,
-				 (unsigned long long)n);
-}
-
-void
-relay_fixture_await_empty(struct relay_fixture *fixture)
-{
-	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
-
-	while (relay_fixture_counter(fixture, "legs{role=\"client\"}") +
-		       relay_fixture_counter(fixture, "legs{role=\"node\"}") >
-	       0)
-		if (clock_monotonic_ms() > end_ms)
-			fail_msg("legs are left after %d ms", PATIENCE_MS);
 }

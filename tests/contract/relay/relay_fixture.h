@@ -1,6 +1,6 @@
 /*
  * relay_fixture: a whole relay (real actor, real shards, real sockets) on a thread of its own, with
- * real signers of its tickets, and a bus from the test's thread to it.
+ * real signers of its tickets, and a bus from the test's thread to it (relay_fixture_bus.c).
  */
 #pragma once
 
