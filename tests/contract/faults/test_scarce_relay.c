@@ -8,7 +8,6 @@
 #include "relay_fixture.h"
 #include "scarce.h"
 
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -78,12 +77,13 @@ open_leg(const uint8_t *node_id, const uint8_t *session_id)
 static bool
 comes(struct raw_leg *leg, struct raw_frame *ret)
 {
-	struct pollfd ready = { .fd = leg->fd, .events = POLLIN };
-
-	for (int i = 0; i < GLANCES_MAX && leg->have == 0 && poll(&ready, 1, GLANCE_MS) == 0; i++)
-		if (was_refused())
+	for (int i = 0; i < GLANCES_MAX; i++)
+		if (raw_leg_receive_within(leg, ret, GLANCE_MS))
+			return true;
+		else if (leg->is_ended || was_refused())
 			return false;
-	return raw_leg_receive(leg, ret);
+	fail_msg("nothing came, and nothing was refused");
+	return false;
 }
 
 /* Each waits for the one before it, so that all that the relay does lies within the sweep. */

@@ -300,9 +300,15 @@ receive_until(struct raw_leg *leg, struct raw_frame *ret, int64_t end_ms)
 }
 
 bool
+raw_leg_receive_within(struct raw_leg *leg, struct raw_frame *ret, int64_t ms)
+{
+	return receive_until(leg, ret, clock_monotonic_ms() + ms);
+}
+
+bool
 raw_leg_receive(struct raw_leg *leg, struct raw_frame *ret)
 {
-	if (receive_until(leg, ret, clock_monotonic_ms() + PATIENCE_MS))
+	if (raw_leg_receive_within(leg, ret, PATIENCE_MS))
 		return true;
 	if (!leg->is_ended)
 		fail_msg("no frame came");
@@ -314,7 +320,7 @@ raw_leg_is_quiet(struct raw_leg *leg, int64_t ms)
 {
 	struct raw_frame frame;
 
-	return !receive_until(leg, &frame, clock_monotonic_ms() + ms) && !leg->is_ended;
+	return !raw_leg_receive_within(leg, &frame, ms) && !leg->is_ended;
 }
 
 unsigned

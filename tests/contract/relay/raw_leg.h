@@ -65,6 +65,9 @@ bool raw_leg_send_split(struct raw_leg *leg, uint8_t first, const uint8_t *paylo
 /* The next frame within the deadline; pings are answered and passed over. False: closed. */
 bool raw_leg_receive(struct raw_leg *leg, struct raw_frame *ret);
 
+/* The same within so many ms. False: nothing but pings came; leg->is_ended tells. */
+bool raw_leg_receive_within(struct raw_leg *leg, struct raw_frame *ret, int64_t ms);
+
 /* True when nothing but pings comes within so many ms. */
 bool raw_leg_is_quiet(struct raw_leg *leg, int64_t ms);
 
