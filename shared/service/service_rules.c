@@ -56,6 +56,7 @@ const struct bus_rule service_rules[] = {
 	{ RELAY "GetStats", "routing metrics bosonctl", REPEAT },
 	{ "boson.relay.LegAttached", "routing metrics relay gateway", false },
 	{ "boson.relay.LegDetached", "routing metrics relay gateway", false },
+	{ "boson.relay.NodeDuplicate", "gateway", false },
 	{ "boson.relay.RelayLoad", "routing metrics relay gateway", false },
 	{ "boson.relay.SessionUsage", "routing metrics gateway", false },
 
