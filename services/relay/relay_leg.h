@@ -38,7 +38,8 @@ enum {
 	RELAY_READ_BYTES = 256 * 1024,	 /* of one leg and turn */
 	RELAY_CIPHER_BYTES = 128 * 1024, /* likewise, before decryption */
 	RELAY_LINGER_MS = 2000,
-	RELAY_PINGS_PER_SECOND = 4096, /* marks of a window: one each half of its target, at most */
+	/* Twice the marks of a window on a fast way: one each half of its least target. */
+	RELAY_PINGS_PER_SECOND = 2 * (1000 * 1000 / (LEG_WINDOW_TARGET_LEAST_US / 2)),
 	RELAY_LINGER_BYTES = 4 * 1024 * 1024, /* thrown away at most */
 };
 

@@ -167,6 +167,29 @@ test_w45_a_flood_of_pings_gets_1008(void **state)
 	assert_int_equal(code_for(pings, sizeof(pings)), 1008);
 }
 
+/* As many in a second as a window sends on a fast way whose messages are small. */
+static void
+test_marks_of_a_window_are_no_flood(void **state)
+{
+	enum { MARKS = 1000 * 1000 / (LEG_WINDOW_TARGET_LEAST_US / 2) };
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *client = raw_leg_open(&relay, node_id, session_id);
+	uint32_t channel = leg_talk_channel(node, session_id);
+	struct raw_frame pong;
+	uint64_t mark = 0;
+
+	(void)state;
+	while (++mark <= MARKS)
+		assert_true(raw_leg_send(node, 0x89, (const uint8_t *)&mark, sizeof(mark)));
+	do /* one answers for several */
+		assert_true(raw_leg_receive(node, &pong) && pong.first == 0x8a);
+	while (memcmp(pong.payload, &(uint64_t){ MARKS }, sizeof(mark)) != 0);
+	leg_talk_exchange(node, client, channel);
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+	relay_fixture_await_empty(&relay);
+}
+
 /* W51: a leg's messages have no version of their own (the subprotocol's name has it); the byte that
  * stands first and would tell one is their kind. */
 static void
@@ -300,6 +323,7 @@ main(void)
 		cmocka_unit_test(test_a_message_over_64_kib_gets_1009_before_it_has_come),
 		cmocka_unit_test(test_w43_a_ninth_fragment_gets_1008),
 		cmocka_unit_test(test_w45_a_flood_of_pings_gets_1008),
+		cmocka_unit_test(test_marks_of_a_window_are_no_flood),
 		cmocka_unit_test(test_w51_an_unknown_kind_gets_4400),
 		cmocka_unit_test(test_w53_a_datagram_longer_than_its_message_gets_4400),
 		cmocka_unit_test(test_w55_65_datagrams_in_a_batch_get_4400),
