@@ -10,7 +10,7 @@
 #include "relay/relay_attach_report.h"
 #include "relay/relay_drops.h"
 #include "relay/relay_link.h"
-#include "relay/relay_mesh_leg.h"
+#include "relay/relay_mesh_carry.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_udp.h"

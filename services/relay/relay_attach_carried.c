@@ -5,6 +5,7 @@
 #include "relay/relay_attach_inside.h"
 #include "relay/relay_attach_report.h"
 #include "relay/relay_link.h"
+#include "relay/relay_mesh_carry.h"
 #include "relay/relay_shard.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * relay_mesh_leg: two carriers, one for each end of a link, and what is heard from the other end.
+ * relay_mesh_leg: what is heard from the other end of a link; what goes there is relay_mesh_carry.
  * Numbers of channels are those that the relay of the clients gave: that one is to the home relay
  * what a relay is to a node.
  */
@@ -11,6 +11,7 @@
 #include "relay/relay_data.h"
 #include "relay/relay_link.h"
 #include "relay/relay_mesh.h"
+#include "relay/relay_mesh_carry.h"
 #include "relay/relay_port.h"
 #include "relay/relay_shard.h"
 #include "ws/ws_frame.h"
@@ -18,149 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { CONTROL_MAX_BYTES = 512 };
-
-/* ---- to the other end ---- */
-
-static size_t
-header_bytes(const uint8_t *frame)
-{
-	return frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
-}
-
-static void
-place_copy(struct relay_shard *shard, struct relay_end *end, bool is_control, const uint8_t *bytes,
-	   size_t n)
-{
-	uint8_t *to = relay_port_place(shard, end->port, is_control, end->key, n);
-
-	if (to != NULL)
-		memcpy(to, bytes, n);
-	else
-		relay_count(&shard->counters, RELAY_MESH_DROPPED, 1);
-}
-
-/* What a node is told goes as it is. */
-static void
-flush_node(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct fair_item *item;
-
-	while ((item = fair_list_pop(&leg->outbox.control)) != NULL) {
-		size_t header = header_bytes(item->bytes);
-
-		if (item->bytes[header] == LEG_KIND_CONTROL)
-			place_copy(shard, leg->carried, true, item->bytes + header,
-				   item->n - header);
-		free(item);
-	}
-	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
-		const struct relay_piece *piece = &shard->round.pieces[i];
-
-		for (size_t at = 0, n; at < piece->n; at += n) {
-			const uint8_t *frame = piece->bytes + at;
-
-			n = ws_frame_bytes(frame);
-			place_copy(shard, leg->carried, false, frame + header_bytes(frame),
-				   n - header_bytes(frame));
-		}
-	}
-}
-
-/* A client's message gets its channel back. */
-static void
-place_client(struct relay_shard *shard, struct relay_end *end, const uint8_t *message, size_t n)
-{
-	uint8_t *to = relay_port_place(shard, end->port, false, end->key, n + sizeof(uint32_t));
-
-	if (to == NULL) {
-		relay_count(&shard->counters, RELAY_MESH_DROPPED, 1);
-		return;
-	}
-	to[0] = LEG_KIND_DATA;
-	memcpy(to + 1, end->key + UUID_BYTES, sizeof(uint32_t));
-	memcpy(to + LEG_DATA_HEADER_NODE_BYTES, message + 1, n - 1);
-}
-
-/* Clients are told nothing by another relay than their own. */
-static void
-flush_client(struct relay_shard *shard, struct relay_leg *leg)
-{
-	fair_list_clear(&leg->outbox.control);
-	for (uint32_t i = leg->first_piece; i != RELAY_NO_PIECE; i = shard->round.pieces[i].next) {
-		const struct relay_piece *piece = &shard->round.pieces[i];
-
-		for (size_t at = 0, n; at < piece->n; at += n) {
-			const uint8_t *frame = piece->bytes + at;
-
-			n = ws_frame_bytes(frame);
-			place_client(shard, leg->carried, frame + header_bytes(frame),
-				     n - header_bytes(frame));
-		}
-	}
-}
-
-/* channel 0: the node as a whole: from its home, that it is not there; to it, that all of its
- * channels are given up. */
-static void
-say_close(struct relay_shard *shard, struct relay_port *port, const uint8_t *node_id,
-	  uint32_t channel, uint16_t code, const char *reason)
-{
-	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
-	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
-	char text[WS_CLOSE_REASON_MAX_BYTES + 1];
-
-	strncpy(text, reason, sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	close.has_channel = 1;
-	close.channel = channel;
-	close.has_code = code != 0;
-	close.code = code;
-	close.reason = text;
-	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
-	control.channel_close = &close;
-	size_t n = boson__link__control__get_packed_size(&control);
-	uint8_t *to = relay_port_place(shard, port, true, node_id, 1 + n);
-	if (to == NULL)
-		return;
-	to[0] = LEG_KIND_CONTROL;
-	boson__link__control__pack(&control, to + 1);
-}
-
-static void
-end_node(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct relay_end *end = leg->carried;
-
-	fair_list_clear(&leg->outbox.control);
-	say_close(shard, end->port, end->key, 0, 0, "no longer this way");
-	relay_end_free(&end);
-}
-
-static void
-end_client(struct relay_shard *shard, struct relay_leg *leg)
-{
-	struct relay_end *end = leg->carried;
-
-	fair_list_clear(&leg->outbox.control);
-	say_close(shard, end->port, end->key, relay_mesh_get32(end->key + UUID_BYTES),
-		  leg->close_code, leg->close_reason);
-	relay_end_free(&end);
-}
-
-static const struct relay_carrier node_carrier = { .gauge = RELAY_MESH_NODES,
-						   .flush = flush_node,
-						   .end = end_node };
-static const struct relay_carrier client_carrier = { .gauge = RELAY_MESH_CLIENTS,
-						     .flush = flush_client,
-						     .end = end_client };
-
-bool
-relay_mesh_is_client(const struct relay_leg *leg)
-{
-	return leg->carrier == &client_carrier;
-}
 
 /* ---- from the home relay of a node ---- */
 
@@ -216,11 +74,13 @@ refuse_client(struct relay_shard *shard, struct relay_port *port, const uint8_t 
 	      uint32_t channel, int error)
 {
 	if (error == -ESTALE)
-		say_close(shard, port, node_id, channel, WS_CLOSE_REPLACED, "a newer leg is here");
+		relay_mesh_say_close(shard, port, node_id, channel, WS_CLOSE_REPLACED,
+				     "a newer leg is here");
 	else if (error == -ESHUTDOWN)
-		say_close(shard, port, node_id, channel, WS_CLOSE_GONE, "closed or deleted");
+		relay_mesh_say_close(shard, port, node_id, channel, WS_CLOSE_GONE,
+				     "closed or deleted");
 	else
-		say_close(shard, port, node_id, channel, WS_CLOSE_OVERLOADED, "no room");
+		relay_mesh_say_close(shard, port, node_id, channel, WS_CLOSE_OVERLOADED, "no room");
 }
 
 /* Opened again, it says of which session the channel turned out to be. */
@@ -255,12 +115,14 @@ on_client_open(struct relay_shard *shard, struct relay_port *port, const uint8_t
 	if (known != NULL)
 		return bind_session(shard, known->leg, open->session_id);
 	if (node == NULL || node->leg == NULL || node->leg->carrier != NULL)
-		return say_close(shard, port, node_id, open->channel, 0, "node is not here");
+		return relay_mesh_say_close(shard, port, node_id, open->channel, 0,
+					    "node is not here");
 	if (open->session_id != NULL && uuid_parse(open->session_id, session_id) == 0)
 		client.session_id = session_id;
 	memcpy(client.node_id, node_id, UUID_BYTES);
 	struct relay_end *end = relay_end_new(port, node_id, open->channel);
-	struct relay_leg *leg = end != NULL ? relay_leg_new_carried(&client_carrier, end) : NULL;
+	struct relay_leg *leg =
+		end != NULL ? relay_leg_new_carried(&relay_mesh_client_carrier, end) : NULL;
 	int r = leg != NULL ? relay_attach_carried_client(shard, leg, &client) : -ENOMEM;
 	if (r == 0) {
 		end->leg = leg;
@@ -368,7 +230,8 @@ relay_mesh_on_tie(struct relay_shard *shard, const struct relay_message *message
 	if (port == NULL || relay_end_find(port, message->node_id, 0) != NULL)
 		return; /* it goes that way already */
 	end = relay_end_new(port, message->node_id, 0);
-	struct relay_leg *leg = end != NULL ? relay_leg_new_carried(&node_carrier, end) : NULL;
+	struct relay_leg *leg =
+		end != NULL ? relay_leg_new_carried(&relay_mesh_node_carrier, end) : NULL;
 	if (leg == NULL) {
 		if (end != NULL)
 			relay_end_free(&end);

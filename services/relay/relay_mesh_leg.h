@@ -32,8 +32,5 @@ void relay_mesh_on_tie(struct relay_shard *shard, const struct relay_message *me
 /* Hands over what this turn gathered. */
 void relay_mesh_flush(struct relay_shard *shard);
 
-/* Does this leg stand for a client of another relay? */
-bool relay_mesh_is_client(const struct relay_leg *leg);
-
 /* All carried legs must have ended. */
 void relay_mesh_ports_fini(struct relay_shard *shard);

@@ -49,7 +49,7 @@ relay_udp_on_event(struct relay_shard *shard)
 	for (int i = 0; i < READS_A_TURN; i++) {
 		int r = relay_udp_socket_read(udp->fd, udp->reads, on_bundle, shard);
 
-		relay_udp_flush_batch(shard); /* it lies in the reads */
+		relay_udp_batch_flush(shard); /* it lies in the reads */
 		relay_udp_hand_flush(shard);
 		if (r <= 0)
 			return;

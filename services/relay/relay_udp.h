@@ -7,6 +7,7 @@
 #pragma once
 
 #include "relay/relay_leg.h"
+#include "relay/relay_udp_batch.h"
 #include "relay/relay_udp_flow.h"
 #include "relay/relay_udp_hand.h"
 #include "relay/relay_udp_socket.h"
@@ -14,18 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
-
-enum { RELAY_UDP_BATCH_MAX = 16, RELAY_UDP_BATCH_BYTES = 24 * 1024 };
-
-/* Datagrams of one flow, as they lie in the read, on their way into one message to its node. */
-struct relay_udp_batch {
-	struct relay_udp_flow *flow; /* NULL: none */
-	unsigned n;
-	size_t bytes;
-	uint32_t types[4]; /* by datagram type - 1 */
-	struct iovec datagrams[RELAY_UDP_BATCH_MAX];
-};
 
 struct relay_udp {
 	int fd;
@@ -82,9 +71,6 @@ extern const struct relay_carrier relay_udp_carrier;
 /* One datagram of a source that passed relay_udp_check_source. */
 void relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		    const uint8_t *datagram, size_t n);
-
-/* The batch goes to its node's leg. */
-void relay_udp_flush_batch(struct relay_shard *shard);
 
 /* At once out of all tables; its leg is closed at the end of the round. reason: static. Not from
  * inside the carrier's hooks. */

@@ -189,7 +189,7 @@ relay_udp_on_handed(struct relay_shard *shard, const struct relay_message *messa
 		relay_udp_take(shard, &tuple, at + LENGTH_BYTES, n);
 		at += LENGTH_BYTES + n;
 	}
-	relay_udp_flush_batch(shard); /* it lies in the message */
+	relay_udp_batch_flush(shard); /* it lies in the message */
 	shard->udp->hand.is_taking = false;
 }
 

@@ -4,7 +4,6 @@
  */
 #include "relay/relay_udp.h"
 
-#include "leg/leg_frame.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
 
@@ -18,116 +17,6 @@ drop(struct relay_shard *shard, enum relay_counter reason)
 	relay_count(&shard->counters, reason, 1);
 }
 
-/* ---- to the node ---- */
-
-static void
-put_number(uint8_t *bytes, uint32_t number)
-{
-	for (unsigned i = 0; i < 4; i++)
-		bytes[i] = (uint8_t)(number >> (24 - 8 * i));
-}
-
-/* The datagrams as one frame: [ws header][1][channel][length, datagram]... */
-static size_t
-write_frame(struct relay_shard *shard, const struct relay_udp_batch *batch, uint32_t channel,
-	    uint8_t **ret)
-{
-	size_t message_n = LEG_DATA_HEADER_NODE_BYTES + batch->bytes +
-			   batch->n * (size_t)LEG_DATAGRAM_HEADER_BYTES;
-	size_t front = ws_header_bytes(message_n);
-	uint8_t *frame = relay_round_place(shard, NULL, 0, front + message_n);
-	uint8_t *at = frame + ws_header_write(frame, WS_OPCODE_BINARY, message_n);
-
-	*at++ = LEG_KIND_DATA;
-	put_number(at, channel);
-	at += 4;
-	for (unsigned i = 0; i < batch->n; i++) {
-		size_t n = batch->datagrams[i].iov_len;
-
-		*at++ = (uint8_t)(n >> 8);
-		*at++ = (uint8_t)n;
-		memcpy(at, batch->datagrams[i].iov_base, n);
-		at += n;
-	}
-	*ret = frame;
-	return front + message_n;
-}
-
-static void
-count_batch(struct relay_shard *shard, const struct relay_udp_batch *batch)
-{
-	for (unsigned i = 0; i < 4; i++)
-		if (batch->types[i] != 0)
-			relay_count(&shard->counters, RELAY_DATAGRAMS_INITIATION + i,
-				    batch->types[i]);
-	relay_count(&shard->counters, RELAY_BYTES_UP, batch->bytes);
-	relay_count(&shard->counters, RELAY_MESSAGES_UP, 1);
-}
-
-/* The node's leg is away, and looked for: the newest initiation waits for it, since an app would
- * make the next only after five seconds. */
-static void
-hold(struct relay_shard *shard, const struct relay_udp_batch *batch)
-{
-	struct relay_udp_flow *flow = batch->flow;
-	unsigned held = 0;
-
-	for (unsigned i = 0; i < batch->n && batch->types[DATAGRAM_INITIATION - 1] > 0; i++) {
-		const struct iovec *datagram = &batch->datagrams[i];
-
-		if (*(const uint8_t *)datagram->iov_base != DATAGRAM_INITIATION)
-			continue;
-		held += flow->held == NULL;
-		if (flow->held == NULL)
-			flow->held = malloc(RELAY_UDP_INITIATION_BYTES);
-		if (flow->held == NULL)
-			break;
-		memcpy(flow->held, datagram->iov_base, RELAY_UDP_INITIATION_BYTES);
-	}
-	relay_count(&shard->counters, RELAY_UDP_DROP_NO_NODE, batch->n - held);
-}
-
-void
-relay_udp_flush_batch(struct relay_shard *shard)
-{
-	struct relay_udp_batch *batch = &shard->udp->batch;
-	uint8_t *frame;
-
-	if (batch->n == 0)
-		return;
-	struct relay_channel *channel = batch->flow->leg->channel;
-	struct relay_leg *to = channel != NULL ? channel->node->leg : NULL;
-	if (to == NULL || !relay_leg_is_open(to)) {
-		hold(shard, batch);
-	} else {
-		size_t n = write_frame(shard, batch, channel->number, &frame);
-
-		count_batch(shard, batch);
-		channel->carried.bytes_up += batch->bytes;
-		channel->carried.data_up +=
-			relay_carried_data(batch->bytes, batch->types[0], batch->types[1],
-					   batch->types[2], batch->types[3]);
-		relay_round_add(shard, to, &channel->to_node, frame, n);
-	}
-	memset(batch, 0, offsetof(struct relay_udp_batch, datagrams));
-}
-
-/* The datagram is good: it goes with others of its flow. */
-static void
-carry(struct relay_shard *shard, struct relay_udp_flow *flow, int type, const uint8_t *datagram,
-      size_t n)
-{
-	struct relay_udp_batch *batch = &shard->udp->batch;
-
-	if (batch->flow != flow || batch->n == RELAY_UDP_BATCH_MAX ||
-	    batch->bytes + n > RELAY_UDP_BATCH_BYTES)
-		relay_udp_flush_batch(shard);
-	batch->flow = flow;
-	batch->datagrams[batch->n++] = (struct iovec){ (void *)(uintptr_t)datagram, n };
-	batch->bytes += n;
-	batch->types[type - 1]++;
-}
-
 void
 relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg)
 {
@@ -137,8 +26,8 @@ relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg)
 	if (held == NULL)
 		return;
 	flow->held = NULL;
-	carry(shard, flow, DATAGRAM_INITIATION, held, RELAY_UDP_INITIATION_BYTES);
-	relay_udp_flush_batch(shard);
+	relay_udp_batch_add(shard, flow, DATAGRAM_INITIATION, held, RELAY_UDP_INITIATION_BYTES);
+	relay_udp_batch_flush(shard);
 	free(held);
 }
 
@@ -147,7 +36,7 @@ relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg)
 void
 relay_udp_close_flow(struct relay_shard *shard, struct relay_udp_flow *flow, const char *reason)
 {
-	relay_udp_flush_batch(shard);
+	relay_udp_batch_flush(shard);
 	flow->leg->carried = NULL;
 	relay_leg_doom(shard, flow->leg, 0, reason);
 	relay_udp_flows_remove(&shard->udp->flows, flow);
@@ -273,7 +162,7 @@ take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *tuple, int
 		drop(shard, RELAY_UDP_DROP_RATE);
 		return;
 	}
-	relay_udp_flush_batch(shard); /* others may have to make way */
+	relay_udp_batch_flush(shard); /* others may have to make way */
 	flow = type == DATAGRAM_INITIATION ? open_by_mac1(shard, tuple, message, n)
 					   : open_by_index(shard, tuple, type, message, n);
 	if (flow == NULL)
@@ -285,7 +174,7 @@ take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *tuple, int
 	else
 		relay_udp_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE,
 				      shard->now_ms);
-	carry(shard, flow, type, message, n);
+	relay_udp_batch_add(shard, flow, type, message, n);
 }
 
 /* ---- a source that has a leg ---- */
@@ -359,7 +248,7 @@ take_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type, con
 	/* It knows an index that only the node's answer told: the answer has arrived there. */
 	if (flow->state == RELAY_UDP_ANSWERED && type == DATAGRAM_TRANSPORT)
 		flow->state = RELAY_UDP_PROVEN;
-	carry(shard, flow, type, message, n);
+	relay_udp_batch_add(shard, flow, type, message, n);
 }
 
 void

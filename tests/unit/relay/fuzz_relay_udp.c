@@ -118,7 +118,7 @@ from_source(struct fuzz *fuzz, uint8_t how)
 	tuple.remote.s6_addr[15] = tuple.local.s6_addr[15] = 1;
 	tuple.port = htons((uint16_t)(40000 + source / SOURCES));
 	relay_udp_take(fuzz->shard, &tuple, message, n);
-	relay_udp_flush_batch(fuzz->shard);
+	relay_udp_batch_flush(fuzz->shard);
 }
 
 /* The node's message on one of its channels. */
