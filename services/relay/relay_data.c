@@ -64,30 +64,32 @@ relay_data_count(bool is_to_node, const uint8_t *frame)
 	return leg_message_count(is_to_node, frame + header, whole - header);
 }
 
-static struct way
-way_to_node(struct relay_channel *channel, bool is_from_raw)
+/* Both fill *ret member by member: a struct that is made and then copied whole is read back before
+ * the processor has put its parts together, and waits for them, at each message. */
+static void
+way_to_node(struct relay_channel *channel, bool is_from_raw, struct way *ret)
 {
-	return (struct way){ .leg = channel->node->leg,
-			     .lane = &channel->to_node,
-			     .channel = channel,
-			     .missing = RELAY_DROP_NO_NODE,
-			     .header_in = is_from_raw ? 0 : LEG_DATA_HEADER_CLIENT_BYTES,
-			     .header_out =
-				     is_from_raw ? RAW_HEADER_BYTES : LEG_DATA_HEADER_NODE_BYTES,
-			     .is_from_raw = is_from_raw };
+	ret->leg = channel->node->leg;
+	ret->lane = &channel->to_node;
+	ret->channel = channel;
+	ret->missing = RELAY_DROP_NO_NODE;
+	ret->header_in = is_from_raw ? 0 : LEG_DATA_HEADER_CLIENT_BYTES;
+	ret->header_out = is_from_raw ? RAW_HEADER_BYTES : LEG_DATA_HEADER_NODE_BYTES;
+	ret->is_from_raw = is_from_raw;
 }
 
-static struct way
-way_to_client(const struct relay_node *node, uint32_t number)
+static void
+way_to_client(const struct relay_node *node, uint32_t number, struct way *ret)
 {
 	struct relay_channel *channel = relay_node_channel(node, number);
 
-	return (struct way){ .leg = channel != NULL ? channel->client : NULL,
-			     .lane = channel != NULL ? &channel->to_client : NULL,
-			     .channel = channel,
-			     .missing = RELAY_DROP_NO_CHANNEL,
-			     .header_in = LEG_DATA_HEADER_NODE_BYTES,
-			     .header_out = LEG_DATA_HEADER_CLIENT_BYTES };
+	ret->leg = channel != NULL ? channel->client : NULL;
+	ret->lane = channel != NULL ? &channel->to_client : NULL;
+	ret->channel = channel;
+	ret->missing = RELAY_DROP_NO_CHANNEL;
+	ret->header_in = LEG_DATA_HEADER_NODE_BYTES;
+	ret->header_out = LEG_DATA_HEADER_CLIENT_BYTES;
+	ret->is_from_raw = false;
 }
 
 static void
@@ -246,11 +248,11 @@ find_way(struct relay_shard *shard, struct relay_leg *leg, uint32_t number, size
 	const char *wrong = NULL;
 
 	if (leg->channel != NULL)
-		*ret = way_to_node(leg->channel, false);
+		way_to_node(leg->channel, false, ret);
 	else if (n < LEG_DATA_HEADER_NODE_BYTES || number == 0)
 		wrong = "channel is none";
 	else
-		*ret = way_to_client(leg->node, number);
+		way_to_client(leg->node, number, ret);
 	if (wrong == NULL && n <= (size_t)ret->header_in + LEG_DATAGRAM_HEADER_BYTES)
 		wrong = "message holds no datagram";
 	if (wrong != NULL)
@@ -281,7 +283,7 @@ relay_data_on_message(struct relay_shard *shard, struct relay_leg *leg, uint8_t 
 	if (n == 0)
 		return bad_message(shard, leg, "message is empty");
 	if (leg->is_raw) {
-		way = way_to_node(leg->channel, true);
+		way_to_node(leg->channel, true, &way);
 		return forward(shard, leg, &way, payload, n, mask);
 	}
 	uint64_t head = read_head(payload, n, mask);
