@@ -7,24 +7,8 @@
 
 #include <string.h>
 
-void
-relay_batch_check_one(const uint8_t *datagram, size_t n, struct relay_batch *ret)
-{
-	int type = datagram_check(datagram, n);
-
-	memset(ret, 0, sizeof(*ret));
-	if (type < 0) {
-		ret->faults[-type - 1]++;
-		return;
-	}
-	ret->types[type - 1]++;
-	ret->kept = 1;
-	ret->n = n;
-	ret->bytes = n;
-}
-
-static int
-check_many(uint8_t *batch, size_t n, struct relay_batch *ret)
+int
+relay_batch_check_many(uint8_t *batch, size_t n, struct relay_batch *ret)
 {
 	struct leg_reader reader = { .next = batch, .end = batch + n };
 	const uint8_t *datagram;
@@ -51,16 +35,4 @@ check_many(uint8_t *batch, size_t n, struct relay_batch *ret)
 	}
 	ret->n = (size_t)(to - batch);
 	return r;
-}
-
-int
-relay_batch_check(uint8_t *batch, size_t n, struct relay_batch *ret)
-{
-	size_t one = n - LEG_DATAGRAM_HEADER_BYTES;
-
-	if (n <= LEG_DATAGRAM_HEADER_BYTES || ((size_t)batch[0] << 8 | batch[1]) != one)
-		return check_many(batch, n, ret);
-	relay_batch_check_one(batch + LEG_DATAGRAM_HEADER_BYTES, one, ret);
-	ret->n += ret->kept * LEG_DATAGRAM_HEADER_BYTES;
-	return 0;
 }

@@ -135,8 +135,10 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 static bool
 commit(struct relay_shard *shard, struct relay_leg *leg)
 {
-	struct fair_limits limits = relay_drops_limits(shard);
+	if (leg->window == NULL && fair_outbox_is_empty(&leg->outbox))
+		return false; /* as usual */
 
+	struct fair_limits limits = relay_drops_limits(shard);
 	limits.age_ms += relay_window_least_ms(leg);
 	if (relay_window_is_open(leg))
 		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);

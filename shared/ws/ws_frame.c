@@ -206,7 +206,8 @@ ws_reader_fini(struct ws_reader *reader)
 	reader->message_bytes = 0;
 }
 
-static void
+/* Apart, so that usual frames do not pay for its frame on the stack. */
+__attribute__((noinline)) static void
 read_any(struct ws_reader *reader, uint8_t *bytes, size_t n, size_t limit, int64_t now_ms,
 	 struct ws_event *ret)
 {
