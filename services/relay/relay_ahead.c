@@ -70,9 +70,9 @@ relay_ahead(const struct relay_shard *shard, const struct epoll_event *events, i
 	};
 	enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
-	if (n > STEPS + 1 && relay_event_is_of_leg(shard, &events[STEPS + 1]))
+	if (n > STEPS + 1 && relay_event_kind(shard, &events[STEPS + 1]) == RELAY_EVENT_LEG)
 		fetch(events[STEPS + 1].data.ptr, sizeof(struct relay_leg));
 	for (int i = 0; i < STEPS && i + 1 < n; i++)
-		if (relay_event_is_of_leg(shard, &events[i + 1]))
+		if (relay_event_kind(shard, &events[i + 1]) == RELAY_EVENT_LEG)
 			steps[i](events[i + 1].data.ptr);
 }

@@ -132,20 +132,33 @@ struct waiting {
 };
 
 static void
-dispatch(struct relay_shard *shard, struct epoll_event *event, struct waiting *waiting)
+on_leg(struct relay_shard *shard, struct epoll_event *event, struct waiting *waiting)
 {
 	struct relay_leg *leg = event->data.ptr;
 
-	if (event->data.ptr == &shard->mailbox)
-		waiting->has_mail = true;
-	else if (event->data.ptr == &shard->accept)
-		waiting->has_connections = true;
-	else if (event->data.ptr == shard->udp)
-		waiting->has_udp = true;
-	else if (leg->state == RELAY_LEG_UPGRADING)
+	if (leg->state == RELAY_LEG_UPGRADING)
 		waiting->upgrades[waiting->n++] = event;
 	else
 		relay_leg_on_event(shard, leg, event->events);
+}
+
+static void
+dispatch(struct relay_shard *shard, struct epoll_event *event, struct waiting *waiting)
+{
+	switch (relay_event_kind(shard, event)) {
+	case RELAY_EVENT_MAIL:
+		waiting->has_mail = true;
+		break;
+	case RELAY_EVENT_CONNECTIONS:
+		waiting->has_connections = true;
+		break;
+	case RELAY_EVENT_UDP:
+		waiting->has_udp = true;
+		break;
+	case RELAY_EVENT_LEG:
+		on_leg(shard, event, waiting);
+		break;
+	}
 }
 
 /* Linux 6.6 and later may let a shard that is woken wait for the end of a door's slice, some
