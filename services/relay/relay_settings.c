@@ -51,8 +51,8 @@ const struct config_key relay_keys[] = {
 	  "TCP_CONGESTION of legs, such as bbr or cubic; empty: the system's" },
 	{ SECTION, "notsent_lowat", CONFIG_BYTES, "128KiB", 4096, 16 * 1024 * 1024, NULL,
 	  "TCP_NOTSENT_LOWAT of legs: what the kernel may hold back unsent" },
-	{ SECTION, "segment_bytes", CONFIG_INT, "1360", 0, 32767, NULL,
-	  "TCP_MAXSEG of legs, both ways: 1360 holds one datagram and fits paths of 1400 bytes; "
+	{ SECTION, "segment_bytes", CONFIG_INT, "1368", 0, 32767, NULL,
+	  "TCP_MAXSEG of legs, both ways: 1368 holds one datagram and fits paths of 1408 bytes; "
 	  "less "
 	  "where a narrower one does not tell its limit; 0: as the interfaces say" },
 	{ SECTION, "queue_bytes", CONFIG_BYTES, "256KiB", 64 * 1024, 16 * 1024 * 1024, NULL,

@@ -7,11 +7,16 @@
 #include "relay_fixture.h"
 
 #include "leg/leg_frame.h"
+#include "ws/ws_frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -293,6 +298,27 @@ test_a_burst_keeps_its_order(void **state)
 		expect(world->client, 0, sent[i] + 5, n - 5);
 }
 
+/* One of WireGuard's with 1280 bytes within, whoever sends it. In two segments each of them would
+ * take a packet more, and that of a few bytes. */
+static void
+test_a_full_datagram_is_one_segment(void **state)
+{
+	enum {
+		FULL_BYTES = 1280 + 32,
+		FRAME_BYTES = 2 + 2 + WS_MASK_BYTES, /* RFC 6455, section 5.2 */
+		RECORD_BYTES = 5 + 1 + 16,	     /* RFC 8446, section 5.2 */
+	};
+	struct world *world = *state;
+	uint8_t message[2 * FULL_BYTES];
+	size_t n = leg_talk_message(message, world->channel, 1, FULL_BYTES);
+	int segment = 0;
+	socklen_t segment_n = sizeof(segment);
+
+	assert_int_equal(getsockopt(world->node->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &segment_n),
+			 0);
+	assert_true((size_t)segment >= n + FRAME_BYTES + RECORD_BYTES);
+}
+
 #define BOTH(test)                                                 \
 	{ #test " (plain)", test, set_up_plain, tear_down, NULL }, \
 	{                                                          \
@@ -304,6 +330,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(test_datagrams_of_every_size_pass_both_ways),
+		BOTH(test_a_full_datagram_is_one_segment),
 		BOTH(test_batches_at_every_header_size_pass_both_ways),
 		BOTH(test_a_header_that_grows_does_not_harm_its_neighbours),
 		BOTH(test_frames_cut_anywhere_pass_both_ways),
