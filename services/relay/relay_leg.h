@@ -112,6 +112,7 @@ struct relay_leg {
 	uint64_t ping_us;   /* without a window: when the ping under way was sent; 0: none is */
 	int64_t expires_ms; /* its ticket does; 0: never */
 	uint32_t rtt_us;    /* 0: not known */
+	uint32_t way_us;    /* the least that TCP saw; 0: not known */
 	uint32_t thrown_bytes;
 	uint32_t control_tokens; /* of a node's control messages */
 	int64_t control_ms;

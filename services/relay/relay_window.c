@@ -23,9 +23,13 @@ relay_window_held(struct relay_leg *leg)
 	if (leg->window != NULL || leg->state != RELAY_LEG_OPEN)
 		return;
 	now_us = clock_monotonic_us();
-	if (now_us < leg->window_us || (leg->window = calloc(1, sizeof(*leg->window))) == NULL)
+	if (now_us < leg->window_us)
 		return;
-	leg_window_expect(leg->window, leg->rtt_us, now_us);
+	struct leg_way way = leg_way_look(leg->fd);
+	leg->way_us = way.least_us;
+	if (way.is_growing || (leg->window = calloc(1, sizeof(*leg->window))) == NULL)
+		return;
+	leg_window_expect(leg->window, leg->rtt_us != 0 ? leg->rtt_us : way.least_us, now_us);
 	leg_window_start(leg->window, leg_way_unread(leg->fd) + leg->outbox.committed.bytes,
 			 now_us);
 	leg->ping_us = 0;
@@ -49,7 +53,7 @@ void
 relay_window_look(struct relay_shard *shard, struct relay_leg *leg)
 {
 	leg->look_ms = shard->now_ms + LEG_WAY_LOOK_EVERY_MS;
-	if (leg->window == NULL && leg_way_is_queued(leg->fd))
+	if (leg->window == NULL && leg_way_look(leg->fd).is_queued)
 		relay_window_held(leg);
 }
 

@@ -33,7 +33,7 @@ void relay_window_on_pong(struct relay_shard *shard, struct relay_leg *leg,
 static inline int64_t
 relay_window_least_ms(const struct relay_leg *leg)
 {
-	return leg->window != NULL ? leg->window->least_us / 1000 : 0;
+	return (leg->window != NULL ? leg->window->least_us : leg->way_us) / 1000;
 }
 
 /* When the window, closed, must be looked at though nothing comes; INT64_MAX: it is not closed. */

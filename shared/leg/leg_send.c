@@ -34,10 +34,11 @@ void
 leg_send_begin(struct leg_thread *thread)
 {
 	const int most = UNSENT_MAX_BYTES;
+	int fd = lws_get_socket_fd(thread->wsi);
 
-	setsockopt(lws_get_socket_fd(thread->wsi), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
-		   sizeof most);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
 	thread->window = (struct leg_window){ 0 };
+	leg_window_expect(&thread->window, leg_way_look(fd).least_us, clock_monotonic_us());
 	thread->is_held = false;
 	thread->held_us = -HELD_LATELY_US;
 	atomic_store(&thread->client->piece_bytes, UNSENT_MAX_BYTES);
@@ -52,10 +53,10 @@ static void
 start_window(struct leg_thread *thread)
 {
 	int64_t now_us = clock_monotonic_us();
+	int fd = lws_get_socket_fd(thread->wsi);
 
-	if (leg_window_may_start(&thread->window, now_us))
-		leg_window_start(&thread->window, leg_way_unread(lws_get_socket_fd(thread->wsi)),
-				 now_us);
+	if (leg_window_may_start(&thread->window, now_us) && !leg_way_look(fd).is_growing)
+		leg_window_start(&thread->window, leg_way_unread(fd), now_us);
 }
 
 /* Now and then, of a leg whose socket never is full: is the way? */
@@ -67,7 +68,7 @@ look(struct leg_thread *thread)
 	if (thread->window.is_started || now_ms < thread->look_ms)
 		return;
 	thread->look_ms = now_ms + LEG_WAY_LOOK_EVERY_MS;
-	if (leg_way_is_queued(lws_get_socket_fd(thread->wsi)))
+	if (leg_way_look(lws_get_socket_fd(thread->wsi)).is_queued)
 		start_window(thread);
 }
 

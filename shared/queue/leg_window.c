@@ -81,13 +81,26 @@ least_bytes(const struct leg_window *window, int64_t now_us)
 		     min64(us * LEG_WINDOW_LEAST_RATE / US_PER_SEC, LEG_WINDOW_LEAST_MOST_BYTES));
 }
 
+/* Until the first pong. What was under way got there in about the least delay: so in the next one
+ * as much again may go. */
+static uint64_t
+blind_bytes(const struct leg_window *window, int64_t now_us)
+{
+	uint64_t waited_us = (uint64_t)(now_us - window->acked_us);
+
+	if (window->late > 0)
+		return window->already + ((uint64_t)LEG_WINDOW_BLIND_BYTES << window->late);
+	if (window->least_us == 0)
+		return window->already;
+	return window->already +
+	       window->already * min64(waited_us, window->least_us) / window->least_us;
+}
+
 static uint64_t
 window_bytes(const struct leg_window *window, int64_t now_us)
 {
 	if (window->rate == 0)
-		return window->late == 0 ? window->already
-					 : window->already + ((uint32_t)LEG_WINDOW_BLIND_BYTES
-							      << window->late);
+		return blind_bytes(window, now_us);
 	if (window->is_draining)
 		return drained(window) << window->late;
 	uint64_t us = min64(silence_us(window, now_us), window->lull_us);

@@ -76,17 +76,66 @@ leg_path_fini(struct leg_path *path)
 	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
 		free(path->flows[i].transit.items);
 		free(path->flows[i].pongs.items);
+		free(path->flows[i].socket.items);
+		free(path->flows[i].acks.items);
 		free(path->flows[i].modest_us);
 	}
+}
+
+void
+leg_path_has_tcp(struct leg_path *path, struct leg_path_flow *flow)
+{
+	flow->has_tcp = true;
+	leg_path_tcp_init(&flow->tcp, path->delay_us);
+	leg_window_expect(&flow->window, leg_path_tcp_way(&flow->tcp).least_us, path->now_us);
 }
 
 static void
 put(struct leg_path *path, unsigned i, struct leg_path_item item)
 {
+	struct leg_path_flow *flow = &path->flows[i];
+
 	item.flow = i;
 	item.sent_us = path->now_us;
-	path->flows[i].waiting += item.n;
-	push(&path->narrow, &item);
+	flow->waiting += item.n;
+	if (!flow->has_tcp) {
+		push(&path->narrow, &item);
+		return;
+	}
+	flow->tcp.unsent += item.n;
+	push(&flow->socket, &item);
+}
+
+static void
+run_tcp(struct leg_path *path, struct leg_path_flow *flow)
+{
+	while (flow->acks.count > 0 && peek(&flow->acks)->due_us <= path->now_us) {
+		struct leg_path_item ack = pop(&flow->acks);
+
+		leg_path_tcp_acked(&flow->tcp, ack.n, path->now_us - ack.left_us);
+	}
+	while (flow->socket.count > 0 && leg_path_tcp_send(&flow->tcp, peek(&flow->socket)->n)) {
+		struct leg_path_item item = pop(&flow->socket);
+
+		item.left_us = path->now_us;
+		push(&path->narrow, &item);
+	}
+}
+
+static bool
+is_full(const struct leg_path *path, const struct leg_path_flow *flow)
+{
+	return flow->has_tcp ? leg_path_tcp_is_full(&flow->tcp, PACKET_BYTES)
+			     : flow->waiting + PACKET_BYTES > path->socket_bytes;
+}
+
+/* As legs do (shared/leg/leg_send.c). */
+static void
+start_window(struct leg_path *path, struct leg_path_flow *flow)
+{
+	if (leg_window_may_start(&flow->window, path->now_us) &&
+	    !(flow->has_tcp && leg_path_tcp_way(&flow->tcp).is_growing))
+		leg_window_start(&flow->window, flow->waiting + flow->transit.bytes, path->now_us);
 }
 
 static void
@@ -136,10 +185,8 @@ send_some(struct leg_path *path, unsigned i)
 		if (flow->offered_rate != 0 &&
 		    (flow->sent + PACKET_BYTES) * 1000 * 1000 > flow->offered)
 			break;
-		if (flow->waiting + PACKET_BYTES > path->socket_bytes) {
-			if (leg_window_may_start(&flow->window, path->now_us))
-				leg_window_start(&flow->window, flow->waiting + flow->transit.bytes,
-						 path->now_us);
+		if (is_full(path, flow)) {
+			start_window(path, flow);
 			break;
 		}
 		if (leg_window_room(&flow->window, path->now_us) == 0)
@@ -175,6 +222,9 @@ move(struct leg_path *path)
 			item.due_us = flow->last_due_us;
 		flow->last_due_us = item.due_us;
 		push(&flow->transit, &item);
+		item.due_us += path->delay_us / 2;
+		if (flow->has_tcp)
+			push(&flow->acks, &item);
 	}
 	if (path->narrow.count == 0 && path->credit > path->burst_bytes)
 		path->credit = path->burst_bytes;
@@ -268,6 +318,8 @@ leg_path_run(struct leg_path *path, int64_t us)
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
 			if (path->flows[i].is_on)
 				send_some(path, i);
+		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
+			run_tcp(path, &path->flows[i]);
 		move(path);
 		hiccup(path);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "leg_path_tcp.h"
 #include "queue/leg_window.h"
 
 enum { LEG_PATH_FLOWS_MAX = 2, LEG_PATH_STEP_US = 20 };
@@ -14,7 +15,7 @@ struct leg_path_item {
 	unsigned flow;
 	bool is_mark, is_modest;
 	uint8_t payload[LEG_MARK_BYTES];
-	int64_t offered_us, sent_us, due_us;
+	int64_t offered_us, sent_us, left_us, due_us; /* left_us: its TCP let it go */
 };
 
 struct leg_path_queue {
@@ -26,7 +27,10 @@ struct leg_path_queue {
 struct leg_path_flow {
 	struct leg_window window;
 	struct leg_path_queue transit, pongs; /* past the narrow place; on the way back */
-	uint64_t offered_rate;		      /* bytes a second; 0: as much as it may */
+	bool has_tcp;			      /* else what is sent is at the narrow place at once */
+	struct leg_path_tcp tcp;
+	struct leg_path_queue socket, acks; /* of its TCP */
+	uint64_t offered_rate;		    /* bytes a second; 0: as much as it may */
 	uint64_t offered, sent, read;
 	uint64_t waiting;    /* of the flow, in the narrow place's queue */
 	int64_t last_due_us; /* nothing overtakes */
@@ -59,6 +63,9 @@ struct leg_path {
 
 void leg_path_init(struct leg_path *path, uint64_t rate, int64_t delay_us);
 void leg_path_fini(struct leg_path *path);
+
+/* From now on there is a TCP below the flow's leg, which begins. */
+void leg_path_has_tcp(struct leg_path *path, struct leg_path_flow *flow);
 
 /* Lets so much time pass, and starts counting delays and bytes read anew. */
 void leg_path_run(struct leg_path *path, int64_t us);

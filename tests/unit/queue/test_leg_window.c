@@ -328,6 +328,42 @@ test_a_leg_that_sends_less_than_fits_is_not_held_up(void **state)
 	leg_path_fini(&path);
 }
 
+/* What is read in the first round trips, with the window or without. */
+static double
+read_at_first(const struct way *way, bool has_window, uint64_t *ret_marks)
+{
+	enum { ROUNDS = 10 };
+	struct leg_path path;
+
+	leg_path_init(&path, way->rate, way->delay_us);
+	leg_path_has_tcp(&path, &path.flows[0]);
+	if (!has_window)
+		path.flows[0].window.again_us = INT64_MAX;
+	leg_path_run(&path, ROUNDS * way->delay_us);
+	double read = (double)path.flows[0].read;
+	*ret_marks = path.flows[0].marks;
+	leg_path_fini(&path);
+	return read;
+}
+
+/* While its TCP finds out how much the way takes a leg sends what that lets go, and waits for
+ * nothing else; then its window begins with what is known by that time. */
+static void
+test_a_window_does_not_slow_down_a_tcp_that_begins(void **state)
+{
+	static const struct way far[] = { { 20 * MBIT, 300000 }, { 100 * MBIT, 100000 } };
+	uint64_t marks, none;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		double read = read_at_first(&far[i], true, &marks);
+
+		assert_true(read >= 0.8 * read_at_first(&far[i], false, &none));
+		assert_true(marks > 0);
+		assert_int_equal(none, 0);
+	}
+}
+
 /* Jain's index of two. */
 static double
 fairness(const struct leg_path *path)
@@ -424,6 +460,23 @@ test_one_pong_answers_all_marks_before_it(void **state)
 	assert_false(leg_window_on_pong(&window, marks[1], LEG_MARK_BYTES, 1100));
 }
 
+/* At the rate that is known by then: what was under way, in the least delay. */
+static void
+test_until_the_first_pong_as_much_goes_as_was_under_way(void **state)
+{
+	struct leg_window window = { 0 };
+
+	(void)state;
+	leg_window_expect(&window, 300000, 0);
+	leg_window_start(&window, 600000, 0);
+	assert_int_equal(leg_window_room(&window, 0), 0);
+	assert_int_equal(leg_window_room(&window, 100000), 200000);
+	leg_window_sent(&window, 200000);
+	assert_int_equal(leg_window_room(&window, 100000), 0);
+	assert_int_equal(leg_window_room(&window, 300000), 400000);
+	assert_int_equal(leg_window_room(&window, 450000), 400000);
+}
+
 /* The pings that keep a leg alive measure it too, and bound nothing. */
 static void
 test_a_leg_that_nothing_holds_up_is_measured_but_has_no_window(void **state)
@@ -460,10 +513,12 @@ main(void)
 		cmocka_unit_test(test_a_reader_that_pauses_is_sent_to_again),
 		cmocka_unit_test(test_a_reader_that_reads_by_fits_and_starts_is_not_starved),
 		cmocka_unit_test(test_a_leg_that_sends_less_than_fits_is_not_held_up),
+		cmocka_unit_test(test_a_window_does_not_slow_down_a_tcp_that_begins),
 		cmocka_unit_test(test_two_share_a_narrow_place_fairly),
 		cmocka_unit_test(test_no_chain_of_events_stops_it),
 		cmocka_unit_test(test_a_pong_that_was_not_asked_for_says_nothing),
 		cmocka_unit_test(test_one_pong_answers_all_marks_before_it),
+		cmocka_unit_test(test_until_the_first_pong_as_much_goes_as_was_under_way),
 		cmocka_unit_test(test_a_leg_that_nothing_holds_up_is_measured_but_has_no_window),
 	};
 
