@@ -55,8 +55,14 @@ start_window(struct leg_thread *thread)
 	int64_t now_us = clock_monotonic_us();
 	int fd = lws_get_socket_fd(thread->wsi);
 
-	if (leg_window_may_start(&thread->window, now_us) && !leg_way_look(fd).is_growing)
-		leg_window_start(&thread->window, leg_way_unread(fd), now_us);
+	if (!leg_window_may_start(&thread->window, now_us))
+		return;
+	struct leg_way way = leg_way_look(fd);
+	if (way.is_growing)
+		return;
+	if (way.least_us != 0) /* as of now: it need not be learnt anew soon */
+		leg_window_expect(&thread->window, way.least_us, now_us);
+	leg_window_start(&thread->window, leg_way_unread(fd), now_us);
 }
 
 /* Now and then, of a leg whose socket never is full: is the way? */
