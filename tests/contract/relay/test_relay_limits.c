@@ -227,6 +227,38 @@ come_without_end(int *comers, unsigned n)
 		close(comers[i]);
 }
 
+/* What all channels can need at once is taken; a flood costs the node its leg. */
+static void
+test_a_flood_of_control_messages_gets_1008(void **state)
+{
+	static const uint8_t session[UUID_BYTES] = "session-00000001";
+	static const char closed[] = "legs_closed_total{reason=\"control\"}";
+	enum { CHANNELS = 16, AT_ONCE = 2 * CHANNELS + 256 };
+	Boson__Link__FlowReport report = BOSON__LINK__FLOW_REPORT__INIT;
+	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
+	uint8_t message[64] = { LEG_KIND_CONTROL };
+
+	(void)state;
+	relay_fixture_start(&relay, false, "max_channels = 16");
+	control.body_case = BOSON__LINK__CONTROL__BODY_FLOW_REPORT;
+	control.flow_report = &report;
+	size_t n = 1 + boson__link__control__pack(&control, message + 1);
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *client = raw_leg_open(&relay, node_id, session);
+	uint32_t channel = leg_talk_channel(node, session);
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		assert_true(raw_leg_send(node, 0x82, message, n));
+	leg_talk_exchange(node, client, channel);
+	assert_int_equal(relay_fixture_counter(&relay, closed), 0);
+	for (unsigned i = 0; i < 10 * AT_ONCE; i++) /* more than come in again in ten seconds */
+		raw_leg_send(node, 0x82, message, n);
+	assert_int_equal(raw_leg_close_code(node), 1008);
+	assert_int_equal(relay_fixture_counter(&relay, closed), 1);
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+	relay_fixture_stop(&relay);
+}
+
 /* F31: without descriptors the relay refuses, rests, and takes legs again when there are some. */
 static void
 test_f31_without_descriptors_it_rests_and_recovers(void **state)
@@ -276,6 +308,7 @@ main(void)
 			test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget),
 		cmocka_unit_test(test_t12_half_a_message_has_its_own_deadline),
 		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
+		cmocka_unit_test(test_a_flood_of_control_messages_gets_1008),
 		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),
 	};
 
