@@ -177,6 +177,18 @@ test_a_path_that_is_known_is_left_alone_while_nothing_is_sent(void **state)
 }
 
 static void
+test_a_path_that_is_narrow_is_looked_at_seldom(void **state)
+{
+	(void)state;
+	struct path path = start_heard();
+
+	pairs_until_narrow(&path);
+	expect_pair(&path, traffic);
+	hear(&path, false);
+	assert_int_equal(next(&path, traffic, path.now_ms + WIDTH_CALM_MS - 1), WIDTH_NONE);
+}
+
+static void
 test_a_large_one_that_is_only_late_takes_it_back(void **state)
 {
 	(void)state;
@@ -210,6 +222,9 @@ test_pairs_that_overlap_are_told_apart(void **state)
 		assert_int_equal(path.width.narrow, 0);
 	}
 	assert_true(path.width.is_wide);
+	expect_pair(&path, traffic);
+	hear(&path, false);
+	assert_int_equal(path.width.narrow, 1);
 }
 
 static void
@@ -239,6 +254,7 @@ main(void)
 		cmocka_unit_test(
 			test_a_node_that_answers_no_echoes_is_asked_seldom_and_by_small_ones),
 		cmocka_unit_test(test_a_path_that_is_known_is_left_alone_while_nothing_is_sent),
+		cmocka_unit_test(test_a_path_that_is_narrow_is_looked_at_seldom),
 		cmocka_unit_test(test_a_large_one_that_is_only_late_takes_it_back),
 		cmocka_unit_test(test_pairs_that_overlap_are_told_apart),
 		cmocka_unit_test(test_answers_from_before_the_start_say_nothing),
