@@ -135,10 +135,8 @@ relay_output_wire(struct relay_shard *shard, struct relay_leg *leg, const uint8_
 static bool
 commit(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (leg->window == NULL && fair_outbox_is_empty(&leg->outbox))
-		return false; /* as usual */
-
 	struct fair_limits limits = relay_drops_limits(shard);
+
 	limits.age_ms += relay_window_least_ms(leg);
 	if (relay_window_is_open(leg))
 		fair_outbox_commit(&leg->outbox, &limits, shard->now_ms, relay_drops_count, shard);
@@ -161,7 +159,7 @@ hold(struct relay_shard *shard, struct relay_leg *leg)
 static bool
 send_waiting(struct relay_shard *shard, struct relay_leg *leg)
 {
-	for (;;) {
+	while (leg->window != NULL || !fair_outbox_is_empty(&leg->outbox)) {
 		if (!send_committed(shard, leg))
 			return false;
 		if (!commit(shard, leg))
