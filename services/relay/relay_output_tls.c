@@ -43,18 +43,19 @@ relay_output_goodbye(struct relay_shard *shard, struct relay_leg *leg)
 	relay_output_wire(shard, leg, io.out, io.out_n);
 }
 
-/* Gathers small frames into whole records; large ones are encrypted where they lie. */
+/* Gathers small frames into whole records; large ones, and those that nothing can share a record
+ * with, are encrypted where they lie. */
 static int
 encrypt(struct relay_shard *shard, struct relay_leg *leg, struct tls_io *io, const uint8_t *bytes,
-	size_t n)
+	size_t n, bool has_more)
 {
 	struct relay_round *round = &shard->round;
 	int r = 0;
 
 	while (n > 0 && r == 0) {
-		if (round->staged == 0 && n >= TLS_RECORD_BYTES) {
-			size_t whole = n - n % TLS_RECORD_BYTES;
+		size_t whole = has_more ? n - n % TLS_RECORD_BYTES : n;
 
+		if (round->staged == 0 && whole > 0) {
 			r = tls_channel_write(leg->tls, io, bytes, whole);
 			bytes += whole;
 			n -= whole;
@@ -100,7 +101,7 @@ relay_output_encrypt_waiting(struct relay_shard *shard, struct relay_leg *leg)
 	leg->outbox.committed = (struct fair_list){ 0 };
 	while ((item = fair_list_pop(&waiting)) != NULL) {
 		if (r == 0)
-			r = encrypt(shard, leg, &io, item->bytes, item->n);
+			r = encrypt(shard, leg, &io, item->bytes, item->n, waiting.head != NULL);
 		free(item);
 	}
 	if (r < 0)
@@ -122,7 +123,11 @@ relay_output_encrypt_pieces(struct relay_shard *shard, struct relay_leg *leg)
 
 			while (at < piece->n && at - start + io.out_n < RELAY_CIPHER_CHUNK_BYTES)
 				at += ws_frame_bytes(piece->bytes + at);
-			if (encrypt(shard, leg, &io, piece->bytes + start, at - start) < 0) {
+			/* What is cut short here is sent before the rest. */
+			bool has_more = at == piece->n && piece->next != RELAY_NO_PIECE;
+			int r = encrypt(shard, leg, &io, piece->bytes + start, at - start,
+					has_more);
+			if (r < 0) {
 				relay_leg_doom(shard, leg, 0, "TLS failed");
 				return;
 			}

@@ -252,7 +252,8 @@ tls_channel_read(struct tls_channel *channel, struct tls_io *io, uint8_t *to, si
 	channel->io = io;
 	*ret_state = 0;
 
-	ERR_clear_error();
+	if (ERR_peek_error() != 0)
+		ERR_clear_error(); /* which takes longer than to ask */
 	/* OpenSSL asks for no more of the input than the record it is at, so that nothing is left
 	 * in its hands when the input is used up. */
 	do {
