@@ -231,6 +231,24 @@ open_slow(unsigned datagrams)
 	return slow;
 }
 
+/* A pong that answers no mark says nothing: who sends them and takes nothing goes. */
+static void
+test_t13_pongs_that_nobody_asked_for_are_no_sign_of_reading(void **state)
+{
+	struct raw_leg *stopped = open_slow(10);
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+	(void)state;
+	while (scene.closed_count == 0) {
+		beat();
+		raw_leg_send(stopped, 0x8a, (const uint8_t *)"", 0);
+		assert_true(clock_monotonic_ms() < end_ms);
+	}
+	assert_int_equal(scene.closed[0], scene.fed[0]);
+	raw_leg_close(&stopped);
+	close_scene();
+}
+
 /* 13 KB a second: a full socket is not writable again for some seconds. */
 static void
 test_a_leg_that_reads_a_message_now_and_then_stays(void **state)
@@ -274,6 +292,7 @@ main(void)
 		cmocka_unit_test(
 			test_t13_a_leg_that_stops_goes_as_soon_behind_its_window_as_behind_a_full_socket),
 		cmocka_unit_test(test_t13_so_does_one_with_tls),
+		cmocka_unit_test(test_t13_pongs_that_nobody_asked_for_are_no_sign_of_reading),
 		cmocka_unit_test(test_a_leg_that_reads_a_message_now_and_then_stays),
 		cmocka_unit_test(test_a_leg_that_reads_but_answers_nothing_stays),
 		cmocka_unit_test(test_a_leg_that_takes_long_over_one_message_stays),
