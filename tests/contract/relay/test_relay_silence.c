@@ -46,6 +46,27 @@ test_W47_half_a_frame_and_silence_is_closed(void **state)
 	assert_int_equal(CODE_AFTER("\x02\x81" NO_MASK "x"), 1008); /* half a message */
 }
 
+/* The deadline is the message's, not its next byte's. */
+static void
+test_W47_a_byte_now_and_then_does_not_put_it_off(void **state)
+{
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *leg = raw_leg_open(&relay, node_id, session_id);
+	uint32_t channel = leg_talk_channel(node, session_id);
+	int64_t end_ms = clock_monotonic_ms() + 10 * 1000;
+
+	(void)state;
+	assert_true(raw_leg_write(leg, "\x82\xfe\xff\x00" NO_MASK, 8));
+	do {
+		assert_true(clock_monotonic_ms() < end_ms);
+		raw_leg_write(leg, "x", 1);
+	} while (raw_leg_is_quiet(leg, 20));
+	leg_talk_expect_close(node, channel);
+	assert_int_equal(relay_fixture_counter(&relay, "legs_closed_total{reason=\"silent\"}"), 1);
+	raw_leg_close(&leg);
+	raw_leg_close(&node);
+}
+
 /* A peer from which nothing comes, no pong either, is closed; one that says anything is not,
  * although it has been there for longer. */
 static void
@@ -73,6 +94,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_W47_half_a_frame_and_silence_is_closed,
+						set_up_hasty, relay_fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_W47_a_byte_now_and_then_does_not_put_it_off,
 						set_up_hasty, relay_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(test_a_silent_leg_is_closed_and_a_live_one_is_not,
 						set_up_wary, relay_fixture_tear_down),
