@@ -63,8 +63,10 @@ relay_window_is_open(struct relay_leg *leg)
 	size_t room = leg->window != NULL ? room_of(leg) : SIZE_MAX;
 
 	leg->outbox.commit_bytes = 0;
-	if (room != SIZE_MAX)
-		fair_outbox_pace(&leg->outbox, room);
+	if (room != SIZE_MAX) {
+		size_t step = leg_window_to_mark(leg->window);
+		fair_outbox_pace(&leg->outbox, room < step ? room : step);
+	}
 	return room > 0;
 }
 

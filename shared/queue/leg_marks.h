@@ -13,7 +13,7 @@
 enum {
 	LEG_MARK_BYTES = 8,	   /* of a ping's payload */
 	LEG_MARK_FRAME_BYTES = 10, /* at least: a ping on the wire */
-	LEG_MARKS_MOST = 32,	   /* under way at once */
+	LEG_MARKS_MOST = 64,	   /* under way at once */
 };
 
 struct leg_mark {

@@ -160,15 +160,34 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 	window->is_draining = window->is_drained = window->has_drain_mark = false;
 	window->clump_us = 0;
 	window->lull_us = window->least_us;
-	window->bytes = window->rate = window->round_rate = window->rate_most = 0;
+	window->bytes = window->rate = window->round_rate = 0;
+	window->mean_rate = window->rate_most = 0;
 	window->is_started = true;
+}
+
+/* Of bytes, from one mark to the next: what goes at once between them is a clump in the way. */
+static uint64_t
+gap_bytes(const struct leg_window *window)
+{
+	uint64_t us = max64(target_us(window) / 2, window->least_us / LEG_WINDOW_MARKS_PART);
+
+	if (window->rate == 0)
+		return LEG_WINDOW_BLIND_BYTES;
+	return max64(leg_window_bytes_in(window, us), 2 * LEG_WINDOW_PACKET_BYTES);
+}
+
+size_t
+leg_window_to_mark(const struct leg_window *window)
+{
+	uint64_t news = window->sent - window->marked, gap = gap_bytes(window);
+
+	return news < gap ? (size_t)(gap - news) : 0;
 }
 
 bool
 leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 {
 	uint64_t news = window->sent - window->marked;
-	uint64_t target = target_us(window);
 
 	if (!window->is_started)
 		return false;
@@ -177,11 +196,9 @@ leg_window_wants_mark(const struct leg_window *window, int64_t now_us)
 	if (window->is_drained && !window->has_drain_mark)
 		return true;
 	if (!leg_window_has_mark(window) && news > 0)
-		return now_us - window->marked_us >= (int64_t)target / 2 || window->rate == 0;
-	if (window->rate == 0)
-		return news >= LEG_WINDOW_BLIND_BYTES;
-	return news >= 2 * LEG_WINDOW_PACKET_BYTES &&
-	       news >= leg_window_bytes_in(window, max64(target / 2, window->least_us / 12));
+		return now_us - window->marked_us >= (int64_t)target_us(window) / 2 ||
+		       window->rate == 0;
+	return leg_window_to_mark(window) == 0;
 }
 
 void
@@ -232,6 +249,7 @@ start_round(struct leg_window *window, int64_t now_us)
 	uint64_t gone = under_way(window);
 
 	window->round_us = now_us;
+	window->round_acked = window->acked;
 	window->round_from = window->sent + (window->bytes > gone ? window->bytes - gone : 0);
 	window->round_least_us = 0;
 }
@@ -262,7 +280,7 @@ end_draining(struct leg_window *window, uint32_t delay_us, int64_t now_us)
 	window->least_at_us = now_us;
 	if (window->slow_rounds > 0 && is_longer)
 		window->rate = window->rate_most; /* what seemed a queue was none */
-	window->rate_most = window->rate;
+	window->rate_most = window->mean_rate;
 	if (window->slow_rounds > 0 || is_much_shorter || window->bytes == 0)
 		size_by_rate(window);
 	window->slow_rounds = 0;
@@ -291,6 +309,10 @@ end_round(struct leg_window *window, int64_t now_us)
 	uint64_t target = target_us(window), queue_us = 0;
 	uint64_t own_us = us_for(LEAST_BYTES, window->rate_most);
 	bool is_limited = window->limited_us >= window->round_us;
+	uint64_t passed_us = (uint64_t)(now_us - window->round_us);
+
+	window->mean_rate = (window->acked - window->round_acked) * US_PER_SEC / passed_us;
+	window->rate_most = max64(window->rate_most, window->mean_rate);
 
 	if (window->round_least_us > window->least_us)
 		queue_us = window->round_least_us - window->least_us;
@@ -362,7 +384,6 @@ take_rate(struct leg_window *window, const struct leg_mark *mark, int64_t now_us
 
 	window->round_rate = max64(window->round_rate, rate);
 	window->rate = max64(window->rate, max64(rate, 1));
-	window->rate_most = max64(window->rate_most, rate);
 }
 
 /* One that was sent since the window was started, and not answered by a later one's pong. */

@@ -32,9 +32,10 @@ enum {
 	LEG_WINDOW_LEAST_PACKETS = 4,
 	LEG_WINDOW_LEAST_RATE = 64 * 1000, /* bytes a second */
 	LEG_WINDOW_LEAST_MOST_BYTES = 64 * 1024,
-	LEG_WINDOW_MORE_PACKETS = 2, /* each round: who has less gets more, so they become equal */
+	LEG_WINDOW_MORE_PACKETS = 1, /* each round: who has less gets more, so they become equal */
 	LEG_WINDOW_TARGET_LEAST_US = 250,
-	LEG_WINDOW_TARGET_PART = 20, /* the target is this part of the least delay */
+	LEG_WINDOW_TARGET_PART = 32, /* the target is this part of the least delay */
+	LEG_WINDOW_MARKS_PART = 16,  /* of the least delay, from one mark to the next */
 	LEG_WINDOW_ROUND_LEAST_US = 2000,
 	LEG_WINDOW_LULL_MOST_US = 100 * 1000, /* or two round trips */
 	LEG_WINDOW_LEAST_KEPT_US = 10 * 1000 * 1000,
@@ -56,9 +57,11 @@ struct leg_window {
 	uint64_t bytes; /* that may be under way; 0: not known */
 	uint64_t rate;	/* bytes a second, the highest of this round and the last; 0: not known */
 	uint64_t round_rate; /* of this round */
+	uint64_t mean_rate;  /* of the last round */
 	uint64_t rate_most;  /* since it was last drained */
 	int64_t round_us;
-	uint64_t round_from; /* what was sent behind here is of the round */
+	uint64_t round_acked; /* when it began */
+	uint64_t round_from;  /* what was sent behind here is of the round */
 	uint64_t clump_from, clump_end;
 	int64_t clump_us; /* since when; 0: there is none. See take_lull */
 	uint32_t lull_us, silent_us;
@@ -93,6 +96,9 @@ leg_window_may_start(const struct leg_window *window, int64_t now_us)
 /* How much may be sent now; SIZE_MAX: as much as the socket takes. Ends a window that has held
  * nothing up for a while. */
 size_t leg_window_room(struct leg_window *window, int64_t now_us);
+
+/* How much may go before a mark is due: who sends more at once sends it behind. */
+size_t leg_window_to_mark(const struct leg_window *window);
 
 /* What the leg moves in so long, as far as is known. */
 static inline uint64_t

@@ -157,6 +157,18 @@ about(struct leg_path *path, int64_t us)
 	return (int64_t)((0.5 + leg_path_dice(path)) * (double)us);
 }
 
+/* Small packets of others: what a home's line carries beside the leg. */
+static void
+put_others(struct leg_path *path)
+{
+	struct leg_path_item item = { .n = path->others_bytes, .is_others = true };
+
+	if (path->others_every_us == 0 || path->now_us < path->others_due_us)
+		return;
+	push(&path->narrow, &item);
+	path->others_due_us = path->now_us + about(path, path->others_every_us);
+}
+
 /* The modest one's turn comes before the greedy one's. */
 static bool
 put_modest(struct leg_path *path, unsigned i)
@@ -192,14 +204,16 @@ send_some(struct leg_path *path, unsigned i)
 		if (leg_window_room(&flow->window, path->now_us) == 0)
 			break;
 		if (put_modest(path, i)) {
-			mark_if_due(path, i);
+			if (!flow->is_batched)
+				mark_if_due(path, i);
 			continue;
 		}
 		put(path, i, (struct leg_path_item){ .n = PACKET_BYTES });
 		if (flow->window.is_started)
 			leg_window_sent(&flow->window, PACKET_BYTES);
 		flow->sent += PACKET_BYTES;
-		mark_if_due(path, i);
+		if (!flow->is_batched)
+			mark_if_due(path, i);
 	}
 	mark_if_due(path, i);
 }
@@ -215,6 +229,8 @@ move(struct leg_path *path)
 		bool is_lost = leg_path_dice(path) < path->loss;
 
 		path->credit -= item.n;
+		if (item.is_others)
+			continue;
 		flow->waiting -= item.n;
 		item.due_us = path->now_us + path->delay_us / 2 +
 			      (is_lost ? path->now_us - item.sent_us + path->delay_us : 0);
@@ -320,6 +336,7 @@ leg_path_run(struct leg_path *path, int64_t us)
 				send_some(path, i);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
 			run_tcp(path, &path->flows[i]);
+		put_others(path);
 		move(path);
 		hiccup(path);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {

@@ -13,7 +13,7 @@ enum { LEG_PATH_FLOWS_MAX = 2, LEG_PATH_STEP_US = 20 };
 struct leg_path_item {
 	uint32_t n;
 	unsigned flow;
-	bool is_mark, is_modest;
+	bool is_mark, is_modest, is_others;
 	uint8_t payload[LEG_MARK_BYTES];
 	int64_t offered_us, sent_us, left_us, due_us; /* left_us: its TCP let it go */
 };
@@ -36,6 +36,7 @@ struct leg_path_flow {
 	int64_t last_due_us; /* nothing overtakes */
 	int64_t paused_until_us;
 	bool is_on, is_mute;	       /* takes part; answers nothing */
+	bool is_batched;	       /* all that may go goes at once, a mark behind it */
 	uint64_t delay_sum_us, delays; /* from being sent to being read, since the last look */
 	uint32_t delay_most_us;
 	uint64_t marks;
@@ -53,6 +54,8 @@ struct leg_path {
 	uint32_t burst_bytes;	/* the narrow place's credit, as shapers give it */
 	int64_t hiccup_every_us, hiccup_us, hiccup_due_us; /* readers are away: how often, long */
 	double loss, pong_loss;				   /* of packets, of pongs */
+	int64_t others_every_us, others_due_us; /* packets of others through the narrow place */
+	uint32_t others_bytes;
 	bool keeps_first; /* of pings read at once readers answer the first, not the last */
 	uint64_t dice;
 	int64_t now_us;

@@ -95,7 +95,7 @@ test_a_modest_session_waits_for_little_more_than_the_target(void **state)
 		struct way way;
 		uint32_t half_us, most_us;
 	} cases[] = {
-		{ { 20 * MBIT, 20000 }, 3000, 5000 },
+		{ { 20 * MBIT, 20000 }, 2000, 3500 },
 		{ { 200 * MBIT, 60 }, 500, 800 },
 	};
 	struct leg_path path;
@@ -110,6 +110,27 @@ test_a_modest_session_waits_for_little_more_than_the_target(void **state)
 		assert_true(filled(&path, 20) >= 0.98);
 		leg_path_fini(&path);
 	}
+}
+
+/* A reader who looks each millisecond answers one mark for several, a sender who hands on all that
+ * may go marks only its end, and others' packets come between: clumps, which are no queue that
+ * stays. */
+static void
+test_clumps_keep_no_queue_standing_before_a_modest_session(void **state)
+{
+	struct leg_path path;
+
+	(void)state;
+	settle_beside_a_modest_one(&path, &(struct way){ 20 * MBIT, 20000 });
+	path.flows[0].is_batched = true;
+	path.read_every_us = 1000;
+	path.others_every_us = 500;
+	path.others_bytes = 80;
+	leg_path_run(&path, 20 * SEC_US);
+	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 10000 + 3000);
+	assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= 10000 + 5000);
+	assert_true(filled(&path, 20) >= 0.9); /* the others' packets apart */
+	leg_path_fini(&path);
 }
 
 /* What could not be read meanwhile waits where modest ones overtake it: none of them waits for
@@ -500,6 +521,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_way_is_filled_and_its_queue_is_short),
 		cmocka_unit_test(test_a_modest_session_waits_for_little_more_than_the_target),
+		cmocka_unit_test(test_clumps_keep_no_queue_standing_before_a_modest_session),
 		cmocka_unit_test(test_a_reader_that_is_away_now_and_then_leaves_no_queue_behind),
 		cmocka_unit_test(test_credit_for_bursts_is_not_taken_for_the_rate),
 		cmocka_unit_test(test_without_it_the_queue_is_as_long_as_the_socket_lets_it),
