@@ -46,25 +46,43 @@ test_W47_half_a_frame_and_silence_is_closed(void **state)
 	assert_int_equal(CODE_AFTER("\x02\x81" NO_MASK "x"), 1008); /* half a message */
 }
 
-/* The deadline is the message's, not its next byte's. */
+/* What begins a message, and what goes on with it and never ends it: not eight times, which is
+ * more than a message may have of fragments. */
 static void
-test_W47_a_byte_now_and_then_does_not_put_it_off(void **state)
+expect_closed_in_time(const void *start, size_t start_n, const void *drip, size_t drip_n)
 {
 	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
 	struct raw_leg *leg = raw_leg_open(&relay, node_id, session_id);
 	uint32_t channel = leg_talk_channel(node, session_id);
 	int64_t end_ms = clock_monotonic_ms() + 10 * 1000;
 
-	(void)state;
-	assert_true(raw_leg_write(leg, "\x82\xfe\xff\x00" NO_MASK, 8));
+	assert_true(raw_leg_write(leg, start, start_n));
 	do {
 		assert_true(clock_monotonic_ms() < end_ms);
-		raw_leg_write(leg, "x", 1);
-	} while (raw_leg_is_quiet(leg, 20));
+		raw_leg_write(leg, drip, drip_n);
+	} while (raw_leg_is_quiet(leg, 80));
 	leg_talk_expect_close(node, channel);
 	assert_int_equal(relay_fixture_counter(&relay, "legs_closed_total{reason=\"silent\"}"), 1);
 	raw_leg_close(&leg);
 	raw_leg_close(&node);
+}
+
+#define EXPECT_CLOSED_IN_TIME(start, drip) \
+	expect_closed_in_time(start, sizeof(start) - 1, drip, sizeof(drip) - 1)
+
+/* The deadline is the message's, not its next byte's. */
+static void
+test_W47_a_byte_now_and_then_does_not_put_it_off(void **state)
+{
+	(void)state;
+	EXPECT_CLOSED_IN_TIME("\x82\xfe\xff\x00" NO_MASK, "x");
+}
+
+static void
+test_W47_a_fragment_now_and_then_does_not_put_it_off(void **state)
+{
+	(void)state;
+	EXPECT_CLOSED_IN_TIME("\x02\x81" NO_MASK "x", "\x00\x81" NO_MASK "x");
 }
 
 /* A peer from which nothing comes, no pong either, is closed; one that says anything is not,
@@ -97,6 +115,9 @@ main(void)
 						set_up_hasty, relay_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(test_W47_a_byte_now_and_then_does_not_put_it_off,
 						set_up_hasty, relay_fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_W47_a_fragment_now_and_then_does_not_put_it_off, set_up_hasty,
+			relay_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(test_a_silent_leg_is_closed_and_a_live_one_is_not,
 						set_up_wary, relay_fixture_tear_down),
 	};
