@@ -7,7 +7,8 @@ packages_build="gcc libc6-dev make cmake ninja-build pkg-config protobuf-compile
 	libcap-ng-dev libqrencode-dev libcmocka-dev"
 packages_demo="iproute2 nftables wireguard-tools wireguard-go conntrack nginx-light iperf3 dnsmasq-base
 	bind9-dnsutils iputils-ping curl jq openssl socat procps kmod uuid-runtime ca-certificates netbase"
-packages_tests="clang libclang-rt-14-dev coturn haproxy python3-minimal python3-yaml
+# llvm-14 and libc6-dbg name what sanitizers report, and what of glibc they are told to pass over (tests/tsan.supp).
+packages_tests="clang libclang-rt-14-dev llvm-14 libc6-dbg coturn haproxy python3-minimal python3-yaml
 	python3-jsonschema python3-cryptography python3-websockets nodejs node-ws netcat-openbsd
 	postgresql redis-server"
 
