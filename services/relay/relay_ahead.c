@@ -3,6 +3,8 @@
  */
 #include "relay/relay_ahead.h"
 
+#include "relay/relay_event.h"
+
 enum { CACHE_LINE_BYTES = 64 };
 
 static void

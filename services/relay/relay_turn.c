@@ -8,6 +8,7 @@
 #include "relay/relay_ahead.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_drops.h"
+#include "relay/relay_event.h"
 #include "relay/relay_mail.h"
 #include "relay/relay_udp.h"
 
