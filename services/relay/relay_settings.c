@@ -53,8 +53,7 @@ const struct config_key relay_keys[] = {
 	  "TCP_NOTSENT_LOWAT of legs: what the kernel may hold back unsent" },
 	{ SECTION, "segment_bytes", CONFIG_INT, "1368", 0, 32767, NULL,
 	  "TCP_MAXSEG of legs, both ways: 1368 holds one datagram and fits paths of 1408 bytes; "
-	  "less "
-	  "where a narrower one does not tell its limit; 0: as the interfaces say" },
+	  "less where a narrower one does not tell its limit; 0: as the interfaces say" },
 	{ SECTION, "queue_bytes", CONFIG_BYTES, "256KiB", 64 * 1024, 16 * 1024 * 1024, NULL,
 	  "what may wait in one channel and direction; the oldest is dropped" },
 	{ SECTION, "queue_age", CONFIG_DURATION, "80ms", 1, 10 * 1000, NULL,
