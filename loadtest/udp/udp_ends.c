@@ -25,6 +25,7 @@ enum {
 	SEGMENT = 103, /* UDP_SEGMENT */
 	CHANNEL_DATA_BYTES = 4,
 	PATIENCE_MS = 5000,
+	PING_MAX_BYTES = 125,
 };
 
 static uint8_t payload[65536];
@@ -97,7 +98,20 @@ keep_rest(struct udp_ends *ends, size_t at)
 	ends->read_n -= at;
 }
 
-/* Waits for a data message; of control messages there is nothing to do. */
+/* Pongs say what the leg has read: the relay sends no more than it believes to be taken. */
+static void
+answer_ping(struct udp_ends *ends, const uint8_t *frame, const uint8_t *payload_of, size_t n)
+{
+	uint8_t pong[6 + PING_MAX_BYTES] = { 0x8a, (uint8_t)(0x80 | n) };
+
+	if (frame[0] != 0x89 || n > PING_MAX_BYTES)
+		return;
+	memcpy(pong + 6, payload_of, n);
+	if (send(ends->node_fd, pong, 6 + n, 0) != (ssize_t)(6 + n))
+		load_die("cannot answer a ping");
+}
+
+/* Waits for a data message. */
 static uint32_t
 next_channel(struct udp_ends *ends)
 {
@@ -107,6 +121,7 @@ next_channel(struct udp_ends *ends)
 	for (;;) {
 		while ((whole = frame(ends, 0, &message, &n)) == 0)
 			read_some(ends, true);
+		answer_ping(ends, ends->read, message, n);
 		uint32_t channel = 0;
 		if (n >= LEG_DATA_HEADER_NODE_BYTES && message[0] == LEG_KIND_DATA)
 			for (unsigned i = 1; i < 5; i++)
@@ -340,9 +355,11 @@ udp_ends_receive_up(struct udp_ends *ends)
 	if (ends->is_turn)
 		return;
 	read_some(ends, false);
-	for (; (whole = frame(ends, at, &message, &n)) > 0; at += whole)
-		if (message[0] == LEG_KIND_DATA)
+	for (; (whole = frame(ends, at, &message, &n)) > 0; at += whole) {
+		answer_ping(ends, ends->read + at, message, n);
+		if (ends->read[at] == 0x82 && message[0] == LEG_KIND_DATA)
 			ends->received_up += (n - LEG_DATA_HEADER_NODE_BYTES) / (ends->bytes + 2);
+	}
 	keep_rest(ends, at);
 }
 

@@ -59,6 +59,8 @@ run(struct udp_ends *ends, bool is_down, double seconds)
 			udp_ends_receive_down(ends);
 		else
 			udp_ends_receive_up(ends);
+		if (*received + lost > sent)
+			lost = sent - *received; /* they were only late */
 		if (*received != last || moved_us == 0) {
 			last = *received;
 			moved_us = now_us;
@@ -147,6 +149,8 @@ main(int argc, char **argv)
 	double seconds = (double)(clock_monotonic_us() - begin_us) / 1e6;
 	double core = (double)(load_process_ns(options.pids) - ns) / 1e9;
 	double n = (double)((is_down ? ends.received_down : ends.received_up) - before);
+	if (n == 0)
+		load_die("nothing arrived in %.1f s", seconds);
 	printf("{\"per_core_second\": %.0f, \"gbit_per_core\": %.3f, \"per_second\": %.0f, "
 	       "\"ns_each\": %.0f, \"lost\": %llu, \"server_share\": %.2f}\n",
 	       n / core, n * (double)ends.bytes * 8 / core / 1e9, n / seconds, core / n * 1e9,
