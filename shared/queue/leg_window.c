@@ -82,7 +82,7 @@ least_bytes(const struct leg_window *window, int64_t now_us)
 }
 
 /* Until the first pong. What was under way got there in about the least delay: so in the next one
- * as much again may go. */
+ * as much again may go. Where nothing was, a few packets: else no pong would ever come. */
 static uint64_t
 blind_bytes(const struct leg_window *window, int64_t now_us)
 {
@@ -100,7 +100,7 @@ static uint64_t
 window_bytes(const struct leg_window *window, int64_t now_us)
 {
 	if (window->rate == 0)
-		return blind_bytes(window, now_us);
+		return max64(blind_bytes(window, now_us), LEAST_BYTES);
 	if (window->is_draining)
 		return drained(window) << window->late;
 	uint64_t us = min64(silence_us(window, now_us), window->lull_us);

@@ -498,6 +498,25 @@ test_until_the_first_pong_as_much_goes_as_was_under_way(void **state)
 	assert_int_equal(leg_window_room(&window, 450000), 400000);
 }
 
+/* A leg is looked at when all that it sent has just been read: only a mark brings a pong. */
+static void
+test_one_that_begins_with_nothing_under_way_lets_something_go(void **state)
+{
+	struct leg_window window = { 0 };
+	uint8_t mark[LEG_MARK_BYTES];
+
+	(void)state;
+	leg_window_expect(&window, 100, 0);
+	leg_window_start(&window, 0, 0);
+	size_t room = leg_window_room(&window, 0);
+	assert_in_range(room, LEG_WINDOW_PACKET_BYTES, LEG_WINDOW_BLIND_BYTES);
+	leg_window_sent(&window, room);
+	assert_true(leg_window_wants_mark(&window, 0));
+	leg_window_mark(&window, 0, mark);
+	assert_true(leg_window_on_pong(&window, mark, sizeof(mark), 200));
+	assert_true(leg_window_room(&window, 200) >= LEG_WINDOW_PACKET_BYTES);
+}
+
 /* The pings that keep a leg alive measure it too, and bound nothing. */
 static void
 test_a_leg_that_nothing_holds_up_is_measured_but_has_no_window(void **state)
@@ -541,6 +560,7 @@ main(void)
 		cmocka_unit_test(test_a_pong_that_was_not_asked_for_says_nothing),
 		cmocka_unit_test(test_one_pong_answers_all_marks_before_it),
 		cmocka_unit_test(test_until_the_first_pong_as_much_goes_as_was_under_way),
+		cmocka_unit_test(test_one_that_begins_with_nothing_under_way_lets_something_go),
 		cmocka_unit_test(test_a_leg_that_nothing_holds_up_is_measured_but_has_no_window),
 	};
 
