@@ -249,6 +249,9 @@ obey(struct relay_shard *shard, struct relay_message **message)
 	case RELAY_UDP_HANDED:
 		relay_udp_on_handed(shard, command);
 		break;
+	case RELAY_UDP_RETURNED:
+		relay_udp_on_returned(shard, command);
+		break;
 	case RELAY_UDP_LEARNT:
 		relay_udp_on_learnt(shard, command);
 		break;

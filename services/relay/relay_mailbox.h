@@ -23,8 +23,9 @@ enum relay_message_kind {
 	/* any shard to the shard of the leg's node */
 	RELAY_ADOPT, /* leg */
 	/* any shard to another */
-	RELAY_UDP_HANDED, /* bytes: a tuple, then datagrams with their lengths */
-	RELAY_UDP_LEARNT, /* session; request_id: an index of it */
+	RELAY_UDP_HANDED,   /* request_id: the sender; bytes: a tuple, datagrams with lengths */
+	RELAY_UDP_RETURNED, /* likewise: they are for neither of the sender's nodes nor legs */
+	RELAY_UDP_LEARNT,   /* session; request_id: an index of it */
 	/* control actor to shard */
 	RELAY_SESSION_OPEN,  /* node, session, request_id; bytes: the packed link Control */
 	RELAY_SESSION_CLOSE, /* node, session; bytes: the packed link Control */
@@ -58,7 +59,7 @@ enum relay_message_kind {
 	RELAY_FLOWS_REPORTED,  /* node; control: FlowReport */
 	RELAY_NODE_SOUGHT,     /* node: clients wait here, and its leg is elsewhere */
 	RELAY_NODE_SETTLED,    /* node: no longer so */
-	RELAY_DOOR_CLOSED, /* it accepts no more, and is being drained */
+	RELAY_DOOR_CLOSED,     /* it accepts no more, and is being drained */
 	RELAY_DRAINED,
 };
 

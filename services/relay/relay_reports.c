@@ -239,6 +239,7 @@ on_report(struct relay_control *control, struct relay_message *report)
 	case RELAY_NODE_BACK:
 	case RELAY_NODE_MOVED:
 	case RELAY_UDP_HANDED:
+	case RELAY_UDP_RETURNED:
 	case RELAY_UDP_LEARNT:
 	case RELAY_UDP_BIND:
 	case RELAY_UDP_UNBIND:

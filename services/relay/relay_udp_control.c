@@ -77,18 +77,18 @@ parse_key(const char *text, const char *field, void *call, struct key *ret)
 static bool
 parse(const Boson__Relay__BindUdpRequest *input, void *call, struct relay_udp_binding *ret)
 {
-	int64_t left_ms = input->expires_at - clock_wall_ms();
+	int64_t now_ms = clock_wall_ms();
 
 	if (!parse_id(input->session_id, "sessionId", call, ret->session_id) ||
 	    !parse_id(input->node_id, "nodeId", call, ret->node_id) ||
 	    !parse_key(input->node_public_key, "nodePublicKey", call, &ret->node_key) ||
 	    !parse_key(input->client_public_key, "clientPublicKey", call, &ret->client_key))
 		return false;
-	if (!input->has_expires_at || left_ms <= 0) {
+	if (!input->has_expires_at || input->expires_at <= now_ms) {
 		bus_call_fail(call, BUS_INVALID, "field", "expiresAt");
 		return false;
 	}
-	ret->ends_ms = clock_monotonic_ms() + left_ms;
+	ret->ends_ms = clock_monotonic_ms() + (input->expires_at - now_ms);
 	ret->rate_kbytes = input->rate_kbytes;
 	/* A hint: one that cannot be read is none. */
 	ret->has_address = input->client_address != NULL &&

@@ -88,33 +88,43 @@ remember(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigne
 
 /* ---- handing over ---- */
 
+/* What was gathered, as a message; NULL: it has too much waiting, or no memory. */
+static struct relay_message *
+make_message(const struct relay_shard *shard, const struct relay_shard *to)
+{
+	const struct relay_udp_hand *hand = &shard->udp->hand;
+	bool is_return = hand->way == RELAY_UDP_GIVEN;
+	struct relay_message *message = NULL;
+
+	if (atomic_load_explicit(&to->udp_bytes, memory_order_relaxed) < RELAY_UDP_HANDED_MAX_BYTES)
+		message = relay_message_new(is_return ? RELAY_UDP_RETURNED : RELAY_UDP_HANDED, NULL,
+					    sizeof(hand->tuple) + hand->bytes);
+	if (message == NULL)
+		return NULL;
+	message->request_id = shard->index;
+	memcpy(message->bytes, &hand->tuple, sizeof(hand->tuple));
+	memcpy(message->bytes + sizeof(hand->tuple), hand->gathered, hand->bytes);
+	return message;
+}
+
 void
 relay_udp_hand_flush(struct relay_shard *shard)
 {
 	struct relay_udp_hand *hand = &shard->udp->hand;
-	struct relay_message *message;
-	size_t n = sizeof(hand->tuple) + hand->bytes;
+	enum relay_counter counter = RELAY_UDP_HANDED_OVER;
 
 	if (hand->n == 0)
 		return;
 	struct relay_shard *owner = shard->all[hand->owner];
-	bool has_room = atomic_load_explicit(&owner->udp_bytes, memory_order_relaxed) <
-			RELAY_UDP_HANDED_MAX_BYTES;
-	message = has_room ? relay_message_new(RELAY_UDP_HANDED, NULL, n) : NULL;
-	if (message != NULL) {
-		memcpy(message->bytes, &hand->tuple, sizeof(hand->tuple));
-		memcpy(message->bytes + sizeof(hand->tuple), hand->gathered, hand->bytes);
-		atomic_fetch_add_explicit(&owner->udp_bytes, (int64_t)n, memory_order_relaxed);
-		if (relay_mailbox_send(&owner->mailbox, &message) < 0)
-			atomic_fetch_sub_explicit(&owner->udp_bytes, (int64_t)n,
-						  memory_order_relaxed);
-		else
-			relay_count(&shard->counters, RELAY_UDP_HANDED_OVER, hand->n);
-	}
-	if (!has_room || message != NULL) {
-		relay_count(&shard->counters, RELAY_UDP_DROP_MEMORY, hand->n);
+	struct relay_message *message = make_message(shard, owner);
+	int64_t n = message != NULL ? (int64_t)message->n : 0;
+	atomic_fetch_add_explicit(&owner->udp_bytes, n, memory_order_relaxed);
+	if (message == NULL || relay_mailbox_send(&owner->mailbox, &message) < 0) {
+		atomic_fetch_sub_explicit(&owner->udp_bytes, n, memory_order_relaxed);
+		counter = RELAY_UDP_DROP_MEMORY;
 		relay_message_free(&message);
 	}
+	relay_count(&shard->counters, counter, hand->n);
 	hand->n = 0;
 	hand->bytes = 0;
 }
@@ -125,8 +135,9 @@ gather(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigned 
 {
 	struct relay_udp_hand *hand = &shard->udp->hand;
 
-	if (hand->n > 0 && (hand->bytes + LENGTH_BYTES + n > sizeof(hand->gathered) ||
-			    memcmp(&hand->tuple, tuple, sizeof(*tuple)) != 0))
+	if (hand->n > 0 &&
+	    (hand->bytes + LENGTH_BYTES + n > sizeof(hand->gathered) || hand->owner != owner ||
+	     memcmp(&hand->tuple, tuple, sizeof(*tuple)) != 0))
 		relay_udp_hand_flush(shard);
 	hand->tuple = *tuple;
 	hand->owner = owner;
@@ -144,7 +155,7 @@ relay_udp_hand_known(struct relay_shard *shard, const struct relay_udp_tuple *tu
 	struct relay_udp_hand *hand = &shard->udp->hand;
 	struct relay_udp_route *route;
 
-	if (shard->count == 1 || hand->is_taking)
+	if (shard->count == 1 || hand->way == RELAY_UDP_GIVEN)
 		return false;
 	route = idtable_find(&hand->routes, tuple);
 	if (route == NULL)
@@ -160,37 +171,66 @@ bool
 relay_udp_hand_new(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		   const uint8_t *node_id, const uint8_t *datagram, size_t n)
 {
+	const struct relay_udp_hand *hand = &shard->udp->hand;
 	unsigned owner = relay_shard_of(node_id, shard->count);
 
 	if (owner == shard->index)
 		return false;
-	if (shard->udp->hand.is_taking) { /* once is enough: no circles */
+	if (hand->way == RELAY_UDP_GIVEN) {
+		gather(shard, tuple, hand->from, datagram, n);
+	} else if (hand->way == RELAY_UDP_BACK && hand->from == owner) {
+		/* It does not know yet what we know, or the other way round: no circles. */
 		relay_count(&shard->counters, RELAY_UDP_DROP_NO_NODE, 1);
-		return true;
+	} else {
+		remember(shard, tuple, owner);
+		gather(shard, tuple, owner, datagram, n);
 	}
-	remember(shard, tuple, owner);
-	gather(shard, tuple, owner, datagram, n);
 	return true;
+}
+
+/* All datagrams of a message, which have the tuple before them. */
+static void
+take_all(struct relay_shard *shard, const struct relay_message *message,
+	 const struct relay_udp_tuple *tuple)
+{
+	const uint8_t *at = message->bytes + sizeof(*tuple);
+	const uint8_t *end = message->bytes + message->n;
+
+	atomic_fetch_sub_explicit(&shard->udp_bytes, (int64_t)message->n, memory_order_relaxed);
+	shard->udp->hand.from = (unsigned)message->request_id;
+	while (end - at > LENGTH_BYTES) {
+		size_t n = (size_t)at[0] << 8 | at[1];
+
+		relay_udp_take(shard, tuple, at + LENGTH_BYTES, n);
+		at += LENGTH_BYTES + n;
+	}
+	relay_udp_batch_flush(shard); /* it lies in the message */
+	relay_udp_hand_flush(shard);
+	shard->udp->hand.way = RELAY_UDP_HEARD;
 }
 
 void
 relay_udp_on_handed(struct relay_shard *shard, const struct relay_message *message)
 {
-	const uint8_t *at = message->bytes + sizeof(struct relay_udp_tuple);
-	const uint8_t *end = message->bytes + message->n;
 	struct relay_udp_tuple tuple;
 
-	atomic_fetch_sub_explicit(&shard->udp_bytes, (int64_t)message->n, memory_order_relaxed);
 	memcpy(&tuple, message->bytes, sizeof(tuple));
-	shard->udp->hand.is_taking = true;
-	while (end - at > LENGTH_BYTES) {
-		size_t n = (size_t)at[0] << 8 | at[1];
+	shard->udp->hand.way = RELAY_UDP_GIVEN;
+	take_all(shard, message, &tuple);
+}
 
-		relay_udp_take(shard, &tuple, at + LENGTH_BYTES, n);
-		at += LENGTH_BYTES + n;
-	}
-	relay_udp_batch_flush(shard); /* it lies in the message */
-	shard->udp->hand.is_taking = false;
+void
+relay_udp_on_returned(struct relay_shard *shard, const struct relay_message *message)
+{
+	struct relay_udp_hand *hand = &shard->udp->hand;
+	struct relay_udp_tuple tuple;
+
+	memcpy(&tuple, message->bytes, sizeof(tuple));
+	struct relay_udp_route *route = idtable_find(&hand->routes, &tuple);
+	if (route != NULL && route->owner == message->request_id)
+		forget(hand, route);
+	hand->way = RELAY_UDP_BACK;
+	take_all(shard, message, &tuple);
 }
 
 /* ---- indexes ---- */

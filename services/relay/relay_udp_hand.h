@@ -1,7 +1,9 @@
 /*
  * relay_udp_hand: datagrams that the kernel gave to one shard and whose node another one has. The
  * shard that hears a source finds the node as ever, remembers whose it is, and hands its bundles
- * over whole, by mailbox; answers leave from the owner's socket, which has the same address. What a
+ * over whole, by mailbox; answers leave from the owner's socket, which has the same address. The
+ * owner alone says whether a leg gives way: only when it has none of this source, and the datagram
+ * is for another shard's node, it returns it, and the hearer finds the node anew. What a
  * node announces is told to all, so that a client that moved is known wherever it arrives. With one
  * shard nothing of this happens. Shard thread only.
  */
@@ -36,7 +38,9 @@ struct relay_udp_route {
 struct relay_udp_hand {
 	struct idtable routes;
 	struct relay_udp_route *oldest, *newest;
-	bool is_taking; /* what another shard has handed over: it goes no further */
+	/* How what is being taken came here, and, unless by the socket, from which shard. */
+	enum { RELAY_UDP_HEARD, RELAY_UDP_GIVEN, RELAY_UDP_BACK } way;
+	unsigned from;
 	/* What is being gathered for one shard. */
 	struct relay_udp_tuple tuple;
 	unsigned owner, n;
@@ -47,8 +51,7 @@ struct relay_udp_hand {
 int relay_udp_hand_init(struct relay_udp_hand *hand);
 void relay_udp_hand_fini(struct relay_udp_hand *hand);
 
-/* Whether this source is another shard's, which then gets the datagram. Not for initiations: they
- * say anew whose it is. */
+/* Whether this source is another shard's, which then gets the datagram. */
 bool relay_udp_hand_known(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 			  const uint8_t *datagram, size_t n);
 
@@ -68,4 +71,5 @@ void relay_udp_hand_learnt(struct relay_shard *shard, const struct relay_udp_ses
 
 /* What other shards say. */
 void relay_udp_on_handed(struct relay_shard *shard, const struct relay_message *message);
+void relay_udp_on_returned(struct relay_shard *shard, const struct relay_message *message);
 void relay_udp_on_learnt(struct relay_shard *shard, const struct relay_message *message);

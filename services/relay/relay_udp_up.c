@@ -119,12 +119,16 @@ open_by_mac1(struct relay_shard *shard, const struct relay_udp_tuple *tuple, con
 		relay_udp_sessions_match(&shard->udp->sessions, &tuple->remote, message, n,
 					 shard->now_ms, &is_out_of_budget);
 
-	if (node != NULL)
-		return relay_udp_hand_new(shard, tuple, node->id, message, n)
-			       ? NULL
-			       : open_flow(shard, tuple, node, NULL);
-	drop(shard, is_out_of_budget ? RELAY_UDP_DROP_BUDGET : RELAY_UDP_DROP_MAC1);
-	return NULL;
+	if (node == NULL) {
+		drop(shard, is_out_of_budget ? RELAY_UDP_DROP_BUDGET : RELAY_UDP_DROP_MAC1);
+		return NULL;
+	}
+	struct relay_udp_flow *older = relay_udp_flows_find(&shard->udp->flows, tuple);
+	if (older != NULL)
+		relay_udp_close_flow(shard, older, "its source is another's now");
+	return relay_udp_hand_new(shard, tuple, node->id, message, n)
+		       ? NULL
+		       : open_flow(shard, tuple, node, NULL);
 }
 
 static struct relay_udp_flow *
@@ -202,11 +206,12 @@ judge_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 {
 	bool is_handshake = type == DATAGRAM_INITIATION || type == DATAGRAM_RESPONSE;
 
+	/* First mac1: who only knows the source is to use up nothing of its. */
+	if (is_handshake && !mac1_is_for(&flow->node->mac1, message, n))
+		return RELAY_UDP_DROP_MAC1;
 	if (is_handshake && !relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE,
 						   RELAY_UDP_BURST, shard->now_ms))
 		return RELAY_UDP_DROP_RATE;
-	if (is_handshake && !mac1_is_for(&flow->node->mac1, message, n))
-		return RELAY_UDP_DROP_MAC1;
 	if (type != DATAGRAM_INITIATION &&
 	    !is_of_session(shard, flow, relay_udp_receiver(message, type)))
 		return RELAY_UDP_DROP_INDEX;
@@ -219,6 +224,15 @@ judge_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 	return 0;
 }
 
+/* Whether another node's user may have the source from now on: a half-open leg is nobody's yet, and
+ * what is used is answered. */
+static bool
+gives_way(const struct relay_shard *shard, const struct relay_udp_flow *flow)
+{
+	return flow->state == RELAY_UDP_HALF_OPEN ||
+	       shard->now_ms - flow->answered_ms >= RELAY_UDP_SILENT_MS;
+}
+
 static void
 take_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type, const uint8_t *message,
 	   size_t n)
@@ -229,12 +243,9 @@ take_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type, con
 	}
 	enum relay_counter reason = judge_known(shard, flow, type, message, n);
 	if (reason == RELAY_UDP_DROP_MAC1 && type == DATAGRAM_INITIATION &&
-	    flow->state != RELAY_UDP_HALF_OPEN &&
-	    shard->now_ms - flow->answered_ms >= RELAY_UDP_SILENT_MS) {
-		/* The same port, long after, and another node: it has a new user. */
-		struct relay_udp_tuple tuple = flow->tuple;
+	    gives_way(shard, flow)) {
+		struct relay_udp_tuple tuple = flow->tuple; /* the leg may go */
 
-		relay_udp_close_flow(shard, flow, "its source is another's now");
 		take_unknown(shard, &tuple, type, message, n);
 		return;
 	}
@@ -266,6 +277,6 @@ relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		flow = relay_udp_flows_find(&shard->udp->flows, tuple);
 	if (flow != NULL)
 		take_known(shard, flow, type, datagram, n);
-	else if (type == DATAGRAM_INITIATION || !relay_udp_hand_known(shard, tuple, datagram, n))
+	else if (!relay_udp_hand_known(shard, tuple, datagram, n))
 		take_unknown(shard, tuple, type, datagram, n);
 }

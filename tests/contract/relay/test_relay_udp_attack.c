@@ -239,6 +239,59 @@ test_U50_index_of_another_session_is_dropped(void **state)
 	raw_leg_close(&a);
 }
 
+/* A half-open leg is nobody's yet: one that a stranger opened in a client's name, for another node,
+ * is not in the client's way; junk that is for no node takes nobody's. */
+static void
+test_T17_half_open_leg_of_another_node_is_in_nobodys_way(void **state)
+{
+	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
+	struct raw_leg *b = raw_leg_open(&relay, node_b, NULL);
+	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_app other = udp_app_open(&relay, "127.0.2.1", 0);
+	struct key nobody = { .bytes = { 7 } };
+	uint8_t message[UDP_TALK_INITIATION_BYTES], got[256];
+
+	(void)state;
+	udp_rig_bind(session_1, node_a, &key_a, &app);
+	udp_rig_bind(session_2, node_b, &key_b, &other);
+	udp_talk_initiation(message, &key_b, 5);
+	udp_app_send(&app, message, sizeof(message));
+	uint32_t channel = udp_talk_channel(b, NULL);
+	udp_talk_node_receive(b, channel, got, sizeof(got));
+	udp_talk_initiation(message, &nobody, 6);
+	udp_app_send(&app, message, sizeof(message));
+	udp_rig_await_drops("mac1", 1);
+	assert_true(raw_leg_is_quiet(b, 0));
+	uint32_t mine = udp_talk_shake_hands(a, &key_a, &app, session_1, 11);
+	udp_talk_closed(b, channel);
+	udp_talk_exchange(a, mine, &app, 11, 1);
+	udp_app_close(&app);
+	udp_app_close(&other);
+	raw_leg_close(&a);
+	raw_leg_close(&b);
+}
+
+/* Forged initiations with a wrong mac1 do not use up what a client's own may: WireGuard needs one
+ * every two minutes. */
+static void
+test_T18_junk_in_a_clients_name_costs_it_no_handshake(void **state)
+{
+	struct udp_pair pair = udp_rig_open_proven();
+	uint8_t message[UDP_TALK_INITIATION_BYTES], got[256];
+
+	(void)state;
+	udp_talk_initiation(message, &key_b, pair.app.index);
+	for (unsigned i = 0; i < 200; i++)
+		udp_app_send(&pair.app, message, sizeof(message));
+	udp_talk_initiation(message, &key_a, pair.app.index);
+	udp_app_send(&pair.app, message, sizeof(message));
+	udp_rig_await_drops("mac1", 200);
+	assert_int_equal(udp_talk_node_receive(pair.node, pair.channel, got, sizeof(got)),
+			 sizeof(message));
+	assert_int_equal(udp_rig_drops("rate"), 0);
+	udp_rig_close(&pair);
+}
+
 #define UDP_TEST(test) cmocka_unit_test_setup_teardown(test, udp_rig_set_up, udp_rig_tear_down)
 
 int
@@ -252,6 +305,8 @@ main(void)
 		UDP_TEST(test_T17_index_that_many_use_raises_an_alarm),
 		UDP_TEST(test_U48_same_index_at_two_nodes_crosses_nothing),
 		UDP_TEST(test_U50_index_of_another_session_is_dropped),
+		UDP_TEST(test_T17_half_open_leg_of_another_node_is_in_nobodys_way),
+		UDP_TEST(test_T18_junk_in_a_clients_name_costs_it_no_handshake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

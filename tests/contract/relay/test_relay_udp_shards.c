@@ -60,6 +60,15 @@ start_clients(struct raw_leg *const nodes[2], struct client clients[CLIENTS])
 }
 
 static void
+end_clients(struct raw_leg *nodes[2], struct client clients[CLIENTS])
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		udp_app_close(&clients[i].app);
+	raw_leg_close(&nodes[0]);
+	raw_leg_close(&nodes[1]);
+}
+
+static void
 exchange(struct raw_leg *const nodes[2], const struct client clients[CLIENTS], uint64_t counter)
 {
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -80,10 +89,7 @@ test_any_shard_hears_for_all(void **state)
 		exchange(nodes, clients, i);
 	assert_true(relay_fixture_counter(&relay, "udp_handed_total") > 0);
 	assert_int_equal(relay_fixture_counter(&relay, "legs{role=\"udp\"}"), CLIENTS);
-	for (unsigned i = 0; i < CLIENTS; i++)
-		udp_app_close(&clients[i].app);
-	raw_leg_close(&nodes[0]);
-	raw_leg_close(&nodes[1]);
+	end_clients(nodes, clients);
 }
 
 /* It hears one peer only, who never says anything; the kernel gives it no other's datagrams. */
@@ -119,10 +125,7 @@ test_U62_sources_of_a_deaf_shard_go_on(void **state)
 	assert_true(relay_fixture_counter(&relay, "udp_handed_total") >= handed + CLIENTS / 2);
 	for (uint64_t i = 78; i < 88; i++)
 		exchange(nodes, clients, i);
-	for (unsigned i = 0; i < CLIENTS; i++)
-		udp_app_close(&clients[i].app);
-	raw_leg_close(&nodes[0]);
-	raw_leg_close(&nodes[1]);
+	end_clients(nodes, clients);
 }
 
 /* A client that moves arrives anywhere: what the node announced is known to all shards. */
@@ -152,6 +155,60 @@ test_client_that_moves_is_known_anywhere(void **state)
 	raw_leg_close(&nodes[1]);
 }
 
+/* T17: what a stranger forges in a client's name, for another shard's node, whose key he knows,
+ * takes nothing over: the client's leg stays where it is, whichever shard hears it. */
+static void
+test_T17_forged_initiation_takes_no_source_to_another_shard(void **state)
+{
+	struct raw_leg *nodes[2] = { raw_leg_open(&relay, node_a, NULL),
+				     raw_leg_open(&relay, node_b, NULL) };
+	struct client clients[CLIENTS];
+	uint8_t forged[UDP_TALK_INITIATION_BYTES];
+
+	(void)state;
+	start_clients(nodes, clients);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		udp_talk_initiation(forged, i % 2 == 1 ? &key_a : &key_b, 9000 + i);
+		udp_app_send(&clients[i].app, forged, sizeof(forged));
+	}
+	udp_rig_await_drops("mac1", CLIENTS);
+	for (uint64_t i = 1; i < 5; i++)
+		exchange(nodes, clients, i);
+	end_clients(nodes, clients);
+}
+
+/* A source whose session is over is free: its next one, with a node of another shard, begins with
+ * its first initiation. */
+static void
+test_source_goes_on_with_a_node_of_another_shard(void **state)
+{
+	struct raw_leg *nodes[2] = { raw_leg_open(&relay, node_a, NULL),
+				     raw_leg_open(&relay, node_b, NULL) };
+	struct client clients[CLIENTS];
+	uint8_t id[UUID_BYTES + 1];
+
+	(void)state;
+	start_clients(nodes, clients);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		bool was_b = i % 2 == 1;
+		struct client *client = &clients[i];
+
+		session_id(i, id);
+		assert_int_equal(udp_talk_unbind(&relay, id), 0);
+		udp_talk_closed(nodes[was_b], client->channel);
+		session_id(100 + i, id);
+		client->index = 2000 + i;
+		assert_int_equal(udp_talk_bind(&relay, id, was_b ? node_a : node_b,
+					       was_b ? &key_a : &key_b, &client->app.key,
+					       UDP_RIG_HOUR_MS, NULL),
+				 0);
+		client->channel = udp_talk_shake_hands(nodes[!was_b], was_b ? &key_a : &key_b,
+						       &client->app, id, client->index);
+		udp_talk_exchange(nodes[!was_b], client->channel, &client->app, client->index, 1);
+	}
+	end_clients(nodes, clients);
+}
+
 #define SHARD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, udp_rig_tear_down)
 
 int
@@ -161,6 +218,8 @@ main(void)
 		SHARD_TEST(test_any_shard_hears_for_all),
 		SHARD_TEST(test_U62_sources_of_a_deaf_shard_go_on),
 		SHARD_TEST(test_client_that_moves_is_known_anywhere),
+		SHARD_TEST(test_T17_forged_initiation_takes_no_source_to_another_shard),
+		SHARD_TEST(test_source_goes_on_with_a_node_of_another_shard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
