@@ -96,8 +96,9 @@ gateway_gate_count(struct gate_tally *tally, const char *name, size_t name_bytes
 	}
 }
 
-struct gate_verdict
-gateway_gate_judge(const struct gate_tally *tally, const char *method, uint64_t body_max_bytes)
+/* tally: of a whole head. */
+static struct gate_verdict
+judge_head(const struct gate_tally *tally, const char *method, uint64_t body_max_bytes)
 {
 	if (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0)
 		return (struct gate_verdict){ 405, "method" };
@@ -173,7 +174,7 @@ is_blank(char c)
 
 /* name ":" value, no folding, no control bytes, nothing beyond ASCII. */
 static bool
-take_header_line(struct gate_head *head, const char *line, size_t n)
+take_header_line(struct gate_tally *tally, const char *line, size_t n)
 {
 	size_t name = 0;
 	while (name < n && is_token_char(line[name]))
@@ -193,8 +194,7 @@ take_header_line(struct gate_head *head, const char *line, size_t n)
 	}
 	while (value_bytes > 0 && is_blank(value[value_bytes - 1]))
 		value_bytes--;
-	gateway_gate_count(&head->tally, line, name, value, value_bytes);
-	head->headers[head->headers_n++] = (struct gate_header){ line, value, name, value_bytes };
+	gateway_gate_count(tally, line, name, value, value_bytes);
 	return true;
 }
 
@@ -235,7 +235,6 @@ gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes, struct g
 	size_t at = 0;
 	ret_head->method[0] = '\0';
 	ret_head->tally = (struct gate_tally){ 0 };
-	ret_head->headers_n = 0;
 	*ret = malformed();
 	for (bool first = true;; first = false) {
 		long line = line_length(bytes + at, n - at);
@@ -252,30 +251,17 @@ gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes, struct g
 				*ret = verdict;
 				return -1;
 			}
-		} else if (ret_head->headers_n == GATE_HEADERS_MAX) {
+		} else if (ret_head->tally.headers == GATE_HEADERS_MAX) {
 			*ret = (struct gate_verdict){ 431, "head_too_large" };
 			return -1;
-		} else if (!take_header_line(ret_head, bytes + at, (size_t)line)) {
+		} else if (!take_header_line(&ret_head->tally, bytes + at, (size_t)line)) {
 			return -1;
 		}
 		at += (size_t)line + 2;
 	}
 	at += 2;
-	*ret = gateway_gate_judge(&ret_head->tally, ret_head->method, body_max_bytes);
+	*ret = judge_head(&ret_head->tally, ret_head->method, body_max_bytes);
 	if (ret->status == 0 && at > GATE_HEAD_MAX_BYTES)
 		*ret = (struct gate_verdict){ 431, "head_too_large" };
 	return ret->status != 0 ? -1 : (long)at;
-}
-
-const struct gate_header *
-gateway_gate_find(const struct gate_head *head, const char *name)
-{
-	const struct gate_header *found = NULL;
-	size_t n = strlen(name);
-	for (size_t i = 0; i < head->headers_n; i++) {
-		const struct gate_header *header = &head->headers[i];
-		if (header->name_bytes == n && strncasecmp(header->name, name, n) == 0)
-			found = header;
-	}
-	return found;
 }

@@ -27,19 +27,11 @@ struct gate_tally {
 	uint64_t content_length; /* of the last one that is a number */
 };
 
-/* Points into the bytes; not terminated. */
-struct gate_header {
-	const char *name, *value;
-	size_t name_bytes, value_bytes;
-};
-
 struct gate_head {
 	char method[GATE_METHOD_BYTES];
 	const char *target; /* into the bytes */
 	size_t target_bytes;
 	struct gate_tally tally;
-	struct gate_header headers[GATE_HEADERS_MAX];
-	size_t headers_n;
 };
 
 void gateway_gate_count(struct gate_tally *tally, const char *name, size_t name_bytes,
@@ -51,14 +43,8 @@ struct gate_verdict {
 	const char *code;
 };
 
-struct gate_verdict gateway_gate_judge(const struct gate_tally *tally, const char *method,
-				       uint64_t body_max_bytes);
-
 /* Raw bytes from the start of a request. The length of the head with its blank line, and *ret_head;
  * 0: it is not whole yet; or -1: refused, and *ret says why; that may be known before it is whole.
  */
 long gateway_gate_head(const char *bytes, size_t n, uint64_t body_max_bytes,
 		       struct gate_head *ret_head, struct gate_verdict *ret);
-
-/* The value of the last header of that name, or NULL. */
-const struct gate_header *gateway_gate_find(const struct gate_head *head, const char *name);
