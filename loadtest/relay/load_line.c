@@ -203,13 +203,6 @@ load_line_set_nonblocking(struct load_line *line)
 			     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
-void
-load_line_close(struct load_line *line)
-{
-	SSL_free(line->ssl);
-	close(line->fd);
-}
-
 static size_t
 tls_result(struct load_line *line, int ok, size_t n)
 {

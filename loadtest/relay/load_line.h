@@ -37,7 +37,6 @@ void load_line_grant(struct load_line *line);
 void load_line_write(struct load_line *line, const void *bytes, size_t n);
 void load_line_read(struct load_line *line, void *bytes, size_t n);
 void load_line_set_nonblocking(struct load_line *line);
-void load_line_close(struct load_line *line);
 
 /* Bytes moved, or 0: not now. */
 size_t load_line_send(struct load_line *line, const uint8_t *bytes, size_t n);

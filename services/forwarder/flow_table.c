@@ -328,13 +328,6 @@ flow_table_usage(const struct flow_table *table, const char *session_id, struct 
 	return 0;
 }
 
-const char *
-flow_table_find_reply(const struct flow_table *table, const struct flow_tuple *reply)
-{
-	const struct flow *flow = idtable_find(&table->replies, reply);
-	return flow && !flow->ended_in ? flow->session->id : NULL;
-}
-
 void
 flow_table_each(const struct flow_table *table, const char *session_id, flow_fn fn, void *arg)
 {

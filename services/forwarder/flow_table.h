@@ -65,9 +65,6 @@ void flow_table_dump_end(struct flow_table *table);
 int flow_table_usage(const struct flow_table *table, const char *session_id,
 		     struct flow_usage *ret);
 
-/* The session that a packet from the internet answers, or NULL. */
-const char *flow_table_find_reply(const struct flow_table *table, const struct flow_tuple *reply);
-
 /* Calls fn for each live flow of a session, newest first, until it returns false. Figures are the
  * tunnel's. */
 typedef bool (*flow_fn)(const struct flow_seen *flow, void *arg);

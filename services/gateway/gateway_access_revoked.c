@@ -99,9 +99,3 @@ access_revoked_is(const struct access_revoked *revoked, const char *subject, int
 	const struct entry *entry = idtable_find(&revoked->table, id);
 	return entry != NULL && issued_ms < entry->since_ms;
 }
-
-size_t
-access_revoked_count(const struct access_revoked *revoked)
-{
-	return revoked->table.count;
-}

@@ -25,5 +25,3 @@ int access_revoked_put(struct access_revoked *revoked, const uint8_t node_id[UUI
 /* Is a token of this subject, made then, void? A subject that is no UUID is no node's. */
 bool access_revoked_is(const struct access_revoked *revoked, const char *subject,
 		       int64_t issued_ms);
-
-size_t access_revoked_count(const struct access_revoked *revoked);

@@ -256,13 +256,6 @@ gateway_actor_drain(void *state)
 	gateway_http_drain(gateway->http, on_drained, gateway);
 }
 
-uint16_t
-gateway_actor_port(const void *state)
-{
-	const struct gateway *gateway = state;
-	return gateway_http_port(gateway->http);
-}
-
 const struct actor gateway_actor = {
 	.name = "gateway",
 	.product = "boson",

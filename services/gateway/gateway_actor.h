@@ -6,6 +6,3 @@
 #include "service/service.h"
 
 extern const struct actor gateway_actor;
-
-/* The port it listens on, for who configured port 0. state: what start gave. */
-uint16_t gateway_actor_port(const void *state);

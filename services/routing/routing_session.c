@@ -346,19 +346,6 @@ sessions_put(struct sessions *sessions, const struct session_record *record, int
 	return 0;
 }
 
-void
-sessions_close(struct sessions *sessions, struct session *session)
-{
-	if (session->record.status == SESSION_OPEN)
-		set_status(sessions, session, SESSION_CLOSING);
-}
-
-void
-sessions_closed(struct sessions *sessions, struct session *session)
-{
-	set_status(sessions, session, SESSION_CLOSED);
-}
-
 struct session *
 sessions_expire(struct sessions *sessions, int64_t now_ms)
 {

@@ -99,12 +99,6 @@ session_lives(enum session_status status)
 int sessions_put(struct sessions *sessions, const struct session_record *record, int64_t ends_ms,
 		 struct session **ret);
 
-/* open to closing, and onto the list of those whose relay is to be told. */
-void sessions_close(struct sessions *sessions, struct session *session);
-
-/* The relay knows, or need not know any more. */
-void sessions_closed(struct sessions *sessions, struct session *session);
-
 /* The next of those to be closed: each in its turn, however long the others wait for their relay.
  * NULL when there is none. */
 struct session *sessions_next_closing(struct sessions *sessions);

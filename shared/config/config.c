@@ -321,12 +321,6 @@ config_list(const struct config *config, const char *section, const char *name)
 	return list != NULL ? (const char *const *)list : nothing;
 }
 
-bool
-config_is_set(const struct config *config, const char *section, const char *name)
-{
-	return must_find(config, section, name)->is_set;
-}
-
 void
 config_address(const struct config *config, const char *section, const char *name, char *ret_host,
 	       size_t host_bytes, uint16_t *ret_port)

@@ -80,9 +80,6 @@ int64_t config_int(const struct config *config, const char *section,
 /* LIST, CIDRS and PORTS: the items, NULL-terminated, the config's. */
 const char *const *config_list(const struct config *config, const char *section, const char *name);
 
-/* True when the file or the environment set it. */
-bool config_is_set(const struct config *config, const char *section, const char *name);
-
 /* host without brackets, and port, of a CONFIG_ADDRESS; "" and 0 when it is empty or one of the
  * choices. host_bytes >= 256. */
 void config_address(const struct config *config, const char *section, const char *name,

@@ -220,17 +220,3 @@ metric_value(const struct metric *metric)
 	}
 	return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
-
-void
-metrics_each(struct metrics *metrics,
-	     void (*fn)(const char *name, const char *labels, double value, void *arg), void *arg)
-{
-	pthread_mutex_lock(&metrics->mutex);
-	for (struct metric *m = metrics->first; m; m = m->next) {
-		if (m->type == METRIC_COUNTER)
-			fn(m->name, m->labels, (double)metric_value(m), arg);
-		else if (m->type == METRIC_GAUGE)
-			fn(m->name, m->labels, metric_gauge_value(m), arg);
-	}
-	pthread_mutex_unlock(&metrics->mutex);
-}

@@ -45,9 +45,3 @@ uint64_t metric_value(const struct metric *metric);
 
 /* Any thread. *ret_text is malloc'd; the registries are written one after the other. */
 int metrics_write(struct metrics *const registries[], size_t n, char **ret_text, size_t *ret_bytes);
-
-/* Calls fn(name, labels, value) for each counter and gauge, with the name and labels that it was
- * made with: no prefix, and labels NULL when it has none. */
-void metrics_each(struct metrics *metrics,
-		  void (*fn)(const char *name, const char *labels, double value, void *arg),
-		  void *arg);

@@ -119,7 +119,6 @@ test_flow_of_no_session_is_passed_over(void **state)
 	flow_table_see(table, &seen, false);
 	flow_table_end(table, &seen);
 	assert_usage(SESSION, 0, 0, 0);
-	assert_null(flow_table_find_reply(table, &seen.reply));
 }
 
 static void
@@ -131,18 +130,6 @@ test_both_address_families_belong_to_the_session(void **state)
 	seen.is_ipv6 = true;
 	flow_table_see(table, &seen, false);
 	assert_usage(SESSION, 7, 9, 1);
-}
-
-static void
-test_answer_is_matched_to_its_session(void **state)
-{
-	(void)state;
-	struct flow_seen seen = flow(1, 0, 0), stranger = flow(2, 0, 0);
-	flow_table_see(table, &seen, false);
-	assert_string_equal(flow_table_find_reply(table, &seen.reply), SESSION);
-	assert_null(flow_table_find_reply(table, &stranger.reply));
-	flow_table_end(table, &seen);
-	assert_null(flow_table_find_reply(table, &seen.reply));
 }
 
 /* A dump that was under way when the flow ended still shows it. */
@@ -215,7 +202,6 @@ test_reply_tuple_that_comes_again_is_the_new_flow(void **state)
 	again.id = 9;
 	flow_table_see(table, &again, false);
 	assert_usage(SESSION, 100, 100, 1);
-	assert_string_equal(flow_table_find_reply(table, &again.reply), SESSION);
 }
 
 static void
@@ -236,7 +222,6 @@ test_session_that_is_gone_takes_its_flows_along(void **state)
 	flow_table_see(table, &seen, false);
 	flow_table_session_remove(table, SESSION);
 	assert_int_equal(flow_table_usage(table, SESSION, &usage), -ENOENT);
-	assert_null(flow_table_find_reply(table, &seen.reply));
 	flow_table_end(table, &seen);
 	assert_int_equal(flow_table_session_count(table), 1);
 }
@@ -319,7 +304,6 @@ main(void)
 		FLOW_TEST(test_usage_is_live_and_ended_flows_together),
 		FLOW_TEST(test_flow_of_no_session_is_passed_over),
 		FLOW_TEST(test_both_address_families_belong_to_the_session),
-		FLOW_TEST(test_answer_is_matched_to_its_session),
 		FLOW_TEST(test_dump_does_not_revive_a_flow_that_ended_meanwhile),
 		FLOW_TEST(test_flow_whose_start_was_never_heard_counts),
 		FLOW_TEST(test_flow_whose_end_was_never_heard_ends_after_two_dumps),

@@ -112,26 +112,6 @@ test_histogram_counts_each_observation_in_all_wider_buckets(void **state)
 }
 
 static void
-note(const char *name, const char *labels, double value, void *arg)
-{
-	char *text = arg;
-
-	snprintf(text + strlen(text), 100, "%s|%s|%g;", name, labels ? labels : "-", value);
-}
-
-static void
-test_each_gives_names_as_they_were_made(void **state)
-{
-	char text[400] = "";
-
-	metric_add(metrics_counter(*state, "a_total", "x=\"1\"", "A."), 5);
-	metric_set(metrics_gauge(*state, "load", NULL, "L."), -1.5);
-	metrics_histogram(*state, "seconds", NULL, "T.");
-	metrics_each(*state, note, text);
-	assert_string_equal(text, "a_total|x=\"1\"|5;load|-|-1.5;");
-}
-
-static void
 test_registries_are_written_one_after_the_other(void **state)
 {
 	struct metrics *other = NULL;
@@ -205,7 +185,6 @@ main(void)
 		TEST(test_figures_of_one_name_stand_together),
 		TEST(test_same_name_and_labels_are_the_same_figure),
 		TEST(test_histogram_counts_each_observation_in_all_wider_buckets),
-		TEST(test_each_gives_names_as_they_were_made),
 		TEST(test_registries_are_written_one_after_the_other),
 		TEST(test_gauge_can_be_added_to),
 		TEST(test_figures_may_be_made_counted_and_written_at_once),

@@ -47,6 +47,15 @@ put(uint32_t number, int64_t ends_ms)
 }
 
 static void
+put_status(struct session *session, enum session_status status)
+{
+	struct session_record record = session->record;
+
+	record.status = status;
+	assert_int_equal(sessions_put(&sessions, &record, session->ends_ms, &session), 0);
+}
+
+static void
 test_a_session_is_found_by_its_id_and_by_its_routes(void **state)
 {
 	struct session_record record = make(1, 2), thief = make(3, 2);
@@ -96,13 +105,13 @@ test_a_closed_session_waits_for_its_relay_and_no_longer(void **state)
 	struct session *first = put(1, 100), *second = put(2, 100);
 
 	(void)state;
-	sessions_close(&sessions, first);
-	sessions_close(&sessions, first);
-	sessions_close(&sessions, second);
+	put_status(first, SESSION_CLOSING);
+	put_status(first, SESSION_CLOSING);
+	put_status(second, SESSION_CLOSING);
 	assert_ptr_equal(sessions.closing, second);
 	assert_ptr_equal(second->closing_next, first);
 	assert_null(first->closing_next);
-	sessions_closed(&sessions, second);
+	put_status(second, SESSION_CLOSED);
 	assert_ptr_equal(sessions.closing, first);
 	assert_int_equal(sessions.open, 0);
 	/* Its end takes it off the list, too. */
@@ -120,17 +129,17 @@ test_sessions_to_be_closed_take_turns(void **state)
 	assert_null(sessions_next_closing(&sessions));
 	for (uint32_t i = 0; i < 3; i++) {
 		all[i] = put(i, 100);
-		sessions_close(&sessions, all[i]);
+		put_status(all[i], SESSION_CLOSING);
 	}
 	assert_ptr_equal(sessions_next_closing(&sessions), all[2]);
 	assert_ptr_equal(sessions_next_closing(&sessions), all[1]);
 	assert_ptr_equal(sessions_next_closing(&sessions), all[0]);
 	assert_ptr_equal(sessions_next_closing(&sessions), all[2]);
 	/* Whose turn it is may be closed before it comes. */
-	sessions_closed(&sessions, all[1]);
+	put_status(all[1], SESSION_CLOSED);
 	assert_ptr_equal(sessions_next_closing(&sessions), all[0]);
-	sessions_closed(&sessions, all[0]);
-	sessions_closed(&sessions, all[2]);
+	put_status(all[0], SESSION_CLOSED);
+	put_status(all[2], SESSION_CLOSED);
 	assert_null(sessions_next_closing(&sessions));
 }
 
