@@ -19,8 +19,8 @@
 
 enum { START_MAX_MS = 30 * 1000 };
 
-void
-session_stop(struct session *session, int status)
+static void
+stop(struct session *session, int status)
 {
 	if (session->phase == SESSION_STOPPING)
 		return;
@@ -45,7 +45,7 @@ session_fail(struct session *session, int status, const char *format, ...)
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	client_say_error(session->voice, "%s", text);
-	session_stop(session, status);
+	stop(session, status);
 }
 
 static void
@@ -84,7 +84,7 @@ on_signal(struct loop *loop, int fd, uint32_t events, void *arg)
 	}
 	client_say(session->voice,
 		   is_start ? "interrupted; putting everything back" : "disconnecting");
-	session_stop(session, is_start ? EXIT_INTERRUPTED : EXIT_OK);
+	stop(session, is_start ? EXIT_INTERRUPTED : EXIT_OK);
 }
 
 static size_t
@@ -97,8 +97,7 @@ on_control(const char *command, char *ret_answer, size_t capacity, void *arg)
 	if (strcmp(command, "disconnect") == 0) {
 		if (session->phase < SESSION_CONNECTED)
 			client_say_error(session->voice, "disconnected by `higgs disconnect`");
-		session_stop(session,
-			     session->phase < SESSION_CONNECTED ? EXIT_INTERRUPTED : EXIT_OK);
+		stop(session, session->phase < SESSION_CONNECTED ? EXIT_INTERRUPTED : EXIT_OK);
 		return 0;
 	}
 	return (size_t)snprintf(ret_answer, capacity, "{\"error\":\"unknown command\"}\n");

@@ -77,7 +77,6 @@ struct session {
 /* client_connect.c */
 void session_fail(struct session *session, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void session_stop(struct session *session, int status);
 
 /* client_ask.c */
 /* path: "/api/v1/...". -ENAMETOOLONG. */

@@ -88,9 +88,6 @@ void forwarder_tunnel_down(struct forwarder *forwarder);
 
 /* ---- forwarder_admission ---- */
 
-/* Takes a session into table, WireGuard, rules and flow table. Sessions with the same client key or
- * address give way. A known id: its expiry is renewed. */
-int forwarder_session_open(struct forwarder *forwarder, const struct session *session);
 void forwarder_session_close(struct forwarder *forwarder, const char *id, const char *reason);
 
 /* Only into the table, before the tunnel is up. */

@@ -81,8 +81,10 @@ carry(struct forwarder *forwarder, const struct session *session)
 	return r;
 }
 
-int
-forwarder_session_open(struct forwarder *forwarder, const struct session *session)
+/* Takes a session into table, WireGuard, rules and flow table. Sessions with the same client key or
+ * address give way. A known id: its expiry is renewed. */
+static int
+open_session(struct forwarder *forwarder, const struct session *session)
 {
 	struct session *known = forwarder_sessions_find(forwarder->sessions, session->id);
 	if (known && is_same(known, session)) {
@@ -237,7 +239,7 @@ admission_carry_out(const struct admission *admission, const Boson__Link__Sessio
 	if (r < 0)
 		return r;
 	session_fix_end(&session, opened->left_ms, clock_boottime_ms());
-	return forwarder_session_open(admission->forwarder, &session);
+	return open_session(admission->forwarder, &session);
 }
 
 static void

@@ -174,8 +174,9 @@ on_route(const struct nlmsghdr *header, void *arg)
 	return MNL_CB_OK;
 }
 
-int
-uplinks_read(const char *tunnel, struct exit_surroundings *ret)
+/* One reading. On -errno, and when there is more than the tables take, nothing is an uplink. */
+static int
+read_uplinks(const char *tunnel, struct exit_surroundings *ret)
 {
 	struct reading reading = { .tunnel = tunnel, .surroundings = ret };
 	union netlink_request request;
@@ -205,7 +206,7 @@ static void
 uplinks_refresh(struct uplinks *uplinks)
 {
 	struct exit_surroundings now;
-	int r = uplinks_read(uplinks->tunnel, &now);
+	int r = read_uplinks(uplinks->tunnel, &now);
 	if (r < 0)
 		log_error("uplinks_unknown", "error=%s", strerror(-r));
 	if (memcmp(&now, &uplinks->surroundings, sizeof now) == 0)
@@ -258,7 +259,7 @@ uplinks_new(struct loop *loop, const char *tunnel, uplinks_fn fn, void *arg, str
 		r = loop_fd_add(loop, mnl_socket_get_fd(uplinks->socket), EPOLLIN, on_change,
 				uplinks, &uplinks->watch);
 	if (r == 0)
-		r = uplinks_read(tunnel, &uplinks->surroundings);
+		r = read_uplinks(tunnel, &uplinks->surroundings);
 	if (r < 0) {
 		uplinks_free(&uplinks);
 		return r;

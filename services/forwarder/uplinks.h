@@ -19,6 +19,3 @@ int uplinks_new(struct loop *loop, const char *tunnel, uplinks_fn fn, void *arg,
 void uplinks_free(struct uplinks **uplinks);
 
 const struct exit_surroundings *uplinks_surroundings(const struct uplinks *uplinks);
-
-/* One reading. On -errno, and when there is more than the tables take, nothing is an uplink. */
-int uplinks_read(const char *tunnel, struct exit_surroundings *ret);

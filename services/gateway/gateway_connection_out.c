@@ -37,8 +37,8 @@ gateway_connection_enter(struct gateway_connection *connection, enum gateway_pha
 	connection->deadline_ms = phase == PHASE_TUNNEL ? INT64_MAX : now_ms + limit_ms;
 }
 
-void
-gateway_connection_leave_server(struct gateway_connection *connection)
+static void
+leave_server(struct gateway_connection *connection)
 {
 	loop_fd_remove(&connection->server_watch);
 	if (connection->server >= 0)
@@ -67,7 +67,7 @@ gateway_connection_close(struct gateway_connection *connection)
 	if (connection->peer.ssl != NULL && connection->phase != PHASE_LINGER)
 		gateway_stream_end(&connection->peer);
 	gateway_stream_fini(&connection->peer);
-	gateway_connection_leave_server(connection);
+	leave_server(connection);
 	free(connection->kept);
 	connection->kept = NULL;
 	connection->kept_n = 0;
@@ -99,8 +99,9 @@ pause_server(struct gateway_connection *connection, bool pause)
 				  connection, &connection->server_watch);
 }
 
-bool
-gateway_connection_send(struct gateway_connection *connection, const char *bytes, size_t n)
+/* What it does not take is kept. false: it is gone, and the connection closed. */
+static bool
+send_to_peer(struct gateway_connection *connection, const char *bytes, size_t n)
 {
 	while (n > 0) {
 		ssize_t sent = gateway_stream_write(&connection->peer, bytes, n);
@@ -175,11 +176,11 @@ gateway_connection_pump(struct gateway_connection *connection)
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (got <= 0) {
-			gateway_connection_leave_server(connection);
+			leave_server(connection);
 			connection->is_ending = true;
 			break;
 		}
-		if (!gateway_connection_send(connection, answers, (size_t)got))
+		if (!send_to_peer(connection, answers, (size_t)got))
 			return;
 	}
 	settle(connection);
@@ -262,12 +263,11 @@ gateway_connection_refuse(struct gateway_connection *connection, int status, con
 	char text[REFUSAL_MAX_BYTES];
 	int n = refusal_text(connection->listener, status, code, text, sizeof(text));
 	count_refusal(connection->listener, code);
-	gateway_connection_leave_server(connection);
+	leave_server(connection);
 	rest_free(&connection->up);
 	connection->is_ending = true;
 	gateway_connection_enter(connection, PHASE_ANSWER);
-	if (n > 0 && (size_t)n < sizeof(text) &&
-	    !gateway_connection_send(connection, text, (size_t)n))
+	if (n > 0 && (size_t)n < sizeof(text) && !send_to_peer(connection, text, (size_t)n))
 		return;
 	settle(connection);
 }

@@ -98,11 +98,8 @@ void gateway_connection_consume_kept(struct gateway_connection *connection);
 void gateway_connection_on_server(struct loop *loop, int fd, uint32_t events, void *arg);
 void gateway_connection_watch_peer(struct gateway_connection *connection, uint32_t events);
 void gateway_connection_watch_server(struct gateway_connection *connection, uint32_t events);
-void gateway_connection_leave_server(struct gateway_connection *connection);
 
-/* To the peer; what it does not take is kept. false: it is gone, and the connection closed. */
-bool gateway_connection_send(struct gateway_connection *connection, const char *bytes, size_t n);
-/* What was kept of it. false: as above. */
+/* To the peer, what it did not take before. false: it is gone, and the connection closed. */
 bool gateway_connection_flush(struct gateway_connection *connection);
 
 /* What libmicrohttpd has written goes to the peer; then comes the end, or the next request. May

@@ -91,8 +91,9 @@ routing_follow(struct routing *routing)
 	return routing->follow_error;
 }
 
-int
-routing_load(struct routing *routing)
+/* All rows into memory. 0 or -errno. */
+static int
+load_all(struct routing *routing)
 {
 	int error = routing_store_each(routing->store, take_row, routing);
 
@@ -127,7 +128,7 @@ open_store(struct routing *routing, char ret_reason[REASON_BYTES])
 	routing->is_shared = strncmp(url, "postgresql:", sizeof("postgresql:") - 1) == 0;
 	error = routing_store_open(url, &routing->store, ret_reason, REASON_BYTES);
 	if (error == 0)
-		error = routing_load(routing);
+		error = load_all(routing);
 	if (error != 0)
 		store_close(&routing->store);
 	return error;

@@ -208,9 +208,6 @@ void routing_route_fill(const struct session_record *record, Boson__Routing__Rou
 int routing_store_start(struct routing *routing);
 void routing_follow_tick(struct routing *routing);
 
-/* All rows into memory. 0 or -errno. */
-int routing_load(struct routing *routing);
-
 /* What other replicas have committed up to now is known after. 0 or -EIO: what is known may be old.
  */
 int routing_follow(struct routing *routing);

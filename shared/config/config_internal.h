@@ -53,7 +53,6 @@ struct config_value {
 int config_value_parse(const struct config_key *key, const char *text, struct config_value *ret,
 		       char ret_reason[CONFIG_REASON_BYTES]);
 void config_value_fini(struct config_value *value);
-bool config_type_is_list(enum config_type type);
 
 /* Only decimal digits, with a '-' before them if is_signed; -EINVAL, -ERANGE. */
 int config_parse_integer(const char *text, size_t n, bool is_signed, int64_t *ret);

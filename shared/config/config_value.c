@@ -34,8 +34,8 @@ static const struct unit byte_units[] = {
 
 static const int64_t duration_max_ms = INT64_C(3653) * 24 * 3600 * 1000;
 
-bool
-config_type_is_list(enum config_type type)
+static bool
+is_list(enum config_type type)
 {
 	return type == CONFIG_LIST || type == CONFIG_CIDRS || type == CONFIG_PORTS ||
 	       type == CONFIG_ENDPOINTS;
@@ -201,7 +201,7 @@ parse_into(const struct config_key *key, struct config_value *value, char *ret_r
 {
 	bool may_be_empty = key->default_value != NULL && *key->default_value == '\0';
 
-	if (config_type_is_list(key->type))
+	if (is_list(key->type))
 		return split_list(key, value, ret_reason);
 	if (*value->text == '\0' && may_be_empty)
 		return 0;

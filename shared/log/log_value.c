@@ -82,8 +82,9 @@ needs_quotes(const char *value, size_t n)
 	return n == 0 || memchr(value, ' ', n) || memchr(value, '=', n) || memchr(value, '"', n);
 }
 
-void
-log_text_add_value(struct log_text *text, const char *value, size_t n)
+/* One value of at most n bytes, escaped and cut; in quotes when it has a space, '=' or is empty. */
+static void
+add_value(struct log_text *text, const char *value, size_t n)
 {
 	bool in_quotes = text->n > 0 && text->bytes[text->n - 1] == '"';
 	bool quote = !in_quotes && needs_quotes(value, n);
@@ -186,9 +187,8 @@ add_string(struct log_text *text, const struct conversion *c, const char *value)
 {
 	if (!value)
 		value = "-";
-	log_text_add_value(text, value,
-			   c->precision >= 0 ? strnlen(value, (size_t)c->precision)
-					     : strlen(value));
+	add_value(text, value,
+		  c->precision >= 0 ? strnlen(value, (size_t)c->precision) : strlen(value));
 }
 
 static void
@@ -226,7 +226,7 @@ add_conversion(struct log_text *text, const struct conversion *c, int saved_errn
 		return true;
 	case 'c':
 		small[0] = (char)va_arg(*args, int);
-		log_text_add_value(text, small, 1);
+		add_value(text, small, 1);
 		return true;
 	case 's':
 		add_string(text, c, va_arg(*args, const char *));

@@ -20,8 +20,5 @@ struct log_text {
 
 void log_text_add(struct log_text *text, const char *literal);
 
-/* One value of at most n bytes, escaped and cut; in quotes when it has a space, '=' or is empty. */
-void log_text_add_value(struct log_text *text, const char *value, size_t n);
-
 /* printf's conversions d i u x X o c s p f F g G e E m %, with widths and lengths. */
 void log_text_add_format(struct log_text *text, const char *format, va_list args);

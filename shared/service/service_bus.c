@@ -259,14 +259,16 @@ service_bus_event_endpoint(const struct service_bus *bus, const char *service)
 	return mailbox != NULL ? mailbox->events : NULL;
 }
 
-const char *
-service_bus_own_endpoint(const struct service_bus *bus, const char *service)
+/* Where a service of this program opens its own mailbox and events: [bus] bind, or as the others
+ * find it. */
+static const char *
+own_endpoint(const struct service_bus *bus, const char *service)
 {
 	return bus->bind.router != NULL ? bus->bind.router : service_bus_endpoint(bus, service);
 }
 
-const char *
-service_bus_own_event_endpoint(const struct service_bus *bus, const char *service)
+static const char *
+own_event_endpoint(const struct service_bus *bus, const char *service)
 {
 	return bus->bind.router != NULL ? bus->bind.events
 					: service_bus_event_endpoint(bus, service);
@@ -310,7 +312,7 @@ const char *
 actor_endpoint(const struct actor_context *context, const char *service)
 {
 	if (strcmp(service, context->name) == 0)
-		return service_bus_own_endpoint(context->endpoints, service);
+		return own_endpoint(context->endpoints, service);
 	return service_bus_endpoint(context->endpoints, service);
 }
 
@@ -318,7 +320,7 @@ const char *
 actor_event_endpoint(const struct actor_context *context, const char *service)
 {
 	if (strcmp(service, context->name) == 0)
-		return service_bus_own_event_endpoint(context->endpoints, service);
+		return own_event_endpoint(context->endpoints, service);
 	return service_bus_event_endpoint(context->endpoints, service);
 }
 

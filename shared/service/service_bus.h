@@ -22,10 +22,6 @@ void service_bus_free(struct service_bus **bus);
 const char *service_bus_endpoint(const struct service_bus *bus, const char *service);
 const char *service_bus_event_endpoint(const struct service_bus *bus, const char *service);
 
-/* Where a service of this program opens its own mailbox and events: [bus] bind, or the above. */
-const char *service_bus_own_endpoint(const struct service_bus *bus, const char *service);
-const char *service_bus_own_event_endpoint(const struct service_bus *bus, const char *service);
-
 /* Whether this program can open that mailbox; n services run in it. 0, or EX_CONFIG and a reason.
  */
 int service_bus_check_own(const struct service_bus *bus, const char *service, size_t n,

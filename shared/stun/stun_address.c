@@ -6,8 +6,8 @@
 
 enum { FAMILY_V4 = 1, FAMILY_V6 = 2, V4_BYTES = 8, V6_BYTES = 20 };
 
-bool
-stun_is_xored(enum stun_attribute_type type)
+static bool
+is_xored(enum stun_attribute_type type)
 {
 	return type == STUN_XOR_MAPPED_ADDRESS || type == STUN_XOR_RELAYED_ADDRESS ||
 	       type == STUN_XOR_PEER_ADDRESS;
@@ -59,7 +59,7 @@ stun_address(const struct stun_message *message, enum stun_attribute_type type,
 	n = (size_t)attribute->n - 4;
 	memcpy(&port, attribute->value + 2, sizeof(port));
 	memcpy(address, attribute->value + 4, n);
-	if (stun_is_xored(type)) {
+	if (is_xored(type)) {
 		unmask((uint8_t *)&port, sizeof(port), message->bytes);
 		unmask(address, n, message->bytes);
 	}
@@ -91,7 +91,7 @@ stun_put_address(struct stun_writer *writer, enum stun_attribute_type type,
 
 	memcpy(value + 2, &address->sin6_port, 2);
 	memcpy(value + 4, &address->sin6_addr.s6_addr[16 - n], n);
-	if (stun_is_xored(type)) {
+	if (is_xored(type)) {
 		unmask(value + 2, 2, writer->bytes);
 		unmask(value + 4, n, writer->bytes);
 	}

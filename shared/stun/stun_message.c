@@ -10,8 +10,9 @@
 
 enum { SHA1_BYTES = 20, FINGERPRINT_XOR = 0x5354554e, ATTRIBUTE_HEADER_BYTES = 4 };
 
-uint32_t
-stun_crc32(const uint8_t *bytes, size_t n)
+/* Of ITU V.42, as FINGERPRINT uses it. */
+static uint32_t
+crc32(const uint8_t *bytes, size_t n)
 {
 	uint32_t crc = UINT32_MAX;
 
@@ -26,7 +27,7 @@ stun_crc32(const uint8_t *bytes, size_t n)
 uint32_t
 stun_fingerprint(const uint8_t *bytes, size_t n)
 {
-	return stun_crc32(bytes, n) ^ FINGERPRINT_XOR;
+	return crc32(bytes, n) ^ FINGERPRINT_XOR;
 }
 
 int

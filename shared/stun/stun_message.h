@@ -132,6 +132,3 @@ void stun_put_address(struct stun_writer *writer, enum stun_attribute_type type,
 
 /* MESSAGE-INTEGRITY when key is not NULL, then FINGERPRINT. 0 or -EMSGSIZE. */
 int stun_finish(struct stun_writer *writer, const uint8_t *key, size_t key_n);
-
-/* CRC-32 of ITU V.42, as FINGERPRINT uses it. */
-uint32_t stun_crc32(const uint8_t *bytes, size_t n);

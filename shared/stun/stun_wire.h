@@ -38,7 +38,5 @@ uint32_t stun_fingerprint(const uint8_t *bytes, size_t n);
 int stun_integrity(const uint8_t *bytes, size_t n, const uint8_t *key, size_t key_n,
 		   uint8_t ret[STUN_MAC_BYTES]);
 
-bool stun_is_xored(enum stun_attribute_type type);
-
 /* To the mapped form, or IPv6. */
 void stun_from_native(const struct sockaddr_storage *address, struct sockaddr_in6 *ret);
