@@ -84,25 +84,6 @@ struct loading {
 	uint8_t misfit[ADMISSION_SESSIONS_MAX][UUID_BYTES];
 };
 
-static bool
-copy_blob(const struct store_value *value, void *ret, size_t n)
-{
-	if (value->type != STORE_BLOB || value->data.n != n)
-		return false;
-	memcpy(ret, value->data.bytes, n);
-	return true;
-}
-
-static bool
-copy_text(const struct store_value *value, char ret[ADMISSION_ADDRESS_BYTES])
-{
-	if (value->type != STORE_TEXT || value->data.n >= ADMISSION_ADDRESS_BYTES)
-		return false;
-	memcpy(ret, value->data.bytes, value->data.n);
-	ret[value->data.n] = '\0';
-	return true;
-}
-
 static int
 load_session(const struct store_value *row, size_t columns, void *arg)
 {
@@ -112,13 +93,14 @@ load_session(const struct store_value *row, size_t columns, void *arg)
 	int r = -EINVAL;
 
 	(void)columns;
-	if (!copy_blob(&row[COLUMN_ID], session.id, UUID_BYTES))
+	if (!store_copy_blob(&row[COLUMN_ID], session.id, UUID_BYTES))
 		return -EIO;
 	session.number = (uint32_t)row[COLUMN_NUMBER].integer;
 	session.expires_at_ms = row[COLUMN_EXPIRES].integer;
-	if (copy_blob(&row[COLUMN_CLIENT], session.client_id, UUID_BYTES) &&
-	    copy_blob(&row[COLUMN_KEY], session.client_key.bytes, KEY_BYTES) &&
-	    copy_text(&row[COLUMN_4], address4) && copy_text(&row[COLUMN_6], address6))
+	if (store_copy_blob(&row[COLUMN_CLIENT], session.client_id, UUID_BYTES) &&
+	    store_copy_blob(&row[COLUMN_KEY], session.client_key.bytes, KEY_BYTES) &&
+	    store_copy_text(&row[COLUMN_4], address4, sizeof(address4)) &&
+	    store_copy_text(&row[COLUMN_6], address6, sizeof(address6)))
 		r = admission_restore(loading->admission, &session, address4, address6,
 				      loading->now);
 	if (r < 0 && loading->misfits < ADMISSION_SESSIONS_MAX)

@@ -32,16 +32,6 @@ enrolment_state_parse(const char *name, size_t n, enum enrolment_state *ret)
 	return false;
 }
 
-static int
-copy_text(const struct store_value *value, char *ret_text, size_t text_bytes)
-{
-	if (value->type != STORE_TEXT || value->data.n >= text_bytes)
-		return -EIO;
-	memcpy(ret_text, value->data.bytes, value->data.n);
-	ret_text[value->data.n] = '\0';
-	return 0;
-}
-
 struct reading {
 	struct enrolment *rows;
 	size_t n;
@@ -54,11 +44,11 @@ read_row(const struct store_value *row, size_t columns, void *arg)
 	struct enrolment *ret = &reading->rows[reading->n];
 
 	(void)columns;
-	if (copy_text(&row[1], ret->node_id, sizeof(ret->node_id)) != 0 ||
-	    copy_text(&row[2], ret->public_key, sizeof(ret->public_key)) != 0 ||
+	if (!store_copy_text(&row[1], ret->node_id, sizeof(ret->node_id)) ||
+	    !store_copy_text(&row[2], ret->public_key, sizeof(ret->public_key)) ||
 	    row[3].type != STORE_TEXT ||
 	    !enrolment_state_parse(row[3].data.bytes, row[3].data.n, &ret->state) ||
-	    copy_text(&row[4], ret->address, sizeof(ret->address)) != 0)
+	    !store_copy_text(&row[4], ret->address, sizeof(ret->address)))
 		return -EIO; /* somebody else's hand was in the table */
 	ret->number = row[0].integer;
 	ret->asked_ms = row[5].integer;

@@ -191,16 +191,6 @@ struct each {
 
 /* Ids and keys in columns are our own text, but the file is not only ours: check. */
 static int
-copy_text(const struct store_value *value, char *ret_text, size_t text_bytes)
-{
-	if (value->type != STORE_TEXT || value->data.n != text_bytes - 1)
-		return -EBADMSG;
-	memcpy(ret_text, value->data.bytes, text_bytes - 1);
-	ret_text[text_bytes - 1] = '\0';
-	return 0;
-}
-
-static int
 read_row(const struct store_value *row, size_t columns, void *arg)
 {
 	char id_text[UUID_TEXT_BYTES], key_text[KEY_TEXT_BYTES];
@@ -208,9 +198,9 @@ read_row(const struct store_value *row, size_t columns, void *arg)
 	struct discovery_row made = { 0 };
 
 	(void)columns;
-	if (copy_text(&row[1], id_text, sizeof(id_text)) != 0 ||
+	if (!store_copy_text(&row[1], id_text, sizeof(id_text)) ||
 	    uuid_parse(id_text, made.id) != 0 ||
-	    copy_text(&row[2], key_text, sizeof(key_text)) != 0 ||
+	    !store_copy_text(&row[2], key_text, sizeof(key_text)) ||
 	    key_parse(key_text, &made.key) != 0)
 		return -EBADMSG;
 	made.number = row[0].integer;

@@ -97,16 +97,6 @@ access_store_add(struct store *store, const uint8_t digest[MAC_BYTES], struct ac
 	return r < 0 ? r : 0;
 }
 
-static bool
-copy_text(const struct store_value *value, char *ret_text, size_t text_bytes)
-{
-	if (value->type != STORE_TEXT || value->data.n >= text_bytes)
-		return false;
-	memcpy(ret_text, value->data.bytes, value->data.n);
-	ret_text[value->data.n] = '\0';
-	return true;
-}
-
 struct reading {
 	struct access_row *rows;
 	size_t n;
@@ -118,9 +108,9 @@ read_row(const struct store_value *row, size_t columns, void *arg)
 	struct reading *reading = arg;
 	struct access_row *ret = &reading->rows[reading->n];
 	(void)columns;
-	if (!copy_text(&row[1], ret->id, sizeof(ret->id)) || row[2].type != STORE_TEXT ||
+	if (!store_copy_text(&row[1], ret->id, sizeof(ret->id)) || row[2].type != STORE_TEXT ||
 	    !access_key_kind_parse(row[2].data.bytes, row[2].data.n, &ret->kind) ||
-	    !copy_text(&row[3], ret->name, sizeof(ret->name)))
+	    !store_copy_text(&row[3], ret->name, sizeof(ret->name)))
 		return -EIO; /* somebody else's hand was in the table */
 	ret->number = row[0].integer;
 	ret->uses_max = row[4].integer;

@@ -38,8 +38,7 @@ sum_usage(const struct store_value *row, size_t columns, void *arg)
 	struct usage *sum = arg;
 
 	(void)columns;
-	if (row[0].type == STORE_BLOB && row[0].data.n == UUID_BYTES)
-		memcpy(sum->key.node_id, row[0].data.bytes, UUID_BYTES);
+	(void)store_copy_blob(&row[0], sum->key.node_id, UUID_BYTES);
 	sum->up = up > UINT64_MAX - sum->up ? UINT64_MAX : sum->up + up;
 	sum->down = down > UINT64_MAX - sum->down ? UINT64_MAX : sum->down + down;
 	sum->reported_at_ms = row[3].integer;

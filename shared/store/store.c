@@ -343,3 +343,22 @@ store_blob(const void *bytes, size_t n)
 		return STORE_V_NULL;
 	return (struct store_value){ .type = STORE_BLOB, .data = { bytes, n } };
 }
+
+bool
+store_copy_text(const struct store_value *value, char *ret_text, size_t n)
+{
+	if (value->type != STORE_TEXT || value->data.n >= n)
+		return false;
+	memcpy(ret_text, value->data.bytes, value->data.n);
+	ret_text[value->data.n] = '\0';
+	return true;
+}
+
+bool
+store_copy_blob(const struct store_value *value, void *ret, size_t n)
+{
+	if (value->type != STORE_BLOB || value->data.n != n)
+		return false;
+	memcpy(ret, value->data.bytes, n);
+	return true;
+}

@@ -46,6 +46,11 @@ struct store_value {
 struct store_value store_text(const char *text); /* both: NULL gives STORE_NULL */
 struct store_value store_blob(const void *bytes, size_t n);
 
+/* A row's text and its NUL into at most n bytes; a row's blob of exactly n. false: it is another
+ * type or size (others may have had their hands in a table), and nothing is written. */
+bool store_copy_text(const struct store_value *value, char *ret_text, size_t n);
+bool store_copy_blob(const struct store_value *value, void *ret, size_t n);
+
 /* Whether store_open could take this URL; opens nothing. 0, or -EINVAL with a reason. */
 int store_check(const char *url, char *ret_error, size_t error_bytes);
 

@@ -107,6 +107,37 @@ test_values_of_every_type_come_back_though_parameters_are_out_of_order(void **st
 	assert_true(seen.weight == 0.25);
 }
 
+static int
+copy_columns(const struct store_value *row, size_t columns, void *arg)
+{
+	char label[] = "????", bytes[] = "??";
+
+	(void)columns;
+	(void)arg;
+	assert_false(store_copy_text(&row[1], label, 3));
+	assert_false(store_copy_text(&row[2], label, sizeof(label)));
+	assert_string_equal(label, "????");
+	assert_true(store_copy_text(&row[1], label, 4));
+	assert_string_equal(label, "abc");
+	assert_false(store_copy_blob(&row[2], bytes, 1));
+	assert_false(store_copy_blob(&row[1], bytes, 3));
+	assert_string_equal(bytes, "??");
+	assert_true(store_copy_blob(&row[2], bytes, 2));
+	assert_string_equal(bytes, "de");
+	return 0;
+}
+
+static void
+test_a_column_of_another_type_or_size_is_not_copied(void **state)
+{
+	struct store_value values[] = { STORE_V_INT(1), store_text("abc"), store_blob("de", 2),
+					STORE_V_NULL };
+
+	(void)state;
+	assert_int_equal(store_exec(store, insert_all, values, 4), 1);
+	assert_int_equal(store_query(store, select_all, NULL, 0, copy_columns, NULL), 1);
+}
+
 static void
 test_null_is_null_and_empty_is_empty(void **state)
 {
@@ -412,6 +443,7 @@ main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_values_of_every_type_come_back_though_parameters_are_out_of_order),
+		TEST(test_a_column_of_another_type_or_size_is_not_copied),
 		TEST(test_null_is_null_and_empty_is_empty),
 		TEST(test_exec_counts_changed_rows),
 		TEST(test_unique_key_is_eexist_and_other_constraints_einval),
