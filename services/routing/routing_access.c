@@ -3,23 +3,11 @@
 
 #include "identity/key.h"
 #include "identity/mac.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-Boson__Common__Caller__Role
-routing_role(const Boson__Common__Caller *caller)
-{
-	return caller != NULL && caller->has_role ? caller->role
-						  : BOSON__COMMON__CALLER__ROLE__ANYONE;
-}
-
-bool
-routing_is_admin(const Boson__Common__Caller *caller)
-{
-	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__ADMIN;
-}
 
 bool
 routing_is_token(const char *subject)
@@ -70,9 +58,9 @@ routing_holder(const char *owner, char ret_holder[SESSION_HOLDER_BYTES])
 bool
 routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id)
 {
-	if (routing_is_admin(caller))
+	if (caller_is_admin(caller))
 		return true;
-	if (routing_role(caller) != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject == NULL)
+	if (caller_role(caller) != BOSON__COMMON__CALLER__ROLE__CLIENT || caller->subject == NULL)
 		return false;
 	return !routing_is_token(caller->subject) || routing_is_client(caller, client_id);
 }
@@ -80,24 +68,17 @@ routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id
 bool
 routing_is_client(const Boson__Common__Caller *caller, const char *client_id)
 {
-	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__CLIENT &&
+	return caller_role(caller) == BOSON__COMMON__CALLER__ROLE__CLIENT &&
 	       caller->subject != NULL && routing_is_token(caller->subject) && client_id != NULL &&
 	       strlen(client_id) == UUID_TEXT_BYTES - 1 &&
 	       memcmp(caller->subject, client_id, UUID_TEXT_BYTES - 1) == 0;
-}
-
-bool
-routing_is_node(const Boson__Common__Caller *caller, const char *node_id)
-{
-	return routing_role(caller) == BOSON__COMMON__CALLER__ROLE__NODE &&
-	       caller->subject != NULL && node_id != NULL && strcmp(caller->subject, node_id) == 0;
 }
 
 void
 routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *caller)
 {
 	memset(ret, 0, sizeof(*ret));
-	ret->role = routing_role(caller);
+	ret->role = caller_role(caller);
 	if (caller != NULL && caller->subject != NULL)
 		strncpy(ret->subject, caller->subject, sizeof(ret->subject) - 1);
 }

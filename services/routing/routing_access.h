@@ -15,9 +15,6 @@ struct routing_caller {
 	char subject[SESSION_OWNER_BYTES]; /* a longer one is cut, and fits nobody's */
 };
 
-Boson__Common__Caller__Role routing_role(const Boson__Common__Caller *caller);
-bool routing_is_admin(const Boson__Common__Caller *caller);
-
 /* A client's token says "<clientId>.<digest of the access key's subject>": whoever has another
  * access key may name a client's id, and gets a token that is no good for what the client has
  * (T05). */
@@ -38,9 +35,8 @@ int routing_holder(const char *owner, char ret_holder[SESSION_HOLDER_BYTES]);
  * subject does not begin with a UUID, may speak for any client. */
 bool routing_may_speak_for(const Boson__Common__Caller *caller, const char *client_id);
 
-/* A client's own token, of any session of its; the node itself. */
+/* A client's own token, of any session of its. */
 bool routing_is_client(const Boson__Common__Caller *caller, const char *client_id);
-bool routing_is_node(const Boson__Common__Caller *caller, const char *node_id);
 
 void routing_caller_take(struct routing_caller *ret, const Boson__Common__Caller *caller);
 

@@ -5,6 +5,7 @@
 
 #include "loop/clock.h"
 #include "relay.pb-c.h"
+#include "service/caller.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -103,7 +104,7 @@ routing_clients_list(struct routing *routing, const Boson__Routing__ListClientsR
 	uint8_t id[UUID_BYTES];
 	struct client_page *page;
 
-	if (!routing_is_admin(input->caller)) {
+	if (!caller_is_admin(input->caller)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
@@ -191,7 +192,7 @@ routing_clients_get(struct routing *routing, const Boson__Routing__GetClientRequ
 	struct lookup *lookup;
 	uint8_t id[UUID_BYTES];
 
-	if (!routing_is_admin(input->caller)) {
+	if (!caller_is_admin(input->caller)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}

@@ -9,6 +9,8 @@
 #include "routing/routing_store.h"
 #include "routing/routing_wireguard.h"
 
+#include "service/caller.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +68,7 @@ find_route(struct routing *routing, const char *route_id, const Boson__Common__C
 	session = sessions_find_route(&routing->sessions, id);
 	routing_caller_take(&asking, caller);
 	if (session != NULL)
-		error = routing_is_admin(caller) ? 0 : routing_check_client(session, &asking);
+		error = caller_is_admin(caller) ? 0 : routing_check_client(session, &asking);
 	if (error == 0)
 		return session;
 	/* F13, F32: a store that does not answer makes nothing unknown, nor does a lack of memory.

@@ -3,6 +3,7 @@
 #include "routing/routing_access.h"
 
 #include "relay.pb-c.h"
+#include "service/caller.h"
 #include "wg/datagram.h"
 
 #include <errno.h>
@@ -102,7 +103,7 @@ routing_packet_from_node(struct routing *routing,
 
 	if (node_id == NULL && caller != NULL)
 		node_id = caller->subject;
-	if (!routing_is_node(caller, node_id)) {
+	if (!caller_is_node(caller, node_id)) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;
 	}
@@ -124,7 +125,7 @@ routing_packet_from_client(struct routing *routing,
 	struct routing_caller caller;
 	int error;
 
-	if (routing_role(input->caller) != BOSON__COMMON__CALLER__ROLE__CLIENT ||
+	if (caller_role(input->caller) != BOSON__COMMON__CALLER__ROLE__CLIENT ||
 	    (input->client_id != NULL && !routing_is_client(input->caller, input->client_id))) {
 		bus_call_fail(call, BUS_FORBIDDEN, "role", NULL);
 		return;

@@ -2,6 +2,7 @@
 #include "turn/turn_handlers.h"
 
 #include "loop/clock.h"
+#include "service/caller.h"
 #include "turn/turn_credential.h"
 
 #include <stdio.h>
@@ -19,13 +20,15 @@ turn_of(Boson__Turn__Turn_Service *service)
 static const char *
 role_name(const Boson__Common__Caller *caller)
 {
-	if (caller == NULL || !caller->has_role || caller->subject == NULL)
+	Boson__Common__Caller__Role role = caller_role(caller);
+
+	if (role == BOSON__COMMON__CALLER__ROLE__ANYONE || caller->subject == NULL)
 		return NULL;
-	if (caller->role == BOSON__COMMON__CALLER__ROLE__NODE)
+	if (role == BOSON__COMMON__CALLER__ROLE__NODE)
 		return "node";
-	if (caller->role == BOSON__COMMON__CALLER__ROLE__CLIENT)
+	if (role == BOSON__COMMON__CALLER__ROLE__CLIENT)
 		return "client";
-	return caller->role == BOSON__COMMON__CALLER__ROLE__ADMIN ? "admin" : NULL;
+	return role == BOSON__COMMON__CALLER__ROLE__ADMIN ? "admin" : NULL;
 }
 
 /* True when this caller may ask and there is a server that works; else it is answered (F44). */
