@@ -356,6 +356,17 @@ is_done(void *arg)
 	return ((struct rig_call *)arg)->done;
 }
 
+Boson__Common__Caller
+rig_caller(Boson__Common__Caller__Role role, const char *subject)
+{
+	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+
+	caller.has_role = 1;
+	caller.role = role;
+	caller.subject = (char *)(uintptr_t)subject;
+	return caller;
+}
+
 void
 rig_call_wait(struct rig_call *call)
 {

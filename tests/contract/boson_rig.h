@@ -9,6 +9,7 @@
 #pragma once
 
 #include "bus/bus.h"
+#include "common.pb-c.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -75,6 +76,9 @@ void rig_call_init(struct rig_call *call, struct rig *rig, struct bus_peer *peer
 void rig_call_fini(struct rig_call *call);
 void rig_call_take(struct rig_call *call, const ProtobufCMessage *reply);
 void rig_call_wait(struct rig_call *call);
+
+/* What the gateway would say of who asks. subject is borrowed; NULL: none. */
+Boson__Common__Caller rig_caller(Boson__Common__Caller__Role role, const char *subject);
 
 /* What it came to; waits for it, and is done with it. */
 void rig_call_assert_refused(struct rig_call *call, enum bus_status status, const char *code);

@@ -55,13 +55,11 @@ enrolment_send(struct rig_call *call, const struct enrolment_node *node, const c
 	Boson__Discovery__RegisterRequest request = BOSON__DISCOVERY__REGISTER_REQUEST__INIT;
 	Boson__Discovery__NetworkInfo network = BOSON__DISCOVERY__NETWORK_INFO__INIT;
 	Boson__Common__Location location = BOSON__COMMON__LOCATION__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, caller_subject);
 
 	network.ipv4 = "192.168.7.7";
 	location.country = "DE";
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller.subject = (char *)(uintptr_t)caller_subject;
 	request.node_id = (char *)(uintptr_t)node->id_text;
 	request.public_key = (char *)(uintptr_t)node->public_text;
 	request.network_info = &network;

@@ -38,11 +38,9 @@ static bool
 is_there(const char *id)
 {
 	Boson__Discovery__GetNodeRequest request = BOSON__DISCOVERY__GET_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__ADMIN, NULL);
 	struct rig_call call;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__ADMIN;
 	request.node_id = (char *)(uintptr_t)id;
 	request.caller = &caller;
 	for (;;) {

@@ -94,11 +94,8 @@ static void
 beat(struct rig_call *call, const char *id, const char *subject, int status)
 {
 	Boson__Discovery__HeartbeatRequest request = BOSON__DISCOVERY__HEARTBEAT_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, subject);
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller.subject = (char *)(uintptr_t)subject;
 	request.node_id = (char *)(uintptr_t)id;
 	request.has_status = 1;
 	request.status = (Boson__Discovery__HeartbeatRequest__Status)status;
@@ -167,11 +164,8 @@ static void
 beat_numbered(struct rig_call *call, struct enrolment_node *node, uint64_t sequence)
 {
 	Boson__Discovery__HeartbeatRequest request = BOSON__DISCOVERY__HEARTBEAT_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, node->id_text);
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller.subject = node->id_text;
 	request.caller = &caller;
 	request.node_id = node->id_text;
 	request.has_sequence = 1;

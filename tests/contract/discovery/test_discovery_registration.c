@@ -71,10 +71,8 @@ static void
 get_node(struct rig_call *call, const char *id, bool with_caller)
 {
 	Boson__Discovery__GetNodeRequest request = BOSON__DISCOVERY__GET_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, NULL);
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
 	request.node_id = (char *)(uintptr_t)id;
 	request.caller = with_caller ? &caller : NULL;
 	rig_call_init(call, &rig, discovery);
@@ -86,11 +84,8 @@ delete_node(struct rig_call *call, const char *id, const char *subject,
 	    Boson__Common__Caller__Role role)
 {
 	Boson__Discovery__DeleteNodeRequest request = BOSON__DISCOVERY__DELETE_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(role, subject);
 
-	caller.has_role = 1;
-	caller.role = role;
-	caller.subject = (char *)(uintptr_t)subject;
 	request.node_id = (char *)(uintptr_t)id;
 	request.caller = &caller;
 	rig_call_init(call, &rig, discovery);
@@ -279,7 +274,7 @@ static void
 test_the_public_sees_nodes_without_private_addresses_R87(void **state)
 {
 	Boson__Discovery__ListNodesRequest request = BOSON__DISCOVERY__LIST_NODES_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, NULL);
 	const Boson__Discovery__ListNodesReply *list;
 	struct enrolment_node nodes[3];
 	struct rig_call call;
@@ -291,8 +286,6 @@ test_the_public_sees_nodes_without_private_addresses_R87(void **state)
 	}
 	get_node(&call, nodes[0].id_text, false);
 	rig_call_assert_refused(&call, BUS_UNAUTHENTICATED, "token");
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
 	request.caller = &caller;
 	request.has_limit = 1;
 	request.limit = 2;

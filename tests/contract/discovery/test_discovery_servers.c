@@ -96,12 +96,9 @@ static void
 heartbeat_is_answered(const struct enrolment_node *node)
 {
 	Boson__Discovery__HeartbeatRequest request = BOSON__DISCOVERY__HEARTBEAT_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, node->id_text);
 	struct rig_call call;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller.subject = (char *)(uintptr_t)node->id_text;
 	request.caller = &caller;
 	request.node_id = (char *)(uintptr_t)node->id_text;
 	request.has_status = 1;

@@ -226,15 +226,13 @@ static void
 test_a_deleted_node_may_come_back_with_another_key_by_both(void **state)
 {
 	Boson__Discovery__DeleteNodeRequest request = BOSON__DISCOVERY__DELETE_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__ADMIN, NULL);
 	struct enrolment_node old, new;
 	char header[HEADER_BYTES];
 	struct rig_call call;
 
 	(void)state;
 	enrol(&old);
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__ADMIN;
 	request.node_id = old.id_text;
 	request.caller = &caller;
 	rig_call_init(&call, &rig, discovery);

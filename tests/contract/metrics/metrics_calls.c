@@ -15,14 +15,12 @@ borrow(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
-static void
-fill_caller(Boson__Common__Caller *caller, const char *who)
+static Boson__Common__Caller
+caller_of(const char *who)
 {
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = strcmp(who, "admin") == 0 ? BOSON__COMMON__CALLER__ROLE__ADMIN
-						 : BOSON__COMMON__CALLER__ROLE__NODE;
-	caller->subject = borrow(who);
+	return rig_caller(strcmp(who, "admin") == 0 ? BOSON__COMMON__CALLER__ROLE__ADMIN
+						    : BOSON__COMMON__CALLER__ROLE__NODE,
+			  who);
 }
 
 void
@@ -32,9 +30,8 @@ call_submit(struct rig_call *call, struct rig *rig, struct bus_peer *metrics, co
 	Boson__Metrics__SubmitRequest request = BOSON__METRICS__SUBMIT_REQUEST__INIT;
 	Boson__Metrics__Figures figures = BOSON__METRICS__FIGURES__INIT;
 	Boson__Metrics__System system = BOSON__METRICS__SYSTEM__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = caller_of(who);
 
-	fill_caller(&caller, who);
 	system.has_cpu_usage = 1;
 	system.cpu_usage = cpu_usage;
 	figures.system = &system;
@@ -52,9 +49,8 @@ void
 call_latest(struct rig_call *call, struct rig *rig, struct bus_peer *metrics, const char *who)
 {
 	Boson__Metrics__LatestRequest request = BOSON__METRICS__LATEST_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = caller_of(who);
 
-	fill_caller(&caller, who);
 	request.node_id = borrow(NODE);
 	request.caller = &caller;
 	rig_call_init(call, rig, metrics);
@@ -67,9 +63,8 @@ call_history(struct rig_call *call, struct rig *rig, struct bus_peer *metrics, c
 	     const struct range *range)
 {
 	Boson__Metrics__HistoryRequest request = BOSON__METRICS__HISTORY_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = caller_of(who);
 
-	fill_caller(&caller, who);
 	request.node_id = borrow(NODE);
 	request.start_time = borrow(range->start);
 	request.end_time = borrow(range->end);
@@ -88,9 +83,8 @@ call_aggregated(struct rig_call *call, struct rig *rig, struct bus_peer *metrics
 		const struct range *range)
 {
 	Boson__Metrics__AggregatedRequest request = BOSON__METRICS__AGGREGATED_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = caller_of(who);
 
-	fill_caller(&caller, who);
 	request.node_id = borrow(NODE);
 	request.start_time = borrow(range->start);
 	request.end_time = borrow(range->end);

@@ -227,12 +227,9 @@ static struct bus_result
 beat(struct bus_peer *peer, struct enrolment_node *node)
 {
 	Boson__Discovery__HeartbeatRequest request = BOSON__DISCOVERY__HEARTBEAT_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, node->id_text);
 	struct rig_call call;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__NODE;
-	caller.subject = node->id_text;
 	request.caller = &caller;
 	request.node_id = node->id_text;
 	rig_call_init(&call, rig(), peer);
@@ -247,11 +244,9 @@ static enum bus_status
 get(struct bus_peer *peer, const char *node_id, char ret_status[16])
 {
 	Boson__Discovery__GetNodeRequest request = BOSON__DISCOVERY__GET_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__ADMIN, NULL);
 	struct rig_call call;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__ADMIN;
 	request.caller = &caller;
 	request.node_id = (char *)(uintptr_t)node_id;
 	rig_call_init(&call, rig(), peer);

@@ -49,13 +49,11 @@ static uint32_t
 sessions_of_client(const char *client_id)
 {
 	Boson__Routing__ListClientsRequest request = BOSON__ROUTING__LIST_CLIENTS_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__ADMIN, NULL);
 	const Boson__Routing__ListClientsReply *reply;
 	struct rig_call call;
 	uint32_t sessions = 0;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__ADMIN;
 	request.caller = &caller;
 	rig_call_init(&call, &pair.rig.rig, pair.rig.routing);
 	boson__routing__routing__list_clients(bus_peer_service(pair.rig.routing), &request,

@@ -107,26 +107,17 @@ route_rig_client_init(struct route_rig_client *client)
 		       "ce1acac90b83d99d");
 }
 
-static void
-fill_caller(Boson__Common__Caller *caller, const char *subject)
-{
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller->subject = (char *)(uintptr_t)subject;
-}
-
 void
 route_rig_prove(struct rig *rig, struct bus_peer *routing, struct route_rig_client *client)
 {
 	Boson__Routing__ChallengeRequest request = BOSON__ROUTING__CHALLENGE_REQUEST__INIT;
 	const Boson__Common__ChallengeReply *reply;
 	struct proof_challenge challenge;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, client->subject);
 	uint8_t id[UUID_BYTES];
 	struct rig_call call;
 
-	fill_caller(&caller, client->subject);
 	request.client_id = client->id_text;
 	request.public_key = client->public_text;
 	request.caller = &caller;
@@ -150,9 +141,9 @@ static void
 send_request(struct route_rig *rig, struct rig_call *call, const struct route_rig_client *client,
 	     Boson__Routing__RouteRequest *request)
 {
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, client->subject);
 
-	fill_caller(&caller, client->subject);
 	request->client_id = (char *)(uintptr_t)client->id_text;
 	request->public_key = (char *)(uintptr_t)client->public_text;
 	request->caller = &caller;
@@ -248,9 +239,8 @@ route_rig_get(struct route_rig *rig, struct rig_call *call, const char *route_id
 	      const char *subject)
 {
 	Boson__Routing__GetRouteRequest request = BOSON__ROUTING__GET_ROUTE_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, subject);
 
-	fill_caller(&caller, subject);
 	request.route_id = (char *)(uintptr_t)route_id;
 	request.caller = &caller;
 	rig_call_init(call, &rig->rig, rig->routing);
@@ -264,9 +254,8 @@ route_rig_delete_begin(struct route_rig *rig, struct rig_call *call, const char 
 		       const char *subject)
 {
 	Boson__Routing__DeleteRouteRequest request = BOSON__ROUTING__DELETE_ROUTE_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, subject);
 
-	fill_caller(&caller, subject);
 	request.route_id = (char *)(uintptr_t)route_id;
 	request.caller = &caller;
 	rig_call_init(call, &rig->rig, rig->routing);

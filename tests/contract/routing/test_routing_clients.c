@@ -24,23 +24,11 @@ setup(void **state)
 }
 
 static void
-fill_caller(Boson__Common__Caller *caller, Boson__Common__Caller__Role role)
-{
-	static char subject[] = "somebody";
-
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = role;
-	caller->subject = subject;
-}
-
-static void
 list(struct rig_call *call, uint32_t limit, const char *cursor, Boson__Common__Caller__Role role)
 {
 	Boson__Routing__ListClientsRequest request = BOSON__ROUTING__LIST_CLIENTS_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(role, "somebody");
 
-	fill_caller(&caller, role);
 	request.has_limit = 1;
 	request.limit = limit;
 	request.cursor = (char *)(uintptr_t)cursor;
@@ -55,9 +43,8 @@ static void
 get(struct rig_call *call, const char *client_id)
 {
 	Boson__Routing__GetClientRequest request = BOSON__ROUTING__GET_CLIENT_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__ADMIN, "somebody");
 
-	fill_caller(&caller, BOSON__COMMON__CALLER__ROLE__ADMIN);
 	request.client_id = (char *)(uintptr_t)client_id;
 	request.caller = &caller;
 	rig_call_init(call, &rig.rig, rig.routing);

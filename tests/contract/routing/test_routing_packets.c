@@ -32,22 +32,12 @@ setup(void **state)
 }
 
 static void
-fill_caller(Boson__Common__Caller *caller, Boson__Common__Caller__Role role, const char *subject)
-{
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = role;
-	caller->subject = (char *)(uintptr_t)subject;
-}
-
-static void
 send_from_node(struct rig_call *call, const char *subject, uint8_t *bytes, size_t n)
 {
 	Boson__Routing__PacketFromNodeRequest request =
 		BOSON__ROUTING__PACKET_FROM_NODE_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__NODE, subject);
 
-	fill_caller(&caller, BOSON__COMMON__CALLER__ROLE__NODE, subject);
 	request.session_id = session_id;
 	request.has_packet = 1;
 	request.packet = (ProtobufCBinaryData){ n, bytes };
@@ -63,9 +53,8 @@ send_from_client(struct rig_call *call, const char *subject, uint8_t *bytes, siz
 {
 	Boson__Routing__PacketFromClientRequest request =
 		BOSON__ROUTING__PACKET_FROM_CLIENT_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, subject);
 
-	fill_caller(&caller, BOSON__COMMON__CALLER__ROLE__CLIENT, subject);
 	request.session_id = session_id;
 	request.has_packet = 1;
 	request.packet = (ProtobufCBinaryData){ n, bytes };

@@ -54,12 +54,10 @@ register_app(void)
 {
 	Boson__Routing__RegisterWireguardRequest message =
 		BOSON__ROUTING__REGISTER_WIREGUARD_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, client.id_text);
 	struct rig_call call;
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller.subject = client.id_text;
 	message.client_id = client.id_text;
 	message.public_key = client.public_text;
 	message.caller = &caller;

@@ -46,22 +46,12 @@ setup_without_udp(void **state)
 }
 
 static void
-fill_caller(Boson__Common__Caller *caller, const char *subject)
-{
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller->subject = (char *)(uintptr_t)subject;
-}
-
-static void
 register_app(struct rig_call *call, const char *session, const char *subject)
 {
 	Boson__Routing__RegisterWireguardRequest request =
 		BOSON__ROUTING__REGISTER_WIREGUARD_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, subject);
 
-	fill_caller(&caller, subject);
 	request.client_id = client.id_text;
 	request.public_key = client.public_text;
 	request.session_id = (char *)(uintptr_t)session;
@@ -77,9 +67,9 @@ unregister_app(struct rig_call *call, const char *session)
 {
 	Boson__Routing__UnregisterWireguardRequest request =
 		BOSON__ROUTING__UNREGISTER_WIREGUARD_REQUEST__INIT;
-	Boson__Common__Caller caller;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, client.token);
 
-	fill_caller(&caller, client.token);
 	request.client_id = client.id_text;
 	request.session_id = (char *)(uintptr_t)session;
 	request.caller = &caller;

@@ -48,7 +48,8 @@ two_relays_request(struct rig_call *call, double first_ms, double second_ms)
 	Boson__Routing__RelayLatency latencies[2], *pointers[2] = { &latencies[0], &latencies[1] };
 	Boson__Routing__ClientNetworkInfo info = BOSON__ROUTING__CLIENT_NETWORK_INFO__INIT;
 	Boson__Routing__RouteRequest message = BOSON__ROUTING__ROUTE_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller =
+		rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, client.id_text);
 
 	for (size_t i = 0; i < 2; i++) {
 		boson__routing__relay_latency__init(&latencies[i]);
@@ -58,9 +59,6 @@ two_relays_request(struct rig_call *call, double first_ms, double second_ms)
 	}
 	info.n_relay_latencies = 2;
 	info.relay_latencies = pointers;
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller.subject = client.id_text;
 	message.client_id = client.id_text;
 	message.public_key = client.public_text;
 	message.client_network_info = &info;

@@ -43,11 +43,8 @@ static void
 ask_servers(struct rig_call *call)
 {
 	Boson__Turn__ServersRequest request = BOSON__TURN__SERVERS_REQUEST__INIT;
-	Boson__Common__Caller caller = BOSON__COMMON__CALLER__INIT;
+	Boson__Common__Caller caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT, SUBJECT);
 
-	caller.has_role = 1;
-	caller.role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller.subject = SUBJECT;
 	request.caller = &caller;
 	rig_call_init(call, &rig, turn);
 	boson__turn__turn__servers(bus_peer_service(turn), &request, on_servers, call);

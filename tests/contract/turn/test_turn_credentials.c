@@ -46,10 +46,8 @@ static void
 make_request(Boson__Turn__ServersRequest *request, Boson__Common__Caller *caller)
 {
 	boson__turn__servers_request__init(request);
-	boson__common__caller__init(caller);
-	caller->has_role = 1;
-	caller->role = BOSON__COMMON__CALLER__ROLE__CLIENT;
-	caller->subject = "6f1c2a34-9b7d-4e21-8c5f-0a1b2c3d4e5f";
+	*caller = rig_caller(BOSON__COMMON__CALLER__ROLE__CLIENT,
+			     "6f1c2a34-9b7d-4e21-8c5f-0a1b2c3d4e5f");
 	request->caller = caller;
 }
 
