@@ -202,6 +202,7 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	struct relay_swaps swaps = older != NULL ? older->swaps : (struct relay_swaps){ 0 };
 	if (older != NULL && !relay_swaps_add(&swaps, shard->now_ms)) {
 		older->swaps = swaps;
+		relay_attach_put_node(shard, node); /* the older one may be at another node */
 		return refuse_contested(shard, leg);
 	}
 	int r = relay_channel_new(&shard->directory, node, ticket->session_id, leg,

@@ -123,6 +123,25 @@ on_node_gone(struct relay_shard *shard, const struct relay_message *command)
 		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "node was deleted");
 }
 
+/* The command's datagram in the form of a message of this leg. Its size, or -EMSGSIZE. */
+static ssize_t
+write_message(const struct relay_leg *from, const struct relay_channel *channel,
+	      const struct relay_message *command, uint8_t *to, size_t size)
+{
+	struct leg_writer writer;
+
+	if (from->is_raw) {
+		if (command->n > size)
+			return -EMSGSIZE;
+		memcpy(to, command->bytes, command->n);
+		return (ssize_t)command->n;
+	}
+	leg_writer_init(&writer, !command->is_to_node, channel->number, to, size);
+	if (leg_writer_add(&writer, command->bytes, command->n) < 0)
+		return -EMSGSIZE;
+	return (ssize_t)writer.n;
+}
+
 /* As if it had come on the other leg of its channel: same checks, same queue, same rate. */
 static int
 carry(struct relay_shard *shard, const struct relay_message *command)
@@ -131,7 +150,6 @@ carry(struct relay_shard *shard, const struct relay_message *command)
 		relay_channel_find(&shard->directory, command->session_id);
 	uint8_t payload[LEG_DATA_HEADER_NODE_BYTES + LEG_DATAGRAM_HEADER_BYTES +
 			RELAY_CARRY_MAX_BYTES];
-	struct leg_writer writer;
 
 	if (channel == NULL || memcmp(channel->node->id, command->node_id, UUID_BYTES) != 0)
 		return -ENOENT;
@@ -141,10 +159,10 @@ carry(struct relay_shard *shard, const struct relay_message *command)
 		return -ENOTCONN;
 	if (to->outbox.lane_bytes >= shard->settings->queue_bytes)
 		return -EAGAIN;
-	leg_writer_init(&writer, !command->is_to_node, channel->number, payload, sizeof(payload));
-	if (leg_writer_add(&writer, command->bytes, command->n) < 0)
-		return -EMSGSIZE;
-	relay_data_on_message(shard, from, payload, writer.n, 0);
+	ssize_t n = write_message(from, channel, command, payload, sizeof(payload));
+	if (n < 0)
+		return (int)n;
+	relay_data_on_message(shard, from, payload, (size_t)n, 0);
 	return 0;
 }
 

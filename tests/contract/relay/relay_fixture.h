@@ -78,3 +78,9 @@ void relay_fixture_await(struct relay_fixture *fixture, const char *name, uint64
 
 /* Until the relay has noticed that all legs are gone: what comes next is told of none of them. */
 void relay_fixture_await_empty(struct relay_fixture *fixture);
+
+/* CarryPacket: a datagram that came by REST. */
+enum bus_status relay_fixture_carry(struct relay_fixture *fixture,
+				    const uint8_t node_id[UUID_BYTES],
+				    const uint8_t session_id[UUID_BYTES], bool is_to_node,
+				    uint8_t *packet, size_t n);

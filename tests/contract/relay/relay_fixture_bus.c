@@ -131,3 +131,41 @@ relay_fixture_await_empty(struct relay_fixture *fixture)
 		if (clock_monotonic_ms() > end_ms)
 			fail_msg("legs are left after %d ms", PATIENCE_MS);
 }
+
+struct carry_call {
+	struct relay_fixture *fixture;
+	enum bus_status status;
+	bool is_done;
+};
+
+static void
+on_carried(const Boson__Common__Empty *reply, void *arg)
+{
+	struct carry_call *call = arg;
+
+	call->is_done = true;
+	call->status = reply != NULL ? BUS_OK : bus_peer_result(call->fixture->relay)->status;
+}
+
+enum bus_status
+relay_fixture_carry(struct relay_fixture *fixture, const uint8_t node_id[UUID_BYTES],
+		    const uint8_t session_id[UUID_BYTES], bool is_to_node, uint8_t *packet,
+		    size_t n)
+{
+	Boson__Relay__CarryPacketRequest request = BOSON__RELAY__CARRY_PACKET_REQUEST__INIT;
+	char node_text[UUID_TEXT_BYTES], session_text[UUID_TEXT_BYTES];
+	struct carry_call call = { .fixture = fixture };
+
+	uuid_format(node_id, node_text);
+	uuid_format(session_id, session_text);
+	request.node_id = node_text;
+	request.session_id = session_text;
+	request.has_to_node = request.has_packet = 1;
+	request.to_node = is_to_node;
+	request.packet.data = packet;
+	request.packet.len = n;
+	boson__relay__relay__carry_packet(bus_peer_service(fixture->relay), &request, on_carried,
+					  &call);
+	relay_fixture_wait(fixture, &call.is_done);
+	return call.status;
+}

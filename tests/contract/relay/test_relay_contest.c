@@ -187,6 +187,22 @@ test_w23_legs_of_one_session_do_not_fight(void **state)
 		raw_leg_close(&legs[i]);
 }
 
+/* ... also when its ticket names another node now, of which nothing may stay behind then: the relay
+ * looks at its end whether all nodes are gone. */
+static void
+test_w23_a_session_at_two_nodes_does_not_fight_either(void **state)
+{
+	static const uint8_t elsewhere[UUID_BYTES] = { 0x12, [6] = 0x40, [8] = 0x80, [15] = 1 };
+	struct raw_leg *legs[CLONES];
+
+	(void)state;
+	for (int i = 0; i < CLONES; i++)
+		legs[i] = raw_leg_open(&group.relays[0], node_id, session_a);
+	assert_int_equal(raw_leg_ask(&group.relays[0], elsewhere, session_a), 429);
+	for (int i = 0; i < CLONES; i++)
+		raw_leg_close(&legs[i]);
+}
+
 static void
 test_a_node_that_floods_control_messages_is_closed(void **state)
 {
@@ -249,40 +265,10 @@ test_f21_a_relay_that_drains_names_another_one(void **state)
 	raw_leg_close(&client);
 }
 
-struct carried {
-	bool is_done, is_taken;
-	enum bus_status status;
-};
-
-static void
-on_carried(const Boson__Common__Empty *reply, void *arg)
-{
-	struct carried *call = arg;
-
-	call->is_done = true;
-	call->is_taken = reply != NULL;
-	call->status = bus_peer_result(group.relays[0].relay)->status;
-}
-
-static struct carried
+static enum bus_status
 carry(const uint8_t *session_id, bool is_to_node, uint8_t *packet, size_t n)
 {
-	Boson__Relay__CarryPacketRequest request = BOSON__RELAY__CARRY_PACKET_REQUEST__INIT;
-	char node_text[UUID_TEXT_BYTES], session_text[UUID_TEXT_BYTES];
-	struct carried call = { 0 };
-
-	uuid_format(node_id, node_text);
-	uuid_format(session_id, session_text);
-	request.node_id = node_text;
-	request.session_id = session_text;
-	request.has_to_node = request.has_packet = 1;
-	request.to_node = is_to_node;
-	request.packet.data = packet;
-	request.packet.len = n;
-	boson__relay__relay__carry_packet(bus_peer_service(group.relays[0].relay), &request,
-					  on_carried, &call);
-	relay_fixture_wait(&group.relays[0], &call.is_done);
-	return call;
+	return relay_fixture_carry(&group.relays[0], node_id, session_id, is_to_node, packet, n);
 }
 
 static void
@@ -297,16 +283,16 @@ test_a_packet_that_came_by_rest_takes_its_sessions_channel(void **state)
 	(void)state;
 	(void)leg_talk_channel(node, session_a);
 	leg_talk_datagram(packet, sizeof(packet));
-	assert_true(carry(session_a, true, packet, sizeof(packet)).is_taken);
+	assert_int_equal(carry(session_a, true, packet, sizeof(packet)), BUS_OK);
 	assert_true(raw_leg_receive(node, &frame));
 	assert_int_equal(frame.n, 5 + 2 + sizeof(packet));
 	assert_memory_equal(frame.payload + 7, packet, sizeof(packet));
-	assert_true(carry(session_a, false, packet, sizeof(packet)).is_taken);
+	assert_int_equal(carry(session_a, false, packet, sizeof(packet)), BUS_OK);
 	assert_true(raw_leg_receive(client, &frame));
 	assert_memory_equal(frame.payload + 3, packet, sizeof(packet));
-	assert_int_equal(carry(unknown, true, packet, sizeof(packet)).status, BUS_NOT_FOUND);
+	assert_int_equal(carry(unknown, true, packet, sizeof(packet)), BUS_NOT_FOUND);
 	packet[0] = 9; /* of no shape that WireGuard has */
-	assert_int_equal(carry(session_a, true, packet, sizeof(packet)).status, BUS_INVALID);
+	assert_int_equal(carry(session_a, true, packet, sizeof(packet)), BUS_INVALID);
 	raw_leg_close(&node);
 	raw_leg_close(&client);
 }
@@ -323,6 +309,8 @@ main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_w23_legs_of_one_session_do_not_fight, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_w23_a_session_at_two_nodes_does_not_fight_either, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_node_that_floods_control_messages_is_closed,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -145,6 +145,29 @@ test_a_batch_leaves_as_one_message_for_each_datagram(void **state)
 }
 
 /* W57, W59: a message that is no datagram is dropped, not the leg; W63: there is no control. */
+/* By way of the session's channel, whatever form its leg has. */
+static void
+test_a_packet_that_came_by_rest_passes_both_ways(void **state)
+{
+	uint8_t packet[96];
+	struct raw_frame frame;
+
+	(void)state;
+	leg_talk_datagram(packet, sizeof(packet));
+	assert_int_equal(
+		relay_fixture_carry(&relay, node_id, session_id, true, packet, sizeof(packet)),
+		BUS_OK);
+	assert_true(raw_leg_receive(node, &frame));
+	assert_int_equal(frame.n, LEG_DATA_HEADER_NODE_BYTES + 2 + sizeof(packet));
+	assert_memory_equal(frame.payload + LEG_DATA_HEADER_NODE_BYTES + 2, packet, sizeof(packet));
+	assert_int_equal(
+		relay_fixture_carry(&relay, node_id, session_id, false, packet, sizeof(packet)),
+		BUS_OK);
+	assert_true(raw_leg_receive(client, &frame));
+	assert_int_equal(frame.n, sizeof(packet));
+	assert_memory_equal(frame.payload, packet, sizeof(packet));
+}
+
 static void
 test_w57_what_has_no_shape_is_dropped_and_counted(void **state)
 {
@@ -249,6 +272,7 @@ main(void)
 		EACH(test_datagrams_of_every_size_pass_both_ways),
 		EACH(test_a_burst_of_small_datagrams_keeps_its_order),
 		EACH(test_a_batch_leaves_as_one_message_for_each_datagram),
+		EACH(test_a_packet_that_came_by_rest_passes_both_ways),
 		EACH(test_w57_what_has_no_shape_is_dropped_and_counted),
 		EACH(test_p19_framing_is_not_guessed_from_bytes),
 		EACH(test_an_empty_message_gets_4400),
