@@ -57,6 +57,8 @@ relay_attach_report_usage(struct relay_shard *shard)
 	struct idtable *nodes = &shard->directory.nodes;
 	struct relay_channel *channel;
 
+	if (shard->unsent != NULL)
+		return; /* nobody listens: it is added up where it is */
 	for (const struct relay_node *node = idtable_next(nodes, NULL); node != NULL;
 	     node = idtable_next(nodes, node)) {
 		uint32_t i = 0;

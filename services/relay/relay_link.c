@@ -6,6 +6,7 @@
 
 #include "bus/bus.h"
 #include "leg/leg_frame.h"
+#include "relay/relay_drops.h"
 #include "relay/relay_mail.h"
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
@@ -19,8 +20,29 @@ enum {
 	CONTROL_BURST = 256,
 	CONTROL_PER_SEC = 200, /* from one node */
 	CONTROL_REFILL_MS = 100,
-	CONTROL_MAX_BYTES = 1 << 20, /* more than this waiting: the leg is lost */
+	/* More than this waiting: the leg is lost. A node may have to hear of all its channels. */
+	CLIENT_CONTROL_BYTES = 256 * 1024,
+	NODE_CONTROL_BYTES = 1024 * 1024,
+	CHANNEL_CONTROL_BYTES = 256, /* its end and its beginning */
 };
+
+/* What goes with the next flush takes memory for a moment only. For a leg that is held up it is
+ * bounded like all other, as far as others' data makes room. Datagrams may be dropped, these may
+ * not: who does not take them goes. */
+static bool
+may_wait(struct relay_shard *shard, const struct relay_leg *leg, size_t n)
+{
+	const struct fair_list *control = &leg->outbox.control;
+	uint64_t most = CLIENT_CONTROL_BYTES;
+
+	if (!leg->is_blocked && !leg->is_held)
+		return true;
+	if (leg->node != NULL)
+		most = NODE_CONTROL_BYTES +
+		       (uint64_t)shard->settings->channels_max * CHANNEL_CONTROL_BYTES;
+	return control->bytes + n + (control->count + 1) * (uint64_t)FAIR_ITEM_COST_BYTES <= most &&
+	       relay_drops_make_room(shard, n);
+}
 
 void
 relay_link_send_frame(struct relay_shard *shard, struct relay_leg *leg, enum ws_opcode opcode,
@@ -28,6 +50,10 @@ relay_link_send_frame(struct relay_shard *shard, struct relay_leg *leg, enum ws_
 {
 	if (!relay_leg_is_open(leg))
 		return;
+	if (!may_wait(shard, leg, n)) {
+		relay_count(&shard->counters, RELAY_CLOSED_STALLED, 1);
+		return relay_leg_doom(shard, leg, 0, "does not take control messages");
+	}
 	struct fair_item *item = malloc(sizeof(*item) + WS_HEADER_OUT_MAX_BYTES + n);
 	if (item == NULL)
 		return relay_leg_doom(shard, leg, WS_CLOSE_INTERNAL, "out of memory");
@@ -37,10 +63,6 @@ relay_link_send_frame(struct relay_shard *shard, struct relay_leg *leg, enum ws_
 	item->queued_at_ms = shard->now_ms;
 	fair_list_push(&leg->outbox.control, item);
 	relay_output_account(shard, leg);
-	if (leg->outbox.control.bytes > CONTROL_MAX_BYTES) {
-		relay_count(&shard->counters, RELAY_CLOSED_STALLED, 1);
-		return relay_leg_doom(shard, leg, 0, "does not take control messages");
-	}
 	relay_round_mark(shard, leg);
 }
 

@@ -5,15 +5,14 @@
  * out at every end is a stream of whole, unmasked frames.
  */
 #include "fuzz_shard.h"
+#include "shard_leg.h"
 
-#include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
 #include "ws/ws_mask.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { ENDS = 4, RAW_END = 3, OPERATIONS_MAX = 64, OUTPUT_BYTES = 512 * 1024 };
@@ -27,26 +26,17 @@ struct end {
 static const uint8_t node_id[UUID_BYTES] = "the fuzzed node";
 static const uint8_t session_id[UUID_BYTES] = "nobody's";
 
-/* A leg as relay_attach leaves it, over one half of a socket pair. */
 static void
 add_leg(struct relay_shard *shard, struct end *end, unsigned i)
 {
-	int fds[2];
+	struct ticket ticket = { .role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION,
+				 .session_id = { (uint8_t)i } };
 	struct relay_leg *leg;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+	memcpy(ticket.node_id, node_id, UUID_BYTES);
+	end->fd = shard_leg_attach(shard, &ticket, i == RAW_END, &leg);
+	if (end->fd < 0)
 		abort();
-	end->fd = fds[0];
-	leg = relay_leg_new(shard, fds[1]);
-	if (leg == NULL || relay_leg_enter(shard, leg) < 0)
-		abort();
-	leg->upgrade->ticket.role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION;
-	memcpy(leg->upgrade->ticket.node_id, node_id, UUID_BYTES);
-	leg->upgrade->ticket.session_id[0] = (uint8_t)i;
-	leg->is_raw = i == RAW_END;
-	leg->upgrade->request.is_raw = leg->is_raw;
-	strcpy(leg->upgrade->request.key, "dGhlIHNhbXBsZSBub25jZQ==");
-	relay_attach(shard, leg);
 }
 
 static void

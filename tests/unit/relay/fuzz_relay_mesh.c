@@ -5,9 +5,9 @@
  * nodes are. Whatever it says: no crash, and what goes to the mesh thread is whole sections.
  */
 #include "fuzz_shard.h"
+#include "shard_leg.h"
 
 #include "leg/leg_frame.h"
-#include "relay/relay_attach.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_mesh_wire.h"
 #include "relay/relay_shard.h"
@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { ENDS = 2, OPERATIONS_MAX = 64, LINKS = 2, BYTES_MAX = 4096 };
@@ -58,20 +57,14 @@ take_bytes(struct fuzz *fuzz, uint8_t *to, size_t most)
 static void
 add_leg(struct fuzz *fuzz, unsigned i)
 {
+	struct ticket ticket = { .role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION,
+				 .session_id = { (uint8_t)i } };
 	struct relay_leg *leg;
-	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+	memcpy(ticket.node_id, nodes[i], UUID_BYTES);
+	fuzz->fds[i] = shard_leg_attach(fuzz->shard, &ticket, false, &leg);
+	if (fuzz->fds[i] < 0)
 		abort();
-	fuzz->fds[i] = fds[0];
-	leg = relay_leg_new(fuzz->shard, fds[1]);
-	if (leg == NULL || relay_leg_enter(fuzz->shard, leg) < 0)
-		abort();
-	leg->upgrade->ticket.role = i == 0 ? TICKET_ROLE_NODE : TICKET_ROLE_SESSION;
-	memcpy(leg->upgrade->ticket.node_id, nodes[i], UUID_BYTES);
-	leg->upgrade->ticket.session_id[0] = (uint8_t)i;
-	strcpy(leg->upgrade->request.key, "dGhlIHNhbXBsZSBub25jZQ==");
-	relay_attach(fuzz->shard, leg);
 }
 
 static void

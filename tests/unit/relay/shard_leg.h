@@ -1,0 +1,11 @@
+/*
+ * shard_leg: a leg as a door hands it over, at a shard without its thread: its ticket is taken for
+ * granted, its connection is one half of a socket pair.
+ */
+#pragma once
+
+#include "relay/relay_leg.h"
+
+/* The far end, or -errno. *ret_leg is the shard's, which may have refused it. */
+int shard_leg_attach(struct relay_shard *shard, const struct ticket *ticket, bool is_raw,
+		     struct relay_leg **ret_leg);
