@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { INSIST_NS = 1000 * 1000 };
 
 int
 relay_mailbox_init(struct relay_mailbox *mailbox)
@@ -82,6 +85,26 @@ relay_mailbox_send(struct relay_mailbox *mailbox, struct relay_message **message
 	if (newest == NULL && write(mailbox->event_fd, &one, sizeof(one)) < 0)
 		return 0; /* the counter is full: it is readable, which is all that is asked */
 	return 0;
+}
+
+static int
+try_to_say(struct relay_mailbox *mailbox, enum relay_message_kind kind, uint64_t link)
+{
+	struct relay_message *message = relay_message_new(kind, NULL, 0);
+
+	if (message == NULL)
+		return -ENOMEM;
+	message->link = link;
+	int r = relay_mailbox_send(mailbox, &message);
+	relay_message_free(&message);
+	return r;
+}
+
+void
+relay_mailbox_insist(struct relay_mailbox *mailbox, enum relay_message_kind kind, uint64_t link)
+{
+	while (try_to_say(mailbox, kind, link) < 0)
+		nanosleep(&(struct timespec){ .tv_nsec = INSIST_NS }, NULL);
 }
 
 struct relay_message *

@@ -106,5 +106,10 @@ void relay_message_free(struct relay_message **message);
  * caller's. */
 int relay_mailbox_send(struct relay_mailbox *mailbox, struct relay_message **message);
 
+/* What must be heard, memory or room or not: waits until it could be said. The receiver must be
+ * another thread, which receives. */
+void relay_mailbox_insist(struct relay_mailbox *mailbox, enum relay_message_kind kind,
+			  uint64_t link);
+
 /* The receiver: everything that has come, oldest first, linked by next. */
 struct relay_message *relay_mailbox_receive(struct relay_mailbox *mailbox);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	RECEIVE_MAX = 256, /* messages in a row, before others have their turn */
@@ -22,19 +21,11 @@ enum {
 
 /* ---- links ---- */
 
-/* A shard whose mailbox is full must still hear it: it is emptied all the time. */
 static void
 tell_down(struct relay_mesh *mesh, uint64_t link)
 {
-	for (unsigned i = 0; i < mesh->shard_count; i++) {
-		struct relay_message *message = relay_message_new(RELAY_MESH_DOWN, NULL, 0);
-
-		if (message == NULL)
-			continue;
-		message->link = link;
-		while (relay_mailbox_send(&mesh->shards[i]->mailbox, &message) < 0)
-			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
-	}
+	for (unsigned i = 0; i < mesh->shard_count; i++)
+		relay_mailbox_insist(&mesh->shards[i]->mailbox, RELAY_MESH_DOWN, link);
 }
 
 static struct relay_link *

@@ -198,6 +198,11 @@ on_hello(struct relay_link *link, const Boson__Relay__MeshHello *hello)
 		relay_mesh_link_down(link, "the other side began anew");
 		return false;
 	}
+	/* Addresses come into other hands: what was meant for one relay is not for the next one. */
+	if (*link->relay_id != '\0' && strcmp(link->relay_id, hello->relay_id) != 0) {
+		relay_mesh_link_down(link, "another relay is there");
+		return false;
+	}
 	bool is_new = link->their_link == 0;
 	link->their_link = hello->link;
 	strcpy(link->relay_id, hello->relay_id);

@@ -19,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -167,16 +166,9 @@ relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, uns
 void
 relay_shard_stop(struct relay_shard *shard)
 {
-	struct relay_message *message = NULL;
-
 	if (!shard->has_thread)
 		return;
-	/* A full mailbox is being emptied. */
-	while ((message = relay_message_new(RELAY_STOP, NULL, 0)) == NULL ||
-	       relay_mailbox_send(&shard->mailbox, &message) < 0) {
-		relay_message_free(&message);
-		nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
-	}
+	relay_mailbox_insist(&shard->mailbox, RELAY_STOP, 0);
 	pthread_join(shard->thread, NULL);
 	shard->has_thread = false;
 }

@@ -98,12 +98,50 @@ test_a_full_mailbox_says_so_and_leaves_the_message(void **state)
 	relay_mailbox_fini(&mailbox); /* frees the one that was not received */
 }
 
+static void *
+insist(void *arg)
+{
+	relay_mailbox_insist(arg, RELAY_MESH_DOWN, 7);
+	return NULL;
+}
+
+static void
+test_what_must_be_heard_waits_for_room(void **state)
+{
+	struct relay_mailbox mailbox;
+	struct relay_message *message;
+	bool is_heard = false;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(relay_mailbox_init(&mailbox), 0);
+	for (unsigned i = 0; i < RELAY_MAILBOX_MAX; i++) {
+		message = relay_message_new(RELAY_DRAIN, NULL, 0);
+		assert_int_equal(relay_mailbox_send(&mailbox, &message), 0);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, insist, &mailbox), 0);
+	while (!is_heard) {
+		struct pollfd ready = { .fd = mailbox.event_fd, .events = POLLIN };
+
+		assert_int_equal(poll(&ready, 1, 10 * 1000), 1);
+		for (struct relay_message *m = relay_mailbox_receive(&mailbox), *after; m != NULL;
+		     m = after) {
+			after = m->next;
+			is_heard = is_heard || (m->kind == RELAY_MESH_DOWN && m->link == 7);
+			relay_message_free(&m);
+		}
+	}
+	pthread_join(thread, NULL);
+	relay_mailbox_fini(&mailbox);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_senders_and_one_receiver_lose_nothing),
 		cmocka_unit_test(test_a_full_mailbox_says_so_and_leaves_the_message),
+		cmocka_unit_test(test_what_must_be_heard_waits_for_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,173 @@
+/*
+ * The far end of a link between relays, played by the test over ZeroMQ's sockets themselves: what
+ * no relay says (T24), and a relay that is not who it was taken for. One whole relay.
+ */
+#include "leg_talk.h"
+#include "relay_group.h"
+
+#include "loop/clock.h"
+#include "relay/relay_mesh_wire.h"
+#include "service/service_bus.h"
+
+#include <czmq.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 15 * 1000, PART_BYTES = 256 };
+
+static const uint8_t node_id[UUID_BYTES] = { 0x11, [6] = 0x40, [8] = 0x80, [15] = 1 };
+static const uint8_t session_a[UUID_BYTES] = { 0x22, [6] = 0x40, [8] = 0x80, [15] = 2 };
+
+static struct relay_group group;
+static struct relay_fixture *relay = &group.relays[0];
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	relay_group_start(&group, 1, false, "grace = 20s");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	relay_group_stop(&group);
+	return 0;
+}
+
+static size_t
+write_hello(uint8_t to[PART_BYTES], const char *name, uint64_t link)
+{
+	Boson__Relay__Mesh mesh = BOSON__RELAY__MESH__INIT;
+	Boson__Relay__MeshHello hello = BOSON__RELAY__MESH_HELLO__INIT;
+
+	hello.has_version = hello.has_link = hello.has_received = 1;
+	hello.version = 1;
+	hello.relay_id = (char *)(uintptr_t)name;
+	hello.link = link;
+	mesh.body_case = BOSON__RELAY__MESH__BODY_HELLO;
+	mesh.hello = &hello;
+	to[0] = RELAY_MESH_LINK;
+	return 1 + boson__relay__mesh__pack(&mesh, to + 1);
+}
+
+/* ---- a relay that is not who it was taken for ---- */
+
+/* A stranger's ROUTER where the node's relay is said to be. */
+static zsock_t *
+be_home_of(const uint8_t *id, const char *name)
+{
+	Boson__Common__Relay known = BOSON__COMMON__RELAY__INIT;
+	char bus[96], mesh[RELAY_MESH_ENDPOINT_BYTES], group_name[] = "default";
+
+	snprintf(bus, sizeof(bus), "ipc://%s/away", group.folder);
+	assert_int_equal(relay_mesh_endpoint(bus, mesh), 0);
+	zsock_t *router = zsock_new_router(mesh);
+	assert_non_null(router);
+	zsock_set_rcvtimeo(router, PATIENCE_MS);
+	known.id = (char *)(uintptr_t)name;
+	known.group = group_name;
+	known.bus_endpoint = bus;
+	relay_group_announce(&group, &known);
+	snprintf(group.ids[1], sizeof(group.ids[1]), "%s", name);
+	relay_group_locate(&group, id, 1);
+	return router;
+}
+
+/* Its address has become another relay's: nothing is sent there as if it were the one that was
+ * dialled, and nothing is kept of it. Each that is dialled anew has another route. */
+static void
+test_a_relay_at_the_address_of_another_is_not_taken_for_it(void **state)
+{
+	zsock_t *router = be_home_of(node_id, "home");
+	struct raw_leg *client = raw_leg_open(relay, node_id, session_a);
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	uint8_t hello[PART_BYTES];
+	size_t n = write_hello(hello, "another", 7);
+	unsigned links = 0;
+
+	(void)state;
+	for (zframe_t *last = NULL, *route; links < 3; last = route) {
+		zmsg_t *heard = zmsg_recv(router);
+
+		assert_non_null(heard);
+		assert_true(clock_monotonic_ms() < end_ms);
+		route = zmsg_pop(heard);
+		links += last == NULL || !zframe_eq(last, route);
+		zmsg_destroy(&heard);
+		zframe_destroy(&last);
+		assert_int_equal(zsock_send(router, "fb", route, hello, n), 0);
+		assert_in_range(relay_fixture_counter(relay, "mesh_links"), 0, 1);
+		if (links == 3)
+			zframe_destroy(&route);
+	}
+	raw_leg_close(&client);
+	zsock_destroy(&router);
+}
+
+/* ---- what no relay says ---- */
+
+static void
+say(zsock_t *socket, const void *bytes, size_t n)
+{
+	assert_int_equal(zsock_send(socket, "b", bytes, n), 0);
+}
+
+/* T24: parts of no size, of no kind, sections that are cut, control that is none, and all of it
+ * before a word of who it is. Counted; legs go on. */
+static void
+test_T24_what_no_relay_says_is_counted_and_harms_nobody(void **state)
+{
+	struct raw_leg *node = relay_group_open_node(&group, node_id, 0);
+	struct raw_leg *client = raw_leg_open(relay, node_id, session_a);
+	uint32_t channel = leg_talk_channel(node, session_a);
+	char endpoint[RELAY_MESH_ENDPOINT_BYTES];
+	uint8_t hello[PART_BYTES], section[PART_BYTES] = { RELAY_MESH_CONTROL };
+	size_t n = write_hello(hello, "stranger", 7);
+
+	(void)state;
+	assert_int_equal(
+		relay_mesh_endpoint(service_bus_endpoint(relay->endpoints, "relay"), endpoint), 0);
+	zsock_t *dealer = zsock_new_dealer(endpoint);
+	assert_non_null(dealer);
+	zsock_set_linger(dealer, 0);
+	relay_mesh_section_write(section + 1, node_id, 2);
+	memcpy(section + 1 + RELAY_MESH_SECTION_BYTES, "\x02\xff", 2);
+	for (unsigned introduced = 0; introduced < 2; introduced++) {
+		if (introduced)
+			say(dealer, hello, n);
+		say(dealer, "", 0);
+		say(dealer, "\x01", 1);
+		say(dealer, "\x09nothing", 8);
+		say(dealer, "\x03\xff\xff", 3);
+		say(dealer, "\x02half", 5);
+		say(dealer, section, 1 + RELAY_MESH_SECTION_BYTES + 2);
+	}
+	/* Each of the six, once it had said hello. */
+	relay_fixture_await(relay, "bad_messages_total", 6);
+	leg_talk_exchange(node, client, channel);
+	zsock_destroy(&dealer);
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_a_relay_at_the_address_of_another_is_not_taken_for_it, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_T24_what_no_relay_says_is_counted_and_harms_nobody, set_up, tear_down),
+	};
+
+	zsys_handler_set(NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
