@@ -133,6 +133,8 @@ relay_accept_watch(struct relay_shard *shard, bool on)
 	if (epoll_ctl(shard->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, shard->accept.fd,
 		      &event) == 0)
 		shard->accept.is_listening = on;
+	else if (on)
+		shard->accept.resume_ms = shard->now_ms + RELAY_ACCEPT_REST_MS;
 }
 
 void

@@ -15,7 +15,7 @@ struct relay_shard;
 
 enum {
 	RELAY_ACCEPT_AT_ONCE = 64,
-	RELAY_ACCEPT_REST_MS = 100, /* after descriptors ran out */
+	RELAY_ACCEPT_REST_MS = 100, /* after descriptors or memory ran out */
 	RELAY_ACCEPT_PACE_MS = 10,  /* the pace is kept in steps */
 	RELAY_UPGRADING_MAX = 512,  /* at once, for each shard; who waits in the backlog costs
 				       nothing, and is not late */
@@ -61,7 +61,7 @@ void relay_accept_fini(struct relay_accept *accept);
 /* Epoll says; new legs enter the shard. */
 void relay_accept_on_event(struct relay_shard *shard);
 
-/* Starts or stops to accept. */
+/* Starts or stops to accept. What cannot be started now is tried again. */
 void relay_accept_watch(struct relay_shard *shard, bool on);
 
 /* Drain: who connects is refused at once, or finds the process that comes after us. */

@@ -145,7 +145,8 @@ relay_tickets_look(struct relay_tickets *tickets, int64_t wall_ms)
 	struct secrets secrets = { .n = 0 };
 	struct stat now;
 
-	if (tickets->tls == NULL || wall_ms < tickets->rest_ms)
+	if (tickets->tls == NULL ||
+	    (wall_ms < tickets->rest_ms && tickets->rest_ms - wall_ms <= REST_MS))
 		return;
 	if (!tickets->is_own) {
 		follow(tickets);
@@ -153,7 +154,8 @@ relay_tickets_look(struct relay_tickets *tickets, int64_t wall_ms)
 	}
 	/* Whoever removed it wants another one, and none that opens the old tickets. */
 	bool is_there = stat(tickets->path, &now) == 0;
-	if (is_there && wall_ms - (int64_t)now.st_mtim.tv_sec * 1000 < tickets->period_ms)
+	/* One of a day far ahead, when the clock was wrong, would be kept until then. */
+	if (is_there && llabs(wall_ms - (int64_t)now.st_mtim.tv_sec * 1000) < tickets->period_ms)
 		return;
 	if (is_there)
 		(void)load(tickets, &secrets);

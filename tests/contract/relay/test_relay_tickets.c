@@ -84,13 +84,13 @@ visit(const struct relay_fixture *to, SSL_SESSION *session, SSL_SESSION **ret)
 	return is_resumed;
 }
 
-/* Its own file, as if nobody had touched it for a period. */
+/* Its own file, as if it had been written so long ago: until there is another one. */
 static void
-age(const struct relay_fixture *of)
+age(const struct relay_fixture *of, int64_t sec)
 {
 	char path[256];
 	struct stat before, now;
-	const struct timespec old = { .tv_sec = clock_wall_ms() / 1000 - PERIOD_SEC };
+	const struct timespec old = { .tv_sec = clock_wall_ms() / 1000 - sec };
 	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 
 	snprintf(path, sizeof(path), "%s/tls-tickets.key", of->state_dir);
@@ -113,13 +113,28 @@ test_t45_a_session_outlives_one_change_of_the_secret_and_not_two(void **state)
 	relay_fixture_start(&relay, true, "");
 	assert_false(visit(&relay, NULL, &first));
 	assert_true(visit(&relay, first, NULL));
-	age(&relay);
+	age(&relay, PERIOD_SEC);
 	assert_true(visit(&relay, first, &later)); /* and is given one of the new secret */
-	age(&relay);
+	age(&relay, PERIOD_SEC);
 	assert_false(visit(&relay, first, NULL));
 	assert_true(visit(&relay, later, NULL));
 	SSL_SESSION_free(first);
 	SSL_SESSION_free(later);
+	relay_fixture_stop(&relay);
+}
+
+/* F20: it was written when the clock ran ten years ahead: it is not kept for so long. */
+static void
+test_f20_a_secret_of_a_later_day_is_changed(void **state)
+{
+	SSL_SESSION *session = NULL;
+
+	(void)state;
+	relay_fixture_start(&relay, true, "");
+	assert_false(visit(&relay, NULL, &session));
+	age(&relay, INT64_C(-10) * 365 * 24 * 3600);
+	assert_true(visit(&relay, session, NULL));
+	SSL_SESSION_free(session);
 	relay_fixture_stop(&relay);
 }
 
@@ -202,6 +217,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_t45_a_session_outlives_one_change_of_the_secret_and_not_two),
+		cmocka_unit_test(test_f20_a_secret_of_a_later_day_is_changed),
 		cmocka_unit_test(test_t45_relays_with_one_file_resume_each_others_sessions),
 		cmocka_unit_test(test_t45_a_session_of_one_relay_is_unknown_to_another_one),
 	};

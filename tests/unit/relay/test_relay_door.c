@@ -1,7 +1,8 @@
 /*
- * F36: who waits at a door does not stop packets. Its thread and a shard's may share a processor,
- * so between two that it serves in one turn it sleeps for a moment.
+ * F31: a door listens again. F36: who waits at a door does not stop packets. Its thread and a
+ * shard's may share a processor, so between two that it serves in one turn it sleeps for a moment.
  */
+#include "loop/clock.h"
 #include "relay/relay_leg.h"
 #include "relay/relay_shard.h"
 
@@ -51,6 +52,36 @@ ask(struct relay_shard *door)
 	return fds[0];
 }
 
+/* F31: the kernel has no memory to watch the listening socket with, just when the door would listen
+ * again: it tries once more. */
+static void
+test_f31_a_door_that_cannot_listen_tries_again(void **state)
+{
+	int64_t end_ms = clock_monotonic_ms() + 10 * 1000;
+	struct relay_shard *door, *all[1];
+	struct relay_mailbox control;
+
+	(void)state;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(relay_mailbox_init(&control), 0);
+	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, fd, NULL, &door), 0);
+	all[0] = door;
+	door->all = all;
+	int epoll_fd = door->epoll_fd;
+	door->epoll_fd = -1;
+	relay_accept_watch(door, true);
+	assert_false(door->accept.is_listening);
+	door->epoll_fd = epoll_fd;
+	while (!door->accept.is_listening && clock_monotonic_ms() < end_ms) {
+		assert_true(door->accept.resume_ms != 0); /* else it would sleep for ever */
+		assert_int_equal(relay_shard_turn(door), 0);
+	}
+	assert_true(door->accept.is_listening);
+	relay_shard_free(&door);
+	relay_mailbox_fini(&control);
+}
+
 static void
 test_f36_a_door_sleeps_after_each_that_it_serves(void **state)
 {
@@ -90,6 +121,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_f31_a_door_that_cannot_listen_tries_again),
 		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
 	};
 
