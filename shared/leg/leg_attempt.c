@@ -105,15 +105,34 @@ on_deadline(lws_sorted_usec_list_t *timer)
 	leg_attempt_set_reason(thread, 0, "timed out", 9);
 	if (thread->wsi != NULL)
 		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	else
+		leg_attempt_ended(thread);
 }
 
 static void
 connect_now(struct leg_thread *thread)
 {
-	struct leg_endpoint *endpoint = &thread->used;
-	const struct leg_url *url = &endpoint->url;
+	if (!fill_spares(thread)) {
+		schedule(thread, &thread->retry, on_retry, BACKOFF_FIRST_MS);
+		return;
+	}
+	thread->used = thread->order->endpoints[thread->index];
+	metric_add(thread->client->attempts, 1);
+	thread->generation++;
+	thread->code = 0;
+	thread->reason[0] = '\0';
+	thread->phase = LEG_PHASE_CONNECTING;
+	tell_state(thread, LEG_CONNECTING);
+	schedule(thread, &thread->deadline, on_deadline,
+		 thread->failures > 0 ? CONNECT_AGAIN_MAX_MS : CONNECT_MAX_MS);
+	leg_lookup_begin(thread);
+}
 
-	*endpoint = thread->order->endpoints[thread->index];
+void
+leg_attempt_connect(struct leg_thread *thread)
+{
+	const struct leg_endpoint *endpoint = &thread->used;
+	const struct leg_url *url = &endpoint->url;
 	struct lws_client_connect_info info = {
 		.context = thread->context,
 		.vhost = thread->vhost,
@@ -129,10 +148,6 @@ connect_now(struct leg_thread *thread)
 		.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 	};
 
-	if (!fill_spares(thread)) {
-		schedule(thread, &thread->retry, on_retry, BACKOFF_FIRST_MS);
-		return;
-	}
 	if (url->is_tls)
 		info.ssl_connection |= LCCSCF_USE_SSL;
 	/* libwebsockets cuts the name it checks at the first colon; leg_socket.c checks instead. */
@@ -140,14 +155,6 @@ connect_now(struct leg_thread *thread)
 		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	thread->sessions.authority = endpoint->url.authority;
 	lws_set_proxy(thread->vhost, endpoint->proxy);
-	metric_add(thread->client->attempts, 1);
-	thread->generation++;
-	thread->code = 0;
-	thread->reason[0] = '\0';
-	thread->phase = LEG_PHASE_CONNECTING;
-	tell_state(thread, LEG_CONNECTING);
-	schedule(thread, &thread->deadline, on_deadline,
-		 thread->failures > 0 ? CONNECT_AGAIN_MAX_MS : CONNECT_MAX_MS);
 	lws_client_connect_via_info(&info);
 	/* It may have failed already, and then has said so or not. */
 	if (thread->wsi == NULL && thread->phase == LEG_PHASE_CONNECTING) {
@@ -224,6 +231,7 @@ leg_attempt_ended(struct leg_thread *thread)
 	if (thread->phase == LEG_PHASE_IDLE || thread->phase == LEG_PHASE_WAITING)
 		return;
 	thread->wsi = NULL;
+	leg_lookup_stop(thread);
 	thread->phase = LEG_PHASE_IDLE;
 	cancel(thread, &thread->deadline);
 	cancel(thread, &thread->window_timer);
@@ -265,6 +273,9 @@ leg_attempt_close(struct leg_thread *thread)
 	} else if (thread->phase == LEG_PHASE_CONNECTING && thread->wsi != NULL) {
 		thread->phase = LEG_PHASE_CLOSING;
 		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	} else if (thread->phase == LEG_PHASE_CONNECTING) {
+		thread->phase = LEG_PHASE_CLOSING;
+		leg_attempt_ended(thread);
 	}
 }
 

@@ -142,29 +142,44 @@ leg_client_pin(struct leg_client *client, const char *host, const char *address)
 	return r;
 }
 
-/* As leg_line_url has them, so that they can be compared. */
+/* As leg_line_url has them, so that they can be compared; *ret_n of them, on failure, too. */
 static int
-keep_order(struct leg_client *client, const char *const *urls, const char *ticket)
+copy_urls(const char *const *urls, char *ret[LEG_URLS_MAX], size_t *ret_n)
 {
 	char text[LEG_URL_TEXT_BYTES];
 	struct leg_url url;
-	int r = 0;
 
-	if (urls[0] == NULL || strlen(ticket) >= sizeof client->ticket)
-		return -EINVAL;
-	forget_order(client);
-	for (size_t i = 0; r == 0 && urls[i] != NULL; i++) {
-		r = i < LEG_URLS_MAX ? leg_url_parse(urls[i], &url) : -EINVAL;
-		if (r < 0)
-			break;
+	for (*ret_n = 0; urls[*ret_n] != NULL; ++*ret_n) {
+		if (*ret_n == LEG_URLS_MAX || leg_url_parse(urls[*ret_n], &url) < 0)
+			return -EINVAL;
 		leg_url_format(&url, text);
-		client->urls[i] = strdup(text);
-		if (client->urls[i] == NULL)
+		ret[*ret_n] = strdup(text);
+		if (ret[*ret_n] == NULL)
 			return -ENOMEM;
-		client->url_n++;
 	}
+	return *ret_n > 0 ? 0 : -EINVAL;
+}
+
+/* One that cannot be leaves the last one as it was. */
+static int
+keep_order(struct leg_client *client, const char *const *urls, const char *ticket)
+{
+	char *copies[LEG_URLS_MAX];
+	size_t n;
+	int r = copy_urls(urls, copies, &n);
+
+	if (r == 0)
+		r = leg_ticket_check(ticket);
+	if (r < 0) {
+		while (n > 0)
+			free(copies[--n]);
+		return r;
+	}
+	forget_order(client);
+	memcpy(client->urls, copies, n * sizeof *copies);
+	client->url_n = n;
 	strcpy(client->ticket, ticket);
-	return r;
+	return 0;
 }
 
 int

@@ -52,8 +52,7 @@ int leg_client_new(struct loop *loop, struct metrics *metrics,
 		   const struct leg_client_options *options, const struct leg_client_events *events,
 		   struct leg_client **ret);
 
-/* Waits for the leg's thread: usually a few ms, longer while it resolves a name that is not pinned.
- */
+/* Waits for the leg's thread, a few ms. */
 void leg_client_free(struct leg_client **client);
 
 /* From the next target on, connect to `address` where a URL (or a proxy) names `host`, and resolve
@@ -71,7 +70,7 @@ int leg_client_target(struct leg_client *client, const char *const *urls, const 
  * still comes over the older connection is delivered; it is let go half a second later. relay:
  * "wss://host:port", or NULL for the next of the targets. Given up after try_for_ms (0: a minute).
  * While a move is under way, the newest wish waits. -ENOTCONN when down, -ENOENT: there is no other
- * relay, -EINVAL, -ENOMEM. */
+ * relay, -EPERM: it would carry the ticket out of TLS, -EINVAL, -ENOMEM. */
 int leg_client_move(struct leg_client *client, const char *relay, uint32_t in_ms,
 		    uint32_t try_for_ms);
 

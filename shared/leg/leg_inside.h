@@ -74,6 +74,9 @@ struct leg_line {
 	atomic_uint piece_bytes;
 };
 
+/* leg_order.c: -EINVAL: it is none. */
+int leg_ticket_check(const char *ticket);
+
 /* The context and its thread. -ENOMEM, -EIO. */
 int leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret);
 

@@ -148,6 +148,8 @@ url_at(const struct leg_client *client, const char *relay, char ret[LEG_URL_TEXT
 		r = leg_url_parse(relay, &there);
 	if (r < 0)
 		return r;
+	if (here.is_tls && !there.is_tls)
+		return -EPERM;
 	strcpy(there.path, here.path);
 	leg_url_format(&there, ret);
 	return 0;

@@ -64,14 +64,10 @@ endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoi
 			return r;
 		address = NULL;
 		const char *proxy_address = pinned(client, host);
-		char *at = strrchr(endpoint->proxy, '@');
-		char *start = at != NULL ? at + 1 : endpoint->proxy;
-		size_t room = sizeof endpoint->proxy - (size_t)(start - endpoint->proxy);
-		if (proxy_address != NULL &&
-		    (size_t)snprintf(start, room,
-				     strchr(proxy_address, ':') != NULL ? "[%s]:%u" : "%s:%u",
-				     proxy_address, port) >= room)
-			return -EINVAL;
+		if (proxy_address != NULL)
+			r = leg_proxy_set_address(endpoint->proxy, proxy_address);
+		if (r < 0)
+			return r;
 	}
 	if (address != NULL)
 		strcpy(endpoint->address, address);
@@ -92,17 +88,25 @@ give_order(struct leg_line *client, struct leg_order *order)
 }
 
 int
+leg_ticket_check(const char *ticket)
+{
+	if (strlen(ticket) >= LEG_TICKET_MAX_BYTES)
+		return -EINVAL;
+	for (const char *c = ticket; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~')
+			return -EINVAL;
+	return 0;
+}
+
+int
 leg_line_target(struct leg_line *client, const char *const *urls, const char *ticket)
 {
 	size_t n = 0;
 
 	while (urls[n] != NULL)
 		n++;
-	if (n == 0 || n > LEG_URLS_MAX || strlen(ticket) >= LEG_TICKET_MAX_BYTES)
+	if (n == 0 || n > LEG_URLS_MAX || leg_ticket_check(ticket) < 0)
 		return -EINVAL;
-	for (const char *c = ticket; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~')
-			return -EINVAL;
 	struct leg_order *order = calloc(1, sizeof *order + n * sizeof order->endpoints[0]);
 	if (order == NULL)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 #include "leg/leg_thread.h"
 
 #include "log/log.h"
+#include "loop/lookup.h"
 
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -100,6 +101,7 @@ thread_free(struct leg_thread *thread)
 	thread->is_done = true;
 	if (thread->context != NULL)
 		lws_context_destroy(thread->context);
+	lookup_stop(&thread->lookup);
 	leg_sessions_fini(&thread->sessions);
 	for (size_t i = 0; i < LEG_SPARES; i++)
 		free(thread->spares[i]);

@@ -55,7 +55,8 @@ struct leg_thread {
 	int64_t age_ms; /* how long a message may wait on a leg of no length */
 	lws_sorted_usec_list_t window_timer;
 	struct leg_message *spares[LEG_SPARES]; /* so that telling a state cannot fail */
-	lws_sorted_usec_list_t retry, deadline;
+	struct lookup *lookup;			/* while it connects and has no wsi; NULL: none */
+	lws_sorted_usec_list_t retry, deadline, look;
 };
 
 /* leg_attempt.c */
@@ -70,6 +71,16 @@ void leg_attempt_close(struct leg_thread *thread);
 
 /* The first reason given stays: it is the cause. */
 void leg_attempt_set_reason(struct leg_thread *thread, int code, const char *text, size_t n);
+
+/* The address is known: connects there. */
+void leg_attempt_connect(struct leg_thread *thread);
+
+/* leg_lookup.c */
+
+/* Finds the address of the endpoint in use, and goes on: with leg_attempt_connect, now or later, or
+ * with leg_attempt_ended. */
+void leg_lookup_begin(struct leg_thread *thread);
+void leg_lookup_stop(struct leg_thread *thread);
 
 /* leg_socket.c */
 int leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

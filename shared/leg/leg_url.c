@@ -175,6 +175,22 @@ leg_proxy_address(const char *proxy, char ret_host[LEG_URL_HOST_BYTES], uint16_t
 	return parse_authority(host, strlen(host), ret_host, &is_v6, ret_port);
 }
 
+int
+leg_proxy_set_address(char proxy[LEG_URL_PROXY_BYTES], const char *address)
+{
+	char host[LEG_URL_HOST_BYTES], *at = strrchr(proxy, '@');
+	char *start = at != NULL ? at + 1 : proxy;
+	size_t room = LEG_URL_PROXY_BYTES - (size_t)(start - proxy);
+	bool is_v6 = strchr(address, ':') != NULL;
+	uint16_t port;
+	int r = leg_proxy_address(proxy, host, &port);
+
+	if (r < 0)
+		return r;
+	r = snprintf(start, room, is_v6 ? "[%s]:%u" : "%s:%u", address, port);
+	return r > 0 && (size_t)r < room ? 0 : -EINVAL;
+}
+
 bool
 leg_url_proxy(const struct leg_url *url, char ret_proxy[LEG_URL_PROXY_BYTES])
 {

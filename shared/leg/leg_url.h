@@ -37,3 +37,6 @@ bool leg_url_proxy(const struct leg_url *url, char ret_proxy[LEG_URL_PROXY_BYTES
 
 /* The host and port in what leg_url_proxy returned. -EINVAL. */
 int leg_proxy_address(const char *proxy, char ret_host[LEG_URL_HOST_BYTES], uint16_t *ret_port);
+
+/* The same with this address in place of the host. -EINVAL. */
+int leg_proxy_set_address(char proxy[LEG_URL_PROXY_BYTES], const char *address);

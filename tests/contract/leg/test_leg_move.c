@@ -1,0 +1,265 @@
+/*
+ * From one relay to the next, and what must not come of it: a ticket that leaves TLS, an order that
+ * is half forgotten, an owner that waits for a name server. T19, T20. Names that end in ".slow" are
+ * not found until the test allows it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "leg_rig.h"
+
+#include "loop/clock.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { RESOLVER_SEC = 10 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned asked, given_up;
+static bool is_answered;
+
+/* ---- the resolver ---- */
+
+static int
+ask_slowly(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RESOLVER_SEC;
+	pthread_mutex_lock(&lock);
+	asked++;
+	while (!is_answered && pthread_cond_timedwait(&changed, &lock, &until) != ETIMEDOUT)
+		;
+	given_up += !is_answered;
+	pthread_mutex_unlock(&lock);
+	return EAI_AGAIN;
+}
+
+int
+getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+	    struct addrinfo **ret)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	size_t n = host != NULL ? strlen(host) : 0;
+
+	if (n > 5 && strcmp(host + n - 5, ".slow") == 0)
+		return ask_slowly();
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(host, service, hints, ret);
+}
+
+static unsigned
+read_counter(const unsigned *counter)
+{
+	pthread_mutex_lock(&lock);
+	unsigned n = *counter;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static bool
+resolver_is_asked(struct rig *rig)
+{
+	(void)rig;
+	return read_counter(&asked) > 0;
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	asked = given_up = 0;
+	is_answered = false;
+	return 0;
+}
+
+/* The resolver answers now, and the threads that it kept are gone. */
+static void
+let_resolver_answer(void)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+	unsigned threads;
+
+	pthread_mutex_lock(&lock);
+	is_answered = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	do {
+		DIR *tasks = opendir("/proc/self/task");
+		assert_non_null(tasks);
+		for (threads = 0; readdir(tasks) != NULL;)
+			threads++;
+		closedir(tasks);
+	} while (threads > 3 && clock_monotonic_ms() < deadline_ms); /* with . and .. */
+}
+
+/* ---- moves ---- */
+
+static bool
+has_moved(struct rig *rig)
+{
+	for (size_t i = 0; i < rig->noted_n; i++)
+		if (strcmp(rig->noted[i].reason, "moved") == 0)
+			return true;
+	return false;
+}
+
+/* A leg that is up at 127.0.0.1, and may go to localhost. */
+static struct rig *
+open_with_two(void)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	char here[64], there[64];
+	const char *urls[] = { here, there, NULL };
+
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	snprintf(here, sizeof here, "ws://127.0.0.1:%u/echo", rig->relay.port);
+	snprintf(there, sizeof there, "ws://localhost:%u/echo", rig->relay.port);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	wait_until(rig, is_up);
+	return rig;
+}
+
+static void
+test_an_order_that_cannot_be_leaves_the_last_one(void **state)
+{
+	struct rig *rig = open_with_two();
+	const char *bad[] = { "ws://127.0.0.1:1/", "ws://a b/", NULL };
+	const char *good[] = { "ws://127.0.0.1:1/", NULL };
+	const char *many[20] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 17; i++)
+		many[i] = "ws://127.0.0.1:1/";
+	assert_int_equal(leg_client_target(rig->client, bad, "another"), -EINVAL);
+	assert_int_equal(leg_client_target(rig->client, good, "not a ticket"), -EINVAL);
+	assert_int_equal(leg_client_target(rig->client, many, "another"), -EINVAL);
+	rig->relay.authorization[0] = '\0';
+	assert_int_equal(leg_client_move(rig->client, NULL, 0, 0), 0);
+	wait_until(rig, has_moved);
+	assert_string_equal(rig->relay.authorization, "Bearer the-ticket");
+	rig_free(rig);
+}
+
+/* T19: who drains names where to go; out of TLS it leads no ticket. */
+static void
+test_t19_a_drain_leads_no_ticket_out_of_tls(void **state)
+{
+	struct rig *rig = rig_new(certificate, 0);
+	char plain_relay[64], other_relay[64];
+
+	(void)state;
+	assert_int_equal(stand_in_start(&rig->relay, 0, certificate, key), 0);
+	target(rig, "wss", "localhost", "/echo");
+	wait_until(rig, is_up);
+	snprintf(plain_relay, sizeof plain_relay, "ws://127.0.0.1:%u", rig->relay.port);
+	snprintf(other_relay, sizeof other_relay, "wss://127.0.0.1:%u", rig->relay.port);
+	assert_int_equal(leg_client_move(rig->client, plain_relay, 0, 0), -EPERM);
+	assert_int_equal(leg_client_move(rig->client, other_relay, 0, 0), 0);
+	wait_until(rig, has_moved);
+	assert_int_equal(figure(rig, "leg_attempts_total", NULL), 2);
+	rig_free(rig);
+}
+
+/* ---- names ---- */
+
+static void
+test_t20_a_relay_that_is_not_found_holds_up_nobody(void **state)
+{
+	struct rig *rig = open_with_two();
+
+	(void)state;
+	assert_int_equal(leg_client_move(rig->client, "ws://relay.slow:7000", 0, 50), 0);
+	wait_until(rig, resolver_is_asked);
+	/* The next wish waits until the first is given up, with the resolver still asked. */
+	assert_int_equal(leg_client_move(rig->client, NULL, 0, 0), 0);
+	wait_until(rig, has_moved);
+	assert_int_equal(read_counter(&given_up), 0);
+	rig_free(rig);
+	let_resolver_answer();
+}
+
+static void
+test_the_next_url_does_not_wait_for_a_name_server(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	char good[64];
+	const char *urls[] = { "ws://relay.slow:7000/echo", good, NULL };
+
+	(void)state;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	snprintf(good, sizeof good, "ws://127.0.0.1:%u/echo", rig->relay.port);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	wait_until(rig, is_up);
+	assert_int_equal(read_counter(&asked), 1);
+	assert_int_equal(read_counter(&given_up), 0);
+	rig_free(rig);
+	let_resolver_answer();
+}
+
+static void
+test_a_leg_whose_name_is_looked_up_obeys_at_once(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	const char *urls[] = { "ws://relay.slow:7000/echo", NULL };
+
+	(void)state;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	wait_until(rig, resolver_is_asked);
+	leg_client_disconnect(rig->client);
+	wait_until(rig, has_gone_down);
+	target(rig, "ws", "127.0.0.1", "/echo");
+	wait_until(rig, is_up);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	rig->wanted = rig->noted_n;
+	wait_until(rig, has_gone_down);
+	rig_free(rig);
+	assert_int_equal(read_counter(&given_up), 0);
+	let_resolver_answer();
+}
+
+static void
+test_a_name_that_does_not_exist_is_said(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+
+	(void)state;
+	is_answered = true; /* "Temporary failure in name resolution" */
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	target(rig, "ws", "relay.slow", "/echo");
+	wait_until(rig, has_gone_down);
+	assert_non_null(strstr(first_down(rig)->reason, "relay.slow"));
+	assert_non_null(strstr(first_down(rig)->reason, gai_strerror(EAI_AGAIN)));
+	rig_free(rig);
+}
+
+#define LEG_TEST(test) cmocka_unit_test_setup(test, begin)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LEG_TEST(test_an_order_that_cannot_be_leaves_the_last_one),
+		LEG_TEST(test_t19_a_drain_leads_no_ticket_out_of_tls),
+		LEG_TEST(test_t20_a_relay_that_is_not_found_holds_up_nobody),
+		LEG_TEST(test_the_next_url_does_not_wait_for_a_name_server),
+		LEG_TEST(test_a_leg_whose_name_is_looked_up_obeys_at_once),
+		LEG_TEST(test_a_name_that_does_not_exist_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
+}
