@@ -124,19 +124,31 @@ relay_udp_is_used(const struct relay_shard *shard)
 
 /* ---- time ---- */
 
+/* One pass, however many they are. */
+static void
+end_sessions(struct relay_shard *shard, int64_t now_ms)
+{
+	struct idtable *sessions = &shard->udp->sessions.sessions;
+	struct relay_udp_session *next, *session = idtable_next(sessions, NULL);
+
+	for (; session != NULL; session = next) {
+		next = idtable_next(sessions, session);
+		if (session->ends_ms <= now_ms)
+			unbind(shard, session);
+	}
+}
+
 void
 relay_udp_on_timer(struct relay_shard *shard)
 {
 	struct relay_udp *udp = shard->udp;
-	struct relay_udp_session *session;
 	struct relay_udp_flow *flow;
 
 	while ((flow = relay_udp_flows_ended(&udp->flows, shard->now_ms)) != NULL) {
 		relay_count(&shard->counters, RELAY_UDP_EXPIRED, 1);
 		relay_udp_close_flow(shard, flow, "nothing was heard");
 	}
-	while ((session = relay_udp_sessions_ended(&udp->sessions, shard->now_ms)) != NULL)
-		unbind(shard, session);
+	end_sessions(shard, shard->now_ms);
 	relay_udp_hand_expire(shard);
 	relay_count(&shard->counters, RELAY_UDP_HASHES, udp->sessions.hashes - udp->hashes);
 	udp->hashes = udp->sessions.hashes;
@@ -180,14 +192,12 @@ void
 relay_udp_free(struct relay_shard *shard)
 {
 	struct relay_udp *udp = shard->udp;
-	struct relay_udp_session *session;
 
 	if (udp == NULL)
 		return;
 	relay_timer_stop(&shard->wheel, &udp->timer);
-	while (udp->sessions.sessions.count > 0 &&
-	       (session = idtable_next(&udp->sessions.sessions, NULL)) != NULL)
-		unbind(shard, session);
+	if (udp->sessions.sessions.count > 0)
+		end_sessions(shard, INT64_MAX);
 	relay_leg_reap(shard);
 	relay_udp_sessions_fini(&udp->sessions);
 	relay_udp_flows_fini(&udp->flows);

@@ -34,10 +34,13 @@ relay_udp_sessions_init(struct relay_udp_sessions *s)
 void
 relay_udp_sessions_fini(struct relay_udp_sessions *s)
 {
-	struct relay_udp_session *session;
+	struct relay_udp_session *next, *session;
 
-	while (s->sessions.count > 0 && (session = idtable_next(&s->sessions, NULL)) != NULL)
+	session = s->sessions.count > 0 ? idtable_next(&s->sessions, NULL) : NULL;
+	for (; session != NULL; session = next) {
+		next = idtable_next(&s->sessions, session);
 		relay_udp_sessions_unbind(s, session);
+	}
 	idtable_fini(&s->sessions);
 	idtable_fini(&s->nodes);
 	idtable_fini(&s->prefixes);
@@ -221,16 +224,6 @@ relay_udp_sessions_unbind(struct relay_udp_sessions *s, struct relay_udp_session
 	idtable_remove(&s->sessions, session);
 	node_put(s, session->node);
 	free(session);
-}
-
-struct relay_udp_session *
-relay_udp_sessions_ended(const struct relay_udp_sessions *s, int64_t now_ms)
-{
-	struct relay_udp_session *session = idtable_next(&s->sessions, NULL);
-
-	while (session != NULL && session->ends_ms > now_ms)
-		session = idtable_next(&s->sessions, session);
-	return session;
 }
 
 /* ---- whose is it ---- */

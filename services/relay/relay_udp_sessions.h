@@ -88,10 +88,6 @@ void relay_udp_sessions_unbind(struct relay_udp_sessions *sessions,
 struct relay_udp_session *relay_udp_sessions_find(const struct relay_udp_sessions *sessions,
 						  const uint8_t id[UUID_BYTES]);
 
-/* The next one that ended, or NULL. */
-struct relay_udp_session *relay_udp_sessions_ended(const struct relay_udp_sessions *sessions,
-						   int64_t now_ms);
-
 /* The node that an initiation is for, by its mac1: first the nodes of sessions whose client was
  * last seen near this address, then all others, within the budget. NULL: none;
  * *ret_is_out_of_budget says whether all were tried. */

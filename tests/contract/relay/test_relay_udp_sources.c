@@ -11,6 +11,8 @@
 #include "udp_rig.h"
 
 #include "leg/leg_frame.h"
+#include "relay/relay_control.h"
+#include "relay/relay_udp.h"
 
 #include <arpa/inet.h>
 #include <netinet/ip.h>
@@ -225,6 +227,51 @@ test_U60_what_the_system_refuses_is_counted_and_not_repeated(void **state)
 	raw_leg_close(&node);
 }
 
+/* U60: ENOBUFS: a datagram that goes in fragments needs more room than the least buffer has. What
+ * was sent with it as one bundle goes all the same. (A device's full queue says nothing to a UDP
+ * socket that does not ask for errors: the kernel takes its ENOBUFS back and counts it itself.) */
+static void
+test_U60_what_finds_no_buffer_is_counted_and_the_rest_goes(void **state)
+{
+	enum { LARGE_BYTES = 9008, SMALL_BYTES = 64, LARGE = 2 };
+	static uint8_t message[LEG_MESSAGE_MAX_BYTES], large[LARGE_BYTES], small[SMALL_BYTES];
+	static uint8_t got[LARGE_BYTES + 1];
+	const struct relay_control *control = relay.state;
+	int least = 1, much = 1024 * 1024;
+	struct leg_writer writer;
+
+	(void)state;
+	if (!has_network || !run("ip link set lo mtu 1400"))
+		skip();
+	struct raw_leg *node = raw_leg_open(&relay, node_a, NULL);
+	struct udp_app app = udp_app_open_to(&relay, CLIENT_4, 0, RELAY_4);
+	int fd = control->shards[0]->udp->fd;
+	udp_rig_bind(session_1, node_a, &key_a, &app);
+	uint32_t channel = udp_talk_shake_hands(node, &key_a, &app, session_1, 11);
+	udp_talk_exchange(node, channel, &app, 11, 1);
+	udp_talk_transport(large, sizeof(large), app.index, 2);
+	udp_talk_transport(small, sizeof(small), app.index, 3);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
+	leg_writer_init(&writer, true, channel, message, sizeof(message));
+	for (int i = 0; i < LARGE; i++)
+		assert_int_equal(leg_writer_add(&writer, large, sizeof(large)), 0);
+	assert_int_equal(leg_writer_add(&writer, small, sizeof(small)), 0);
+	assert_true(raw_leg_send(node, 0x82, message, writer.n));
+	assert_int_equal(udp_app_receive(&app, got, sizeof(got)), sizeof(small));
+	udp_rig_await_drops("send", LARGE);
+
+	/* With room it goes: a bundle whose pieces do not fit the path, one by one. */
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &much, sizeof(much)), 0);
+	assert_true(raw_leg_send(node, 0x82, message, writer.n));
+	for (int i = 0; i < LARGE; i++)
+		assert_int_equal(udp_app_receive(&app, got, sizeof(got)), sizeof(large));
+	assert_int_equal(udp_app_receive(&app, got, sizeof(got)), sizeof(small));
+	assert_int_equal(udp_rig_drops("send"), LARGE);
+	udp_app_close(&app);
+	raw_leg_close(&node);
+}
+
 #define IN_NETWORK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -236,6 +283,7 @@ main(void)
 		IN_NETWORK(test_U32_broadcast_is_not_heard),
 		IN_NETWORK(test_U34_link_local_source_is_not_heard),
 		IN_NETWORK(test_U60_what_the_system_refuses_is_counted_and_not_repeated),
+		IN_NETWORK(test_U60_what_finds_no_buffer_is_counted_and_the_rest_goes),
 	};
 
 	return cmocka_run_group_tests(tests, make_network, NULL);
