@@ -25,12 +25,12 @@ get_u64(const uint8_t *from, uint64_t *ret)
 }
 
 static uint8_t *
-put_vitals(uint8_t *to, const struct registry_vitals *vitals)
+put_vitals(uint8_t *to, const struct discovery_vitals *vitals)
 {
 	uint32_t connections = htole32(vitals->active_connections);
 	uint16_t has = htole16(vitals->has);
 
-	for (int i = 0; i < REGISTRY_VITALS; i++) {
+	for (int i = 0; i < DISCOVERY_VITALS; i++) {
 		uint64_t bits;
 
 		memcpy(&bits, &vitals->values[i], sizeof(bits));
@@ -43,11 +43,11 @@ put_vitals(uint8_t *to, const struct registry_vitals *vitals)
 
 /* False for what no heartbeat can have brought. */
 static bool
-get_vitals(const uint8_t *from, struct registry_vitals *ret)
+get_vitals(const uint8_t *from, struct discovery_vitals *ret)
 {
 	bool is_good = true;
 
-	for (int i = 0; i < REGISTRY_VITALS; i++) {
+	for (int i = 0; i < DISCOVERY_VITALS; i++) {
 		uint64_t bits;
 
 		from = get_u64(from, &bits);

@@ -10,13 +10,13 @@
 
 #include "discovery/discovery_registry.h"
 
-enum { BEATS_ONE_MAX_BYTES = UUID_BYTES + 8 + 1 + 8 * REGISTRY_VITALS + 4 + 2 };
+enum { BEATS_ONE_MAX_BYTES = UUID_BYTES + 8 + 1 + 8 * DISCOVERY_VITALS + 4 + 2 };
 
 struct beat {
 	uint8_t id[UUID_BYTES];
 	uint64_t version;
 	enum registry_status status;
-	struct registry_vitals vitals; /* is_known: they came along */
+	struct discovery_vitals vitals; /* is_known: they came along */
 };
 
 /* Returns how many bytes. */

@@ -61,7 +61,7 @@ put_row(struct discovery *discovery, const struct discovery_row *row,
 static void
 take_liveness(struct look *look, const struct discovery_row *row, struct registry_node *node)
 {
-	static const struct registry_vitals none;
+	static const struct discovery_vitals none;
 	struct registry *registry = &look->discovery->registry;
 
 	if (row->deleted)

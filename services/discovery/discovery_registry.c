@@ -1,29 +1,10 @@
-/* discovery_registry: two hash tables, an array in order of registration, a queue of leases. */
+/* discovery_registry: who is who: two hash tables, and an array in order of registration. */
 #include "discovery/discovery_registry.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Places in registry_vitals.values, and the bits behind them. */
-enum {
-	REGISTRY_LATENCY,
-	REGISTRY_JITTER,
-	REGISTRY_LOSS,
-	REGISTRY_CPU,
-	REGISTRY_MEMORY,
-	REGISTRY_UP,
-	REGISTRY_DOWN,
-	HAS_CONNECTIONS = 1 << REGISTRY_VITALS,
-	HAS_BANDWIDTH = 1 << (REGISTRY_VITALS + 1),
-};
-
-/* Vitals that moved less are not told on. */
-#define VITALS_MOVED	      0.2
-#define LATENCY_MOVED_MS      5.0
-#define BANDWIDTH_MOVED_MBITS 1.0
 
 int
 registry_init(struct registry *registry, int64_t lease_ms, uint64_t first_version)
@@ -229,154 +210,16 @@ registry_rekey(struct registry *registry, struct registry_node *node, const stru
 	return 0;
 }
 
-static void
-end_lease(struct registry *registry, struct registry_node *node)
-{
-	if (!node->has_lease)
-		return;
-	if (node->lease_previous != NULL)
-		node->lease_previous->lease_next = node->lease_next;
-	else
-		registry->lease_first = node->lease_next;
-	if (node->lease_next != NULL)
-		node->lease_next->lease_previous = node->lease_previous;
-	else
-		registry->lease_last = node->lease_previous;
-	node->lease_previous = NULL;
-	node->lease_next = NULL;
-	node->has_lease = false;
-	registry->online--;
-}
-
-static void
-renew_lease(struct registry *registry, struct registry_node *node, int64_t now_ms)
-{
-	end_lease(registry, node);
-	node->lease_end_ms = now_ms + registry->lease_ms;
-	node->lease_previous = registry->lease_last;
-	if (registry->lease_last != NULL)
-		registry->lease_last->lease_next = node;
-	else
-		registry->lease_first = node;
-	registry->lease_last = node;
-	node->has_lease = true;
-	registry->online++;
-}
-
-static bool
-has_moved(double before, double after, double at_least)
-{
-	return fabs(after - before) > at_least && fabs(after - before) > VITALS_MOVED * before;
-}
-
-static bool
-is_news(const struct registry_node *node, const struct registry_vitals *vitals)
-{
-	const double *before = node->vitals.values, *after = vitals->values;
-
-	return !node->vitals.is_known ||
-	       node->vitals.active_connections != vitals->active_connections ||
-	       has_moved(before[REGISTRY_LATENCY], after[REGISTRY_LATENCY], LATENCY_MOVED_MS) ||
-	       has_moved(before[REGISTRY_UP], after[REGISTRY_UP], BANDWIDTH_MOVED_MBITS) ||
-	       has_moved(before[REGISTRY_DOWN], after[REGISTRY_DOWN], BANDWIDTH_MOVED_MBITS);
-}
-
-bool
-registry_hear(struct registry *registry, struct registry_node *node, enum registry_status claimed,
-	      const Boson__Discovery__NodeMetrics *vitals, int64_t now_ms, int64_t now_wall_ms)
-{
-	bool differs = node->status != claimed;
-	struct registry_vitals heard;
-
-	if (vitals != NULL) {
-		registry_vitals_take(&heard, vitals);
-		if (is_news(node, &heard)) {
-			node->unsaved_vitals = true;
-			differs = true;
-		}
-		node->vitals = heard;
-	}
-	node->last_seen_wall_ms = now_wall_ms;
-	node->status = claimed;
-	if (claimed == REGISTRY_OFFLINE)
-		end_lease(registry, node);
-	else
-		renew_lease(registry, node, now_ms);
-	registry_put_unsaved(registry, node);
-	if (differs)
-		node->version = registry_stamp(registry, now_wall_ms);
-	return differs;
-}
-
-bool
-registry_hear_from(struct registry *registry, struct registry_node *node,
-		   enum registry_status status, const struct registry_vitals *vitals,
-		   uint64_t version, int64_t now_ms, int64_t heard_wall_ms)
-{
-	bool is_newer = version >= node->version && !node->unsaved;
-	bool differs = is_newer && node->status != status;
-
-	registry_witness(registry, version);
-	if (node->deleted)
-		return false;
-	if (heard_wall_ms > node->last_seen_wall_ms)
-		node->last_seen_wall_ms = heard_wall_ms;
-	if (is_newer) {
-		if (vitals->is_known)
-			node->vitals = *vitals;
-		node->status = status;
-		node->version = version;
-	}
-	if (node->status == REGISTRY_OFFLINE)
-		end_lease(registry, node);
-	else
-		renew_lease(registry, node, now_ms);
-	return differs;
-}
-
 void
 registry_delete(struct registry *registry, struct registry_node *node)
 {
-	end_lease(registry, node);
+	registry_end_lease(registry, node);
 	node->status = REGISTRY_OFFLINE;
 	node->deleted = true;
 	node->vitals.is_known = false;
 	free(node->facts);
 	node->facts = NULL;
 	changed(registry, node);
-}
-
-size_t
-registry_due(const struct registry *registry, int64_t now_ms, struct registry_node **ret_nodes,
-	     size_t max)
-{
-	struct registry_node *node = registry->lease_first;
-	size_t n = 0;
-
-	for (; node != NULL && node->lease_end_ms <= now_ms && n < max; node = node->lease_next)
-		ret_nodes[n++] = node;
-	return n;
-}
-
-bool
-registry_end(struct registry *registry, struct registry_node *node, uint64_t version)
-{
-	bool differs = node->status != REGISTRY_OFFLINE;
-
-	end_lease(registry, node);
-	node->status = REGISTRY_OFFLINE;
-	registry_witness(registry, version);
-	if (differs)
-		node->version = version;
-	return differs;
-}
-
-void
-registry_forgive(struct registry *registry, int64_t now_ms)
-{
-	for (struct registry_node *node = registry->lease_first; node != NULL;
-	     node = node->lease_next)
-		node->lease_end_ms = now_ms + registry->lease_ms;
 }
 
 struct registry_node *
@@ -400,62 +243,6 @@ registry_put_unsaved(struct registry *registry, struct registry_node *node)
 	node->unsaved = true;
 	node->unsaved_next = registry->unsaved_first;
 	registry->unsaved_first = node;
-}
-
-static void
-take(struct registry_vitals *vitals, int i, protobuf_c_boolean has, double value)
-{
-	vitals->values[i] = has ? value : 0;
-	if (has)
-		vitals->has = (uint16_t)(vitals->has | 1 << i);
-}
-
-void
-registry_vitals_take(struct registry_vitals *vitals, const Boson__Discovery__NodeMetrics *message)
-{
-	const Boson__Common__Bandwidth *bandwidth = message->bandwidth;
-
-	*vitals = (struct registry_vitals){ .is_known = true };
-	take(vitals, REGISTRY_LATENCY, message->has_latency, message->latency);
-	take(vitals, REGISTRY_JITTER, message->has_jitter, message->jitter);
-	take(vitals, REGISTRY_LOSS, message->has_packet_loss, message->packet_loss);
-	take(vitals, REGISTRY_CPU, message->has_cpu_usage, message->cpu_usage);
-	take(vitals, REGISTRY_MEMORY, message->has_memory_usage, message->memory_usage);
-	if (bandwidth != NULL) {
-		vitals->has |= HAS_BANDWIDTH;
-		take(vitals, REGISTRY_UP, bandwidth->has_up, bandwidth->up);
-		take(vitals, REGISTRY_DOWN, bandwidth->has_down, bandwidth->down);
-	}
-	if (message->has_active_connections) {
-		vitals->has |= HAS_CONNECTIONS;
-		vitals->active_connections = message->active_connections;
-	}
-}
-
-static protobuf_c_boolean
-fill(const struct registry_vitals *vitals, int i, double *ret_value)
-{
-	*ret_value = vitals->values[i];
-	return (vitals->has & 1 << i) != 0;
-}
-
-void
-registry_vitals_fill(const struct registry_vitals *vitals, Boson__Discovery__NodeMetrics *message,
-		     Boson__Common__Bandwidth *bandwidth)
-{
-	boson__discovery__node_metrics__init(message);
-	boson__common__bandwidth__init(bandwidth);
-	message->has_latency = fill(vitals, REGISTRY_LATENCY, &message->latency);
-	message->has_jitter = fill(vitals, REGISTRY_JITTER, &message->jitter);
-	message->has_packet_loss = fill(vitals, REGISTRY_LOSS, &message->packet_loss);
-	message->has_cpu_usage = fill(vitals, REGISTRY_CPU, &message->cpu_usage);
-	message->has_memory_usage = fill(vitals, REGISTRY_MEMORY, &message->memory_usage);
-	bandwidth->has_up = fill(vitals, REGISTRY_UP, &bandwidth->up);
-	bandwidth->has_down = fill(vitals, REGISTRY_DOWN, &bandwidth->down);
-	if ((vitals->has & HAS_BANDWIDTH) != 0)
-		message->bandwidth = bandwidth;
-	message->has_active_connections = (vitals->has & HAS_CONNECTIONS) != 0;
-	message->active_connections = vitals->active_connections;
 }
 
 const char *

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "discovery.pb-c.h"
+#include "discovery/discovery_vitals.h"
 #include "identity/key.h"
 #include "idtable/idtable.h"
 
@@ -27,22 +28,6 @@ struct registry_facts {
 	uint8_t bytes[];
 };
 
-/* What heartbeats bring: a NodeMetrics without its weight. */
-enum { REGISTRY_VITALS = 7 };
-struct registry_vitals {
-	double values[REGISTRY_VITALS]; /* latency, jitter, loss, cpu, memory, up, down */
-	uint32_t active_connections;
-	uint16_t has; /* bit i: values[i]; the next: connections; the next: bandwidth at all */
-	bool is_known;
-};
-
-/* Between vitals and the message; ret_bandwidth is what the message then points to. */
-void registry_vitals_take(struct registry_vitals *vitals,
-			  const Boson__Discovery__NodeMetrics *message);
-void registry_vitals_fill(const struct registry_vitals *vitals,
-			  Boson__Discovery__NodeMetrics *ret_message,
-			  Boson__Common__Bandwidth *ret_bandwidth);
-
 struct registry_node {
 	uint8_t id[UUID_BYTES];
 	struct key public_key;
@@ -57,7 +42,7 @@ struct registry_node {
 	uint16_t heartbeat_interval_sec;
 
 	enum registry_status status;
-	struct registry_vitals vitals;
+	struct discovery_vitals vitals;
 	int64_t registered_wall_ms, last_seen_wall_ms;
 	int64_t lease_end_ms; /* monotonic; while it has a lease */
 	struct registry_node *lease_previous, *lease_next;
@@ -135,7 +120,7 @@ bool registry_hear(struct registry *registry, struct registry_node *node,
  * we know. True when others should hear of it, which is when the status changed: the rest they have
  * from that replica. */
 bool registry_hear_from(struct registry *registry, struct registry_node *node,
-			enum registry_status status, const struct registry_vitals *vitals,
+			enum registry_status status, const struct discovery_vitals *vitals,
 			uint64_t version, int64_t now_ms, int64_t heard_wall_ms);
 
 /* A committed deletion: what was known of the node is forgotten, but for the binding. */
@@ -145,6 +130,9 @@ void registry_delete(struct registry *registry, struct registry_node *node);
  * at most max. */
 size_t registry_due(const struct registry *registry, int64_t now_ms,
 		    struct registry_node **ret_nodes, size_t max);
+
+/* It has none from now on, whether it had one or not. */
+void registry_end_lease(struct registry *registry, struct registry_node *node);
 
 /* Marks a node offline. False when it was. */
 bool registry_end(struct registry *registry, struct registry_node *node, uint64_t version);

@@ -76,7 +76,7 @@ discovery_view_fill(struct view *view, const struct registry_node *node,
 	message->has_version = 1;
 	message->version = node->version;
 	if (node->vitals.is_known) {
-		registry_vitals_fill(&node->vitals, &view->metrics, &view->bandwidth);
+		discovery_vitals_fill(&node->vitals, &view->metrics, &view->bandwidth);
 		message->metrics = &view->metrics;
 	}
 	view->facts = NULL;

@@ -230,22 +230,22 @@ test_only_vitals_that_moved_are_news(void **state)
 	assert_true(node->vitals.active_connections == 1);
 }
 
-static struct registry_vitals
+static struct discovery_vitals
 vitals_of(double latency)
 {
 	Boson__Discovery__NodeMetrics message = BOSON__DISCOVERY__NODE_METRICS__INIT;
-	struct registry_vitals vitals;
+	struct discovery_vitals vitals;
 
 	message.has_latency = 1;
 	message.latency = latency;
-	registry_vitals_take(&vitals, &message);
+	discovery_vitals_take(&vitals, &message);
 	return vitals;
 }
 
 static void
 test_what_a_replica_heard_renews_the_lease_and_is_taken_when_it_is_newer(void **state)
 {
-	struct registry_vitals newer = vitals_of(7), older = vitals_of(8);
+	struct discovery_vitals newer = vitals_of(7), older = vitals_of(8);
 	struct registry_node *node = put_new(1);
 	uint64_t version = node->version;
 
@@ -266,7 +266,7 @@ test_what_a_replica_heard_renews_the_lease_and_is_taken_when_it_is_newer(void **
 static void
 test_news_of_our_own_is_not_undone_by_a_replica(void **state)
 {
-	struct registry_vitals none = { .is_known = false };
+	struct discovery_vitals none = { .is_known = false };
 	struct registry_node *node = put_new(1);
 
 	(void)state;
