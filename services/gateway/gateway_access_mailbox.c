@@ -3,6 +3,7 @@
  */
 #include "gateway/gateway_access_mailbox.h"
 
+#include "gateway/gateway_access_message.h"
 #include "gateway/gateway_side.h"
 #include "identity/key.h"
 #include "log/log.h"
@@ -14,15 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	LIST_DEFAULT = 50,
-	LIST_MAX = 200,
-	CURSOR_BYTES = 24,
-	LIFETIME_MAX_SEC = 10 * 365 * 24 * 3600,
-	MS_PER_SEC = 1000,
-};
-
-#define USES_MAX INT64_C(1000000000)
+enum { LIST_DEFAULT = 50, LIST_MAX = 200, CURSOR_BYTES = 24 };
 
 /* One call under way. */
 struct asked {
@@ -40,56 +33,6 @@ struct asked {
 	size_t limit, count;
 	struct access_row rows[]; /* one, or limit + 1 */
 };
-
-/* ---- rows as messages ---- */
-
-struct shown {
-	Boson__Gateway__AccessKey key;
-	char created[CLOCK_ISO8601_BYTES], expires[CLOCK_ISO8601_BYTES],
-		revoked[CLOCK_ISO8601_BYTES];
-};
-
-static const Boson__Gateway__KeyKind kinds[ACCESS_KEY_KINDS] = {
-	[ACCESS_KEY_NODE] = BOSON__GATEWAY__KEY_KIND__node,
-	[ACCESS_KEY_CLIENT] = BOSON__GATEWAY__KEY_KIND__client,
-	[ACCESS_KEY_ADMIN] = BOSON__GATEWAY__KEY_KIND__admin,
-	[ACCESS_KEY_SCRAPER] = BOSON__GATEWAY__KEY_KIND__scraper,
-};
-
-static const char *const states[] = {
-	[ACCESS_VALID] = "valid",
-	[ACCESS_EXPIRED] = "expired",
-	[ACCESS_USED_UP] = "used_up",
-	[ACCESS_REVOKED] = "revoked",
-};
-
-static char *
-time_text(int64_t wall_ms, char text[CLOCK_ISO8601_BYTES])
-{
-	if (wall_ms == 0)
-		return NULL;
-	clock_format_iso8601(wall_ms, text);
-	return text;
-}
-
-static void
-show(struct shown *shown, const struct access_row *row, int64_t wall_now_ms)
-{
-	Boson__Gateway__AccessKey *key = &shown->key;
-	boson__gateway__access_key__init(key);
-	/* protobuf-c's strings are not const; packing only reads. */
-	key->key_id = (char *)(uintptr_t)row->id;
-	key->has_kind = 1;
-	key->kind = kinds[row->kind];
-	key->name = (char *)(uintptr_t)row->name;
-	key->state = (char *)(uintptr_t)states[access_row_state(row, wall_now_ms)];
-	key->has_uses_max = key->has_uses = row->uses_max != 0;
-	key->uses_max = (uint64_t)row->uses_max;
-	key->uses = (uint64_t)row->uses;
-	key->created_at = time_text(row->created_ms, shown->created);
-	key->expires_at = time_text(row->expires_ms, shown->expires);
-	key->revoked_at = time_text(row->revoked_ms, shown->revoked);
-}
 
 /* ---- what every call needs ---- */
 
@@ -156,48 +99,6 @@ audit(const struct asked *asked, const char *rpc)
 
 /* ---- CreateKey ---- */
 
-static bool
-name_is_valid(const char *name)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._-";
-	size_t n = name != NULL ? strnlen(name, ACCESS_KEY_NAME_BYTES) : 0;
-	return n > 0 && n < ACCESS_KEY_NAME_BYTES && strspn(name, allowed) == n;
-}
-
-static bool
-find_kind(const Boson__Gateway__CreateKeyRequest *input, enum access_key_kind *ret)
-{
-	for (int i = 0; input->has_kind && i < ACCESS_KEY_KINDS; i++) {
-		if (kinds[i] != input->kind)
-			continue;
-		*ret = (enum access_key_kind)i;
-		return true;
-	}
-	return false;
-}
-
-/* NULL, or the field that is wrong. */
-static const char *
-read_create(const Boson__Gateway__CreateKeyRequest *input, struct access_row *ret)
-{
-	if (!find_kind(input, &ret->kind))
-		return "kind";
-	if (!name_is_valid(input->name))
-		return "name";
-	if (input->has_uses_max && (input->uses_max == 0 || input->uses_max > USES_MAX))
-		return "usesMax";
-	if (input->has_lifetime_sec &&
-	    (input->lifetime_sec == 0 || input->lifetime_sec > LIFETIME_MAX_SEC))
-		return "lifetimeSec";
-	memcpy(ret->name, input->name, strlen(input->name) + 1);
-	if (input->has_uses_max)
-		ret->uses_max = (int64_t)input->uses_max;
-	if (input->has_lifetime_sec)
-		ret->expires_ms = ret->created_ms + (int64_t)input->lifetime_sec * MS_PER_SEC;
-	return NULL;
-}
-
 static int
 create_run(struct store *store, struct side_job *job)
 {
@@ -212,10 +113,10 @@ create_done(struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
 	Boson__Gateway__CreateKeyReply reply = BOSON__GATEWAY__CREATE_KEY_REPLY__INIT;
-	struct shown shown;
+	struct access_shown shown;
 	audit(asked, "CreateKey");
 	if (job->result == 0) {
-		show(&shown, &asked->rows[0], asked->wall_now_ms);
+		access_show(&shown, &asked->rows[0], asked->wall_now_ms);
 		reply.key = &shown.key;
 		reply.secret = asked->secret;
 		asked->closure.created(&reply, asked->call);
@@ -235,7 +136,7 @@ on_create_key(Boson__Gateway__Gateway_Service *service,
 		return;
 	asked->rows[0].created_ms = asked->wall_now_ms;
 	asked->closure.created = closure;
-	const char *wrong = read_create(input, &asked->rows[0]);
+	const char *wrong = access_read_create(input, &asked->rows[0]);
 	if (wrong != NULL) {
 		bus_call_fail(call, BUS_INVALID, "field", wrong);
 		asked_free(asked);
@@ -263,14 +164,14 @@ answer_list(const struct asked *asked)
 {
 	Boson__Gateway__ListKeysReply reply = BOSON__GATEWAY__LIST_KEYS_REPLY__INIT;
 	size_t n = asked->count < asked->limit ? asked->count : asked->limit;
-	struct shown *shown = calloc(n + 1, sizeof(*shown));
+	struct access_shown *shown = calloc(n + 1, sizeof(*shown));
 	Boson__Gateway__AccessKey **keys = calloc(n + 1, sizeof(Boson__Gateway__AccessKey *));
 	char cursor[CURSOR_BYTES];
 	if (shown == NULL || keys == NULL) {
 		bus_call_fail_retry(asked->call, BUS_UNAVAILABLE, "memory", 1);
 	} else {
 		for (size_t i = 0; i < n; i++) {
-			show(&shown[i], &asked->rows[i], asked->wall_now_ms);
+			access_show(&shown[i], &asked->rows[i], asked->wall_now_ms);
 			keys[i] = &shown[i].key;
 		}
 		reply.n_keys = n;
@@ -298,26 +199,13 @@ list_done(struct side_job *job)
 	asked_free(asked);
 }
 
-static bool
-cursor_parse(const char *text, int64_t *ret)
-{
-	size_t n = text != NULL ? strlen(text) : 0;
-	*ret = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] < '0' || text[i] > '9' || *ret > (INT64_MAX - 9) / 10)
-			return false;
-		*ret = *ret * 10 + (text[i] - '0');
-	}
-	return text == NULL || n > 0;
-}
-
 static void
 on_list_keys(Boson__Gateway__Gateway_Service *service, const Boson__Gateway__ListKeysRequest *input,
 	     Boson__Gateway__ListKeysReply_Closure closure, void *call)
 {
 	uint32_t limit = input->has_limit ? input->limit : LIST_DEFAULT;
 	int64_t after;
-	if (limit == 0 || limit > LIST_MAX || !cursor_parse(input->cursor, &after)) {
+	if (limit == 0 || limit > LIST_MAX || !access_read_cursor(input->cursor, &after)) {
 		bus_call_fail(call, BUS_INVALID, "field",
 			      limit == 0 || limit > LIST_MAX ? "limit" : "cursor");
 		return;
@@ -347,10 +235,10 @@ static void
 revoke_done(struct side_job *job)
 {
 	struct asked *asked = (struct asked *)job;
-	struct shown shown;
+	struct access_shown shown;
 	audit(asked, "RevokeKey");
 	if (job->result == 0) {
-		show(&shown, &asked->rows[0], asked->wall_now_ms);
+		access_show(&shown, &asked->rows[0], asked->wall_now_ms);
 		asked->closure.revoked(&shown.key, asked->call);
 	} else {
 		answer_failure(asked);
@@ -358,19 +246,12 @@ revoke_done(struct side_job *job)
 	asked_free(asked);
 }
 
-static bool
-id_is_valid(const char *id)
-{
-	return id != NULL && strnlen(id, ACCESS_KEY_ID_BYTES) == ACCESS_KEY_ID_BYTES - 1 &&
-	       strspn(id, "0123456789abcdef") == ACCESS_KEY_ID_BYTES - 1;
-}
-
 static void
 on_revoke_key(Boson__Gateway__Gateway_Service *service,
 	      const Boson__Gateway__RevokeKeyRequest *input,
 	      Boson__Gateway__AccessKey_Closure closure, void *call)
 {
-	if (!id_is_valid(input->key_id)) {
+	if (!access_id_is_valid(input->key_id)) {
 		bus_call_fail(call, BUS_INVALID, "field", "keyId");
 		return;
 	}
