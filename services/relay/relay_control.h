@@ -93,6 +93,17 @@ void relay_reports_on_event(struct loop *loop, int fd, uint32_t events, void *ar
 void relay_reports_swap(struct relay_control *control, const uint8_t node_id[UUID_BYTES],
 			bool is_sure);
 
+/* relay_drain: tells all legs to leave for that relay, or for the least loaded ones of the group
+ * (NULL). */
+void relay_control_drain(struct relay_control *control, const char *other_relay);
+
+/* The same, and the actor is finished when they have left. As struct actor's drain. */
+void relay_control_end(void *state);
+
+/* Threads tell: a door accepts no more; a thread has no legs any more. */
+void relay_control_door_closed(struct relay_control *control);
+void relay_control_drained(struct relay_control *control);
+
 /* relay_announce: to discovery, and from it. */
 int relay_announce_start(struct relay_control *control);
 void relay_announce_now(struct relay_control *control);
@@ -107,15 +118,6 @@ relay_control_threads(const struct relay_control *control)
 
 /* Sum over the threads. */
 uint64_t relay_control_count(const struct relay_control *control, enum relay_counter which);
-
-/* Tells all legs to leave for that relay, or for the least loaded ones of the group (NULL). */
-void relay_control_drain(struct relay_control *control, const char *other_relay);
-
-/* A door accepts no more. */
-void relay_control_door_closed(struct relay_control *control);
-
-/* A thread has no legs any more. */
-void relay_control_drained(struct relay_control *control);
 
 /* 0 to below n. */
 uint32_t relay_control_dice(struct relay_control *control, uint32_t n);
