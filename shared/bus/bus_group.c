@@ -115,15 +115,9 @@ send_to(struct bus_group *group, struct bus_pending *pending, size_t place)
 static void
 wait_for_member(struct bus_pending *pending)
 {
-	struct bus_peer *peer = pending->peer;
-
 	if (pending->state == BUS_PENDING_SENT)
-		peer->n_sent--;
-	pending->state = BUS_PENDING_WAITING;
-	pending->next = NULL;
-	*peer->last_waiting = pending;
-	peer->last_waiting = &pending->next;
-	peer->n_waiting++;
+		pending->peer->n_sent--;
+	bus_waiting_add(pending);
 }
 
 static int
@@ -144,12 +138,9 @@ place_call(struct bus_group *group, struct bus_pending *pending)
 int
 bus_group_start(struct bus_pending *pending, const void *body, size_t n)
 {
-	pending->body = malloc(n > 0 ? n : 1);
-	if (!pending->body)
-		return -ENOMEM;
-	memcpy(pending->body, body, n);
-	pending->body_bytes = n;
-	return place_call(pending->peer->group, pending);
+	int r = bus_pending_keep_body(pending, body, n);
+
+	return r < 0 ? r : place_call(pending->peer->group, pending);
 }
 
 /* Did this failure say that the member, not the call, is the trouble? A pending that was given up
@@ -206,12 +197,8 @@ on_pong(bool alive, uint32_t round_trip_us, void *arg)
 static void
 settle_waiting(struct bus_group *group)
 {
-	struct bus_peer *peer = group->peer;
-	struct bus_pending *next = peer->first_waiting;
+	struct bus_pending *next = bus_waiting_take_all(group->peer);
 
-	peer->first_waiting = NULL;
-	peer->last_waiting = &peer->first_waiting;
-	peer->n_waiting = 0;
 	while (next) {
 		struct bus_pending *pending = next;
 		next = pending->next;

@@ -253,6 +253,15 @@ void bus_pending_fail(struct bus_pending *pending, enum bus_status status, const
 /* For what bus_pending_send said. */
 void bus_pending_fail_send(struct bus_pending *pending, int error);
 
+/* A copy, for as long as the call may still have to be sent. 0 or -ENOMEM. */
+int bus_pending_keep_body(struct bus_pending *pending, const void *body, size_t n);
+
+/* bus_waiting: the peer's list of calls that wait for it. take_all gives it as it is, and leaves
+ * none. */
+void bus_waiting_add(struct bus_pending *pending);
+void bus_waiting_remove(struct bus_pending *pending);
+struct bus_pending *bus_waiting_take_all(struct bus_peer *peer);
+
 /* Runs the closures of what failed, of all peers or of one. */
 void bus_pendings_finish_failed(struct bus *bus);
 void bus_pendings_finish_failed_of(struct bus *bus, struct bus_peer *peer);

@@ -58,7 +58,6 @@ bus_peer_connect_again(struct bus_peer *peer)
 void
 bus_peer_is_up(struct bus_peer *peer)
 {
-	struct bus_pending *next = peer->first_waiting;
 	int64_t now_ms = clock_monotonic_ms();
 
 	if (peer->state != BUS_PEER_UP)
@@ -66,9 +65,7 @@ bus_peer_is_up(struct bus_peer *peer)
 			 peer->endpoint);
 	peer->state = BUS_PEER_UP;
 	loop_timer_stop(&peer->again_timer);
-	peer->first_waiting = NULL;
-	peer->last_waiting = &peer->first_waiting;
-	peer->n_waiting = 0;
+	struct bus_pending *next = bus_waiting_take_all(peer);
 	while (next) {
 		struct bus_pending *pending = next;
 		next = pending->next;
@@ -93,9 +90,7 @@ fail_all(struct bus_peer *peer, const char *code)
 			bus_pending_fail(pending, BUS_UNAVAILABLE, code);
 	}
 	peer->n_sent = 0;
-	peer->first_waiting = NULL;
-	peer->last_waiting = &peer->first_waiting;
-	peer->n_waiting = 0;
+	(void)bus_waiting_take_all(peer); /* they are on the list of what failed now */
 }
 
 static void

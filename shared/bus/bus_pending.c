@@ -168,27 +168,13 @@ finish_failed(struct bus_pending *pending, enum bus_status status, const char *c
 }
 
 static void
-stop_waiting(struct bus_pending *pending)
-{
-	struct bus_peer *peer = pending->peer;
-	struct bus_pending **at = &peer->first_waiting;
-
-	while (*at != pending)
-		at = &(*at)->next;
-	*at = pending->next;
-	if (!*at)
-		peer->last_waiting = at;
-	peer->n_waiting--;
-}
-
-static void
 on_deadline(struct bus_deadline *deadline)
 {
 	struct bus_pending *pending =
 		(struct bus_pending *)((char *)deadline - offsetof(struct bus_pending, deadline));
 
 	if (pending->state == BUS_PENDING_WAITING)
-		stop_waiting(pending);
+		bus_waiting_remove(pending);
 	finish_failed(pending, BUS_DEADLINE, "deadline");
 }
 

@@ -83,21 +83,13 @@ bus_pending_send(struct bus_pending *pending, int64_t now_ms, const void *body, 
 static int
 wait_for_peer(struct bus_pending *pending, const void *body, size_t n)
 {
-	struct bus_peer *peer = pending->peer;
+	int r = -EAGAIN;
 
-	if (peer->n_waiting >= BUS_HWM_MESSAGES)
-		return -EAGAIN;
-	pending->body = malloc(n > 0 ? n : 1);
-	if (!pending->body)
-		return -ENOMEM;
-	memcpy(pending->body, body, n);
-	pending->body_bytes = n;
-	pending->state = BUS_PENDING_WAITING;
-	pending->next = NULL;
-	*peer->last_waiting = pending;
-	peer->last_waiting = &pending->next;
-	peer->n_waiting++;
-	return 0;
+	if (pending->peer->n_waiting < BUS_HWM_MESSAGES)
+		r = bus_pending_keep_body(pending, body, n);
+	if (r == 0)
+		bus_waiting_add(pending);
+	return r;
 }
 
 static void
