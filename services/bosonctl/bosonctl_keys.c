@@ -205,17 +205,29 @@ make_and_write(struct ring *ring)
 	return EX_OK;
 }
 
+/* The services, and us. */
+static size_t
+list_usual(const char *ret_names[SERVICE_TABLES_MAX])
+{
+	const char *const *services = service_names("boson");
+	size_t n = 0;
+
+	for (; services[n] != NULL; n++)
+		ret_names[n] = services[n];
+	ret_names[n++] = "bosonctl";
+	return n;
+}
+
 int
 bosonctl_keys(const char *folder, const char *const *names, size_t n, bool force)
 {
-	static const char *const usual[] = { "gateway", "discovery", "routing", "relay",
-					     "metrics", "turn",	     "bosonctl" };
 	struct ring ring = { .folder = folder, .names = names, .n = n };
+	const char *usual[SERVICE_TABLES_MAX];
 	int code;
 
 	if (n == 0) {
 		ring.names = usual;
-		ring.n = sizeof(usual) / sizeof(usual[0]);
+		ring.n = list_usual(usual);
 	}
 	code = check_names(ring.names, ring.n);
 	if (code == EX_OK && !force)

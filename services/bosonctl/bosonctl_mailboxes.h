@@ -12,7 +12,7 @@ const ProtobufCServiceDescriptor *mailbox_find(const char *name);
 /* The index of an rpc in its mailbox, or -1. */
 int mailbox_rpc_find(const ProtobufCServiceDescriptor *mailbox, const char *rpc);
 
-/* "relay.ListFlows {sessionId, nodeId}", a line each. */
+/* "relay ListFlows {sessionId, nodeId}", a line each. */
 void mailbox_list(FILE *file);
 
 /* The name nearest to what was typed: a mailbox's when mailbox is NULL, else an rpc's. */
