@@ -2,7 +2,7 @@
  * agent_run: see the header. ipc sockets live in the test's own folder, 0700.
  */
 #include "agent_run.h"
-#include "../../unit/identity/temp_folder.h"
+#include "../../temp_folder.h"
 #include "identity/mac.h"
 #include "loop/clock.h"
 

@@ -2,7 +2,7 @@
  * The agent towards a server over real TLS: proof of possession (T01, P01), tickets to the
  * forwarder, tokens that end, a node id bound to another key (L56), a server that is away.
  */
-#include "../../unit/identity/temp_folder.h"
+#include "../../temp_folder.h"
 #include "agent_run.h"
 #include "fleet_server.h"
 

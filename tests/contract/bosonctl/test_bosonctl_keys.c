@@ -2,6 +2,7 @@
  * `bosonctl keys` as an operator runs it: what it writes is what services read, and what it refuses
  * with which exit code. Ids (L66 ...) are rows of the list of bad inputs.
  */
+#include "../../temp_folder.h"
 #include "../../unit/service/child.h"
 #include "service/service_bus.h"
 #include "service/service_config.h"
@@ -21,29 +22,25 @@
 enum { WORDS_MAX = 8, FILE_BYTES = 16384 };
 
 static struct child child;
-static char folder[64], keys[96];
+static struct temp_folder folder;
+static char keys[96];
 
 static int
 setup(void **state)
 {
 	(void)state;
 	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
-	snprintf(folder, sizeof(folder), "/tmp/boson-test-keys-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(keys, sizeof(keys), "%s/keys", folder);
+	temp_folder_make(&folder);
+	snprintf(keys, sizeof(keys), "%s/keys", folder.path);
 	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	char command[96];
-
 	(void)state;
 	child_end(&child);
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	return temp_folder_drop(&folder);
 }
 
 /* `bosonctl keys WORDS...`, words NULL-terminated: the exit code. */
@@ -107,7 +104,7 @@ load_with(const char *name)
 	char path[128], error[512] = "";
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/boson.conf", folder);
+	snprintf(path, sizeof(path), "%s/boson.conf", folder.path);
 	file = fopen(path, "we");
 	assert_non_null(file);
 	fprintf(file,
@@ -231,7 +228,7 @@ test_folder_that_cannot_be_made_is_said(void **state)
 	char under[128];
 
 	(void)state;
-	snprintf(under, sizeof(under), "%s/not/there", folder);
+	snprintf(under, sizeof(under), "%s/not/there", folder.path);
 	assert_int_equal(RUN(under), EX_CANTCREAT);
 	child_await(&child, CHILD_STDERR, under);
 }

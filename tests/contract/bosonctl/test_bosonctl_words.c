@@ -2,6 +2,7 @@
  * bosonctl as an operator mistypes it, and towards services that are away, foreign or not for it.
  * Ids (L02 ...) are rows of the list of bad inputs.
  */
+#include "../../temp_folder.h"
 #include "../../unit/service/child.h"
 #include "bus.pb-c.h"
 
@@ -21,7 +22,8 @@
 enum { WORDS_MAX = 12, PATH_BYTES = 128, HUGE_BYTES = 128 * 1024 - 1, OTHER_ACCOUNT = 65534 };
 
 static struct child child;
-static char folder[64], config[PATH_BYTES];
+static struct temp_folder folder;
+static char config[PATH_BYTES];
 
 static int
 setup(void **state)
@@ -30,26 +32,21 @@ setup(void **state)
 
 	(void)state;
 	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
-	snprintf(folder, sizeof(folder), "/tmp/boson-test-words-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(config, sizeof(config), "%s/boson.conf", folder);
+	temp_folder_make(&folder);
+	snprintf(config, sizeof(config), "%s/boson.conf", folder.path);
 	out = fopen(config, "w");
 	if (out == NULL)
 		return -1;
-	fprintf(out, "[service]\nstate = %s/state\nrun = %s\n", folder, folder);
+	fprintf(out, "[service]\nstate = %s/state\nrun = %s\n", folder.path, folder.path);
 	return fclose(out);
 }
 
 static int
 teardown(void **state)
 {
-	char command[PATH_BYTES];
-
 	(void)state;
 	child_end(&child);
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	return temp_folder_drop(&folder);
 }
 
 /* `bosonctl -c ... WORDS`: the exit code. */
@@ -219,12 +216,12 @@ test_L30_a_socket_of_another_account_is_77(void **state)
 		print_message("only root can become somebody else\n");
 		skip();
 	}
-	snprintf(path, sizeof(path), "%s/discovery.sock", folder);
+	snprintf(path, sizeof(path), "%s/discovery.sock", folder.path);
 	out = fopen(path, "w");
 	assert_non_null(out);
 	fclose(out);
 	assert_int_equal(chmod(path, 0600), 0);
-	assert_int_equal(chmod(folder, 0711), 0);
+	assert_int_equal(chmod(folder.path, 0711), 0);
 	assert_int_equal(chmod(config, 0644), 0);
 	if (child_run(&child, argv) == 126)
 		skip(); /* the program lies where that account cannot reach it */
@@ -278,7 +275,7 @@ test_L32_a_service_that_answers_garbage_is_76(void **state)
 	zactor_t *server;
 
 	(void)state;
-	snprintf(endpoint, sizeof(endpoint), "ipc://%s/gateway.sock", folder);
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s/gateway.sock", folder.path);
 	server = zactor_new(answer_garbage, endpoint);
 	assert_non_null(server);
 	assert_int_equal(RUN("keys", "list"), EX_PROTOCOL);
@@ -325,7 +322,7 @@ test_L66_a_file_that_is_there_is_left_as_it_was(void **state)
 	FILE *file;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/out.key", folder);
+	snprintf(path, sizeof(path), "%s/out.key", folder.path);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fputs("precious", file);

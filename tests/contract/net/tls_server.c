@@ -2,7 +2,7 @@
  * tls_server: blocking, one connection after the other: enough for a test, and simple.
  */
 #include "tls_server.h"
-#include "../../unit/identity/temp_folder.h"
+#include "../../temp_folder.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

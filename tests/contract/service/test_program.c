@@ -2,6 +2,7 @@
  * What every daemon of ours does alike, tried on the real one (argv[1]): --help, -V, -n, a wrong
  * flag, start, the three admin paths, SIGTERM. All its addresses are loopback with port 0.
  */
+#include "../../temp_folder.h"
 #include "../../unit/service/child.h"
 #include "loop/clock.h"
 
@@ -28,7 +29,8 @@ static const char higgs_sections[] = "[admin]\nagent = 127.0.0.1:0\n"
 
 static const char *program;
 static struct child child;
-static char folder[64], config_path[96];
+static struct temp_folder folder;
+static char config_path[96];
 
 static int
 setup(void **state)
@@ -38,14 +40,12 @@ setup(void **state)
 
 	(void)state;
 	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
-	snprintf(folder, sizeof(folder), "/tmp/boson-test-program-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(config_path, sizeof(config_path), "%s/the.conf", folder);
+	temp_folder_make(&folder);
+	snprintf(config_path, sizeof(config_path), "%s/the.conf", folder.path);
 	file = fopen(config_path, "we");
 	if (file == NULL)
 		return -1;
-	fprintf(file, "[service]\nstate = %s/state\nrun = %s/run\n%s", folder, folder,
+	fprintf(file, "[service]\nstate = %s/state\nrun = %s/run\n%s", folder.path, folder.path,
 		strstr(name, "boson") != NULL ? boson_sections : higgs_sections);
 	return fclose(file);
 }
@@ -53,12 +53,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[96];
-
 	(void)state;
 	child_end(&child);
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	return temp_folder_drop(&folder);
 }
 
 static int
@@ -96,7 +93,7 @@ test_check_touches_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(run("-n", "-c", config_path), EX_OK);
-	snprintf(path, sizeof(path), "%s/state", folder);
+	snprintf(path, sizeof(path), "%s/state", folder.path);
 	assert_int_equal(stat(path, &status), -1);
 }
 

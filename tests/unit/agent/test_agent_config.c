@@ -1,7 +1,7 @@
 /*
  * Section [agent]: C15, C17 (secrets), C35 (URLs), C37, C41 (certificates), pools and places.
  */
-#include "../identity/temp_folder.h"
+#include "../../temp_folder.h"
 #include "agent/agent_config.h"
 #include "net/address.h"
 

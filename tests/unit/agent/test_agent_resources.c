@@ -1,7 +1,7 @@
 /*
  * Load figures from /proc: read right, absent when they cannot be read, never out of 0..100.
  */
-#include "../identity/temp_folder.h"
+#include "../../temp_folder.h"
 #include "agent/agent_resources.h"
 
 #include <setjmp.h>

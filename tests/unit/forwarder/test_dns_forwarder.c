@@ -6,11 +6,10 @@
 #include "forwarder/dns_forwarder.h"
 
 #include "forwarder/dns_message.h"
+#include "own_network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,20 +38,6 @@ struct fixture {
 	bool is_client;
 	struct metric *refused;
 };
-
-static bool
-namespace_of_our_own(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("skipped: needs root and a network namespace\n");
-		return false;
-	}
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool up = ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
-	close(fd);
-	return up;
-}
 
 static int
 bound_socket(int type, uint16_t *ret_port)
@@ -92,7 +76,7 @@ setup(void **state)
 		return -1;
 	*state = f;
 	f->is_client = true;
-	if (!namespace_of_our_own())
+	if (!own_network())
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		f->resolvers[i] = bound_socket(SOCK_DGRAM, &port);

@@ -5,10 +5,10 @@
  */
 #include "forwarder/tunnel_socket.h"
 
+#include "own_network.h"
+
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/udp.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,20 +36,6 @@ struct fixture {
 	} received[RECEIVED_MAX];
 	size_t count, wanted, batches, others;
 };
-
-static bool
-namespace_of_our_own(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("skipped: needs root and a network namespace\n");
-		return false;
-	}
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool up = ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
-	close(fd);
-	return up;
-}
 
 static void
 on_deadline(struct loop *loop, void *arg)
@@ -90,7 +75,7 @@ setup(void **state)
 	if (!f)
 		return -1;
 	*state = f;
-	if (!namespace_of_our_own())
+	if (!own_network())
 		return 0;
 	f->wireguard = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct timeval patience = { .tv_sec = DEADLINE_MS / 1000 };

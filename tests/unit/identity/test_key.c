@@ -1,9 +1,9 @@
 /*
  * X25519 against RFC 7748's vectors, and key files: 0600, ours, whole, one winner.
  */
+#include "../../temp_folder.h"
 #include "identity/key.h"
 #include "identity/state_file.h"
-#include "temp_folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
  * Tickets: T05 (theft across roles, forged grants), P05 (a leg without a ticket), W01, rotation.
  * The vector is the one of docs/protocol.md, "Tickets"; it was signed by another implementation.
  */
+#include "../../temp_folder.h"
 #include "identity/ticket.h"
-#include "temp_folder.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,6 +2,7 @@
  * Programs that run: signals, the phases of their actors, the admin address. One program has one
  * actor, the other three: discovery, turn, relay start in this order and stop in reverse.
  */
+#include "../../temp_folder.h"
 #include "child.h"
 
 #include "loop/clock.h"
@@ -20,16 +21,15 @@
 #include <cmocka.h>
 
 static struct child child, second;
-static char folder[64], config_path[96];
+static struct temp_folder folder;
+static char config_path[96];
 
 static int
 setup(void **state)
 {
 	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/boson-test-service-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(config_path, sizeof(config_path), "%s/boson.conf", folder);
+	temp_folder_make(&folder);
+	snprintf(config_path, sizeof(config_path), "%s/boson.conf", folder.path);
 	child = second = (struct child){ .pid = -1, .fds = { -1, -1 } };
 	return 0;
 }
@@ -37,13 +37,10 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[96];
-
 	(void)state;
 	child_end(&child);
 	child_end(&second);
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	return temp_folder_drop(&folder);
 }
 
 static void
@@ -56,7 +53,7 @@ start(const char *program, const char *more)
 	fprintf(file,
 		"[service]\nstate = %s/state\nrun = %s/run\n"
 		"[admin]\nrelay = 127.0.0.1:0\nbosond = 127.0.0.1:0\n%s",
-		folder, folder, more);
+		folder.path, folder.path, more);
 	assert_int_equal(fclose(file), 0);
 	child_start(&child, argv);
 }
@@ -136,8 +133,8 @@ test_one_service_alone_has_its_mailbox_in_the_run_folder(void **state)
 	(void)state;
 	start(SPECIMEN, "");
 	snprintf(text, sizeof(text),
-		 "endpoint=ipc://%s/run/relay.sock events=ipc://%s/run/relay-events.sock", folder,
-		 folder);
+		 "endpoint=ipc://%s/run/relay.sock events=ipc://%s/run/relay-events.sock",
+		 folder.path, folder.path);
 	child_await(&child, CHILD_STDERR, text);
 	child_await(&child, CHILD_STDERR, "service_running");
 	child_signal(&child, SIGTERM);
@@ -265,7 +262,8 @@ test_admin_port_in_use_is_71_with_the_address(void **state)
 	snprintf(text, sizeof(text), "127.0.0.1:%u", await_port());
 	child_await(&child, CHILD_STDERR, "service_running");
 	setenv("BOSON_ADMIN_BOSOND", text, 1);
-	setenv("BOSON_SERVICE_STATE", folder, 1); /* another state: only the port is in the way */
+	setenv("BOSON_SERVICE_STATE", folder.path,
+	       1); /* another state: only the port is in the way */
 	assert_int_equal(child_run(&second, argv), EX_OSERR);
 	unsetenv("BOSON_ADMIN_BOSOND");
 	unsetenv("BOSON_SERVICE_STATE");
@@ -324,7 +322,7 @@ test_ready_says_why_not_and_then_is(void **state)
 	FILE *file;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/go", folder);
+	snprintf(path, sizeof(path), "%s/go", folder.path);
 	snprintf(more, sizeof(more), "[turn]\nbehaviour = wait_for_file\nfile = %s\n", path);
 	start(SPECIMENS, more);
 	port = await_port();

@@ -2,6 +2,7 @@
  * The command line, the configuration and the folders of a program: what it says and what it exits
  * with, before its actors run. Ids (L02, C45 ...) are rows of the list of bad inputs.
  */
+#include "../../temp_folder.h"
 #include "child.h"
 
 #include <fcntl.h>
@@ -19,17 +20,16 @@
 #include <cmocka.h>
 
 static struct child child;
-static char folder[64], config_path[96], state_path[96];
+static struct temp_folder folder;
+static char config_path[96], state_path[96];
 
 static int
 setup(void **state)
 {
 	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/boson-test-start-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(config_path, sizeof(config_path), "%s/boson.conf", folder);
-	snprintf(state_path, sizeof(state_path), "%s/state", folder);
+	temp_folder_make(&folder);
+	snprintf(config_path, sizeof(config_path), "%s/boson.conf", folder.path);
+	snprintf(state_path, sizeof(state_path), "%s/state", folder.path);
 	child = (struct child){ .pid = -1, .fds = { -1, -1 } };
 	return 0;
 }
@@ -37,12 +37,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[96];
-
 	(void)state;
 	child_end(&child);
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	return temp_folder_drop(&folder);
 }
 
 /* A configuration of the specimen, with its folders inside ours, and more lines. */
@@ -53,7 +50,7 @@ write_config(const char *more)
 
 	assert_non_null(file);
 	fprintf(file, "[service]\nstate = %s\nrun = %s/run\n[admin]\nrelay = off\nbosond = off\n%s",
-		state_path, folder, more);
+		state_path, folder.path, more);
 	assert_int_equal(fclose(file), 0);
 }
 
@@ -233,7 +230,7 @@ test_C43_public_key_of_another_secret_is_refused(void **state)
 	(void)state;
 	assert_int_equal(zmq_curve_keypair(other, secret_key), 0);
 	assert_int_equal(zmq_curve_keypair(public_key, secret_key), 0);
-	snprintf(path, sizeof(path), "%s/bus.secret", folder);
+	snprintf(path, sizeof(path), "%s/bus.secret", folder.path);
 	file = fopen(path, "we");
 	assert_non_null(file);
 	assert_int_equal(fchmod(fileno(file), 0600), 0);
@@ -257,12 +254,12 @@ test_C45_state_that_cannot_be_made_is_73(void **state)
 	char text[160];
 
 	(void)state;
-	snprintf(state_path, sizeof(state_path), "%s/no/state", folder);
+	snprintf(state_path, sizeof(state_path), "%s/no/state", folder.path);
 	write_config("");
 	assert_int_equal(run("-c", config_path, NULL), EX_CANTCREAT);
 	snprintf(text, sizeof(text), "%s: No such file", state_path);
 	assert_one_line_of_error(text);
-	snprintf(state_path, sizeof(state_path), "%s/boson.conf", folder);
+	snprintf(state_path, sizeof(state_path), "%s/boson.conf", folder.path);
 	write_config("");
 	assert_int_equal(run("-c", config_path, NULL), EX_CANTCREAT);
 	assert_one_line_of_error("Not a directory");
@@ -277,7 +274,7 @@ assert_mode(const char *name, mode_t mode)
 	char path[128];
 	struct stat status;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", folder.path, name);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, mode);
 }
