@@ -3,6 +3,7 @@
  */
 #include "client/client_conf.h"
 
+#include "net/address.h"
 #include "routing.pb-c.h"
 #include "json/json_message.h"
 
@@ -44,13 +45,10 @@ client_conf_is_endpoint(const char *text)
 	const char *colon = strrchr(text, ':');
 	struct in6_addr six;
 	char host[INET6_ADDRSTRLEN + 2];
-	char *end;
+	uint16_t port;
 
 	if (colon == NULL || colon == text || strlen(text) >= CONF_ENDPOINT_BYTES ||
-	    colon[1] < '0' || colon[1] > '9')
-		return false;
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > UINT16_MAX)
+	    address_parse_port(colon + 1, strlen(colon + 1), &port) < 0)
 		return false;
 	size_t n = (size_t)(colon - text);
 	if (*text != '[')

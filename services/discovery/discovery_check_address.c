@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PORT_MAX = 65535, ADDRESS_TEXT_MAX_BYTES = 64 };
+enum { ADDRESS_TEXT_MAX_BYTES = 64 };
 
 static bool
 is_unspecified_or_class_e(const struct in6_addr *address)
@@ -39,28 +39,12 @@ discovery_check_is_node_address(const char *text, bool want_ipv6)
 	return true;
 }
 
-/* Digits only, 1 to 65535, nothing after. */
-static int
-parse_port(const char *text, unsigned int *ret_port)
-{
-	unsigned int port = 0;
-	size_t n = strlen(text);
-
-	if (n == 0 || n > 5 || strspn(text, "0123456789") != n)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		port = port * 10 + (unsigned int)(text[i] - '0');
-	if (port == 0 || port > PORT_MAX)
-		return -EINVAL;
-	*ret_port = port;
-	return 0;
-}
-
 int
 discovery_check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES],
 				unsigned int *port)
 {
 	const char *end;
+	uint16_t number;
 	size_t n;
 
 	if (text[0] == '[') {
@@ -75,8 +59,9 @@ discovery_check_split_host_port(const char *text, char ret_host[CHECK_HOST_BYTES
 	if (n == 0 || n >= CHECK_HOST_BYTES)
 		return -EINVAL;
 	if (*end == ':') {
-		if (parse_port(end + 1, port) != 0)
+		if (address_parse_port(end + 1, strlen(end + 1), &number) != 0)
 			return -EINVAL;
+		*port = number;
 	} else if (*end != '\0') {
 		return -EINVAL;
 	}

@@ -3,12 +3,13 @@
  */
 #include "relay/relay_mesh_wire.h"
 
+#include "net/address.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MESH_PORT_OFFSET = 2, PORT_MAX = 65535 }; /* the mailbox's, its events', ours */
+enum { MESH_PORT_OFFSET = 2 }; /* the mailbox's, its events', ours */
 
 uint32_t
 relay_mesh_get32(const uint8_t *bytes)
@@ -63,11 +64,11 @@ relay_mesh_endpoint(const char *bus_endpoint, char ret[RELAY_MESH_ENDPOINT_BYTES
 	}
 	if (strncmp(bus_endpoint, "tcp://", strlen("tcp://")) != 0 || colon == NULL)
 		return -EINVAL;
-	char *end;
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	if (end == colon + 1 || *end != '\0' || port == 0 || port > PORT_MAX - MESH_PORT_OFFSET)
+	uint16_t port;
+	if (address_parse_port(colon + 1, strlen(colon + 1), &port) < 0 ||
+	    port > UINT16_MAX - MESH_PORT_OFFSET)
 		return -EINVAL;
-	n = snprintf(ret, RELAY_MESH_ENDPOINT_BYTES, "%.*s:%lu", (int)(colon - bus_endpoint),
+	n = snprintf(ret, RELAY_MESH_ENDPOINT_BYTES, "%.*s:%u", (int)(colon - bus_endpoint),
 		     bus_endpoint, port + MESH_PORT_OFFSET);
 	return n < RELAY_MESH_ENDPOINT_BYTES ? 0 : -EINVAL;
 }

@@ -180,14 +180,13 @@ is_udp_endpoint(const char *text)
 	const char *colon = strrchr(text, ':');
 	size_t n =
 		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-[]:");
-	char *end;
+	uint16_t port;
 
 	if (colon == NULL || colon == text || text[n] != '\0' || n >= RELAY_HOST_BYTES)
 		return false;
 	if (*text == '[' ? colon[-1] != ']' : memchr(text, ':', (size_t)(colon - text)) != NULL)
 		return false;
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	return *end == '\0' && port >= 1 && port <= UINT16_MAX;
+	return address_parse_port(colon + 1, strlen(colon + 1), &port) == 0;
 }
 
 static int

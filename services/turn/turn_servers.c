@@ -1,25 +1,12 @@
 /* turn_servers: RFC 7064 and 7065 URLs, and their order. */
 #include "turn/turn_servers.h"
 
+#include "net/address.h"
+
 #include <errno.h>
 #include <string.h>
 
-enum { PORT_PLAIN = 3478, PORT_TLS = 5349, PORT_MAX = 65535 };
-
-static int
-parse_port(const char *text, size_t n, unsigned int *ret_port)
-{
-	unsigned int port = 0;
-
-	if (n == 0 || n > 5 || strspn(text, "0123456789") < n)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		port = port * 10 + (unsigned int)(text[i] - '0');
-	if (port == 0 || port > PORT_MAX)
-		return -EINVAL;
-	*ret_port = port;
-	return 0;
-}
+enum { PORT_PLAIN = 3478, PORT_TLS = 5349 };
 
 static int
 parse_host(const char *at, size_t n, struct turn_server *ret)
@@ -72,7 +59,7 @@ turn_server_parse(const char *url, struct turn_server *ret)
 	}
 	if (end == 0)
 		return 0;
-	return url[0] == ':' ? parse_port(url + 1, end - 1, &ret->port) : -EINVAL;
+	return url[0] == ':' ? address_parse_port(url + 1, end - 1, &ret->port) : -EINVAL;
 }
 
 bool

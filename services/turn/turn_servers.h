@@ -22,7 +22,7 @@ struct turn_server {
 	bool relays;	 /* turn: or turns:, not stun: */
 	bool is_probed;	 /* over UDP: not turns:, not ?transport=tcp */
 	char host[TURN_HOST_BYTES];
-	unsigned int port;
+	uint16_t port;
 
 	enum turn_health health;
 	uint32_t round_trip_us; /* smoothed */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
+enum { PORT_DIGITS = 5 };
+
 struct range4 {
 	uint32_t base;
 	unsigned bits;
@@ -152,5 +154,23 @@ address_parse(const char *text, struct in6_addr *ret)
 	ret->s6_addr[10] = 0xff;
 	ret->s6_addr[11] = 0xff;
 	memcpy(ret->s6_addr + 12, &four, 4);
+	return 0;
+}
+
+int
+address_parse_port(const char *text, size_t n, uint16_t *ret)
+{
+	uint32_t port = 0;
+
+	if (n == 0 || n > PORT_DIGITS)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		port = port * 10 + (uint32_t)(text[i] - '0');
+	}
+	if (port == 0 || port > UINT16_MAX)
+		return -EINVAL;
+	*ret = (uint16_t)port;
 	return 0;
 }

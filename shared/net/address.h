@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -24,3 +25,6 @@ const char *address_class_name(enum address_class class);
 
 /* Text of either family to the mapped form; -EINVAL. No names are resolved. */
 int address_parse(const char *text, struct in6_addr *ret);
+
+/* A port as n digits, 1 to 65535; -EINVAL (strtoul would take signs and blanks). */
+int address_parse_port(const char *text, size_t n, uint16_t *ret);

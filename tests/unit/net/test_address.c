@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -184,6 +185,24 @@ test_each_class_has_a_name_of_its_own(void **state)
 						address_class_name((enum address_class)b));
 }
 
+static void
+test_a_port_is_digits_and_nothing_else(void **state)
+{
+	static const char *const bad[] = { "",	    "0",      "00000", "65536",
+					   "99999", "000443", "+1",    " 443",
+					   "443 ",  "-1",     "4a3",   "-18446744073709551173" };
+	uint16_t port = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(address_parse_port(bad[i], strlen(bad[i]), &port), -EINVAL);
+	assert_int_equal(port, 7);
+	assert_int_equal(address_parse_port("65535", 5, &port), 0);
+	assert_int_equal(port, 65535);
+	assert_int_equal(address_parse_port("53?transport=tcp", 2, &port), 0);
+	assert_int_equal(port, 53);
+}
+
 int
 main(void)
 {
@@ -194,6 +213,7 @@ main(void)
 			test_t26_an_ipv4_address_inside_an_ipv6_one_is_classified_as_itself),
 		cmocka_unit_test(test_ordinary_addresses_are_global),
 		cmocka_unit_test(test_r57_what_is_not_an_address_is_not_parsed),
+		cmocka_unit_test(test_a_port_is_digits_and_nothing_else),
 		cmocka_unit_test(test_each_class_has_a_name_of_its_own),
 	};
 

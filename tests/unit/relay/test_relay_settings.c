@@ -100,12 +100,37 @@ test_legs_in_the_clear_are_for_loopback_or_behind_a_proxy(void **state)
 	assert_int_equal(check("certificate = tls.crt"), CONFIG_EXIT_CONFIG);
 }
 
+static void
+test_what_stock_apps_are_told_is_one_host_and_one_port(void **state)
+{
+	static const char *const good[] = { "vpn.example.org:51820", "192.0.2.1:1",
+					    "[2001:db8::1]:65535" };
+	static const char *const bad[] = { "vpn.example.org",	     ":51820",
+					   "2001:db8::1:51820",	     "[2001:db8::1:51820",
+					   "vpn.example.org:",	     "vpn.example.org:0",
+					   "vpn.example.org:65536",  "vpn.example.org:-65485",
+					   "h:-18446744073709551173" };
+	char line[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(line, sizeof(line), "udp_public = %s", good[i]);
+		assert_int_equal(check(line), 0);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(line, sizeof(line), "udp_public = %s", bad[i]);
+		assert_int_equal(check(line), CONFIG_EXIT_CONFIG);
+	}
+	assert_int_equal(check("udp_listen = 0.0.0.0:51820"), CONFIG_EXIT_CONFIG);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_private_key_that_others_may_read_is_refused_T38),
 		cmocka_unit_test(test_legs_in_the_clear_are_for_loopback_or_behind_a_proxy),
+		cmocka_unit_test(test_what_stock_apps_are_told_is_one_host_and_one_port),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
