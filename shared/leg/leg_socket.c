@@ -287,10 +287,6 @@ leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		woken(thread);
 		return 0;
 	}
-	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS) {
-		leg_sessions_watch(&thread->sessions, user);
-		return 0;
-	}
 	if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)
 		return check_certificate(thread, user, n != 0);
 	if (wsi != thread->wsi || thread->phase < LEG_PHASE_CONNECTING)

@@ -74,19 +74,16 @@ make_context(struct leg_thread *thread, const char *ca_file)
 		.pt_serv_buf_size = SERVICE_BUFFER_BYTES,
 		.fd_limit_per_thread = DESCRIPTORS_MAX,
 		.retry_and_idle_policy = &idle_policy,
-		.client_tls_1_3_plus_cipher_list = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-						   "TLS_CHACHA20_POLY1305_SHA256",
-		.ssl_client_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
-		.client_ssl_ca_filepath = ca_file,
 		.http_proxy_address = "", /* ours, by URL, at each attempt */
 		.vhost_name = "leg",
 		.user = thread,
 	};
 
-	/* With a CA file of its own it trusts that alone. */
-	if (ca_file != NULL)
-		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
 	pthread_once(&once, log_init_once);
+	thread->tls = info.provided_client_ssl_ctx = leg_tls_new(ca_file);
+	if (thread->tls == NULL)
+		return -EIO;
+	leg_sessions_watch(&thread->sessions, thread->tls);
 	thread->context = lws_create_context(&info);
 	if (thread->context == NULL)
 		return -EIO;
@@ -101,6 +98,7 @@ thread_free(struct leg_thread *thread)
 	thread->is_done = true;
 	if (thread->context != NULL)
 		lws_context_destroy(thread->context);
+	SSL_CTX_free(thread->tls);
 	lookup_stop(&thread->lookup);
 	leg_sessions_fini(&thread->sessions);
 	for (size_t i = 0; i < LEG_SPARES; i++)

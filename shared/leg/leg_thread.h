@@ -29,6 +29,7 @@ struct leg_thread {
 	pthread_t id;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
+	SSL_CTX *tls;
 	atomic_bool stop;
 
 	/* the thread's own from here on */
@@ -81,6 +82,9 @@ void leg_attempt_connect(struct leg_thread *thread);
  * with leg_attempt_ended. */
 void leg_lookup_begin(struct leg_thread *thread);
 void leg_lookup_stop(struct leg_thread *thread);
+
+/* leg_tls.c: NULL: out of memory, or the file holds no certificates. */
+SSL_CTX *leg_tls_new(const char *ca_file);
 
 /* leg_socket.c */
 int leg_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
