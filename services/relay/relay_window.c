@@ -29,7 +29,8 @@ relay_window_held(struct relay_leg *leg)
 	leg->way_us = way.least_us;
 	if (way.is_growing || (leg->window = calloc(1, sizeof(*leg->window))) == NULL)
 		return;
-	leg_window_expect(leg->window, leg->rtt_us != 0 ? leg->rtt_us : way.least_us, now_us);
+	/* Not what the last ping took, which may have stood in a queue. */
+	leg_window_expect(leg->window, way.least_us != 0 ? way.least_us : leg->rtt_us, now_us);
 	leg_window_start(leg->window, leg_way_unread(leg->fd) + leg->outbox.committed.bytes,
 			 now_us);
 	leg->ping_us = 0;

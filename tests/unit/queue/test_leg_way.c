@@ -3,22 +3,19 @@
  */
 #include "queue/leg_way.h"
 
-#include <errno.h>
+#include "tcp_pair.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-enum { DEADLINE_SEC = 20 };
 
 /* Slow start over 300 ms, and all of its window is under way. */
 static const struct tcp_info grows = {
@@ -127,39 +124,15 @@ test_tcp_that_has_sent_something_again_is_growing(void **state)
 	assert_true(leg_way_of(&info).is_growing);
 }
 
-static void
-connect_pair(int ret_ends[2])
-{
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t n = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
-	ret_ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(ret_ends[0], (struct sockaddr *)&address, n), 0);
-	ret_ends[1] = accept(listener, NULL, NULL);
-	assert_true(ret_ends[1] >= 0);
-	close(listener);
-}
-
 /* TCP lost nothing and nothing waits on the way, so it never left slow start. */
 static void
 test_a_reader_who_does_not_read_is_not_taken_for_growth(void **state)
 {
-	char bytes[16 * 1024] = { 0 };
-	time_t end = time(NULL) + DEADLINE_SEC;
-	bool is_full = false;
 	int ends[2];
 
 	(void)state;
-	connect_pair(ends);
-	while (!is_full && time(NULL) < end)
-		is_full = send(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT) < 0 &&
-			  errno == EAGAIN && !leg_way_look(ends[0]).is_growing;
-	assert_true(is_full);
+	tcp_pair_connect(ends);
+	assert_true(tcp_pair_fill(ends[0]));
 	assert_true(leg_way_look(ends[0]).least_us > 0);
 	assert_true(leg_way_unread(ends[0]) > 0);
 	close(ends[0]);
