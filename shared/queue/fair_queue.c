@@ -143,6 +143,25 @@ add_credit(struct fair_lane *lane, uint32_t bytes)
 	lane->credit += bytes < room ? bytes : room;
 }
 
+/* How much others must take before it counts as sparse again. */
+static uint32_t
+to_sparse(const struct fair_lane *lane)
+{
+	uint32_t ahead = lane->sparse_from - lane->outbox->taken_bytes;
+
+	return ahead <= FAIR_SPARSE_BYTES ? ahead : 0; /* it is behind, or long ago */
+}
+
+static void
+note_taken(struct fair_lane *lane, uint32_t bytes)
+{
+	uint64_t ahead = to_sparse(lane) + (uint64_t)bytes * FAIR_SPARSE_PART;
+
+	lane->outbox->taken_bytes += bytes;
+	lane->sparse_from = lane->outbox->taken_bytes +
+			    (uint32_t)(ahead < FAIR_SPARSE_BYTES ? ahead : FAIR_SPARSE_BYTES);
+}
+
 static void
 enter(struct fair_outbox *outbox, struct fair_lane *lane)
 {
@@ -151,6 +170,8 @@ enter(struct fair_outbox *outbox, struct fair_lane *lane)
 	lane->has_credit = lane->credit > 0;
 	lane->has_turn = false;
 	join(lane);
+	if (lane->has_credit && to_sparse(lane) == 0)
+		outbox->first = lane;
 }
 
 /* It is in no ring any more. */
@@ -263,6 +284,7 @@ commit_lane(struct fair_outbox *outbox, struct fair_lane *lane, uint32_t most,
 		if (outbox->committed.bytes >= most)
 			return false;
 		lane->deficit -= item->n;
+		note_taken(lane, item->n);
 		if (limits->ages != NULL)
 			metric_spread_add(limits->ages, (uint64_t)age_ms * 1000);
 		fair_list_push(&outbox->committed, take_head(lane));

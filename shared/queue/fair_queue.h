@@ -10,8 +10,11 @@
  * Shares are equal over some time, not at each moment: a lane that waited for nothing while others
  * took their turns has credit for these, up to FAIR_CREDIT_BYTES, and goes before those that have
  * none. So who stays below his share hardly queues behind who wants more, and is through first when
- * the socket took nothing for a while. A ledger over several outboxes knows which lane holds the
- * most. Nothing is allocated while nothing waits. One thread at a time.
+ * the socket took nothing for a while. Of those with credit one that takes no more than a small
+ * part of what goes (a call, pings) has its first turn at once, as new flows have in RFC 8290; it
+ * pays with its credit as for any turn, so that to stop and come again gains no share. A ledger
+ * over several outboxes knows which lane holds the most. Nothing is allocated while nothing waits.
+ * One thread at a time.
  */
 #pragma once
 
@@ -24,6 +27,8 @@
 enum {
 	FAIR_QUANTUM_BYTES = 1536,	    /* of a lane's turn: one frame of the usual size */
 	FAIR_CREDIT_BYTES = 256 * 1024,	    /* of turns not used, at most */
+	FAIR_SPARSE_PART = 32,		    /* of what goes; who takes no more is sparse */
+	FAIR_SPARSE_BYTES = 32 * 1024,	    /* or who has taken nothing of so much */
 	FAIR_COMMIT_BYTES = 64 * 1024,	    /* promised at once */
 	FAIR_COMMIT_LEAST_BYTES = 2 * 1024, /* to a socket that takes little */
 	FAIR_ITEM_COST_BYTES = 48,	    /* of a frame that waits, beside its bytes */
@@ -50,6 +55,7 @@ struct fair_lane {
 	struct fair_lane *larger, **bin_at; /* in the ledger */
 	uint32_t deficit, credit;	    /* bytes it may send: in this turn, and before others */
 	uint32_t left_at;		    /* outbox->turns_bytes when it last waited */
+	uint32_t sparse_from;		    /* outbox->taken_bytes from which on it is sparse */
 	uint8_t bin;			    /* of the ledger; 0: none */
 	bool has_credit, has_turn;
 };
@@ -60,6 +66,7 @@ struct fair_outbox {
 	struct fair_lane *first, *ring;	 /* whose turn is next: with credit, without */
 	uint32_t ring_count, granted;	 /* lanes in ring; turns of theirs in this round */
 	uint32_t turns_bytes;		 /* what each lane of ring was given so far; wraps */
+	uint32_t taken_bytes;		 /* from all lanes so far; wraps */
 	uint32_t sent;			 /* bytes of committed.head that the socket took */
 	uint32_t lane_bytes, lane_items; /* in all lanes */
 	uint32_t commit_bytes;		 /* promised at once; 0: FAIR_COMMIT_BYTES */

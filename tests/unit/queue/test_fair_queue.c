@@ -284,6 +284,118 @@ test_one_that_took_less_goes_first_until_it_has_as_much(void **state)
 	fair_outbox_fini(&outbox);
 }
 
+/* A greedy lane, and three with credit in which much waits by now, all of which had turns; the
+ * fifth has not sent yet. */
+static void
+put_four_behind_each_other(struct fair_outbox *outbox, struct fair_lane lanes[5],
+			   struct tally *tally)
+{
+	size_t counts[256] = { 0 };
+
+	wait_in(outbox, &lanes[0], 0, 300, tally);
+	serve(outbox, 2 * FAIR_SPARSE_BYTES, counts, tally);
+	for (uint8_t i = 1; i < 4; i++)
+		wait_in(outbox, &lanes[i], i, 60, tally);
+	serve(outbox, 8 * FAIR_QUANTUM_BYTES, counts, tally);
+}
+
+static void
+clear_five(struct fair_outbox *outbox, struct fair_lane lanes[5], struct tally *tally)
+{
+	for (unsigned i = 0; i < 5; i++)
+		fair_lane_clear(&lanes[i], note_drop, tally);
+	fair_outbox_fini(outbox);
+}
+
+/* So a call does not wait for a frame of each of those that fetch a page. */
+static void
+test_a_sparse_lane_has_its_first_turn_at_once(void **state)
+{
+	struct fair_lane lanes[5] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	put_four_behind_each_other(&outbox, lanes, &tally);
+	for (unsigned i = 0; i < 20; i++) {
+		push(&outbox, &lanes[4], 4, 100, 0, &tally);
+		serve(&outbox, outbox.committed.bytes - outbox.sent + 100, counts, &tally);
+		assert_int_equal(counts[4], (i + 1) * 100);
+		serve(&outbox, FAIR_SPARSE_PART * 100, counts, &tally);
+	}
+	clear_five(&outbox, lanes, &tally);
+}
+
+/* Nor does it go before them with more than a turn, nor who comes as often as they do. */
+static void
+test_what_is_not_sparse_waits_for_its_turn(void **state)
+{
+	struct fair_lane lanes[5] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	put_four_behind_each_other(&outbox, lanes, &tally);
+	wait_in(&outbox, &lanes[4], 4, 3, &tally);
+	serve(&outbox, outbox.committed.bytes - outbox.sent + 3000, counts, &tally);
+	assert_in_range(counts[4], 1000, FAIR_QUANTUM_BYTES);
+	serve(&outbox, 12 * FAIR_QUANTUM_BYTES, counts, &tally);
+	assert_int_equal(counts[4], 3000);
+	wait_in(&outbox, &lanes[4], 4, 1, &tally);
+	serve(&outbox, outbox.committed.bytes - outbox.sent + 1000, counts, &tally);
+	assert_int_equal(counts[4], 3000);
+	clear_five(&outbox, lanes, &tally);
+}
+
+/* Small ones add up. */
+static void
+test_many_small_frames_at_once_are_not_sparse_for_longer(void **state)
+{
+	struct fair_lane lanes[5] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	put_four_behind_each_other(&outbox, lanes, &tally);
+	for (unsigned i = 0; i < 4; i++)
+		push(&outbox, &lanes[4], 4, 100, 0, &tally);
+	serve(&outbox, FAIR_SPARSE_PART * 200, counts, &tally);
+	assert_int_equal(counts[4], 400);
+	push(&outbox, &lanes[4], 4, 100, 0, &tally);
+	serve(&outbox, outbox.committed.bytes - outbox.sent + 100, counts, &tally);
+	assert_int_equal(counts[4], 400);
+	clear_five(&outbox, lanes, &tally);
+}
+
+/* Whoever has something for each frame of the others', but never two, has what they have. */
+static void
+test_who_stops_and_comes_again_gains_no_share(void **state)
+{
+	struct fair_lane lanes[3] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t counts[256] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3000; i++) {
+		for (uint8_t lane = 0; lane < 2; lane++)
+			if (lanes[lane].waiting.count < 4)
+				wait_in(&outbox, &lanes[lane], lane, 4, &tally);
+		if (lanes[2].waiting.head == NULL)
+			push(&outbox, &lanes[2], 2, 1000, 0, &tally);
+		serve(&outbox, 1000, counts, &tally);
+	}
+	assert_in_range(counts[2], 900 * 1000, 1000 * 1000 + 4 * FAIR_QUANTUM_BYTES);
+	assert_in_range(counts[0], counts[1] - 4 * FAIR_QUANTUM_BYTES,
+			counts[1] + 4 * FAIR_QUANTUM_BYTES);
+	for (unsigned i = 0; i < 3; i++)
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	fair_outbox_fini(&outbox);
+}
+
 /* What is saved up has an end: who comes back after long goes first with so much, and no more. */
 static void
 test_credit_is_bounded(void **state)
@@ -505,6 +617,10 @@ main(void)
 		cmocka_unit_test(test_lanes_share_by_bytes_not_by_frames),
 		cmocka_unit_test(test_a_greedy_lane_takes_nothing_from_nine_modest_ones),
 		cmocka_unit_test(test_one_that_took_less_goes_first_until_it_has_as_much),
+		cmocka_unit_test(test_a_sparse_lane_has_its_first_turn_at_once),
+		cmocka_unit_test(test_what_is_not_sparse_waits_for_its_turn),
+		cmocka_unit_test(test_many_small_frames_at_once_are_not_sparse_for_longer),
+		cmocka_unit_test(test_who_stops_and_comes_again_gains_no_share),
 		cmocka_unit_test(test_credit_is_bounded),
 		cmocka_unit_test(test_modest_ones_are_through_first_after_a_pause),
 		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
