@@ -153,12 +153,10 @@ write_request(const struct wish *wish, struct json_text *text)
 	json_text_member(text, "kind", wish->kind);
 	json_text_member(text, "name", wish->name);
 	if (wish->uses > 0) {
-		json_text_key(text, "usesMax");
-		json_text_uint(text, wish->uses);
+		json_text_member_uint(text, "usesMax", wish->uses);
 	}
 	if (wish->lifetime_sec > 0) {
-		json_text_key(text, "lifetimeSec");
-		json_text_uint(text, wish->lifetime_sec);
+		json_text_member_uint(text, "lifetimeSec", wish->lifetime_sec);
 	}
 	json_text_close(text, '}');
 }

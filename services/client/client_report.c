@@ -34,52 +34,60 @@ put_or_leave(struct json_text *text, const char *name, const char *value)
 		json_text_member(text, name, value);
 }
 
-size_t
-session_report(struct session *session, char *ret_json, size_t capacity)
+/* Which tunnel it is, and by which way. */
+static void
+write_tunnel(struct json_text *text, const struct session *session)
 {
-	struct json_text text = { .max_bytes = capacity - 2 };
+	const struct client_route *route = &session->route;
+	const char *relay = leg_client_url(session->leg);
+
+	if (relay[0] == '\0' && session->has_route)
+		relay = route->relays[0];
+	put_or_leave(text, "sessionId", route->session_id);
+	put_or_leave(text, "nodeId", route->node_id);
+	put_or_leave(text, "country", session->country);
+	put_or_leave(text, "address4", route->address4);
+	put_or_leave(text, "address6", route->address6);
+	put_or_leave(text, "relayEndpoint", relay);
+	json_text_member(text, "carriedBy", client_udp_is_up(session->udp) ? "udp" : "leg");
+	json_text_member_bool(text, "udpLosesLongPackets", session->is_narrow);
+	json_text_member(text, "interface", session->options->interface);
+	if (route->dns_n > 0)
+		json_text_member(text, "dns", route->dns[0]);
+	json_text_member_uint(text, "mtu", route->mtu);
+	json_text_member_int(text, "pid", getpid());
+	json_text_member_bool(text, "killSwitch", session->options->kill_switch);
+}
+
+/* How it goes: what has passed, since when, and until when. */
+static void
+write_usage(struct json_text *text, struct session *session)
+{
 	struct device *device = client_tunnel_device(session->tunnel);
 	struct device_usage usage = { 0 };
 	uint64_t rx_bytes = 0, tx_bytes = 0;
-	size_t n = 0;
 
 	if (device != NULL) {
 		device_counters(device, &rx_bytes, &tx_bytes);
 		device_peer_usage(device, &session->route.node_key, &usage);
 	}
+	json_text_member_uint(text, "rxBytes", rx_bytes);
+	json_text_member_uint(text, "txBytes", tx_bytes);
+	json_text_member_int(text, "lastHandshakeSec", usage.last_handshake_sec);
+	json_text_member_int(text, "connectedAt", session->connected_wall_ms);
+	json_text_member_int(text, "expiresAt", session->route.expires_at_ms);
+}
+
+size_t
+session_report(struct session *session, char *ret_json, size_t capacity)
+{
+	struct json_text text = { .max_bytes = capacity - 2 };
+	size_t n = 0;
+
 	json_text_open(&text, '{');
 	json_text_member(&text, "state", state_name(session));
-	put_or_leave(&text, "sessionId", session->route.session_id);
-	put_or_leave(&text, "nodeId", session->route.node_id);
-	put_or_leave(&text, "country", session->country);
-	put_or_leave(&text, "address4", session->route.address4);
-	put_or_leave(&text, "address6", session->route.address6);
-	const char *relay = leg_client_url(session->leg);
-	if (relay[0] == '\0' && session->has_route)
-		relay = session->route.relays[0];
-	put_or_leave(&text, "relayEndpoint", relay);
-	json_text_member(&text, "carriedBy", client_udp_is_up(session->udp) ? "udp" : "leg");
-	json_text_key(&text, "udpLosesLongPackets");
-	json_text_bool(&text, session->is_narrow);
-	json_text_member(&text, "interface", session->options->interface);
-	if (session->route.dns_n > 0)
-		json_text_member(&text, "dns", session->route.dns[0]);
-	json_text_key(&text, "mtu");
-	json_text_uint(&text, session->route.mtu);
-	json_text_key(&text, "pid");
-	json_text_int(&text, getpid());
-	json_text_key(&text, "killSwitch");
-	json_text_bool(&text, session->options->kill_switch);
-	json_text_key(&text, "rxBytes");
-	json_text_uint(&text, rx_bytes);
-	json_text_key(&text, "txBytes");
-	json_text_uint(&text, tx_bytes);
-	json_text_key(&text, "lastHandshakeSec");
-	json_text_int(&text, usage.last_handshake_sec);
-	json_text_key(&text, "connectedAt");
-	json_text_int(&text, session->connected_wall_ms);
-	json_text_key(&text, "expiresAt");
-	json_text_int(&text, session->route.expires_at_ms);
+	write_tunnel(&text, session);
+	write_usage(&text, session);
 	put_or_leave(&text, "reason", session->leg_reason);
 	json_text_close(&text, '}');
 	if (!json_text_failed(&text)) {

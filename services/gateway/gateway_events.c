@@ -77,8 +77,7 @@ gateway_events_show(struct gateway_events *events, const ProtobufCMessage *event
 	event_name(event, name);
 	json_text_open(&text, '{');
 	json_text_member(&text, "event", name);
-	json_text_key(&text, "timestamp");
-	json_text_int(&text, clock_wall_ms());
+	json_text_member_int(&text, "timestamp", clock_wall_ms());
 	json_text_key(&text, "data");
 	json_message_write(&text, event, 0);
 	json_text_close(&text, '}');
@@ -139,8 +138,7 @@ greet(struct gateway_watcher *watcher)
 	struct json_text text = { 0 };
 	json_text_open(&text, '{');
 	json_text_member(&text, "event", "hello");
-	json_text_key(&text, "timestamp");
-	json_text_int(&text, clock_wall_ms());
+	json_text_member_int(&text, "timestamp", clock_wall_ms());
 	json_text_key(&text, "data");
 	json_text_raw(&text, "{}");
 	json_text_close(&text, '}');

@@ -171,10 +171,9 @@ write_all(const struct gateway_health *health, struct json_text *text)
 {
 	json_text_open(text, '{');
 	json_text_member(text, "status", overall(health));
-	json_text_key(text, "timestamp");
-	json_text_int(text, clock_wall_ms());
-	json_text_key(text, "uptime");
-	json_text_int(text, (clock_monotonic_ms() - health->started_ms) / MS_PER_SEC);
+	json_text_member_int(text, "timestamp", clock_wall_ms());
+	json_text_member_int(text, "uptime",
+			     (clock_monotonic_ms() - health->started_ms) / MS_PER_SEC);
 	json_text_member(text, "version", BOSON_VERSION);
 	json_text_key(text, "services");
 	json_text_open(text, '{');

@@ -19,8 +19,7 @@ write_parameter(struct json_text *text, const char *name, const char *in,
 	json_text_open(text, '{');
 	json_text_member(text, "name", name);
 	json_text_member(text, "in", in);
-	json_text_key(text, "required");
-	json_text_bool(text, strcmp(in, "path") == 0);
+	json_text_member_bool(text, "required", strcmp(in, "path") == 0);
 	json_text_key(text, "schema");
 	if (field != NULL)
 		gateway_schema_write_field(text, field);
@@ -82,8 +81,7 @@ write_operation(struct json_text *text, const struct gateway_endpoint *endpoint)
 	if (endpoint->body_max_bytes > 0) {
 		json_text_key(text, "requestBody");
 		json_text_open(text, '{');
-		json_text_key(text, "required");
-		json_text_bool(text, true);
+		json_text_member_bool(text, "required", true);
 		gateway_openapi_write_content(text, gateway_schema_name(rpc->input));
 		json_text_close(text, '}');
 	}

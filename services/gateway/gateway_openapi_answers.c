@@ -145,8 +145,7 @@ write_header(struct json_text *text, const char *name, const char *schema)
 	json_text_open(text, '{');
 	json_text_key(text, name);
 	json_text_open(text, '{');
-	json_text_key(text, "required");
-	json_text_bool(text, true);
+	json_text_member_bool(text, "required", true);
 	json_text_key(text, "schema");
 	json_text_raw(text, schema);
 	json_text_close(text, '}');

@@ -205,3 +205,24 @@ json_text_member(struct json_text *text, const char *name, const char *value)
 	json_text_key(text, name);
 	json_text_string(text, value);
 }
+
+void
+json_text_member_int(struct json_text *text, const char *name, int64_t value)
+{
+	json_text_key(text, name);
+	json_text_int(text, value);
+}
+
+void
+json_text_member_uint(struct json_text *text, const char *name, uint64_t value)
+{
+	json_text_key(text, name);
+	json_text_uint(text, value);
+}
+
+void
+json_text_member_bool(struct json_text *text, const char *name, bool value)
+{
+	json_text_key(text, name);
+	json_text_bool(text, value);
+}

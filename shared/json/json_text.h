@@ -40,3 +40,6 @@ void json_text_raw(struct json_text *text, const char *json);
 
 /* A member in one call. */
 void json_text_member(struct json_text *text, const char *name, const char *value);
+void json_text_member_int(struct json_text *text, const char *name, int64_t value);
+void json_text_member_uint(struct json_text *text, const char *name, uint64_t value);
+void json_text_member_bool(struct json_text *text, const char *name, bool value);
