@@ -1,11 +1,11 @@
 /*
  * herd-load: sessions whose datagrams are echoed by their nodes, and legs that only stay, at
- *several relays; then one relay is killed or told to drain (or one after the other), and it is
- *measured how long each session was without its datagrams, and how long each leg without a relay.
+ * several relays; then one relay is killed or told to drain (or one after the other), and it is
+ * measured how long each session was without its datagrams, and how long each leg without a relay.
  *
  *	herd-load -r PORT:PID,... -N node.seed,node.pub -S session.seed,session.pub
- *		[-k shard/shards] [-s sessions] [-n nodes] [-l idle legs, at the first relay] [-i
- *interval ms]
+ *		[-k shard/shards] [-s sessions] [-n nodes] [-l idle legs, at the first relay]
+ *		[-i interval ms]
  *		[-e kill|drain|roll|watch] [-a seconds until it gives up] [-t] [-j file.json]
  *
  * Says on stdout when all is UP, at the EVENT and when what it hit is back (OVER). roll asks the

@@ -6,8 +6,8 @@
  * Fills the tables with DAYS of rollups of NODES nodes (printed: how many rows and bytes, in what
  * time), then asks for history (by hour, by day) and aggregates of random nodes over all of it, by
  * the service's own handlers, and then writes ROUNDS samples of each node. The database is its own,
- * in a folder under /tmp that goes however the program ends: no bus, no network. PostgreSQL has 1
- *GB of shared buffers; both sync what they commit.
+ * in a folder under /tmp that goes however the program ends: no bus, no network. PostgreSQL has
+ * 1 GB of shared buffers; both sync what they commit.
  */
 #include "metrics_load.h"
 

@@ -1,6 +1,6 @@
 /*
  * load_flow: pairs of ends, and one epoll loop over all of them. What an end may send is bounded,
- *so that what is offered is what is taken:
+ * so that what is offered is what is taken:
  *
  *	WINDOW	so many messages in flight and no more
  *	PACED	as many as the flow's rate has given it

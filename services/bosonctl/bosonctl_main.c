@@ -19,41 +19,36 @@
 
 enum { CALL_TIMEOUT_MS = 5000, ERROR_BYTES = 512 };
 
+static const char help[] =
+	"bosonctl: calls a service of BosonServer on its bus and prints the answer as JSON\n"
+	"\n"
+	"usage: bosonctl [-c FILE] nodes|clients|relays|keys VERB ...\n"
+	"       bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
+	"       bosonctl keys curve [--force] DIR [NAME...]\n"
+	"       bosonctl -V | --help\n"
+	"\n"
+	"  -c FILE   the services' configuration file, which says where they are\n"
+	"  -V        version\n"
+	"\n"
+	"A service is reached over ipc:// or tcp://; one that bosond keeps on\n"
+	"inproc:// is not: give it an endpoint in [bus].\n"
+	"\n"
+	"keys curve makes a CURVE key pair for each NAME (else for the six services\n"
+	"and bosonctl), for a bus over tcp://: DIR/NAME.secret is what [bus]\n"
+	"curve_secret names on that host, DIR/allow what curve_allow names on each;\n"
+	"the lines for [bus] are printed and in DIR/bus.conf. Files that are there\n"
+	"are kept (exit 73) unless --force. Relays' names begin with relay.\n"
+	"\n"
+	"words:\n";
+
 static void
 print_help(void)
 {
-	fputs("bosonctl: calls a service of BosonServer on its bus and prints the answer as JSON\n"
-	      "\n"
-	      "usage: bosonctl [-c FILE] nodes|clients|relays|keys VERB ...\n"
-	      "       bosonctl [-c FILE] call SERVICE RPC [JSON]\n"
-	      "       bosonctl keys curve [--force] DIR [NAME...]\n"
-	      "       bosonctl -V | --help\n"
-	      "\n"
-	      "  -c FILE   the services' configuration file, which says where they are\n"
-	      "  -V        version\n"
-	      "\n"
-	      "A service is reached over ipc:// or tcp://; one that bosond keeps on inproc:// is "
-	      "not:\n"
-	      "give it an endpoint in [bus].\n"
-	      "\n"
-	      "keys curve makes a CURVE key pair for each NAME (else for the six services and "
-	      "bosonctl), "
-	      "for\n"
-	      "a bus over tcp://: DIR/NAME.secret is what [bus] curve_secret names on that host, "
-	      "DIR/allow\n"
-	      "what curve_allow names on each; the lines for [bus] are printed and in "
-	      "DIR/bus.conf. "
-	      "Files\n"
-	      "that are there are kept (exit 73) unless --force. Relays' names begin with relay.\n"
-	      "\n"
-	      "words:\n",
-	      stdout);
+	fputs(help, stdout);
 	bosonctl_commands_list(stdout);
 	fputs("\nrpcs and the fields of their requests:\n", stdout);
 	mailbox_list(stdout);
-	fputs("\n"
-	      "example: bosonctl -c /etc/boson/boson.conf call relay ListLegs\n",
-	      stdout);
+	fputs("\nexample: bosonctl -c /etc/boson/boson.conf call relay ListLegs\n", stdout);
 }
 
 static int

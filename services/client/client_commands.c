@@ -254,9 +254,8 @@ status_stopped(const struct client_options *options)
 	printf("not connected\n");
 	client_state_noted_interface(options->state_dir, interface);
 	if (interface[0] != '\0')
-		printf("a session was killed and its kill switch may still hold; `higgs "
-		       "disconnect` "
-		       "removes it\n");
+		printf("a session was killed and its kill switch may still hold; "
+		       "`higgs disconnect` removes it\n");
 	return EXIT_NOT_CONNECTED;
 }
 

@@ -102,6 +102,12 @@ print_examples(unsigned commands)
 		printf("  sudo higgs disconnect\n");
 }
 
+static const char footer[] =
+	"\nIn client.conf, under [client], write key_file = FILE for --key-file FILE,\n"
+	"ca_file for --ca, and kill_switch = no or dns = no for the switches.\n"
+	"Exit status: 0 done; 3 not connected (status); 64 wrong usage; 75 try again\n"
+	"later; 77 not permitted; 130 interrupted; others as in sysexits.h.\n";
+
 static void
 print_overview(void)
 {
@@ -113,12 +119,7 @@ print_overview(void)
 	print_flags(ALL);
 	printf("  %-24s %s\n", "-V, --version", "the version");
 	print_examples(ALL);
-	printf("\nIn client.conf, under [client], write key_file = FILE for --key-file FILE, "
-	       "ca_file "
-	       "for --ca,\nand kill_switch = no or dns = no for the switches.\n"
-	       "Exit status: 0 done; 3 not connected (status); 64 wrong usage; 75 try again "
-	       "later;\n"
-	       "77 not permitted; 130 interrupted; others as in sysexits.h.\n");
+	printf("%s", footer);
 }
 
 void

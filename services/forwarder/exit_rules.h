@@ -2,9 +2,9 @@
  * exit_rules: the text of the two nftables tables of a node, made from plain facts. No I/O: what is
  * here can be read, tested and compared without a kernel. exit_policy loads it.
  *
- * guard	drops whatever passes between the tunnel and anything else unless marked.
- * Persistent. exit		decides, marks, translates. Carries the owner flag: it goes when we
- * go.
+ *	guard	drops whatever passes between the tunnel and anything else unless marked.
+ *		Persistent.
+ *	exit	decides, marks, translates. Carries the owner flag: it goes when we go.
  *
  * Names and mark come from the interface's name, so that two nodes on one host do not meet.
  */

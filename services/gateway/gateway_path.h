@@ -23,9 +23,11 @@ struct gateway_path {
 };
 
 /* target: as it stood in the request line, origin-form. 0, or:
- * -ENAMETOOLONG	over GATEWAY_URI_MAX_BYTES (414)
- * -EINVAL	not origin-form, a bad %-escape, a control byte (%00 too), not UTF-8, a parameter
- *		twice or too many of them (400)
- * -ENOENT	well-formed, but no endpoint can be there: empty, dot or too many segments, a slash
- *		that was escaped (404) */
+ *
+ *	-ENAMETOOLONG	over GATEWAY_URI_MAX_BYTES (414)
+ *	-EINVAL		not origin-form, a bad %-escape, a control byte (%00 too), not UTF-8, a
+ *			parameter twice or too many of them (400)
+ *	-ENOENT		well-formed, but no endpoint can be there: empty, dot or too many segments,
+ *			a slash that was escaped (404)
+ */
 int gateway_path_parse(const char *target, struct gateway_path *ret);

@@ -1,12 +1,12 @@
 /*
  * relay_mesh_wire: what two relays say to each other (docs/protocol.md, "Mesh"). A ZeroMQ message
- *is a kind byte and
+ * is a kind byte and
  *
- *	data, control	one or more sections { node id (16 bytes); u32 length, big-endian; a leg
- *			message }: the channels of that node's leg, as its home relay would
- *			exchange them with the node itself. Kind `control` holds leg messages of
- *kind control alone: what must not be dropped link		one boson.relay.Mesh: about the link
- *itself
+ *	data	one or more sections { node id (16 bytes); u32 length, big-endian; a leg message }:
+ *		the channels of that node's leg, as its home relay would exchange them with the
+ *		node itself
+ *	control	the same, of leg messages of kind control alone: what must not be dropped
+ *	link	one boson.relay.Mesh: about the link itself
  *
  * Readers check before they hand out; nothing is copied. No I/O.
  */

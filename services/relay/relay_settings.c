@@ -22,9 +22,8 @@ const struct config_key relay_keys[] = {
 	{ SECTION, "private_key", CONFIG_PATH, "", 0, 0, NULL, "PEM key of the certificate" },
 	{ SECTION, "tls_tickets", CONFIG_PATH, "", 0, 0, NULL,
 	  "secrets that relays of one name share, so that TLS sessions are resumed at any of them: "
-	  "one or two lines of 64 hex digits, newest first, followed when it changes; empty: an "
-	  "own "
-	  "one in the state folder" },
+	  "one or two lines of 64 hex digits, newest first, followed when it changes; empty: one "
+	  "of its own in the state folder" },
 	{ SECTION, "tls_ticket_period", CONFIG_DURATION, "12h", 60 * 1000, 3 * 24 * 3600 * 1000,
 	  NULL, "how often the own one is replaced; the one before holds as long again" },
 	{ SECTION, "behind_proxy", CONFIG_BOOL, "no", 0, 0, NULL,
@@ -78,9 +77,8 @@ const struct config_key relay_keys[] = {
 	  "bytes a second that the uplink carries, in and out: for the load that is told; 0: not "
 	  "known" },
 	{ SECTION, "accept_pace", CONFIG_INT, "1000", 0, 1000 * 1000, NULL,
-	  "new connections a second and shard, the others wait: so that a herd leaves the legs "
-	  "that "
-	  "are there their time; 0: no limit" },
+	  "new connections a second and shard, the others wait, so that a herd leaves the legs "
+	  "that are there their time; 0: no limit" },
 	{ SECTION, "drain_pace", CONFIG_INT, "1000", 1, 1000 * 1000, NULL,
 	  "legs a second that are told to go to other relays then" },
 	{ SECTION, "handshake_deadline", CONFIG_DURATION, "10s", 100, 60 * 1000, NULL,

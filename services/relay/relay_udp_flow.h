@@ -3,9 +3,10 @@
  * no I/O, no clock. One thread.
  *
  *	HALF_OPEN	a stranger's datagram fits a node by mac1 or index; the node has said
- *nothing ANSWERED	the node answered its handshake: WireGuard knows who it is. Until it has
- *shown that it got the answer it is sent no more bytes than came from it PROVEN		it
- *showed so, or the node answered its transport data
+ *			nothing
+ *	ANSWERED	the node answered its handshake: WireGuard knows who it is. Until it has
+ *			shown that it got the answer it is sent no more bytes than came from it
+ *	PROVEN		it showed so, or the node answered its transport data
  *
  * Half-open ones make way for each other, oldest first, and last ten seconds; the others stay for
  * five minutes after the node last answered (WireGuard rejects a key after three), and no half-open

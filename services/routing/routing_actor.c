@@ -29,8 +29,7 @@ static const struct config_key keys[] = {
 	  "relay group that session tickets are for, 1 to 15 characters" },
 	{ "routing", "ticket_seed", CONFIG_STRING, "", 0, 0, NULL,
 	  "file of the key that signs session tickets, the same for all replicas; empty: one in "
-	  "the "
-	  "state folder" },
+	  "the state folder" },
 	{ "routing", "sessions_per_key", CONFIG_INT, "10000", 0, SESSIONS_MAX, NULL,
 	  "sessions that one access key may have at a time; 0: any number" },
 	{ "routing", "sessions_per_client", CONFIG_INT, "16", 0, SESSIONS_MAX, NULL,

@@ -1,12 +1,10 @@
 /*
- * cache: things with a lifetime: used nonces, rate buckets, cached answers. One interface; the
- * driver is chosen by URL. Never the truth: losing all of it costs speed, not correctness. One
- * thread.
+ * cache: things with a lifetime: used nonces, rate buckets, values. One interface; the driver is
+ * chosen by URL. Never the truth: losing all of it costs speed, not correctness. One thread.
  *
  *	memory:                                of this process; capped, the oldest goes first
  *	redis:///run/redis/redis.sock?db=0     shared by replicas; Redis's own caps
- *	redis://[user@]127.0.0.1:6379/0        the same; or a host name, looked up for each
- *connection
+ *	redis://[user@]127.0.0.1:6379/0        the same; a host name is looked up each time
  *
  * After `?`: db, prefix ("boson:"), passfile (0600, one line; a password is never in the URL), and
  * clear_text=yes, without which an address must be loopback. A Redis that does not answer costs a

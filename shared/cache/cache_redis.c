@@ -42,8 +42,8 @@ static const char bucket_script[] =
 	"else level = level - 60000 end "
 	"redis.call('HSET', KEYS[1], 'level', string.format('%.0f', level),"
 	" 'at', string.format('%.0f', now)) "
-	"redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil((full - level) / rate) + "
-	"1)) "
+	"redis.call('PEXPIRE', KEYS[1],"
+	" string.format('%.0f', math.ceil((full - level) / rate) + 1)) "
 	"return answer";
 
 struct driver {
