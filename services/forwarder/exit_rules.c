@@ -1,7 +1,7 @@
-/*
- * exit_rules: see exit_rules.h. Threats T28 to T31 and T37.
- */
+/* exit_rules: the chains. Threats T28 to T31 and T37. */
 #include "forwarder/exit_rules.h"
+
+#include "forwarder/exit_rules_sets.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -16,20 +16,6 @@ enum {
 	EXIT_MBIT_BYTES = 125 * 1000,
 	EXIT_BURST_DIVISOR = 4, /* of a second: less, and TCP would not reach the rate */
 };
-
-/* The IANA special-purpose registries: nothing in them is the internet. */
-static const char deny4[] =
-	"0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, "
-	"192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, "
-	"198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/4, 240.0.0.0/4";
-static const char deny6[] =
-	"::/127, ::ffff:0:0/96, 64:ff9b::/96, 64:ff9b:1::/48, 100::/64, 2001::/23, 2001:db8::/32, "
-	"2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8";
-
-/* Mail relaying, NetBIOS, SMB, and what reflects or speaks to the local link only. */
-static const char deny_ports[] =
-	"tcp . 25, tcp . 135-139, tcp . 445, udp . 135-139, udp . 445, udp . 1900, udp . 5353, "
-	"udp . 5355, tcp . 11211, udp . 11211";
 
 void
 exit_rules_guard_name(const char *interface, char ret_name[EXIT_TABLE_BYTES])
@@ -76,113 +62,6 @@ exit_rules_write_guard(const struct exit_rules *rules, FILE *file)
 		"chain arriving { type filter hook input priority 100; policy accept;\n"
 		"iifname \"%s\" meta mark != 0x%08" PRIx32 " counter drop\n}\n}\n",
 		tunnel, mark, tunnel, mark, tunnel, mark);
-}
-
-static void
-write_set_head(FILE *file, const char *name, const char *type)
-{
-	fprintf(file, "set %s { type %s; flags interval; auto-merge;", name, type);
-}
-
-static void
-write_fixed_set(FILE *file, const char *name, const char *type, const char *elements)
-{
-	write_set_head(file, name, type);
-	fprintf(file, " elements = { %s }\n}\n", elements);
-}
-
-/* Elements of one family out of a mixed list of CIDRs. */
-static void
-write_cidr_set(FILE *file, const char *name, int family, const char *const *cidrs)
-{
-	const char *separator = " elements = { ";
-	write_set_head(file, name, family == AF_INET ? "ipv4_addr" : "ipv6_addr");
-	for (size_t i = 0; cidrs && cidrs[i]; i++) {
-		if ((strchr(cidrs[i], ':') != NULL) != (family == AF_INET6))
-			continue;
-		fprintf(file, "%s%s", separator, cidrs[i]);
-		separator = ", ";
-	}
-	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
-}
-
-static void
-write_connected_set(FILE *file, const char *name, int family,
-		    const struct exit_surroundings *surroundings)
-{
-	const char *separator = " elements = { ";
-	write_set_head(file, name, family == AF_INET ? "ipv4_addr" : "ipv6_addr");
-	for (size_t i = 0; i < surroundings->connected_count; i++) {
-		const struct exit_network *network = &surroundings->connected[i];
-		char text[INET6_ADDRSTRLEN];
-		if (network->family != family ||
-		    !inet_ntop(family, &network->address, text, sizeof text))
-			continue;
-		fprintf(file, "%s%s/%u", separator, text, network->prefix);
-		separator = ", ";
-	}
-	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
-}
-
-static void
-write_uplink_set(FILE *file, const char *name, const char (*uplinks)[EXIT_INTERFACE_BYTES],
-		 size_t n)
-{
-	fprintf(file, "set %s { type ifname;", name);
-	for (size_t i = 0; i < n; i++)
-		fprintf(file, "%s\"%s\"", i ? ", " : " elements = { ", uplinks[i]);
-	fprintf(file, "%s}\n", n ? " }\n" : "\n");
-}
-
-static void
-write_client_sets(FILE *file, const struct exit_client *clients, size_t n)
-{
-	char text[INET6_ADDRSTRLEN];
-	const char *separator = " elements = { ";
-	fputs("set clients4 { type ipv4_addr;", file);
-	for (size_t i = 0; i < n; i++) {
-		if (clients[i].address4.s_addr == 0)
-			continue;
-		inet_ntop(AF_INET, &clients[i].address4, text, sizeof text);
-		fprintf(file, "%s%s", separator, text);
-		separator = ", ";
-	}
-	fprintf(file, "%s}\nset clients6 { type ipv6_addr;", *separator == ',' ? " }\n" : "\n");
-	separator = " elements = { ";
-	for (size_t i = 0; i < n; i++) {
-		if (IN6_IS_ADDR_UNSPECIFIED(&clients[i].address6))
-			continue;
-		inet_ntop(AF_INET6, &clients[i].address6, text, sizeof text);
-		fprintf(file, "%s%s", separator, text);
-		separator = ", ";
-	}
-	fprintf(file, "%s}\n", *separator == ',' ? " }\n" : "\n");
-}
-
-static void
-write_sets(const struct exit_rules *rules, const struct exit_surroundings *surroundings, FILE *file)
-{
-	write_uplink_set(file, "uplinks4", surroundings->uplinks4, surroundings->uplinks4_count);
-	write_uplink_set(file, "uplinks6", surroundings->uplinks6, surroundings->uplinks6_count);
-	write_cidr_set(file, "allow4", AF_INET, rules->allow);
-	write_cidr_set(file, "allow6", AF_INET6, rules->allow);
-	write_cidr_set(file, "own4", AF_INET, rules->deny);
-	write_cidr_set(file, "own6", AF_INET6, rules->deny);
-	write_fixed_set(file, "deny4", "ipv4_addr", deny4);
-	write_fixed_set(file, "deny6", "ipv6_addr", deny6);
-	write_connected_set(file, "connected4", AF_INET, surroundings);
-	write_connected_set(file, "connected6", AF_INET6, surroundings);
-	fprintf(file,
-		"set ports { type inet_proto . inet_service; flags interval; elements = { %s }\n}\n"
-		"set starts4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
-		"set starts6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
-		"set udp4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
-		"set udp6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n"
-		"set flows4 { type ipv4_addr; size 4096; flags dynamic; }\n"
-		"set flows6 { type ipv6_addr; size 4096; flags dynamic; }\n"
-		"set echoes4 { type ipv4_addr; size 4096; flags dynamic; timeout 1m; }\n"
-		"set echoes6 { type ipv6_addr; size 4096; flags dynamic; timeout 1m; }\n",
-		deny_ports);
 }
 
 /* So many packets a second of each client, of both families; as many at once as in `burst` seconds.
@@ -355,8 +234,7 @@ exit_rules_write_exit(const struct exit_rules *rules, const struct exit_surround
 	exit_rules_exit_name(rules->interface, name);
 	write_replace(file, name, "{ flags owner; }");
 	fputs("flags owner\n", file);
-	write_client_sets(file, clients, n);
-	write_sets(rules, surroundings, file);
+	exit_rules_write_sets(rules, surroundings, clients, n, file);
 	write_passing_chains(rules, file);
 	write_judging_chains(rules, file);
 	write_arrival_chains(rules, surroundings, file);
