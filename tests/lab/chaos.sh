@@ -55,11 +55,7 @@ start_everything()
 {
 	write_boson_config && write_plain_wireguard && write_higgs_config higgs on ca.pem || return 1
 	start_inet
-	start_boson
-	wait_for 30 is_healthy || return 1
-	install_keys
-	start_agent
-	start_forwarder higgs
+	start_server_and_node || return 1
 	wait_for 30 has_legs 0
 }
 

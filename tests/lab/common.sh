@@ -99,6 +99,16 @@ is_healthy()
 		https://boson.test:8443/api/v1/health -o /dev/null
 }
 
+# By what stands in $lab_dir/etc.
+start_server_and_node()
+{
+	start_boson
+	wait_for 30 is_healthy || return 1
+	install_keys
+	start_agent
+	start_forwarder higgs
+}
+
 # ---- stock apps ----
 
 config() # NAME COUNTRY

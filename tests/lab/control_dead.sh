@@ -36,11 +36,7 @@ start_everything()
 	write_boson_config && echo "udp_listen = 203.0.113.10:51820" >>"$lab_dir/etc/boson.conf" &&
 	write_wireguard_wrapper && write_higgs_config higgs on ca.pem || return 1
 	start_inet
-	start_boson
-	wait_for 30 is_healthy || return 1
-	install_keys
-	start_agent
-	start_forwarder higgs
+	start_server_and_node || return 1
 	wait_for 30 has_node_leg
 }
 

@@ -43,11 +43,7 @@ start_everything()
 	start_inet
 	head -c 300000 /dev/urandom >"$lab_dir/www/300k.bin"
 	head -c 10000000 /dev/urandom >"$lab_dir/www/10m.bin"
-	start_boson
-	wait_for 30 is_healthy || return 1
-	install_keys
-	start_agent
-	start_forwarder higgs
+	start_server_and_node || return 1
 	wait_for 30 has_node_leg
 }
 

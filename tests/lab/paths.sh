@@ -36,11 +36,7 @@ start_everything()
 	write_wireguard_wrapper && write_higgs_config higgs on ca.pem || return 1
 	start_inet
 	head -c 3000000 /dev/urandom >"$lab_dir/www/3m.bin"
-	start_boson
-	wait_for 30 is_healthy || return 1
-	install_keys
-	start_agent
-	start_forwarder higgs
+	start_server_and_node || return 1
 	on clientgw nft -f - <<-'N'
 		table ip router {
 			chain forward { type filter hook forward priority 0; }
