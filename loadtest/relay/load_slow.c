@@ -17,6 +17,7 @@ enum {
 	HEADER_BYTES = 8, /* of the sender's frames */
 	STAMP_BYTES = 12, /* u32 session, u64 us, behind a datagram's first word */
 	READ_AT_ONCE_BYTES = 16 * 1024,
+	READ_LEAST_BYTES = 2 * LOAD_DATAGRAM_BYTES,
 	RECEIVE_BUFFER_MS = 2, /* of the reader's rate; the kernel counts its own overhead in */
 	RECEIVE_BUFFER_LEAST_BYTES = 4096,
 	PAUSE_NS = 20 * 1000,
@@ -138,7 +139,7 @@ read_due(struct load_line *line, struct load_parser *parser, uint64_t taken, uin
 {
 	static uint8_t input[READ_AT_ONCE_BYTES];
 
-	if (due < taken + 2 * LOAD_DATAGRAM_BYTES)
+	if (due < taken + READ_LEAST_BYTES)
 		return taken;
 	size_t most = due - taken < sizeof(input) ? due - taken : sizeof(input);
 	size_t n = receive(line, input, most);
@@ -171,7 +172,7 @@ run(struct load_line *reader, struct load_parser *parser, double read_mbit, doub
 {
 	int64_t last_us = clock_monotonic_us(), passed_us = 0;
 	double bytes_per_us = read_mbit / 8;
-	uint64_t taken = 0, due;
+	uint64_t taken = 0, due, before = 0, most;
 
 	stood_still_us = 0;
 	for (unsigned i = 0; i < session_count; i++) {
@@ -189,9 +190,12 @@ run(struct load_line *reader, struct load_parser *parser, double read_mbit, doub
 		passed_us += turn_us(&last_us);
 		due = (uint64_t)((double)passed_us * bytes_per_us);
 		taken = read_due(reader, parser, taken, due);
-		/* A reader that had nothing to read has not saved it up. */
-		if (due > taken + READ_AT_ONCE_BYTES)
-			taken = due - READ_AT_ONCE_BYTES;
+		/* A line with nothing to move has saved up nothing but what it might have moved
+		 * since it was last looked at. */
+		most = READ_LEAST_BYTES + due - before;
+		if (due > taken + most)
+			taken = due - most;
+		before = due;
 	}
 }
 
