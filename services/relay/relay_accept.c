@@ -187,6 +187,24 @@ set_options(const struct relay_settings *settings, int fd)
 			  strerror(errno));
 }
 
+/* Connections of a door that are not admitted yet. */
+static uint32_t
+upgrading_most(const struct relay_settings *settings)
+{
+	return RELAY_UPGRADING_MAX * settings->shards / relay_accept_doors(settings->shards);
+}
+
+/* No address has more of the places than are left besides: a few that come and say nothing do not
+ * take the door from all others, who need a place for a moment each. */
+static uint32_t
+pending_most(const struct relay_shard *shard)
+{
+	uint32_t most = upgrading_most(shard->settings), taken = shard->accept.upgrading;
+	uint32_t share = taken < most ? (most - taken) / 2 + 1 : 1;
+
+	return share < shard->settings->pending_max ? share : shard->settings->pending_max;
+}
+
 /* Counted among its address's while it is not admitted. */
 static int
 count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct sockaddr *address)
@@ -197,8 +215,7 @@ count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct soc
 	if (settings->accept_rate == 0 || settings->behind_proxy)
 		return 0;
 	relay_pending_key(address, key);
-	leg->upgrade->address =
-		relay_pending_get(&shard->accept.pending, key, settings->pending_max);
+	leg->upgrade->address = relay_pending_get(&shard->accept.pending, key, pending_most(shard));
 	return leg->upgrade->address != NULL ? 0 : -EBUSY;
 }
 
@@ -273,7 +290,7 @@ may_come(struct relay_shard *shard)
 		accept->paced_ms = shard->now_ms;
 		accept->paced = 0;
 	}
-	if (accept->paced >= step || accept->upgrading >= RELAY_UPGRADING_MAX * shards / doors) {
+	if (accept->paced >= step || accept->upgrading >= upgrading_most(settings)) {
 		accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
 		relay_accept_watch(shard, false);
 		return 0;

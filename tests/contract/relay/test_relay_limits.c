@@ -180,6 +180,53 @@ test_connections_not_admitted_are_limited_by_address(void **state)
 	relay_fixture_stop(&relay);
 }
 
+static int
+connect_from(unsigned last_byte)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK + last_byte) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(relay.port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* T09: each of some addresses brings as many as one may and says nothing. Together they would have
+ * all places of the door; whoever else comes finds one. */
+static void
+test_t09_a_few_addresses_do_not_take_the_door_from_others(void **state)
+{
+	enum { ADDRESSES = 6, EACH = 128 };
+	static int idle[ADDRESSES * EACH];
+	const struct rlimit many = { 4096, 4096 };
+	const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	struct rlimit before;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	if (before.rlim_cur < many.rlim_cur)
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
+	setenv("BOSON_RELAY_ACCEPT_RATE", "100000", 1);
+	relay_fixture_start(&relay, false, "accept_burst = 100000\nhandshake_deadline = 60s");
+	unsetenv("BOSON_RELAY_ACCEPT_RATE");
+	for (unsigned i = 0; i < ADDRESSES * EACH; i++)
+		idle[i] = connect_from(1 + i / EACH);
+	while (relay_fixture_counter(&relay, "accepted_total") +
+		       relay_fixture_counter(&relay, "accept_limited_total") <
+	       ADDRESSES * EACH)
+		assert_true(clock_monotonic_ms() < end_ms);
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	raw_leg_close(&node);
+	for (unsigned i = 0; i < ADDRESSES * EACH; i++)
+		close(idle[i]);
+	relay_fixture_stop(&relay);
+}
+
 /* Takes all descriptors that are left below the limit, but one. Returns how many. */
 static unsigned
 take_descriptors(int *taken, unsigned capacity)
@@ -264,7 +311,7 @@ static void
 test_f31_without_descriptors_it_rests_and_recovers(void **state)
 {
 	static const uint8_t session[UUID_BYTES] = "session-00000001";
-	enum { MOST = 256, COMERS = 8 };
+	enum { MOST = 256, COMERS = 24 }; /* some of which find what others gave back meanwhile */
 	int comers[COMERS];
 	struct rlimit before, few;
 	int taken[MOST];
@@ -308,6 +355,7 @@ main(void)
 			test_t12_messages_that_are_begun_and_not_ended_stay_within_the_budget),
 		cmocka_unit_test(test_t12_half_a_message_has_its_own_deadline),
 		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
+		cmocka_unit_test(test_t09_a_few_addresses_do_not_take_the_door_from_others),
 		cmocka_unit_test(test_a_flood_of_control_messages_gets_1008),
 		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),
 	};
