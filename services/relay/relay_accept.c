@@ -146,12 +146,11 @@ relay_accept_end(struct relay_shard *shard)
 	shard->accept.fd = -1;
 }
 
-/* May this address (IPv6: its /64) have one more connection now? A new one takes over its place in
- * the table, with a full bucket: a flood of addresses gets past the limit, which is there for those
- * that cannot choose theirs. */
-static bool
-may_connect(struct relay_accept *accept, const struct relay_settings *settings,
-	    const struct sockaddr *address, int64_t now_ms)
+/* A new source takes over its place in the table, with a full bucket: a flood of addresses gets
+ * past the limit, which is there for those that cannot choose theirs. */
+bool
+relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
+			const struct sockaddr *address, int64_t now_ms)
 {
 	uint8_t key[RELAY_ADDRESS_KEY_BYTES];
 
@@ -235,7 +234,8 @@ admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 {
 	const struct relay_settings *settings = shard->settings;
 
-	if (is_full(shard) || !may_connect(&shard->accept, settings, address, shard->now_ms)) {
+	if (is_full(shard) ||
+	    !relay_accept_is_allowed(&shard->accept, settings, address, shard->now_ms)) {
 		relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
 		close(fd);
 		return;

@@ -66,3 +66,7 @@ void relay_accept_watch(struct relay_shard *shard, bool on);
 
 /* Drain: who connects is refused at once, or finds the process that comes after us. */
 void relay_accept_end(struct relay_shard *shard);
+
+/* May this address (IPv6: its /64) have one more connection now? */
+bool relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
+			     const struct sockaddr *address, int64_t now_ms);

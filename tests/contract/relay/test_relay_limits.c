@@ -227,6 +227,34 @@ test_t09_a_few_addresses_do_not_take_the_door_from_others(void **state)
 	relay_fixture_stop(&relay);
 }
 
+/* There may be so many in all; those that wait at the door are among them. */
+static void
+test_connections_are_limited_in_all(void **state)
+{
+	static const uint8_t session[UUID_BYTES] = "session-00000001";
+	struct raw_leg *idle[2];
+
+	(void)state;
+	relay_fixture_start(&relay, false, "max_legs = 4");
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+	struct raw_leg *client = raw_leg_open(&relay, node_id, session);
+	for (unsigned i = 0; i < 2; i++)
+		idle[i] = raw_leg_connect(&relay);
+	relay_fixture_await(&relay, "accepted_total", 4);
+	struct raw_leg *refused = raw_leg_connect(&relay);
+	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
+	assert_int_equal(relay_fixture_counter(&relay, "accept_limited_total"), 1);
+	raw_leg_close(&refused);
+	raw_leg_close(&idle[0]);
+	relay_fixture_await(&relay, "upgrades_total{result=\"lost\"}", 1);
+	idle[0] = raw_leg_open(&relay, node_id, (const uint8_t *)"session-00000002");
+	for (unsigned i = 0; i < 2; i++)
+		raw_leg_close(&idle[i]);
+	raw_leg_close(&client);
+	raw_leg_close(&node);
+	relay_fixture_stop(&relay);
+}
+
 /* Takes all descriptors that are left below the limit, but one. Returns how many. */
 static unsigned
 take_descriptors(int *taken, unsigned capacity)
@@ -270,8 +298,12 @@ come_without_end(int *comers, unsigned n)
 	relay_fixture_await(&relay, "accept_limited_total", limited + RESTS);
 	used_us = door_time_us() - used_us;
 	assert_in_range(used_us, 0, (uint64_t)(clock_monotonic_us() - begin_us) / 5);
-	for (unsigned i = 0; i < n; i++)
+	unsigned refused = 0;
+	for (unsigned i = 0; i < n; i++) {
+		refused += recv(comers[i], &(char){ 0 }, 1, MSG_DONTWAIT) == 0;
 		close(comers[i]);
+	}
+	assert_in_range(refused, RESTS, n); /* at once, not when there is room again */
 }
 
 /* What all channels can need at once is taken; a flood costs the node its leg. */
@@ -356,6 +388,7 @@ main(void)
 		cmocka_unit_test(test_t12_half_a_message_has_its_own_deadline),
 		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
 		cmocka_unit_test(test_t09_a_few_addresses_do_not_take_the_door_from_others),
+		cmocka_unit_test(test_connections_are_limited_in_all),
 		cmocka_unit_test(test_a_flood_of_control_messages_gets_1008),
 		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),
 	};

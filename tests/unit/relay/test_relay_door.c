@@ -1,6 +1,7 @@
 /*
- * F31: a door listens again. F36: who waits at a door does not stop packets. Its thread and a
- * shard's may share a processor, so between two that it serves in one turn it sleeps for a moment.
+ * A door: how many one address may bring, that it listens again (F31), and F36: who waits at a door
+ * does not stop packets. Its thread and a shard's may share a processor, so between two that it
+ * serves in one turn it sleeps for a moment.
  */
 #include "loop/clock.h"
 #include "relay/relay_leg.h"
@@ -50,6 +51,29 @@ ask(struct relay_shard *door)
 	assert_int_equal(relay_leg_enter(door, leg), 0);
 	assert_int_equal(write(fds[0], request, sizeof(request) - 1), sizeof(request) - 1);
 	return fds[0];
+}
+
+/* To the connection and the millisecond. */
+static void
+test_an_address_has_its_burst_and_then_its_rate(void **state)
+{
+	static const struct relay_settings some = { .accept_rate = 10, .accept_burst = 3 };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = 1 };
+	const struct sockaddr *from = (const struct sockaddr *)&address;
+	struct relay_accept accept;
+
+	(void)state;
+	assert_int_equal(relay_accept_init(&accept, socket(AF_INET, SOCK_STREAM, 0)), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(relay_accept_is_allowed(&accept, &some, from, 1000));
+	assert_false(relay_accept_is_allowed(&accept, &some, from, 1000));
+	assert_false(relay_accept_is_allowed(&accept, &some, from, 1099));
+	assert_true(relay_accept_is_allowed(&accept, &some, from, 1100));
+	assert_false(relay_accept_is_allowed(&accept, &some, from, 1100));
+	for (unsigned i = 0; i < 3; i++) /* rest is worth a burst and no more */
+		assert_true(relay_accept_is_allowed(&accept, &some, from, INT64_C(1) << 40));
+	assert_false(relay_accept_is_allowed(&accept, &some, from, INT64_C(1) << 40));
+	relay_accept_fini(&accept);
 }
 
 /* F31: the kernel has no memory to watch the listening socket with, just when the door would listen
@@ -121,6 +145,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_address_has_its_burst_and_then_its_rate),
 		cmocka_unit_test(test_f31_a_door_that_cannot_listen_tries_again),
 		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
 	};

@@ -1,0 +1,149 @@
+/*
+ * The deadlines of a leg: its timer stands at the earliest of them, and not before; pings of legs
+ * that came together are spread. A shard without its thread.
+ */
+#include "shard_leg.h"
+
+#include "relay/relay_shard.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { LEGS = 20 };
+
+static struct relay_settings settings = {
+	.legs_max = 100,
+	.channels_max = 100,
+	.shards = 1,
+	.queue_bytes = 64 * 1024,
+	.queue_age_ms = 1000,
+	.queue_budget_bytes = 1024 * 1024,
+	.stall_ms = 2000,
+	.grace_ms = 60000,
+	.handshake_ms = 10000,
+	.half_frame_ms = 30000,
+	.ping_ms = 15000,
+	.silence_ms = 60000,
+};
+
+static struct relay_mailbox control;
+static struct relay_shard *shard, *all[1];
+static struct relay_leg *legs[LEGS];
+static int fds[LEGS];
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(relay_mailbox_init(&control), 0);
+	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, -1, NULL, &shard), 0);
+	all[0] = shard;
+	shard->all = all;
+	shard->count = 1;
+	for (unsigned i = 0; i < LEGS; i++) {
+		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
+					 .node_id = "node-id-00000001",
+					 .session_id = { (uint8_t)i, 1 } };
+
+		fds[i] = shard_leg_attach(shard, &ticket, false, &legs[i]);
+		assert_in_range(fds[i], 0, INT32_MAX);
+	}
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < LEGS; i++)
+		close(fds[i]);
+	relay_shard_free(&shard);
+	relay_mailbox_fini(&control);
+	return 0;
+}
+
+static int64_t
+deadline_of(struct relay_leg *leg)
+{
+	relay_leg_arm(shard, leg);
+	return leg->timer.deadline_ms;
+}
+
+static void
+test_a_legs_timer_stands_at_the_earliest_of_its_deadlines(void **state)
+{
+	struct relay_leg *leg = legs[0];
+	int64_t now_ms = shard->now_ms;
+
+	(void)state;
+	leg->heard_ms = now_ms;
+	leg->ping_ms = now_ms + 100000;
+	assert_int_equal(deadline_of(leg), now_ms + settings.silence_ms);
+	leg->half_ms = now_ms - 1;
+	assert_int_equal(deadline_of(leg), now_ms - 1 + settings.half_frame_ms);
+	leg->ping_ms = now_ms + 5000;
+	assert_int_equal(deadline_of(leg), now_ms + 5000);
+	leg->expires_ms = now_ms + 4000;
+	assert_int_equal(deadline_of(leg), now_ms + 4000);
+	leg->stall.since_ms = now_ms;
+	leg->stall.look_ms = now_ms + 100000;
+	assert_int_equal(deadline_of(leg), now_ms + settings.stall_ms);
+	leg->stall.since_ms = 0;
+}
+
+/* W19: a leg that is not admitted has one deadline, whatever comes. */
+static void
+test_w19_before_it_is_admitted_a_leg_has_its_handshakes_deadline(void **state)
+{
+	struct relay_leg *leg = relay_leg_new(shard, dup(STDERR_FILENO));
+
+	(void)state;
+	assert_non_null(leg);
+	leg->heard_ms = shard->now_ms + 5000;
+	assert_int_equal(deadline_of(leg), shard->now_ms + settings.handshake_ms);
+	relay_timer_stop(&shard->wheel, &leg->timer);
+	relay_leg_free(&leg);
+}
+
+/* T45: they came back together after a relay's death. */
+static void
+test_pings_of_legs_that_came_together_are_spread_over_a_third(void **state)
+{
+	int64_t least = INT64_MAX, most = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < LEGS; i++) {
+		legs[i]->heard_ms = legs[i]->ping_ms = shard->now_ms;
+		relay_leg_on_timer(shard, legs[i]);
+		int64_t after_ms = legs[i]->ping_ms - shard->now_ms;
+		least = after_ms < least ? after_ms : least;
+		most = after_ms > most ? after_ms : most;
+	}
+	assert_in_range(least, settings.ping_ms, settings.ping_ms * 4 / 3);
+	assert_in_range(most, least + 1, settings.ping_ms * 4 / 3);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_a_legs_timer_stands_at_the_earliest_of_its_deadlines, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_w19_before_it_is_admitted_a_leg_has_its_handshakes_deadline, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_pings_of_legs_that_came_together_are_spread_over_a_third, set_up,
+			tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
