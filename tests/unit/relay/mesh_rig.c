@@ -3,10 +3,8 @@
 
 #include "link.pb-c.h"
 #include "relay/relay_mesh_wire.h"
-#include "shard_leg.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,16 +34,10 @@ int
 mesh_rig_set_up(void **state)
 {
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
 	memset(&mesh_rig, 0, sizeof(mesh_rig));
-	assert_int_equal(relay_mailbox_init(&mesh_rig.control), 0);
+	shard_alone_start(&mesh_rig.alone, &settings);
 	assert_int_equal(relay_mailbox_init(&mesh_rig.mesh.mailbox), 0);
-	assert_int_equal(
-		relay_shard_new(0, &settings, NULL, &mesh_rig.control, -1, NULL, &mesh_rig.shard),
-		0);
-	mesh_rig.all[0] = mesh_rig.all[1] = mesh_rig.shard;
-	mesh_rig.shard->all = mesh_rig.all;
-	mesh_rig.shard->count = 1;
+	mesh_rig.shard = mesh_rig.alone.shard;
 	mesh_rig.shard->mesh = &mesh_rig.mesh;
 	return 0;
 }
@@ -54,9 +46,8 @@ int
 mesh_rig_tear_down(void **state)
 {
 	(void)state;
-	relay_shard_free(&mesh_rig.shard);
+	shard_alone_stop(&mesh_rig.alone);
 	relay_mailbox_fini(&mesh_rig.mesh.mailbox);
-	relay_mailbox_fini(&mesh_rig.control);
 	return 0;
 }
 
@@ -116,15 +107,10 @@ take_all(struct relay_mailbox *mailbox)
 void
 mesh_rig_turn(struct relay_message *message)
 {
-	if (message == NULL)
-		message =
-			relay_message_new(RELAY_NODE_BACK, (const uint8_t *)"nobody..........", 0);
-	assert_non_null(message);
-	assert_int_equal(relay_mailbox_send(&mesh_rig.shard->mailbox, &message), 0);
 	mesh_rig.heard_n = mesh_rig.sought = mesh_rig.settled = 0;
-	assert_int_equal(relay_shard_turn(mesh_rig.shard), 0);
+	shard_alone_turn(&mesh_rig.alone, message);
 	take_all(&mesh_rig.mesh.mailbox);
-	take_all(&mesh_rig.control);
+	take_all(&mesh_rig.alone.control);
 }
 
 static void

@@ -5,8 +5,9 @@
  */
 #pragma once
 
+#include "shard_leg.h"
+
 #include "relay/relay_mesh.h"
-#include "relay/relay_shard.h"
 
 enum { MESH_RIG_HEARD_MAX = 16 };
 
@@ -21,9 +22,9 @@ struct mesh_rig_word {
 extern const uint8_t mesh_rig_node[UUID_BYTES];
 
 extern struct mesh_rig {
-	struct relay_mailbox control;
+	struct shard_alone alone;
 	struct relay_mesh_mail mesh;
-	struct relay_shard *shard, *all[2];
+	struct relay_shard *shard; /* that one */
 	/* in the last turn: */
 	struct mesh_rig_word heard[MESH_RIG_HEARD_MAX]; /* over links */
 	unsigned heard_n, sought, settled;

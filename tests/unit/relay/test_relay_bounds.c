@@ -6,12 +6,10 @@
 #include "shard_leg.h"
 
 #include "relay/relay_attach.h"
-#include "relay/relay_mail.h"
 #include "relay/relay_shard.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,22 +35,13 @@ static struct relay_settings settings = {
 	.notsent_lowat_bytes = 128 * 1024,
 };
 
-static struct rig {
-	struct relay_mailbox control;
-	struct relay_shard *shard, *all[1];
-} rig;
+static struct shard_alone rig;
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(relay_mailbox_init(&rig.control), 0);
-	assert_int_equal(relay_shard_new(0, &settings, NULL, &rig.control, -1, NULL, &rig.shard),
-			 0);
-	rig.all[0] = rig.shard;
-	rig.shard->all = rig.all;
-	rig.shard->count = 1;
+	shard_alone_start(&rig, &settings);
 	return 0;
 }
 
@@ -60,21 +49,14 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	relay_shard_free(&rig.shard);
-	relay_mailbox_fini(&rig.control);
+	shard_alone_stop(&rig);
 	return 0;
 }
 
-/* Something to do, so that it does not wait. */
 static void
 turn(void)
 {
-	static const uint8_t nobody[UUID_BYTES] = "nobody";
-	struct relay_message *message = relay_message_new(RELAY_NODE_BACK, nobody, 0);
-
-	assert_non_null(message);
-	assert_int_equal(relay_mailbox_send(&rig.shard->mailbox, &message), 0);
-	assert_int_equal(relay_shard_turn(rig.shard), 0);
+	shard_alone_turn(&rig, NULL);
 }
 
 static struct ticket
@@ -120,6 +102,30 @@ test_T13_answers_that_nobody_reads_stay_within_the_budget(void **state)
 	}
 	for (unsigned i = 0; i < LEGS; i++)
 		close(fds[i]);
+}
+
+/* A single one, with all the room there is: it is still not worth more than so much. */
+static void
+test_T13_one_that_reads_nothing_is_not_owed_much(void **state)
+{
+	enum { PINGS = 4000, PART = 200, MOST_BYTES = 400 * 1024 };
+	static uint8_t pings[PART][2 + WS_MASK_BYTES + WS_CONTROL_MAX_BYTES];
+	struct ticket ticket = ticket_of(TICKET_ROLE_SESSION, 1);
+	struct relay_leg *leg;
+	int fd = shard_leg_attach(rig.shard, &ticket, false, &leg);
+
+	(void)state;
+	assert_in_range(fd, 0, INT32_MAX);
+	settings.queue_budget_bytes = 64 * MIB;
+	for (unsigned i = 0; i < PART; i++)
+		memcpy(pings[i], "\x89\xfd", 2);
+	for (unsigned sent = 0; sent < PINGS; sent += PART) {
+		(void)!write(fd, pings, sizeof(pings));
+		turn();
+		assert_in_range(rig.shard->queued_bytes, 0, MOST_BYTES);
+	}
+	settings.queue_budget_bytes = MIB;
+	close(fd);
 }
 
 /* ---- a node with many channels ---- */
@@ -235,7 +241,7 @@ test_what_sessions_carry_is_not_queued_without_end(void **state)
 	assert_in_range(unsent(), 0, SESSIONS);
 	while (unsent() > 0) {
 		told += take_reported_bytes();
-		relay_mail_send_unsent(rig.shard);
+		turn();
 	}
 	relay_attach_report_usage(rig.shard);
 	assert_int_equal(told + take_reported_bytes(), SESSIONS * TIMES);
@@ -248,6 +254,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_T13_answers_that_nobody_reads_stay_within_the_budget, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(test_T13_one_that_reads_nothing_is_not_owed_much,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_node_may_have_as_many_channels_as_it_is_allowed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_sessions_carry_is_not_queued_without_end,

@@ -4,10 +4,7 @@
  */
 #include "shard_leg.h"
 
-#include "relay/relay_shard.h"
-
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +29,8 @@ static struct relay_settings settings = {
 	.silence_ms = 60000,
 };
 
-static struct relay_mailbox control;
-static struct relay_shard *shard, *all[1];
+static struct shard_alone rig;
+static struct relay_shard *shard;
 static struct relay_leg *legs[LEGS];
 static int fds[LEGS];
 
@@ -41,12 +38,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(relay_mailbox_init(&control), 0);
-	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, -1, NULL, &shard), 0);
-	all[0] = shard;
-	shard->all = all;
-	shard->count = 1;
+	shard_alone_start(&rig, &settings);
+	shard = rig.shard;
 	for (unsigned i = 0; i < LEGS; i++) {
 		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
 					 .node_id = "node-id-00000001",
@@ -64,8 +57,7 @@ tear_down(void **state)
 	(void)state;
 	for (unsigned i = 0; i < LEGS; i++)
 		close(fds[i]);
-	relay_shard_free(&shard);
-	relay_mailbox_fini(&control);
+	shard_alone_stop(&rig);
 	return 0;
 }
 

@@ -76,6 +76,70 @@ test_an_address_has_its_burst_and_then_its_rate(void **state)
 	relay_accept_fini(&accept);
 }
 
+/* ---- who comes at once ---- */
+
+static struct relay_shard *
+listening_door(const struct relay_settings *with, struct relay_mailbox *control,
+	       struct relay_shard **all)
+{
+	struct relay_shard *door;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(listen(fd, WAITING), 0);
+	assert_int_equal(relay_mailbox_init(control), 0);
+	assert_int_equal(relay_shard_new(0, with, NULL, control, fd, NULL, &door), 0);
+	all[0] = door;
+	door->all = all;
+	door->count = 1;
+	return door;
+}
+
+static void
+come(const struct relay_shard *door, int fds[WAITING])
+{
+	struct sockaddr_in address;
+	socklen_t n = sizeof(address);
+
+	assert_int_equal(getsockname(door->accept.fd, (struct sockaddr *)&address, &n), 0);
+	for (unsigned i = 0; i < WAITING; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
+	}
+}
+
+/* T45: so many in a step, the others wait; and none at all while all places are taken. */
+static void
+test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
+{
+	struct relay_settings paced = settings;
+	struct relay_shard *door, *all[1];
+	struct relay_mailbox control;
+	int fds[WAITING];
+
+	(void)state;
+	paced.congestion = "";
+	paced.accept_pace = 300; /* three in 10 ms, and one */
+	door = listening_door(&paced, &control, all);
+	come(door, fds);
+	for (unsigned step = 1; step <= 2; step++, door->now_ms += RELAY_ACCEPT_PACE_MS) {
+		relay_accept_on_event(door);
+		relay_accept_on_event(door);
+		assert_int_equal(door->leg_count, 4 * step);
+		assert_int_not_equal(door->accept.resume_ms, 0);
+	}
+	uint32_t upgrading = door->accept.upgrading;
+	door->accept.upgrading = RELAY_UPGRADING_MAX;
+	relay_accept_on_event(door);
+	assert_int_equal(door->leg_count, 8);
+	door->accept.upgrading = upgrading;
+	relay_accept_on_event(door);
+	assert_int_equal(door->leg_count, 12);
+	for (unsigned i = 0; i < WAITING; i++)
+		close(fds[i]);
+	relay_shard_free(&door);
+	relay_mailbox_fini(&control);
+}
+
 /* F31: the kernel has no memory to watch the listening socket with, just when the door would listen
  * again: it tries once more. */
 static void
@@ -86,12 +150,7 @@ test_f31_a_door_that_cannot_listen_tries_again(void **state)
 	struct relay_mailbox control;
 
 	(void)state;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(relay_mailbox_init(&control), 0);
-	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, fd, NULL, &door), 0);
-	all[0] = door;
-	door->all = all;
+	door = listening_door(&settings, &control, all);
 	int epoll_fd = door->epoll_fd;
 	door->epoll_fd = -1;
 	relay_accept_watch(door, true);
@@ -146,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_address_has_its_burst_and_then_its_rate),
+		cmocka_unit_test(test_T45_a_door_lets_in_so_many_in_a_step_and_at_once),
 		cmocka_unit_test(test_f31_a_door_that_cannot_listen_tries_again),
 		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
 	};

@@ -4,6 +4,8 @@
  */
 #include "mesh_rig.h"
 
+#include "relay/relay_drops.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -180,6 +182,22 @@ test_a_way_ends_with_the_last_client(void **state)
 	assert_int_equal(mesh_rig.shard->directory.nodes.count, 0);
 }
 
+/* A sender is told what it lost where its leg is; between relays nobody asks. */
+static void
+test_losses_are_not_told_over_a_link(void **state)
+{
+	struct relay_leg *leg;
+	int client = mesh_rig_attach('a', &leg);
+
+	(void)state;
+	mesh_rig_tie(1, 100);
+	relay_drops_note(mesh_rig.shard, &leg->channel->to_client,
+			 BOSON__LINK__LIMITED__REASON__QUEUE, 1, 0);
+	mesh_rig_turn(NULL);
+	assert_int_equal(mesh_rig.heard_n, 0);
+	close(client);
+}
+
 /* The home says of a channel why it goes: with a code the client goes with it, without one the way
  * alone was wrong. */
 static void
@@ -236,6 +254,7 @@ main(void)
 		EACH(test_clients_of_other_relays_are_not_passed_on),
 		EACH(test_a_node_is_sought_as_long_as_clients_of_this_relay_wait),
 		EACH(test_a_way_ends_with_the_last_client),
+		EACH(test_losses_are_not_told_over_a_link),
 		EACH(test_a_home_that_gives_up_loses_the_way_but_not_the_client),
 		EACH(test_f48_a_leg_goes_only_if_it_is_the_one_that_was_beaten),
 	};
