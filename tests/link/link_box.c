@@ -97,9 +97,9 @@ print_stats(const char *path, struct way ways[2], int64_t began_ns)
 /* ---- the loop ---- */
 
 static void
-on_frame(const uint8_t *frame, size_t n, void *arg)
+on_frame(const uint8_t *frame, size_t n, int64_t came_ns, void *arg)
 {
-	line_offer(arg, frame, n, now_ns());
+	line_offer(arg, frame, n, came_ns);
 }
 
 static int

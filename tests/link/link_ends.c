@@ -14,9 +14,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 16 << 20, CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)) };
+enum {
+	BUFFER_BYTES = 16 << 20,
+	CONTROL_BYTES =
+		CMSG_SPACE(sizeof(struct tpacket_auxdata)) + CMSG_SPACE(sizeof(struct timespec)),
+};
+
+static const int64_t SEC_NS = 1000000000;
 
 static int
 set_options(int fd, unsigned index)
@@ -28,6 +35,7 @@ set_options(int fd, unsigned index)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0)
 		return -errno;
@@ -69,16 +77,35 @@ link_end_close(struct link_end *end)
 	end->fd = -1;
 }
 
-static bool
-lacks_checksum(struct msghdr *message)
+static int64_t
+clock_ns(clockid_t clock)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(message);
-	struct tpacket_auxdata auxdata;
+	struct timespec t;
 
-	if (c == NULL || c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
-		return false;
-	memcpy(&auxdata, CMSG_DATA(c), sizeof(auxdata));
-	return (auxdata.tp_status & TP_STATUS_CSUMNOTREADY) != 0;
+	clock_gettime(clock, &t);
+	return t.tv_sec * SEC_NS + t.tv_nsec;
+}
+
+/* When it came, by the kernel's clock for this, which is that of the day; 0: it does not say.
+ * False: the frame lacks its checksum. */
+static bool
+read_control(struct msghdr *message, int64_t *ret_came_ns)
+{
+	bool is_whole = true;
+
+	*ret_came_ns = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
+			struct tpacket_auxdata auxdata;
+			memcpy(&auxdata, CMSG_DATA(c), sizeof(auxdata));
+			is_whole = (auxdata.tp_status & TP_STATUS_CSUMNOTREADY) == 0;
+		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
+			struct timespec t;
+			memcpy(&t, CMSG_DATA(c), sizeof(t));
+			*ret_came_ns = t.tv_sec * SEC_NS + t.tv_nsec;
+		}
+	}
+	return is_whole;
 }
 
 int
@@ -99,11 +126,15 @@ link_end_receive(struct link_end *end, link_frame_fn *on_frame, void *arg)
 	int n = recvmmsg(end->fd, messages, LINK_BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ENETDOWN ? 0 : -errno;
+	const int64_t now_ns = clock_ns(CLOCK_MONOTONIC), day_ns = clock_ns(CLOCK_REALTIME);
 	for (int i = 0; i < n; i++) {
 		struct msghdr *header = &messages[i].msg_hdr;
-		if ((header->msg_flags & MSG_TRUNC) != 0 || lacks_checksum(header))
+		int64_t came_ns;
+		if (!read_control(header, &came_ns) || (header->msg_flags & MSG_TRUNC) != 0)
 			return -EPROTO;
-		on_frame(bytes[i], messages[i].msg_len, arg);
+		if (came_ns == 0 || came_ns > day_ns)
+			came_ns = day_ns;
+		on_frame(bytes[i], messages[i].msg_len, now_ns - (day_ns - came_ns), arg);
 	}
 	return n;
 }

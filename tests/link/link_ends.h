@@ -21,7 +21,9 @@ struct link_end {
 	uint64_t refused; /* the kernel did not take them */
 };
 
-typedef void link_frame_fn(const uint8_t *frame, size_t n, void *arg);
+/* came_ns: by CLOCK_MONOTONIC, when the interface got it: whoever reads it later, because he was
+ * not run, is no part of the line. */
+typedef void link_frame_fn(const uint8_t *frame, size_t n, int64_t came_ns, void *arg);
 
 /* -ENODEV, -EPERM, ... */
 int link_end_open(struct link_end *end, const char *interface);

@@ -1,0 +1,90 @@
+/*
+ * What an interface got, as link_ends hands it over: over loopback in a network of the test's own.
+ */
+#include "link_ends.h"
+
+#include "forwarder/own_network.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { FRAME_BYTES = 60, WAIT_MS = 10 * 1000 };
+
+static const int64_t AWAY_NS = 20 * 1000 * 1000;
+
+static int64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void
+send_frame(void)
+{
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+					.sll_protocol = htons(ETH_P_LOOPBACK),
+					.sll_ifindex = (int)if_nametoindex("lo") };
+	uint8_t frame[FRAME_BYTES] = { 0 };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(
+		sendto(fd, frame, sizeof(frame), 0, (const struct sockaddr *)&to, sizeof(to)),
+		sizeof(frame));
+	close(fd);
+}
+
+static void
+note(const uint8_t *frame, size_t n, int64_t came_ns, void *arg)
+{
+	(void)frame;
+	assert_int_equal(n, FRAME_BYTES);
+	*(int64_t *)arg = came_ns;
+}
+
+/* Who joins two interfaces and is not run for a while is no queue of the line. */
+static void
+test_a_frame_has_come_when_the_interface_got_it_however_late_it_is_read(void **state)
+{
+	struct link_end end;
+	int64_t came_ns = 0;
+
+	(void)state;
+	if (!own_network())
+		skip();
+	assert_int_equal(link_end_open(&end, "lo"), 0);
+	int64_t before_ns = now_ns();
+	send_frame();
+	struct pollfd readable = { end.fd, POLLIN, 0 };
+	assert_int_equal(poll(&readable, 1, WAIT_MS), 1);
+	int64_t after_ns = now_ns();
+	while (now_ns() - after_ns < AWAY_NS)
+		;
+	assert_int_equal(link_end_receive(&end, note, &came_ns), 1);
+	assert_in_range(came_ns, before_ns - AWAY_NS / 4, after_ns + AWAY_NS / 4);
+	link_end_close(&end);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_frame_has_come_when_the_interface_got_it_however_late_it_is_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
