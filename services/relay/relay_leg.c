@@ -9,6 +9,7 @@
 #include "relay/relay_output.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_upgrade.h"
+#include "relay/relay_window.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -123,6 +124,7 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 	leg->next = NULL;
 	shard->leg_count--;
 	unpause(leg);
+	relay_window_leave(shard, leg);
 	shard->queued_bytes -= leg->accounted;
 	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
 	leg->accounted = 0;

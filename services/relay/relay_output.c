@@ -149,6 +149,7 @@ static void
 hold(struct relay_shard *shard, struct relay_leg *leg)
 {
 	relay_stall_begin(shard, leg);
+	relay_window_pace(shard, leg);
 	if (leg->is_held)
 		return;
 	leg->is_held = true;

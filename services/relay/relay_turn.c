@@ -11,6 +11,7 @@
 #include "relay/relay_event.h"
 #include "relay/relay_mail.h"
 #include "relay/relay_udp.h"
+#include "relay/relay_window.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -85,6 +86,7 @@ on_time(struct relay_shard *shard)
 
 	relay_wheel_advance(&shard->wheel, shard->now_ms, on_timer, shard);
 	relay_leg_resume(shard);
+	relay_window_resume(shard);
 	if (accept->resume_ms != 0 && shard->now_ms >= accept->resume_ms) {
 		accept->resume_ms = 0;
 		relay_accept_watch(shard, shard->drain_until_ms == 0);
@@ -112,6 +114,8 @@ timeout_ms(const struct relay_shard *shard)
 
 	if (shard->paused != NULL)
 		others = shard->resume_ms - shard->now_ms;
+	if (shard->paced != NULL)
+		others = sooner(others, relay_window_paced_ms(shard) - shard->now_ms);
 	if (shard->accept.resume_ms != 0)
 		others = sooner(others, shard->accept.resume_ms - shard->now_ms);
 	if (shard->accept.resume_ms != 0 || shard->unsent != NULL || shard->drain_until_ms != 0)

@@ -174,3 +174,48 @@ relay_window_deadline_ms(const struct relay_leg *leg)
 	int64_t us = leg_window_deadline_us(leg->window);
 	return us == INT64_MAX ? us : us / US_PER_MS + 1;
 }
+
+void
+relay_window_pace(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->is_paced || leg->window == NULL || !leg_window_is_paced(leg->window))
+		return;
+	if (shard->paced == NULL)
+		shard->paced_ms = shard->now_ms + 1;
+	leg->is_paced = true;
+	leg->next_paced = shard->paced;
+	shard->paced = leg;
+}
+
+int64_t
+relay_window_paced_ms(const struct relay_shard *shard)
+{
+	return shard->paced != NULL ? shard->paced_ms : INT64_MAX;
+}
+
+void
+relay_window_resume(struct relay_shard *shard)
+{
+	if (shard->now_ms < relay_window_paced_ms(shard))
+		return;
+	while (shard->paced != NULL) {
+		struct relay_leg *leg = shard->paced;
+
+		shard->paced = leg->next_paced;
+		leg->is_paced = false;
+		relay_round_mark(shard, leg);
+	}
+}
+
+void
+relay_window_leave(struct relay_shard *shard, struct relay_leg *leg)
+{
+	struct relay_leg **at = &shard->paced;
+
+	if (!leg->is_paced)
+		return;
+	while (*at != leg)
+		at = &(*at)->next_paced;
+	*at = leg->next_paced;
+	leg->is_paced = false;
+}

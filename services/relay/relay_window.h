@@ -36,5 +36,13 @@ relay_window_least_ms(const struct relay_leg *leg)
 	return (leg->window != NULL ? leg->window->least_us : leg->way_us) / 1000;
 }
 
+/* It is closed, but for its pace only? Then it is looked at in the next millisecond. */
+void relay_window_pace(struct relay_shard *shard, struct relay_leg *leg);
+
+/* Those: when to look at them, INT64_MAX: there are none; looks; and forgets one that leaves. */
+int64_t relay_window_paced_ms(const struct relay_shard *shard);
+void relay_window_resume(struct relay_shard *shard);
+void relay_window_leave(struct relay_shard *shard, struct relay_leg *leg);
+
 /* When the window, closed, must be looked at though nothing comes; INT64_MAX: it is not closed. */
 int64_t relay_window_deadline_ms(const struct relay_leg *leg);

@@ -125,10 +125,15 @@ leg_window_room(struct leg_window *window, int64_t now_us)
 		return SIZE_MAX;
 	}
 	uint64_t most = window_bytes(window, now_us), gone = under_way(window);
+	window->is_paced = false;
 	if (window->is_draining && gone <= drained(window))
 		window->is_drained = true;
-	if (gone < most)
-		return (size_t)(most - gone);
+	if (gone < most) {
+		size_t at_once = window->late > 0 ? SIZE_MAX : leg_pace_room(&window->pace, now_us);
+		window->is_paced = at_once == 0;
+		if (at_once > 0)
+			return min64(most - gone, at_once);
+	}
 	window->limited_us = now_us;
 	return 0;
 }
@@ -159,6 +164,7 @@ leg_window_start(struct leg_window *window, uint64_t already, int64_t now_us)
 		window->late = 0; /* else it has never answered */
 	window->is_draining = window->is_drained = window->has_drain_mark = false;
 	window->clump_us = 0;
+	window->pace.rate = 0;
 	window->lull_us = window->least_us;
 	window->bytes = window->rate = window->round_rate = 0;
 	window->mean_rate = window->rate_most = 0;
@@ -257,6 +263,7 @@ start_round(struct leg_window *window, int64_t now_us)
 static void
 start_draining(struct leg_window *window)
 {
+	window->pace.rate = 0;
 	window->is_draining = true;
 	window->drain_from_us = window->least_us;
 	window->is_drained = window->has_drain_mark = false;
@@ -302,6 +309,18 @@ resize(struct leg_window *window, uint64_t queue_us)
 	window->bytes = max64(min64(next, 2 * window->bytes), floor);
 }
 
+/* Somewhat faster than the window goes round, while a queue says that it is large enough: what a
+ * pause held back, of pongs or of ourselves, is no burst then. */
+static void
+set_pace(struct leg_window *window)
+{
+	uint64_t rate = max64(window->bytes, LEAST_BYTES) * US_PER_SEC / window->least_us;
+	bool is_enough = window->empty_rounds == 0 && window->slow_rounds == 0;
+
+	window->pace.rate =
+		is_enough && !window->is_draining ? rate + rate / LEG_WINDOW_PACE_PART : 0;
+}
+
 /* What was sent since the window changed has been read. */
 static void
 end_round(struct leg_window *window, int64_t now_us)
@@ -331,6 +350,7 @@ end_round(struct leg_window *window, int64_t now_us)
 		start_draining(window); /* but not while it finds no queue at all */
 	window->rate = max64(window->round_rate, 1);
 	window->round_rate = 0;
+	set_pace(window);
 	start_round(window, now_us);
 }
 

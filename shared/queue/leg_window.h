@@ -13,6 +13,10 @@
  *		Vegas: Brakmo and Peterson, 1995). The queue is the least delay of that round beyond
  *		the least of all: what stands, not what comes and goes (so does CoDel, RFC 8289)
  *
+ *	pace	an eighth faster than the window goes round: so what several pongs open at once, or
+ *a pause of ours held back, does not stand in the narrowest queue as a burst. Only while a queue
+ *was found: one that looks for more is not slowed down
+ *
  * So what counts is the queue itself, not how well the rate is known. Where several rounds find no
  * queue, each asks for twice as long a one as the last. The least delay is learnt anew when nothing
  * confirms it for a while, or when a queue stays though the window shrinks: only as much as half
@@ -26,6 +30,7 @@
 #pragma once
 
 #include "queue/leg_marks.h"
+#include "queue/leg_pace.h"
 
 enum {
 	LEG_WINDOW_PACKET_BYTES = 1500,
@@ -37,6 +42,7 @@ enum {
 	LEG_WINDOW_TARGET_PART = 32, /* the target is this part of the least delay */
 	LEG_WINDOW_MARKS_PART = 16,  /* of the least delay, from one mark to the next */
 	LEG_WINDOW_ROUND_LEAST_US = 2000,
+	LEG_WINDOW_PACE_PART = 8, /* the pace is higher than the window's rate by this part */
 	LEG_WINDOW_LULL_MOST_US = 100 * 1000, /* or two round trips */
 	LEG_WINDOW_LEAST_KEPT_US = 10 * 1000 * 1000,
 	LEG_WINDOW_LATE_US = 200 * 1000,    /* then another mark, and room for as much again */
@@ -70,7 +76,8 @@ struct leg_window {
 	uint32_t drain_from_us;			     /* the least delay, when draining began */
 	uint32_t drain_at;			     /* the mark that ends draining */
 	uint8_t slow_rounds, empty_rounds, late;
-	bool is_started, is_draining, is_drained, has_drain_mark;
+	bool is_started, is_draining, is_drained, has_drain_mark, is_paced;
+	struct leg_pace pace;
 	struct leg_marks marks;
 };
 
@@ -97,6 +104,14 @@ leg_window_may_start(const struct leg_window *window, int64_t now_us)
  * nothing up for a while. */
 size_t leg_window_room(struct leg_window *window, int64_t now_us);
 
+/* When there was no room: was that for the pace alone? Then a millisecond makes some, no pong need
+ * come. */
+static inline bool
+leg_window_is_paced(const struct leg_window *window)
+{
+	return window->is_paced;
+}
+
 /* How much may go before a mark is due: who sends more at once sends it behind. */
 size_t leg_window_to_mark(const struct leg_window *window);
 
@@ -111,6 +126,7 @@ static inline void
 leg_window_sent(struct leg_window *window, size_t n)
 {
 	window->sent += n;
+	leg_pace_sent(&window->pace, n);
 }
 
 /* Is a mark to go behind what was sent? */

@@ -11,7 +11,7 @@ enum {
 	PACKET_BYTES = 1448,
 	MODEST_BYTES = 300,
 	SOCKET_BYTES = 256 * 1024,
-	MODEST_MAX = 1 << 16,
+	WAITS_MAX = 1 << 16,
 };
 
 static void
@@ -78,8 +78,9 @@ leg_path_fini(struct leg_path *path)
 		free(path->flows[i].pongs.items);
 		free(path->flows[i].socket.items);
 		free(path->flows[i].acks.items);
-		free(path->flows[i].modest_us);
+		free(path->flows[i].modest.us);
 	}
+	free(path->others.us);
 }
 
 void
@@ -161,7 +162,9 @@ about(struct leg_path *path, int64_t us)
 static void
 put_others(struct leg_path *path)
 {
-	struct leg_path_item item = { .n = path->others_bytes, .is_others = true };
+	struct leg_path_item item = { .n = path->others_bytes,
+				      .is_others = true,
+				      .sent_us = path->now_us };
 
 	if (path->others_every_us == 0 || path->now_us < path->others_due_us)
 		return;
@@ -218,6 +221,15 @@ send_some(struct leg_path *path, unsigned i)
 	mark_if_due(path, i);
 }
 
+static void
+note_wait(struct leg_path_waits *waits, int64_t us)
+{
+	if (waits->us == NULL && (waits->us = malloc(WAITS_MAX * sizeof(*waits->us))) == NULL)
+		abort();
+	if (waits->n < WAITS_MAX)
+		waits->us[waits->n++] = (uint32_t)us;
+}
+
 /* A lost packet comes a round trip later, and what is behind it waits for it. */
 static void
 move(struct leg_path *path)
@@ -229,8 +241,10 @@ move(struct leg_path *path)
 		bool is_lost = leg_path_dice(path) < path->loss;
 
 		path->credit -= item.n;
-		if (item.is_others)
+		if (item.is_others) {
+			note_wait(&path->others, path->now_us - item.sent_us);
 			continue;
+		}
 		flow->waiting -= item.n;
 		item.due_us = path->now_us + path->delay_us / 2 +
 			      (is_lost ? path->now_us - item.sent_us + path->delay_us : 0);
@@ -244,13 +258,6 @@ move(struct leg_path *path)
 	}
 	if (path->narrow.count == 0 && path->credit > path->burst_bytes)
 		path->credit = path->burst_bytes;
-}
-
-static void
-take_modest(struct leg_path *path, struct leg_path_flow *flow, const struct leg_path_item *item)
-{
-	if (flow->n_modest < MODEST_MAX)
-		flow->modest_us[flow->n_modest++] = (uint32_t)(path->now_us - item->offered_us);
 }
 
 /* As libwebsockets: while one ping is to be answered, others are not. */
@@ -273,7 +280,7 @@ read_some(struct leg_path *path, struct leg_path_flow *flow)
 		}
 		flow->read += item.n;
 		if (item.is_modest) {
-			take_modest(path, flow, &item);
+			note_wait(&flow->modest, path->now_us - item.offered_us);
 			continue;
 		}
 		flow->delay_sum_us += delay_us;
@@ -302,16 +309,12 @@ begin(struct leg_path *path, struct leg_path_flow *flow)
 {
 	flow->read = flow->delay_sum_us = flow->delays = flow->marks = 0;
 	flow->delay_most_us = 0;
-	flow->n_modest = 0;
-	if (flow->modest_every_us == 0 || flow->modest_us != NULL)
-		return;
-	flow->modest_us = malloc(MODEST_MAX * sizeof(*flow->modest_us));
-	flow->modest_due_us = path->now_us;
-	if (flow->modest_us == NULL)
-		abort();
+	flow->modest.n = 0;
+	if (flow->modest_due_us == 0)
+		flow->modest_due_us = path->now_us;
 }
 
-/* All readers are on one machine. */
+/* All readers are on one machine, or all senders. */
 static void
 hiccup(struct leg_path *path)
 {
@@ -320,7 +323,10 @@ hiccup(struct leg_path *path)
 	path->hiccup_due_us = path->now_us + about(path, path->hiccup_every_us);
 	int64_t us = about(path, path->hiccup_us);
 	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
-		path->flows[i].paused_until_us = path->now_us + us;
+		if (path->are_senders_away)
+			path->flows[i].away_until_us = path->now_us + us;
+		else
+			path->flows[i].paused_until_us = path->now_us + us;
 }
 
 void
@@ -328,11 +334,12 @@ leg_path_run(struct leg_path *path, int64_t us)
 {
 	int64_t end_us = path->now_us + us;
 
+	path->others.n = 0;
 	for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
 		begin(path, &path->flows[i]);
 	for (; path->now_us < end_us; path->now_us += LEG_PATH_STEP_US) {
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
-			if (path->flows[i].is_on)
+			if (path->flows[i].is_on && path->now_us >= path->flows[i].away_until_us)
 				send_some(path, i);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++)
 			run_tcp(path, &path->flows[i]);
@@ -341,7 +348,8 @@ leg_path_run(struct leg_path *path, int64_t us)
 		hiccup(path);
 		for (unsigned i = 0; i < LEG_PATH_FLOWS_MAX; i++) {
 			read_some(path, &path->flows[i]);
-			hear(path, &path->flows[i]);
+			if (path->now_us >= path->flows[i].away_until_us)
+				hear(path, &path->flows[i]);
 		}
 	}
 }
@@ -361,10 +369,10 @@ compare(const void *a, const void *b)
 }
 
 uint32_t
-leg_path_modest_us(struct leg_path_flow *flow, double part)
+leg_path_wait_us(struct leg_path_waits *waits, double part)
 {
-	if (flow->n_modest == 0)
+	if (waits->n == 0)
 		return 0;
-	qsort(flow->modest_us, flow->n_modest, sizeof(*flow->modest_us), compare);
-	return flow->modest_us[(size_t)((double)(flow->n_modest - 1) * part)];
+	qsort(waits->us, waits->n, sizeof(*waits->us), compare);
+	return waits->us[(size_t)((double)(waits->n - 1) * part)];
 }

@@ -24,6 +24,11 @@ struct leg_path_queue {
 	uint64_t bytes;
 };
 
+struct leg_path_waits {
+	uint32_t *us;
+	size_t n;
+};
+
 struct leg_path_flow {
 	struct leg_window window;
 	struct leg_path_queue transit, pongs; /* past the narrow place; on the way back */
@@ -32,17 +37,17 @@ struct leg_path_flow {
 	struct leg_path_queue socket, acks; /* of its TCP */
 	uint64_t offered_rate;		    /* bytes a second; 0: as much as it may */
 	uint64_t offered, sent, read;
-	uint64_t waiting;    /* of the flow, in the narrow place's queue */
-	int64_t last_due_us; /* nothing overtakes */
-	int64_t paused_until_us;
+	uint64_t waiting;	       /* of the flow, in the narrow place's queue */
+	int64_t last_due_us;	       /* nothing overtakes */
+	int64_t paused_until_us;       /* its reader */
+	int64_t away_until_us;	       /* its sender, who hears nothing either */
 	bool is_on, is_mute;	       /* takes part; answers nothing */
 	bool is_batched;	       /* all that may go goes at once, a mark behind it */
 	uint64_t delay_sum_us, delays; /* from being sent to being read, since the last look */
 	uint32_t delay_most_us;
 	uint64_t marks;
 	int64_t modest_every_us, modest_due_us; /* a modest session's datagrams; 0: there is none */
-	uint32_t *modest_us;			/* from being offered to being read */
-	size_t n_modest;
+	struct leg_path_waits modest;		/* from being offered to being read */
 };
 
 struct leg_path {
@@ -53,9 +58,11 @@ struct leg_path {
 	uint32_t read_every_us; /* readers read so often; 0: at once */
 	uint32_t burst_bytes;	/* the narrow place's credit, as shapers give it */
 	int64_t hiccup_every_us, hiccup_us, hiccup_due_us; /* readers are away: how often, long */
+	bool are_senders_away;				   /* instead of readers */
 	double loss, pong_loss;				   /* of packets, of pongs */
 	int64_t others_every_us, others_due_us; /* packets of others through the narrow place */
 	uint32_t others_bytes;
+	struct leg_path_waits others; /* in the narrow place's queue */
 	bool keeps_first; /* of pings read at once readers answer the first, not the last */
 	uint64_t dice;
 	int64_t now_us;
@@ -76,8 +83,8 @@ void leg_path_run(struct leg_path *path, int64_t us);
 /* Of what was read in the last run. */
 double leg_path_mean_delay_us(const struct leg_path_flow *flow);
 
-/* Such a part of the modest session's datagrams of the last run took no longer. */
-uint32_t leg_path_modest_us(struct leg_path_flow *flow, double part);
+/* Such a part of those of the last run took no longer. */
+uint32_t leg_path_wait_us(struct leg_path_waits *waits, double part);
 
 /* 0 to below 1. */
 double leg_path_dice(struct leg_path *path);

@@ -105,8 +105,10 @@ test_a_modest_session_waits_for_little_more_than_the_target(void **state)
 		settle_beside_a_modest_one(&path, &cases[i].way);
 		leg_path_run(&path, 20 * SEC_US);
 		uint32_t way_us = (uint32_t)path.delay_us / 2;
-		assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= way_us + cases[i].half_us);
-		assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= way_us + cases[i].most_us);
+		assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <=
+			    way_us + cases[i].half_us);
+		assert_true(leg_path_wait_us(&path.flows[0].modest, 0.99) <=
+			    way_us + cases[i].most_us);
 		assert_true(filled(&path, 20) >= 0.98);
 		leg_path_fini(&path);
 	}
@@ -127,8 +129,8 @@ test_clumps_keep_no_queue_standing_before_a_modest_session(void **state)
 	path.others_every_us = 500;
 	path.others_bytes = 80;
 	leg_path_run(&path, 20 * SEC_US);
-	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 10000 + 3000);
-	assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= 10000 + 5000);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <= 10000 + 3000);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.99) <= 10000 + 5000);
 	assert_true(filled(&path, 20) >= 0.9); /* the others' packets apart */
 	leg_path_fini(&path);
 }
@@ -146,9 +148,30 @@ test_a_reader_that_is_away_now_and_then_leaves_no_queue_behind(void **state)
 	path.hiccup_us = 2000;
 	leg_path_run(&path, 3 * SEC_US);
 	leg_path_run(&path, 10 * SEC_US);
-	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 700);
-	assert_true(leg_path_modest_us(&path.flows[0], 0.99) <= 3000 + 700);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <= 700);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.99) <= 3000 + 700);
 	assert_true(filled(&path, 10) >= 0.95);
+	leg_path_fini(&path);
+}
+
+/* A sender who is not given its processor for 10 ms finds the pongs of these 10 ms at once; what
+ * they open is no burst that stands before others in the narrow place. */
+static void
+test_a_pause_of_the_sender_is_not_made_up_for_at_once(void **state)
+{
+	struct leg_path path;
+
+	(void)state;
+	settle_beside_a_modest_one(&path, &(struct way){ 20 * MBIT, 20000 });
+	path.others_every_us = 2000;
+	path.others_bytes = 80;
+	path.are_senders_away = true;
+	path.hiccup_every_us = 400000;
+	path.hiccup_us = 10000;
+	leg_path_run(&path, 20 * SEC_US);
+	assert_true(leg_path_wait_us(&path.others, 0.98) <= 6000);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.97) <= 10000 + 7000);
+	assert_true(filled(&path, 20) >= 0.95);
 	leg_path_fini(&path);
 }
 
@@ -163,7 +186,7 @@ test_credit_for_bursts_is_not_taken_for_the_rate(void **state)
 	settle_beside_a_modest_one(&path, &(struct way){ 20 * MBIT, 20000 });
 	path.burst_bytes = 100 * 1000;
 	leg_path_run(&path, 20 * SEC_US);
-	assert_true(leg_path_modest_us(&path.flows[0], 0.5) <= 10000 + 4000);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <= 10000 + 4000);
 	assert_true(filled(&path, 20) >= 0.98);
 	leg_path_fini(&path);
 }
@@ -542,6 +565,7 @@ main(void)
 		cmocka_unit_test(test_a_modest_session_waits_for_little_more_than_the_target),
 		cmocka_unit_test(test_clumps_keep_no_queue_standing_before_a_modest_session),
 		cmocka_unit_test(test_a_reader_that_is_away_now_and_then_leaves_no_queue_behind),
+		cmocka_unit_test(test_a_pause_of_the_sender_is_not_made_up_for_at_once),
 		cmocka_unit_test(test_credit_for_bursts_is_not_taken_for_the_rate),
 		cmocka_unit_test(test_without_it_the_queue_is_as_long_as_the_socket_lets_it),
 		cmocka_unit_test(test_a_way_that_becomes_ten_times_faster_is_filled_soon),

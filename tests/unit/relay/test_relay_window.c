@@ -1,10 +1,11 @@
 /*
- * What a leg's window begins with, on a real socket.
+ * What a leg's window begins with, on a real socket; and legs that only their pace holds up.
  */
 #include "relay/relay_window.h"
 
 #include "queue/leg_way.h"
 #include "queue/tcp_pair.h"
+#include "relay/relay_shard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,11 +33,78 @@ test_a_window_begins_with_the_least_delay_not_with_the_last(void **state)
 	close(ends[1]);
 }
 
+static struct relay_leg *
+paced_leg(struct relay_shard *shard)
+{
+	struct relay_leg *leg = calloc(1, sizeof(*leg));
+
+	assert_non_null(leg);
+	assert_non_null(leg->window = calloc(1, sizeof(*leg->window)));
+	leg->window->is_paced = true;
+	relay_window_pace(shard, leg);
+	relay_window_pace(shard, leg);
+	return leg;
+}
+
+static void
+free_leg(struct relay_leg *leg)
+{
+	free(leg->window);
+	free(leg);
+}
+
+/* No pong need come for it, so nothing else would wake it. */
+static void
+test_a_leg_that_its_pace_holds_up_is_looked_at_a_millisecond_later(void **state)
+{
+	struct relay_shard *shard = calloc(1, sizeof(*shard));
+
+	(void)state;
+	assert_non_null(shard);
+	shard->now_ms = 1000;
+	assert_int_equal(relay_window_paced_ms(shard), INT64_MAX);
+	struct relay_leg *leg = paced_leg(shard);
+	assert_int_equal(relay_window_paced_ms(shard), 1001);
+	relay_window_resume(shard);
+	assert_null(shard->round.dirty);
+	shard->now_ms = 1001;
+	relay_window_resume(shard);
+	assert_ptr_equal(shard->round.dirty, leg);
+	assert_int_equal(relay_window_paced_ms(shard), INT64_MAX);
+	free_leg(leg);
+	free(shard);
+}
+
+static void
+test_a_paced_leg_that_leaves_is_forgotten(void **state)
+{
+	struct relay_shard *shard = calloc(1, sizeof(*shard));
+
+	(void)state;
+	assert_non_null(shard);
+	struct relay_leg *stays = paced_leg(shard), *leaves = paced_leg(shard);
+	struct relay_leg *last = paced_leg(shard);
+	relay_window_leave(shard, leaves);
+	free_leg(leaves);
+	relay_window_leave(shard, last);
+	free_leg(last);
+	shard->now_ms = 1;
+	relay_window_resume(shard);
+	assert_ptr_equal(shard->round.dirty, stays);
+	assert_null(stays->next_dirty);
+	relay_window_leave(shard, stays);
+	free_leg(stays);
+	free(shard);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_window_begins_with_the_least_delay_not_with_the_last),
+		cmocka_unit_test(
+			test_a_leg_that_its_pace_holds_up_is_looked_at_a_millisecond_later),
+		cmocka_unit_test(test_a_paced_leg_that_leaves_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
