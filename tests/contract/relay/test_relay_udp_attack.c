@@ -30,10 +30,14 @@ test_T15_unproven_source_is_sent_no_more_than_it_sent(void **state)
 	udp_app_send(&pair.app, message, UDP_TALK_INITIATION_BYTES);
 	pair.channel = udp_talk_channel(pair.node, NULL);
 	udp_talk_node_receive(pair.node, pair.channel, got, sizeof(got));
+	/* A node's own initiation answers nothing, though it would fit. */
+	udp_talk_initiation(message, &pair.app.key, pair.index);
+	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_INITIATION_BYTES);
+	udp_rig_await_drops("unproven", 1);
 	/* Nobody has vouched for it: data is not let out, a cookie is. */
 	udp_talk_transport(message, sizeof(message), pair.app.index, 0);
 	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
-	udp_rig_await_drops("unproven", 1);
+	udp_rig_await_drops("unproven", 2);
 	udp_talk_cookie(message, pair.app.index);
 	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_COOKIE_BYTES);
 	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
@@ -41,7 +45,7 @@ test_T15_unproven_source_is_sent_no_more_than_it_sent(void **state)
 	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_COOKIE_BYTES);
 	/* 192 of 148 bytes */
 	udp_talk_node_send(pair.node, pair.channel, message, UDP_TALK_COOKIE_BYTES);
-	udp_rig_await_drops("unproven", 2);
+	udp_rig_await_drops("unproven", 3);
 	/* A cookie vouches for nobody. */
 	assert_int_equal(relay_fixture_counter(&relay, "udp_legs_total{event=\"validated\"}"), 0);
 	/* With another initiation there is room for an answer, and for no more. */
@@ -54,7 +58,14 @@ test_T15_unproven_source_is_sent_no_more_than_it_sent(void **state)
 	assert_int_equal(udp_app_receive(&pair.app, got, sizeof(got)), UDP_TALK_RESPONSE_BYTES);
 	udp_talk_transport(message, sizeof(message), pair.app.index, 0);
 	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
-	udp_rig_await_drops("unproven", 3);
+	udp_rig_await_drops("unproven", 4);
+	/* Another initiation says nothing of whether the answer arrived there. */
+	udp_talk_initiation(message, &key_a, pair.app.index);
+	udp_app_send(&pair.app, message, UDP_TALK_INITIATION_BYTES);
+	udp_talk_node_receive(pair.node, pair.channel, got, sizeof(got));
+	udp_talk_transport(message, sizeof(message), pair.app.index, 0);
+	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
+	udp_rig_await_drops("unproven", 5);
 	/* The answer has arrived: it is who it says. */
 	udp_rig_exchange(&pair, 0);
 	assert_true(udp_app_is_quiet(&pair.app, 50));
@@ -116,6 +127,25 @@ test_T16_flood_of_sources_costs_no_proven_leg_its_place(void **state)
 	assert_int_equal(relay_fixture_counter(&relay, "legs{role=\"udp\"}"),
 			 RELAY_UDP_HALF_OPEN_NODE_MAX + 1);
 	udp_rig_exchange(&pair, 1);
+	udp_rig_close(&pair);
+}
+
+/* Whoever knows an index opens legs of one prefix at the rate of anybody, from any ports. */
+static void
+test_T16_strangers_with_an_index_are_rationed_by_prefix(void **state)
+{
+	enum { STRANGERS = 40 };
+	struct udp_pair pair = udp_rig_open_proven();
+	uint8_t message[96];
+
+	(void)state;
+	udp_talk_transport(message, sizeof(message), pair.index, 900);
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		struct udp_app stranger = udp_app_open(&relay, "127.0.7.1", 0);
+		udp_app_send(&stranger, message, sizeof(message));
+		udp_app_close(&stranger);
+	}
+	udp_rig_await_drops("rate", STRANGERS / 2);
 	udp_rig_close(&pair);
 }
 
@@ -216,6 +246,34 @@ test_U48_same_index_at_two_nodes_crosses_nothing(void **state)
 	raw_leg_close(&b);
 }
 
+/* U48: nor does a half-open leg of one node become that of another node's session. */
+static void
+test_U48_index_of_another_node_is_none_here(void **state)
+{
+	struct raw_leg *a = raw_leg_open(&relay, node_a, NULL);
+	struct raw_leg *b = raw_leg_open(&relay, node_b, NULL);
+	struct udp_app one = udp_app_open(&relay, "127.0.1.1", 0);
+	struct udp_app two = udp_app_open(&relay, "127.0.2.1", 0);
+	uint8_t message[UDP_TALK_INITIATION_BYTES], got[256];
+
+	(void)state;
+	udp_rig_bind(session_1, node_a, &key_a, &one);
+	udp_rig_bind(session_2, node_b, &key_b, &two);
+	uint32_t second = udp_talk_shake_hands(b, &key_b, &two, session_2, 12);
+	udp_talk_initiation(message, &key_a, one.index);
+	udp_app_send(&one, message, sizeof(message));
+	udp_talk_node_receive(a, udp_talk_channel(a, NULL), got, sizeof(got));
+	udp_talk_transport(message, 96, 12, 9);
+	udp_app_send(&one, message, 96);
+	udp_rig_await_drops("index", 1);
+	assert_true(raw_leg_is_quiet(a, 0));
+	udp_talk_exchange(b, second, &two, 12, 1);
+	udp_app_close(&one);
+	udp_app_close(&two);
+	raw_leg_close(&a);
+	raw_leg_close(&b);
+}
+
 /* U50: a client that uses another session's index on its own leg. */
 static void
 test_U50_index_of_another_session_is_dropped(void **state)
@@ -301,9 +359,11 @@ main(void)
 		UDP_TEST(test_T15_unproven_source_is_sent_no_more_than_it_sent),
 		UDP_TEST(test_U10_repeated_initiation_is_rationed),
 		UDP_TEST(test_T16_flood_of_sources_costs_no_proven_leg_its_place),
+		UDP_TEST(test_T16_strangers_with_an_index_are_rationed_by_prefix),
 		UDP_TEST(test_T17_guessed_index_moves_no_leg),
 		UDP_TEST(test_T17_index_that_many_use_raises_an_alarm),
 		UDP_TEST(test_U48_same_index_at_two_nodes_crosses_nothing),
+		UDP_TEST(test_U48_index_of_another_node_is_none_here),
 		UDP_TEST(test_U50_index_of_another_session_is_dropped),
 		UDP_TEST(test_T17_half_open_leg_of_another_node_is_in_nobodys_way),
 		UDP_TEST(test_T18_junk_in_a_clients_name_costs_it_no_handshake),

@@ -123,6 +123,26 @@ test_T18_junk_of_a_known_source_reaches_no_node(void **state)
 	udp_rig_close(&pair);
 }
 
+/* Nor does an index that is right: a response needs mac1 as well, and a cookie opens nothing. */
+static void
+test_T18_stranger_needs_more_than_an_index(void **state)
+{
+	struct udp_pair pair = udp_rig_open_proven();
+	struct udp_app stranger = udp_app_open(&relay, "127.0.5.1", 0);
+	uint8_t message[UDP_TALK_RESPONSE_BYTES];
+
+	(void)state;
+	udp_talk_cookie(message, pair.index);
+	udp_app_send(&stranger, message, UDP_TALK_COOKIE_BYTES);
+	udp_rig_await_drops("index", 1);
+	udp_talk_response(message, &key_b, 1, pair.index); /* U14 */
+	udp_app_send(&stranger, message, sizeof(message));
+	udp_rig_await_drops("mac1", 1);
+	assert_true(raw_leg_is_quiet(pair.node, 0));
+	udp_app_close(&stranger);
+	udp_rig_close(&pair);
+}
+
 /* What a node says is looked at, too: an answer for none of its sessions goes to nobody. */
 static void
 test_answer_for_no_session_goes_to_nobody(void **state)
@@ -151,6 +171,7 @@ main(void)
 		UDP_TEST(test_T18_junk_reaches_no_node),
 		UDP_TEST(test_U38_U40_U42_U44_there_is_nothing_to_register_with),
 		UDP_TEST(test_T18_junk_of_a_known_source_reaches_no_node),
+		UDP_TEST(test_T18_stranger_needs_more_than_an_index),
 		UDP_TEST(test_answer_for_no_session_goes_to_nobody),
 	};
 
