@@ -2,7 +2,8 @@
  * F11: the bus by a bad postman, who loses one message in twenty, brings one in twenty twice and
  * one in twenty late, so that others overtake it, both ways. Whoever asks again until there is an
  * answer gets the right one, each call ends once, and nothing that was asked once is done twice.
- * POSTMAN_ROUNDS=100, twenty of them side by side, is the long run: a million answers.
+ * POSTMAN_ROUNDS=100, twenty of them side by side, each with a POSTMAN_SEED of its own, are the
+ *long run: a million answers.
  *
  *	test's bus ---ipc--- ROUTER  postman  DEALER ---ipc--- echo
  */
@@ -140,6 +141,14 @@ walk(zsock_t *pipe, void *arg)
 	zsock_destroy(&back);
 }
 
+static unsigned
+read_number(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text != NULL ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
 static int
 setup(void **state)
 {
@@ -148,7 +157,7 @@ setup(void **state)
 	stage_setup(state);
 	f = *state;
 	memset(&postman, 0, sizeof(postman));
-	postman.dice = 88172645463325252U;
+	postman.dice = 88172645463325252U + read_number("POSTMAN_SEED", 0);
 	snprintf(postman.front, sizeof(postman.front), "@ipc://%s/postman.sock", f->folder);
 	snprintf(postman.back, sizeof(postman.back), ">%s", f->endpoint);
 	postman.actor = zactor_new(walk, NULL);
@@ -212,8 +221,7 @@ test_a_bad_postman_makes_no_answer_wrong_and_nothing_happen_twice(void **state)
 	static struct asked asked[CALLS];
 	struct fixture *f = *state;
 	struct bus_peer *by_postman = NULL;
-	const char *text = getenv("POSTMAN_ROUNDS");
-	unsigned rounds = text != NULL ? (unsigned)strtoul(text, NULL, 10) : ROUNDS;
+	unsigned rounds = read_number("POSTMAN_ROUNDS", ROUNDS);
 	unsigned said, tries = 0, n;
 
 	assert_int_equal(bus_peer_new(f->bus, postman.front + 1, NULL,
