@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 15 * 1000, PART_BYTES = 256 };
+enum { PATIENCE_MS = 15 * 1000, HELLO_MS = 200, PART_BYTES = 256 };
 
 static const uint8_t node_id[UUID_BYTES] = { 0x11, [6] = 0x40, [8] = 0x80, [15] = 1 };
 static const uint8_t session_a[UUID_BYTES] = { 0x22, [6] = 0x40, [8] = 0x80, [15] = 2 };
@@ -42,13 +42,13 @@ tear_down(void **state)
 }
 
 static size_t
-write_hello(uint8_t to[PART_BYTES], const char *name, uint64_t link)
+write_hello(uint8_t to[PART_BYTES], const char *name, uint32_t version, uint64_t link)
 {
 	Boson__Relay__Mesh mesh = BOSON__RELAY__MESH__INIT;
 	Boson__Relay__MeshHello hello = BOSON__RELAY__MESH_HELLO__INIT;
 
 	hello.has_version = hello.has_link = hello.has_received = 1;
-	hello.version = 1;
+	hello.version = version;
 	hello.relay_id = (char *)(uintptr_t)name;
 	hello.link = link;
 	mesh.body_case = BOSON__RELAY__MESH__BODY_HELLO;
@@ -89,7 +89,7 @@ test_a_relay_at_the_address_of_another_is_not_taken_for_it(void **state)
 	struct raw_leg *client = raw_leg_open(relay, node_id, session_a);
 	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 	uint8_t hello[PART_BYTES];
-	size_t n = write_hello(hello, "another", 7);
+	size_t n = write_hello(hello, "another", 1, 7);
 	unsigned links = 0;
 
 	(void)state;
@@ -119,6 +119,78 @@ say(zsock_t *socket, const void *bytes, size_t n)
 	assert_int_equal(zsock_send(socket, "b", bytes, n), 0);
 }
 
+static zsock_t *
+dial(void)
+{
+	char endpoint[RELAY_MESH_ENDPOINT_BYTES];
+	const char *bus = service_bus_endpoint(relay->endpoints, "relay");
+
+	assert_int_equal(relay_mesh_endpoint(bus, endpoint), 0);
+	zsock_t *dealer = zsock_new_dealer(endpoint);
+	assert_non_null(dealer);
+	zsock_set_linger(dealer, 0);
+	zsock_set_rcvtimeo(dealer, PATIENCE_MS);
+	return dealer;
+}
+
+/* The relay's own number of the link, from its next hello; 0: none came. */
+static uint64_t
+link_of(zsock_t *dealer)
+{
+	zframe_t *heard = zframe_recv(dealer);
+
+	if (heard == NULL)
+		return 0;
+	assert_int_equal(zframe_data(heard)[0], RELAY_MESH_LINK);
+	Boson__Relay__Mesh *mesh =
+		boson__relay__mesh__unpack(NULL, zframe_size(heard) - 1, zframe_data(heard) + 1);
+	assert_non_null(mesh);
+	uint64_t link = mesh->hello->link;
+	boson__relay__mesh__free_unpacked(mesh, NULL);
+	zframe_destroy(&heard);
+	return link;
+}
+
+/* F04: the other relay was killed and is there again, behind the same connection: what was under
+ * way belongs to nobody, and the link begins anew. */
+static void
+test_f04_a_relay_that_began_anew_has_another_link(void **state)
+{
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	zsock_t *dealer = dial();
+	uint8_t hello[PART_BYTES];
+
+	(void)state;
+	say(dealer, hello, write_hello(hello, "other", 1, 7));
+	uint64_t first = link_of(dealer), now = first;
+	assert_int_not_equal(first, 0);
+	zsock_set_rcvtimeo(dealer, HELLO_MS); /* as often as relays say it */
+	while (now == first || now == 0) {
+		say(dealer, hello, write_hello(hello, "other", 1, 8));
+		now = link_of(dealer);
+		assert_true(clock_monotonic_ms() < end_ms);
+	}
+	zsock_destroy(&dealer);
+}
+
+/* F22: one of a version that is not known is not answered; whose version is known is, beside it. */
+static void
+test_f22_a_relay_of_an_unknown_version_gets_no_link(void **state)
+{
+	zsock_t *unknown = dial(), *known = dial();
+	uint8_t hello[PART_BYTES];
+
+	(void)state;
+	say(unknown, hello, write_hello(hello, "newer", 2, 7));
+	say(known, hello, write_hello(hello, "other", 1, 7));
+	assert_int_not_equal(link_of(known), 0);
+	assert_int_not_equal(link_of(known), 0); /* each fifth of a second, to all links */
+	zsock_set_rcvtimeo(unknown, 0);
+	assert_null(zframe_recv(unknown));
+	zsock_destroy(&unknown);
+	zsock_destroy(&known);
+}
+
 /* T24: parts of no size, of no kind, sections that are cut, control that is none, and all of it
  * before a word of who it is. Counted; legs go on. */
 static void
@@ -127,16 +199,11 @@ test_T24_what_no_relay_says_is_counted_and_harms_nobody(void **state)
 	struct raw_leg *node = relay_group_open_node(&group, node_id, 0);
 	struct raw_leg *client = raw_leg_open(relay, node_id, session_a);
 	uint32_t channel = leg_talk_channel(node, session_a);
-	char endpoint[RELAY_MESH_ENDPOINT_BYTES];
 	uint8_t hello[PART_BYTES], section[PART_BYTES] = { RELAY_MESH_CONTROL };
-	size_t n = write_hello(hello, "stranger", 7);
+	size_t n = write_hello(hello, "stranger", 1, 7);
 
 	(void)state;
-	assert_int_equal(
-		relay_mesh_endpoint(service_bus_endpoint(relay->endpoints, "relay"), endpoint), 0);
-	zsock_t *dealer = zsock_new_dealer(endpoint);
-	assert_non_null(dealer);
-	zsock_set_linger(dealer, 0);
+	zsock_t *dealer = dial();
 	relay_mesh_section_write(section + 1, node_id, 2);
 	memcpy(section + 1 + RELAY_MESH_SECTION_BYTES, "\x02\xff", 2);
 	for (unsigned introduced = 0; introduced < 2; introduced++) {
@@ -164,6 +231,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_relay_at_the_address_of_another_is_not_taken_for_it, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(test_f04_a_relay_that_began_anew_has_another_link,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_f22_a_relay_of_an_unknown_version_gets_no_link,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_T24_what_no_relay_says_is_counted_and_harms_nobody, set_up, tear_down),
 	};

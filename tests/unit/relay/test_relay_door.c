@@ -73,6 +73,12 @@ test_an_address_has_its_burst_and_then_its_rate(void **state)
 	for (unsigned i = 0; i < 3; i++) /* rest is worth a burst and no more */
 		assert_true(relay_accept_is_allowed(&accept, &some, from, INT64_C(1) << 40));
 	assert_false(relay_accept_is_allowed(&accept, &some, from, INT64_C(1) << 40));
+	/* A proxy's address stands for all who come by way of it. */
+	const struct relay_settings proxied = { .accept_rate = 10,
+						.accept_burst = 3,
+						.behind_proxy = true };
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(relay_accept_is_allowed(&accept, &proxied, from, 1000));
 	relay_accept_fini(&accept);
 }
 
@@ -136,6 +142,9 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 	assert_int_equal(door->leg_count, 12);
 	for (unsigned i = 0; i < WAITING; i++)
 		close(fds[i]);
+	while (door->leg_count > 0) /* all that came have gone, too */
+		assert_int_equal(relay_shard_turn(door), 0);
+	assert_int_equal(door->accept.upgrading, 0);
 	relay_shard_free(&door);
 	relay_mailbox_fini(&control);
 }

@@ -102,6 +102,9 @@ test_losses_are_added_up_and_told_once_a_second(void **state)
 	assert_int_equal(told(0), 7);
 	rig.shard->now_ms += RELAY_TELL_EVERY_MS - 1;
 	note(0, 2);
+	/* Not either because there is something to be said the other way. */
+	relay_drops_note(rig.shard, &clients[0]->channel->to_client,
+			 BOSON__LINK__LIMITED__REASON__QUEUE, 1, 0);
 	assert_int_equal(told(0), 0);
 	rig.shard->now_ms += 1;
 	note(0, 1);
