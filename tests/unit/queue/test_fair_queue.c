@@ -396,6 +396,23 @@ test_who_stops_and_comes_again_gains_no_share(void **state)
 	fair_outbox_fini(&outbox);
 }
 
+/* A turn that was not used up is worth the rest of it. */
+static void
+test_what_is_left_of_the_last_turn_is_credit(void **state)
+{
+	struct fair_outbox outbox = { 0 };
+	struct fair_lane lane = { 0 };
+	struct tally tally = { 0 };
+
+	(void)state;
+	push(&outbox, &lane, 1, 100, 0, &tally);
+	fair_outbox_commit(&outbox, &limits, 0, note_drop, &tally);
+	assert_int_equal(take_committed(&outbox, NULL), 100);
+	assert_null(lane.outbox);
+	assert_int_equal(lane.credit, FAIR_QUANTUM_BYTES - 100);
+	fair_outbox_fini(&outbox);
+}
+
 /* What is saved up has an end: who comes back after long goes first with so much, and no more. */
 static void
 test_credit_is_bounded(void **state)
@@ -621,6 +638,7 @@ main(void)
 		cmocka_unit_test(test_what_is_not_sparse_waits_for_its_turn),
 		cmocka_unit_test(test_many_small_frames_at_once_are_not_sparse_for_longer),
 		cmocka_unit_test(test_who_stops_and_comes_again_gains_no_share),
+		cmocka_unit_test(test_what_is_left_of_the_last_turn_is_credit),
 		cmocka_unit_test(test_credit_is_bounded),
 		cmocka_unit_test(test_modest_ones_are_through_first_after_a_pause),
 		cmocka_unit_test(test_t13_memory_is_taken_from_the_largest_lane),
