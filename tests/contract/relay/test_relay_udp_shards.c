@@ -6,12 +6,14 @@
 
 #include "loop/clock.h"
 #include "relay/relay_control.h"
+#include "relay/relay_mailbox.h"
 #include "relay/relay_udp.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -206,7 +208,59 @@ test_source_goes_on_with_a_node_of_another_shard(void **state)
 						       &client->app, id, client->index);
 		udp_talk_exchange(nodes[!was_b], client->channel, &client->app, client->index, 1);
 	}
+	/* The hearer knows it now: each goes there in one step. */
+	uint64_t handed = relay_fixture_counter(&relay, "udp_handed_total");
+	for (unsigned i = 0; i < CLIENTS; i++)
+		udp_talk_exchange(nodes[i % 2 == 0], clients[i].channel, &clients[i].app,
+				  clients[i].index, 2);
+	assert_in_range(relay_fixture_counter(&relay, "udp_handed_total"), handed,
+			handed + CLIENTS);
 	end_clients(nodes, clients);
+}
+
+/* A datagram as one shard gives it back to another. */
+static void
+give_back(struct relay_shard *to, unsigned from, const uint8_t *datagram, size_t n)
+{
+	struct relay_udp_tuple tuple = { .port = htons(7) };
+	struct relay_message *message =
+		relay_message_new(RELAY_UDP_RETURNED, NULL, sizeof(tuple) + 2 + n);
+
+	assert_non_null(message);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.1.1", &tuple.remote), 1);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &tuple.local), 1);
+	message->request_id = from;
+	memcpy(message->bytes, &tuple, sizeof(tuple));
+	message->bytes[sizeof(tuple)] = (uint8_t)(n >> 8);
+	message->bytes[sizeof(tuple) + 1] = (uint8_t)n;
+	memcpy(message->bytes + sizeof(tuple) + 2, datagram, n);
+	atomic_fetch_add(&to->udp_bytes, (int64_t)message->n);
+	assert_int_equal(relay_mailbox_send(&to->mailbox, &message), 0);
+}
+
+/* Shards that do not agree on whose a node is, since one of them has not heard of it yet, send no
+ * datagram round in circles: what comes back from the shard that it is for goes nowhere. */
+static void
+test_shards_that_disagree_make_no_circle(void **state)
+{
+	struct raw_leg *node = raw_leg_open(&relay, node_a, NULL);
+	struct udp_app app = udp_app_open(&relay, "127.0.1.1", 0);
+	const struct relay_control *control = relay.state;
+	unsigned owner = relay_shard_of(node_a, 3), hearer = (owner + 1) % 3;
+	uint8_t message[UDP_TALK_INITIATION_BYTES], got[256];
+
+	(void)state;
+	udp_rig_bind(session_1, node_a, &key_a, &app);
+	udp_talk_initiation(message, &key_a, app.index);
+	give_back(control->shards[hearer], owner, message, sizeof(message));
+	udp_rig_await_drops("no_node", 1);
+	/* From any other it is passed on. */
+	give_back(control->shards[hearer], (owner + 2) % 3, message, sizeof(message));
+	uint32_t channel = udp_talk_channel(node, NULL);
+	assert_int_equal(udp_talk_node_receive(node, channel, got, sizeof(got)), sizeof(message));
+	assert_int_equal(udp_rig_drops("no_node"), 1);
+	udp_app_close(&app);
+	raw_leg_close(&node);
 }
 
 #define SHARD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, udp_rig_tear_down)
@@ -219,6 +273,7 @@ main(void)
 		SHARD_TEST(test_U62_sources_of_a_deaf_shard_go_on),
 		SHARD_TEST(test_client_that_moves_is_known_anywhere),
 		SHARD_TEST(test_T17_forged_initiation_takes_no_source_to_another_shard),
+		SHARD_TEST(test_shards_that_disagree_make_no_circle),
 		SHARD_TEST(test_source_goes_on_with_a_node_of_another_shard),
 	};
 
