@@ -331,6 +331,9 @@ end_round(struct leg_window *window, int64_t now_us)
 	uint64_t passed_us = (uint64_t)(now_us - window->round_us);
 
 	window->mean_rate = (window->acked - window->round_acked) * US_PER_SEC / passed_us;
+	if (window->rate_most > window->mean_rate) /* it may have been a clump */
+		window->rate_most -=
+			(window->rate_most - window->mean_rate) / LEG_WINDOW_FLOOR_PART;
 	window->rate_most = max64(window->rate_most, window->mean_rate);
 
 	if (window->round_least_us > window->least_us)

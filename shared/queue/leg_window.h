@@ -42,7 +42,8 @@ enum {
 	LEG_WINDOW_TARGET_PART = 32, /* the target is this part of the least delay */
 	LEG_WINDOW_MARKS_PART = 16,  /* of the least delay, from one mark to the next */
 	LEG_WINDOW_ROUND_LEAST_US = 2000,
-	LEG_WINDOW_PACE_PART = 8, /* the pace is higher than the window's rate by this part */
+	LEG_WINDOW_FLOOR_PART = 24, /* how much of what is too high the floor loses each round */
+	LEG_WINDOW_PACE_PART = 8,   /* the pace is higher than the window's rate by this part */
 	LEG_WINDOW_LULL_MOST_US = 100 * 1000, /* or two round trips */
 	LEG_WINDOW_LEAST_KEPT_US = 10 * 1000 * 1000,
 	LEG_WINDOW_LATE_US = 200 * 1000,    /* then another mark, and room for as much again */
@@ -64,7 +65,7 @@ struct leg_window {
 	uint64_t rate;	/* bytes a second, the highest of this round and the last; 0: not known */
 	uint64_t round_rate; /* of this round */
 	uint64_t mean_rate;  /* of the last round */
-	uint64_t rate_most;  /* since it was last drained */
+	uint64_t rate_most;  /* of late, and since it was last drained */
 	int64_t round_us;
 	uint64_t round_acked; /* when it began */
 	uint64_t round_from;  /* what was sent behind here is of the round */

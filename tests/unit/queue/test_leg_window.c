@@ -176,7 +176,7 @@ test_a_pause_of_the_sender_is_not_made_up_for_at_once(void **state)
 }
 
 /* A shaper lets 100 KB through at once when nothing came for a while: so each time the window
- * drains, and some round trips are too long after that. */
+ * drains the way looks faster than it is, and no queue may stay because of that. */
 static void
 test_credit_for_bursts_is_not_taken_for_the_rate(void **state)
 {
@@ -185,9 +185,12 @@ test_credit_for_bursts_is_not_taken_for_the_rate(void **state)
 	(void)state;
 	settle_beside_a_modest_one(&path, &(struct way){ 20 * MBIT, 20000 });
 	path.burst_bytes = 100 * 1000;
+	path.others_every_us = 500;
+	path.others_bytes = 80;
 	leg_path_run(&path, 20 * SEC_US);
-	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <= 10000 + 4000);
-	assert_true(filled(&path, 20) >= 0.98);
+	leg_path_run(&path, 20 * SEC_US);
+	assert_true(leg_path_wait_us(&path.flows[0].modest, 0.5) <= 10000 + 1800);
+	assert_true(filled(&path, 20) >= 0.9);
 	leg_path_fini(&path);
 }
 
