@@ -159,6 +159,7 @@ test_an_order_that_cannot_be_leaves_the_last_one(void **state)
 	assert_int_equal(leg_client_move(rig->client, NULL, 0, 0), 0);
 	wait_until(rig, has_moved);
 	assert_string_equal(rig->relay.authorization, "Bearer the-ticket");
+	assert_non_null(strstr(leg_client_url(rig->client), "localhost"));
 	rig_free(rig);
 }
 
