@@ -14,8 +14,8 @@
  *		the least of all: what stands, not what comes and goes (so does CoDel, RFC 8289)
  *
  *	pace	an eighth faster than the window goes round: so what several pongs open at once, or
- *a pause of ours held back, does not stand in the narrowest queue as a burst. Only while a queue
- *was found: one that looks for more is not slowed down
+ *		a pause of ours held back, is no burst in the narrowest queue. Only while a queue
+ *		was found: one that looks for more is not slowed down
  *
  * So what counts is the queue itself, not how well the rate is known. Where several rounds find no
  * queue, each asks for twice as long a one as the last. The least delay is learnt anew when nothing
