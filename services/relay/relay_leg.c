@@ -124,7 +124,7 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 	leg->next = NULL;
 	shard->leg_count--;
 	unpause(leg);
-	relay_window_leave(shard, leg);
+	relay_window_leave(leg);
 	shard->queued_bytes -= leg->accounted;
 	relay_count(&shard->counters, RELAY_QUEUED_BYTES, -(uint64_t)leg->accounted);
 	leg->accounted = 0;

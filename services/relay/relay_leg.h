@@ -75,7 +75,6 @@ struct relay_leg {
 	bool lingers;	   /* DOOMED: the peer is given time to hear why */
 	bool is_blocked;   /* the socket is full: EPOLLOUT is awaited */
 	bool is_held;	   /* something waits, but for the window */
-	bool is_paced;	   /* it is among the shard's paced */
 	bool is_rtt_due;   /* the next pong says what is told */
 	bool is_dirty;	   /* on the round's list */
 	bool is_raw;	   /* a client leg without subprotocol: a message is a datagram */
@@ -101,7 +100,7 @@ struct relay_leg {
 	struct relay_leg *next_dirty, *next_doomed;
 	struct relay_leg *next, **at; /* all legs of the shard */
 	struct relay_leg *next_paused, **paused_at;
-	struct relay_leg *next_paced;
+	struct relay_leg *next_paced, **paced_at; /* see relay_window */
 
 	struct relay_timer timer;
 	struct relay_stall stall;

@@ -49,11 +49,10 @@ struct relay_shard {
 	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
 	struct relay_ports ports;
 	_Atomic int64_t mesh_bytes; /* of the mesh, waiting in our mailbox */
-	struct relay_leg *legs, *doomed, *paused;
-	struct relay_leg *paced; /* relay_window */
-	int64_t paced_ms;
+	struct relay_leg *legs, *doomed, *paused, *paced;
 	_Atomic uint32_t leg_count;	   /* doors add them up */
 	int64_t resume_ms;		   /* the earliest of the paused legs */
+	int64_t paced_ms;		   /* when the paced legs are looked at */
 	uint64_t queued_bytes, held_bytes; /* for slow legs; of messages and requests not whole */
 	struct fair_ledger ledger;
 	struct relay_channel *limited; /* whose senders are to be told */

@@ -178,12 +178,14 @@ relay_window_deadline_ms(const struct relay_leg *leg)
 void
 relay_window_pace(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (leg->is_paced || leg->window == NULL || !leg_window_is_paced(leg->window))
+	if (leg->paced_at != NULL || leg->window == NULL || !leg_window_is_paced(leg->window))
 		return;
 	if (shard->paced == NULL)
 		shard->paced_ms = shard->now_ms + 1;
-	leg->is_paced = true;
 	leg->next_paced = shard->paced;
+	leg->paced_at = &shard->paced;
+	if (leg->next_paced != NULL)
+		leg->next_paced->paced_at = &leg->next_paced;
 	shard->paced = leg;
 }
 
@@ -201,21 +203,19 @@ relay_window_resume(struct relay_shard *shard)
 	while (shard->paced != NULL) {
 		struct relay_leg *leg = shard->paced;
 
-		shard->paced = leg->next_paced;
-		leg->is_paced = false;
+		relay_window_leave(leg);
 		relay_round_mark(shard, leg);
 	}
 }
 
 void
-relay_window_leave(struct relay_shard *shard, struct relay_leg *leg)
+relay_window_leave(struct relay_leg *leg)
 {
-	struct relay_leg **at = &shard->paced;
-
-	if (!leg->is_paced)
+	if (leg->paced_at == NULL)
 		return;
-	while (*at != leg)
-		at = &(*at)->next_paced;
-	*at = leg->next_paced;
-	leg->is_paced = false;
+	*leg->paced_at = leg->next_paced;
+	if (leg->next_paced != NULL)
+		leg->next_paced->paced_at = leg->paced_at;
+	leg->next_paced = NULL;
+	leg->paced_at = NULL;
 }

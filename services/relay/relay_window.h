@@ -42,7 +42,7 @@ void relay_window_pace(struct relay_shard *shard, struct relay_leg *leg);
 /* Those: when to look at them, INT64_MAX: there are none; looks; and forgets one that leaves. */
 int64_t relay_window_paced_ms(const struct relay_shard *shard);
 void relay_window_resume(struct relay_shard *shard);
-void relay_window_leave(struct relay_shard *shard, struct relay_leg *leg);
+void relay_window_leave(struct relay_leg *leg);
 
 /* When the window, closed, must be looked at though nothing comes; INT64_MAX: it is not closed. */
 int64_t relay_window_deadline_ms(const struct relay_leg *leg);

@@ -84,15 +84,15 @@ test_a_paced_leg_that_leaves_is_forgotten(void **state)
 	assert_non_null(shard);
 	struct relay_leg *stays = paced_leg(shard), *leaves = paced_leg(shard);
 	struct relay_leg *last = paced_leg(shard);
-	relay_window_leave(shard, leaves);
+	relay_window_leave(leaves);
 	free_leg(leaves);
-	relay_window_leave(shard, last);
+	relay_window_leave(last);
 	free_leg(last);
 	shard->now_ms = 1;
 	relay_window_resume(shard);
 	assert_ptr_equal(shard->round.dirty, stays);
 	assert_null(stays->next_dirty);
-	relay_window_leave(shard, stays);
+	relay_window_leave(stays);
 	free_leg(stays);
 	free(shard);
 }
