@@ -3,6 +3,7 @@
 
 #include "link.pb-c.h"
 #include "relay/relay_mesh_wire.h"
+#include "shard_leg.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,26 +17,12 @@
 const uint8_t mesh_rig_node[UUID_BYTES] = "the node's id...";
 struct mesh_rig mesh_rig;
 
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 100,
-	.shards = 1,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 60000,
-	.queue_budget_bytes = 1024 * 1024,
-	.stall_ms = 60000,
-	.grace_ms = 60000,
-	.half_frame_ms = 60000,
-	.ping_ms = 60000,
-	.silence_ms = 60000,
-};
-
 int
 mesh_rig_set_up(void **state)
 {
 	(void)state;
 	memset(&mesh_rig, 0, sizeof(mesh_rig));
-	shard_alone_start(&mesh_rig.alone, &settings);
+	shard_alone_start(&mesh_rig.alone, &shard_alone_settings);
 	assert_int_equal(relay_mailbox_init(&mesh_rig.mesh.mailbox), 0);
 	mesh_rig.shard = mesh_rig.alone.shard;
 	mesh_rig.shard->mesh = &mesh_rig.mesh;

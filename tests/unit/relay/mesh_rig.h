@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "shard_leg.h"
+#include "shard_alone.h"
 
 #include "relay/relay_mesh.h"
 

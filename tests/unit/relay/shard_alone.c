@@ -1,5 +1,5 @@
-/* shard_alone: see shard_leg.h. */
-#include "shard_leg.h"
+/* shard_alone: see the header. */
+#include "shard_alone.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -8,6 +8,20 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+const struct relay_settings shard_alone_settings = {
+	.legs_max = 100,
+	.channels_max = 100,
+	.shards = 1,
+	.queue_bytes = 64 * 1024,
+	.queue_age_ms = 60000,
+	.queue_budget_bytes = 1024 * 1024,
+	.stall_ms = 60000,
+	.grace_ms = 60000,
+	.half_frame_ms = 60000,
+	.ping_ms = 60000,
+	.silence_ms = 60000,
+};
 
 void
 shard_alone_start(struct shard_alone *alone, const struct relay_settings *settings)

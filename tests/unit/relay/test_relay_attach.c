@@ -2,6 +2,7 @@
  * Legs come and go at a shard without its thread: what a node's next leg ends, when it counts as a
  * fight for a place, who still comes while the relay drains; and what a turn leaves behind.
  */
+#include "shard_alone.h"
 #include "shard_leg.h"
 
 #include "relay/relay_mail.h"
@@ -16,27 +17,13 @@
 
 enum { LONG_AGO_MS = 30 * 1000 };
 
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 100,
-	.shards = 1,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.queue_budget_bytes = 1024 * 1024,
-	.stall_ms = 60000,
-	.grace_ms = 60000,
-	.half_frame_ms = 60000,
-	.ping_ms = 60000,
-	.silence_ms = 60000,
-};
-
 static struct shard_alone rig;
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	shard_alone_start(&rig, &settings);
+	shard_alone_start(&rig, &shard_alone_settings);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
  * The deadlines of a leg: its timer stands at the earliest of them, and not before; pings of legs
  * that came together are spread. A shard without its thread.
  */
+#include "shard_alone.h"
 #include "shard_leg.h"
 
 #include <setjmp.h>
@@ -14,20 +15,7 @@
 
 enum { LEGS = 20 };
 
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 100,
-	.shards = 1,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.queue_budget_bytes = 1024 * 1024,
-	.stall_ms = 2000,
-	.grace_ms = 60000,
-	.handshake_ms = 10000,
-	.half_frame_ms = 30000,
-	.ping_ms = 15000,
-	.silence_ms = 60000,
-};
+static struct relay_settings settings;
 
 static struct shard_alone rig;
 static struct relay_shard *shard;
@@ -38,6 +26,11 @@ static int
 set_up(void **state)
 {
 	(void)state;
+	settings = shard_alone_settings;
+	settings.stall_ms = 2000;
+	settings.handshake_ms = 10000;
+	settings.half_frame_ms = 30000;
+	settings.ping_ms = 15000;
 	shard_alone_start(&rig, &settings);
 	shard = rig.shard;
 	for (unsigned i = 0; i < LEGS; i++) {

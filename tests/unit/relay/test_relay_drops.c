@@ -2,6 +2,7 @@
  * What a sender is told of its losses: all of them, once a second, and nothing of those that came
  * of a leg's end; and how much memory a shard has.
  */
+#include "shard_alone.h"
 #include "shard_leg.h"
 
 #include "leg/leg_frame.h"
@@ -18,20 +19,7 @@
 
 enum { CLIENTS = 3, BUDGET_BYTES = 1024 * 1024 };
 
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.channels_max = 100,
-	.shards = 1,
-	.queue_bytes = 64 * 1024,
-	.queue_age_ms = 1000,
-	.queue_budget_bytes = BUDGET_BYTES,
-	.stall_ms = 60000,
-	.grace_ms = 60000,
-	.half_frame_ms = 60000,
-	.ping_ms = 60000,
-	.silence_ms = 60000,
-};
-
+static struct relay_settings settings;
 static struct shard_alone rig;
 static struct relay_leg *clients[CLIENTS];
 static int fds[CLIENTS];
@@ -42,6 +30,8 @@ set_up(void **state)
 	char answer[1024];
 
 	(void)state;
+	settings = shard_alone_settings;
+	settings.queue_budget_bytes = BUDGET_BYTES;
 	shard_alone_start(&rig, &settings);
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
