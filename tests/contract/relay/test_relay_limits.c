@@ -144,6 +144,17 @@ test_t12_half_a_message_has_its_own_deadline(void **state)
 	relay_fixture_stop(&relay);
 }
 
+/* One more is not let in, the first that is not. */
+static void
+refuse_one(void)
+{
+	struct raw_leg *refused = raw_leg_connect(&relay);
+
+	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
+	assert_int_equal(relay_fixture_counter(&relay, "accept_limited_total"), 1);
+	raw_leg_close(&refused);
+}
+
 /* An address may have so many connections that are not admitted; those that are do not count. */
 static void
 test_connections_not_admitted_are_limited_by_address(void **state)
@@ -163,10 +174,7 @@ test_connections_not_admitted_are_limited_by_address(void **state)
 	for (unsigned i = 0; i < MOST; i++)
 		idle[i] = raw_leg_connect(&relay);
 	relay_fixture_await(&relay, "accepted_total", 3 * MOST);
-	struct raw_leg *refused = raw_leg_connect(&relay);
-	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
-	assert_int_equal(relay_fixture_counter(&relay, "accept_limited_total"), 1);
-	raw_leg_close(&refused);
+	refuse_one();
 	/* One that goes makes room. */
 	raw_leg_close(&idle[0]);
 	relay_fixture_await(&relay, "upgrades_total{result=\"lost\"}", 1);
@@ -241,10 +249,7 @@ test_connections_are_limited_in_all(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		idle[i] = raw_leg_connect(&relay);
 	relay_fixture_await(&relay, "accepted_total", 4);
-	struct raw_leg *refused = raw_leg_connect(&relay);
-	assert_int_equal(raw_leg_status(refused, NULL, 0), 0);
-	assert_int_equal(relay_fixture_counter(&relay, "accept_limited_total"), 1);
-	raw_leg_close(&refused);
+	refuse_one();
 	raw_leg_close(&idle[0]);
 	relay_fixture_await(&relay, "upgrades_total{result=\"lost\"}", 1);
 	idle[0] = raw_leg_open(&relay, node_id, (const uint8_t *)"session-00000002");
