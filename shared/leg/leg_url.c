@@ -4,6 +4,8 @@
  */
 #include "leg/leg_url.h"
 
+#include "net/address.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -48,24 +50,6 @@ copy(char *to, size_t capacity, const char *from, size_t n)
 	return 0;
 }
 
-static int
-parse_port(const char *text, size_t n, uint16_t *ret)
-{
-	unsigned port = 0;
-
-	if (n == 0 || n > 5)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		port = port * 10 + (unsigned)(text[i] - '0');
-	}
-	if (port == 0 || port > UINT16_MAX)
-		return -EINVAL;
-	*ret = (uint16_t)port;
-	return 0;
-}
-
 /* "host", "host:port" or "[v6]:port", n bytes; the port stays as it is when not given. */
 static int
 parse_authority(const char *text, size_t n, char *ret_host, bool *ret_is_v6, uint16_t *ret_port)
@@ -94,7 +78,7 @@ parse_authority(const char *text, size_t n, char *ret_host, bool *ret_is_v6, uin
 		return 0;
 	if (*colon != ':')
 		return -EINVAL;
-	return parse_port(colon + 1, (size_t)(end - colon - 1), ret_port);
+	return address_parse_port(colon + 1, (size_t)(end - colon - 1), ret_port);
 }
 
 int
