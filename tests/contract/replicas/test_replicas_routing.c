@@ -220,7 +220,8 @@ test_a_request_that_outlives_its_replica_makes_one_session_F01(void **state)
 	routing_pair_kill(&pair, 0); /* the list's first is the one that is asked */
 	rig_call_wait(&call);
 	if (call.reply == NULL) { /* the bus did not know b yet: the client asks again itself */
-		assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+		assert_true(call.result.status == BUS_UNAVAILABLE ||
+			    call.result.status == BUS_DEADLINE);
 		rig_call_fini(&call);
 		route_rig_request_until_served(&pair.rig, &call, &client, NULL);
 	}
