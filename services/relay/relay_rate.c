@@ -3,6 +3,8 @@
  */
 #include "relay/relay_rate.h"
 
+enum { DAY_MS = 24 * 3600 * 1000 };
+
 static int64_t
 burst_bytes(const struct relay_rate *rate)
 {
@@ -19,13 +21,15 @@ relay_rate_init(struct relay_rate *rate, uint32_t kbytes_per_sec, int64_t now_ms
 	rate->updated_ms = now_ms;
 }
 
-/* Ten years of rest at the highest rate still fit into 64 bits. */
+/* After a day it is full in any case, and a day at the highest rate fits into 64 bits. */
 static void
 refill(struct relay_rate *rate, int64_t now_ms)
 {
-	int64_t burst = burst_bytes(rate);
+	int64_t burst = burst_bytes(rate), passed_ms = now_ms - rate->updated_ms;
 
-	rate->tokens += (now_ms - rate->updated_ms) * rate->bytes_per_ms;
+	if (passed_ms > DAY_MS)
+		passed_ms = DAY_MS;
+	rate->tokens += passed_ms * rate->bytes_per_ms;
 	if (rate->tokens > burst)
 		rate->tokens = burst;
 	rate->updated_ms = now_ms;

@@ -207,6 +207,16 @@ drop_head(struct fair_lane *lane, enum fair_drop_reason reason, fair_drop_fn dro
 }
 
 void
+fair_lane_begin(const struct fair_outbox *outbox, struct fair_lane *lane)
+{
+	if (lane->outbox != NULL)
+		return;
+	lane->left_at = outbox->turns_bytes;
+	lane->sparse_from = outbox->taken_bytes;
+	lane->credit = FAIR_QUANTUM_BYTES;
+}
+
+void
 fair_lane_push(struct fair_outbox *outbox, struct fair_lane *lane, struct fair_item *item,
 	       const struct fair_limits *limits, fair_drop_fn drop, void *arg)
 {

@@ -12,9 +12,9 @@
  * none. So who stays below his share hardly queues behind who wants more, and is through first when
  * the socket took nothing for a while. Of those with credit one that takes no more than a small
  * part of what goes (a call, pings) has its first turn at once, as new flows have in RFC 8290; it
- * pays with its credit as for any turn, so that to stop and come again gains no share. A ledger
- * over several outboxes knows which lane holds the most. Nothing is allocated while nothing waits.
- * One thread at a time.
+ * pays with its credit as for any turn, so that to stop and come again gains no share, nor does
+ * to go and come anew. A ledger over several outboxes knows which lane holds the most. Nothing is
+ * allocated while nothing waits. One thread at a time.
  */
 #pragma once
 
@@ -115,6 +115,10 @@ fair_outbox_bytes(const struct fair_outbox *outbox)
 	       (outbox->committed.count + outbox->control.count + outbox->lane_items) *
 		       FAIR_ITEM_COST_BYTES;
 }
+
+/* The lane, in which nothing waits, is there from now on only: turns that it was not there for are
+ * no credit, but for one. Without this it is there since the outbox is. */
+void fair_lane_begin(const struct fair_outbox *outbox, struct fair_lane *lane);
 
 /* Takes the item; drops the oldest of the lane while it is over its bytes. */
 void fair_lane_push(struct fair_outbox *outbox, struct fair_lane *lane, struct fair_item *item,

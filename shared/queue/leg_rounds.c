@@ -20,7 +20,20 @@ start_round(struct leg_window *window, int64_t now_us)
 	window->round_us = now_us;
 	window->round_acked = window->acked;
 	window->round_from = window->sent + (window->bytes > gone ? window->bytes - gone : 0);
-	window->round_least_us = 0;
+	window->round_least_us = window->round_pongs = 0;
+	window->round_delays_us = 0;
+}
+
+/* Slowly: one round's may be a pause. */
+static void
+take_spread(struct leg_window *window)
+{
+	uint32_t spread_us = 0;
+
+	if (window->round_pongs > 0)
+		spread_us = (uint32_t)(window->round_delays_us / window->round_pongs) -
+			    window->round_least_us;
+	window->spread_us = (7 * window->spread_us + spread_us) / 8;
 }
 
 static void
@@ -61,10 +74,21 @@ end_draining(struct leg_window *window, uint32_t delay_us, int64_t now_us)
 	start_round(window, now_us);
 }
 
+/* Pongs that take now longer, now less, leave the least of a round above the least of all, which is
+ * no queue; so what stands may be as long as delays differ anyway. */
+static uint64_t
+wanted_us(const struct leg_window *window)
+{
+	uint64_t most_us =
+		min64(window->least_us / LEG_WINDOW_SPREAD_MOST_PART, LEG_WINDOW_SPREAD_MOST_US);
+
+	return max64(leg_window_target_us(window), min64(window->spread_us, most_us));
+}
+
 static void
 resize(struct leg_window *window, uint64_t queue_us)
 {
-	uint64_t target = leg_window_target_us(window), least = window->least_us, wanted = target;
+	uint64_t target = wanted_us(window), least = window->least_us, wanted = target;
 
 	if (window->empty_rounds > 1)
 		wanted = max64(min64(target << window->empty_rounds, least), target);
@@ -89,7 +113,8 @@ set_pace(struct leg_window *window)
 static void
 end_round(struct leg_window *window, int64_t now_us)
 {
-	uint64_t target = leg_window_target_us(window), queue_us = 0;
+	take_spread(window);
+	uint64_t target = wanted_us(window), queue_us = 0;
 	uint64_t own_us = leg_window_us_for(LEAST_BYTES, window->rate_most);
 	bool is_limited = window->limited_us >= window->round_us;
 	uint64_t passed_us = (uint64_t)(now_us - window->round_us);
@@ -185,9 +210,12 @@ take_mark(struct leg_window *window, const struct leg_mark *mark, uint64_t at, i
 		size_by_rate(window);
 		start_round(window, now_us);
 	}
-	if (at > window->round_from &&
-	    (window->round_least_us == 0 || window->delay_us < window->round_least_us))
-		window->round_least_us = window->delay_us;
+	if (at > window->round_from) {
+		if (window->round_least_us == 0 || window->delay_us < window->round_least_us)
+			window->round_least_us = window->delay_us;
+		window->round_pongs++;
+		window->round_delays_us += window->delay_us;
+	}
 	if (window->is_draining) {
 		if (window->has_drain_mark && (int32_t)(mark->at - window->drain_at) >= 0)
 			end_draining(window, window->delay_us, now_us);

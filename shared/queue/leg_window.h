@@ -11,7 +11,8 @@
  *		Little's law would have waited only for the target: window x (least delay + target)
  *		/ (least delay + queue), and a few packets (so does FAST: Wei et al., 2006, after
  *		Vegas: Brakmo and Peterson, 1995). The queue is the least delay of that round beyond
- *		the least of all: what stands, not what comes and goes (so does CoDel, RFC 8289)
+ *		the least of all: what stands, not what comes and goes (so does CoDel, RFC 8289).
+ *		Where delays differ anyway the target is as long as they do
  *
  *	pace	an eighth faster than the window goes round: so what several pongs open at once, or
  *		a pause of ours held back, is no burst in the narrowest queue. Only while a queue
@@ -39,8 +40,10 @@ enum {
 	LEG_WINDOW_LEAST_MOST_BYTES = 64 * 1024,
 	LEG_WINDOW_MORE_PACKETS = 1, /* each round: who has less gets more, so they become equal */
 	LEG_WINDOW_TARGET_LEAST_US = 250,
-	LEG_WINDOW_TARGET_PART = 32, /* the target is this part of the least delay */
-	LEG_WINDOW_MARKS_PART = 16,  /* of the least delay, from one mark to the next */
+	LEG_WINDOW_TARGET_PART = 32,	 /* the target is this part of the least delay; */
+	LEG_WINDOW_SPREAD_MOST_US = 500, /* or how delays spread, up to this */
+	LEG_WINDOW_SPREAD_MOST_PART = 4, /* and this part of the least delay */
+	LEG_WINDOW_MARKS_PART = 16,	 /* of the least delay, from one mark to the next */
 	LEG_WINDOW_ROUND_LEAST_US = 2000,
 	LEG_WINDOW_FLOOR_PART = 24, /* how much of what is too high the floor loses each round */
 	LEG_WINDOW_PACE_PART = 8,   /* the pace is higher than the window's rate by this part */
@@ -73,6 +76,9 @@ struct leg_window {
 	int64_t clump_us; /* since when; 0: there is none. See take_lull */
 	uint32_t lull_us, silent_us;
 	uint32_t round_least_us, delay_us, least_us; /* 0: not known */
+	uint32_t round_pongs;			     /* those of the round, */
+	uint64_t round_delays_us;		     /* and all they took */
+	uint32_t spread_us;			     /* of a round's delays beyond its least */
 	uint32_t already;			     /* under way at the start */
 	uint32_t drain_from_us;			     /* the least delay, when draining began */
 	uint32_t drain_at;			     /* the mark that ends draining */

@@ -196,6 +196,9 @@ send_some(struct leg_path *path, unsigned i)
 	struct leg_path_flow *flow = &path->flows[i];
 
 	flow->offered += flow->offered_rate * LEG_PATH_STEP_US;
+	if (path->now_us < flow->look_us)
+		return;
+	flow->look_us = path->now_us + flow->look_every_us;
 	for (;;) {
 		if (flow->offered_rate != 0 &&
 		    (flow->sent + PACKET_BYTES) * 1000 * 1000 > flow->offered)
@@ -266,9 +269,9 @@ read_some(struct leg_path *path, struct leg_path_flow *flow)
 {
 	struct leg_path_item pong = { .n = 0 };
 
-	if (path->now_us < flow->paused_until_us ||
-	    (path->read_every_us != 0 && path->now_us % path->read_every_us >= LEG_PATH_STEP_US))
+	if (path->now_us < flow->paused_until_us || path->now_us < flow->read_due_us)
 		return;
+	flow->read_due_us = path->now_us + about(path, path->read_every_us);
 	while (flow->transit.count > 0 && peek(&flow->transit)->due_us <= path->now_us) {
 		struct leg_path_item item = pop(&flow->transit);
 		uint32_t delay_us = (uint32_t)(path->now_us - item.sent_us);
@@ -290,7 +293,11 @@ read_some(struct leg_path *path, struct leg_path_flow *flow)
 	}
 	if (!pong.is_mark || flow->is_mute || leg_path_dice(path) < path->pong_loss)
 		return;
-	pong.due_us = path->now_us + path->delay_us / 2;
+	pong.due_us = path->now_us + path->delay_us / 2 +
+		      (int64_t)(path->jitter_us * leg_path_dice(path));
+	if (pong.due_us < flow->pong_due_us)
+		pong.due_us = flow->pong_due_us;
+	flow->pong_due_us = pong.due_us;
 	push(&flow->pongs, &pong);
 }
 
@@ -300,6 +307,7 @@ hear(struct leg_path *path, struct leg_path_flow *flow)
 	while (flow->pongs.count > 0 && peek(&flow->pongs)->due_us <= path->now_us) {
 		struct leg_path_item pong = pop(&flow->pongs);
 
+		flow->look_us = path->now_us;
 		leg_window_on_pong(&flow->window, pong.payload, sizeof(pong.payload), path->now_us);
 	}
 }

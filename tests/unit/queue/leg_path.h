@@ -37,12 +37,15 @@ struct leg_path_flow {
 	struct leg_path_queue socket, acks; /* of its TCP */
 	uint64_t offered_rate;		    /* bytes a second; 0: as much as it may */
 	uint64_t offered, sent, read;
-	uint64_t waiting;	       /* of the flow, in the narrow place's queue */
-	int64_t last_due_us;	       /* nothing overtakes */
-	int64_t paused_until_us;       /* its reader */
-	int64_t away_until_us;	       /* its sender, who hears nothing either */
-	bool is_on, is_mute;	       /* takes part; answers nothing */
-	bool is_batched;	       /* all that may go goes at once, a mark behind it */
+	uint64_t waiting;		  /* of the flow, in the narrow place's queue */
+	int64_t last_due_us, pong_due_us; /* nothing overtakes */
+	int64_t read_due_us;		  /* its reader reads again */
+	int64_t paused_until_us;	  /* its reader */
+	int64_t away_until_us;		  /* its sender, who hears nothing either */
+	int64_t look_every_us,
+		look_us;     /* its sender looks so often, and when pongs come; 0: always */
+	bool is_on, is_mute; /* takes part; answers nothing */
+	bool is_batched;     /* all that may go goes at once, a mark behind it */
 	uint64_t delay_sum_us, delays; /* from being sent to being read, since the last look */
 	uint32_t delay_most_us;
 	uint64_t marks;
@@ -55,7 +58,8 @@ struct leg_path {
 	int64_t delay_us;      /* there and back */
 	uint32_t socket_bytes; /* what may wait in the narrow place's queue: then the socket is full
 				*/
-	uint32_t read_every_us; /* readers read so often; 0: at once */
+	uint32_t read_every_us; /* readers read about so often; 0: at once */
+	uint32_t jitter_us;	/* pongs take up to so much longer */
 	uint32_t burst_bytes;	/* the narrow place's credit, as shapers give it */
 	int64_t hiccup_every_us, hiccup_us, hiccup_due_us; /* readers are away: how often, long */
 	bool are_senders_away;				   /* instead of readers */

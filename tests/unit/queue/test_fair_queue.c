@@ -284,6 +284,32 @@ test_one_that_took_less_goes_first_until_it_has_as_much(void **state)
 	fair_outbox_fini(&outbox);
 }
 
+/* One that was not there when others had their turns, on this outbox or ever, has what they have
+ * from then on. */
+static void
+test_one_that_comes_anew_has_no_credit_for_what_was_before(void **state)
+{
+	struct fair_lane lanes[3] = { 0 };
+	struct fair_outbox outbox = { 0 };
+	struct tally tally = { 0 };
+	size_t before[256] = { 0 }, counts[256] = { 0 };
+	const size_t each = 20 * 1000, slack = 2 * FAIR_QUANTUM_BYTES + FAIR_COMMIT_LEAST_BYTES;
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		wait_in(&outbox, &lanes[i], i, 200, &tally);
+	serve(&outbox, 3 * each, before, &tally);
+	lanes[2].left_at = 12345; /* of another outbox */
+	fair_lane_begin(&outbox, &lanes[2]);
+	wait_in(&outbox, &lanes[2], 2, 200, &tally);
+	serve(&outbox, 3 * each, counts, &tally);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_in_range(counts[i], each - slack, each + slack);
+		fair_lane_clear(&lanes[i], note_drop, &tally);
+	}
+	fair_outbox_fini(&outbox);
+}
+
 /* A greedy lane, and three with credit in which much waits by now, all of which had turns; the
  * fifth has not sent yet. */
 static void
@@ -634,6 +660,7 @@ main(void)
 		cmocka_unit_test(test_lanes_share_by_bytes_not_by_frames),
 		cmocka_unit_test(test_a_greedy_lane_takes_nothing_from_nine_modest_ones),
 		cmocka_unit_test(test_one_that_took_less_goes_first_until_it_has_as_much),
+		cmocka_unit_test(test_one_that_comes_anew_has_no_credit_for_what_was_before),
 		cmocka_unit_test(test_a_sparse_lane_has_its_first_turn_at_once),
 		cmocka_unit_test(test_what_is_not_sparse_waits_for_its_turn),
 		cmocka_unit_test(test_many_small_frames_at_once_are_not_sparse_for_longer),
