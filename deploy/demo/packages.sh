@@ -2,7 +2,7 @@
 
 packages_build="gcc libc6-dev make cmake ninja-build pkg-config protobuf-compiler protobuf-c-compiler
 	libprotobuf-c-dev libzmq3-dev libczmq-dev libwebsockets-dev libwebsockets-evlib-ev libev-dev
-	libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libjansson-dev libsqlite3-dev libpq-dev
+	libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libsodium-dev libjansson-dev libsqlite3-dev libpq-dev
 	libhiredis-dev libnftables-dev libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev
 	libcap-ng-dev libqrencode-dev libcmocka-dev"
 packages_demo="iproute2 nftables wireguard-tools wireguard-go conntrack nginx-light iperf3 dnsmasq-base

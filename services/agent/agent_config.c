@@ -17,7 +17,6 @@
 
 enum {
 	SECOND_MS = 1000,
-	CIDR_BYTES = 64,
 	BITS4_MIN = 8,
 	BITS4_MAX = 29,
 	BITS6_MIN = 48,
@@ -78,21 +77,6 @@ say(char *ret_error, size_t error_bytes, const char *format, ...)
 	return EX_CONFIG;
 }
 
-/* "10.90.0.0/16", which config has checked, to the mapped base and the length of its own family. */
-static int
-parse_cidr(const char *text, struct in6_addr *ret_base, unsigned *ret_bits)
-{
-	char address[CIDR_BYTES];
-	const char *slash = strchr(text, '/');
-
-	if (!slash || (size_t)(slash - text) >= sizeof(address))
-		return -EINVAL;
-	memcpy(address, text, (size_t)(slash - text));
-	address[slash - text] = '\0';
-	*ret_bits = (unsigned)strtoul(slash + 1, NULL, 10);
-	return address_parse(address, ret_base);
-}
-
 static int
 check_pool(const struct config *config, const char *name, bool is_v4, unsigned bits_min,
 	   unsigned bits_max, char *ret_error, size_t error_bytes)
@@ -101,7 +85,7 @@ check_pool(const struct config *config, const char *name, bool is_v4, unsigned b
 	struct in6_addr base;
 	unsigned bits;
 
-	if (!list[0] || list[1] || parse_cidr(list[0], &base, &bits) < 0 ||
+	if (!list[0] || list[1] || address_parse_network(list[0], &base, &bits) < 0 ||
 	    (strchr(list[0], ':') == NULL) != is_v4 || bits < bits_min || bits > bits_max)
 		return say(ret_error, error_bytes, "agent.%s: one IPv%c network of /%u to /%u",
 			   name, is_v4 ? '4' : '6', bits_min, bits_max);
@@ -202,8 +186,10 @@ agent_config_check(const struct config *config, char *ret_error, size_t error_by
 void
 agent_config_pool(const struct config *config, struct admission_pool *ret)
 {
-	(void)parse_cidr(config_list(config, "agent", "pool4")[0], &ret->base4, &ret->bits4);
-	(void)parse_cidr(config_list(config, "agent", "pool6")[0], &ret->base6, &ret->bits6);
+	(void)address_parse_network(config_list(config, "agent", "pool4")[0], &ret->base4,
+				    &ret->bits4);
+	(void)address_parse_network(config_list(config, "agent", "pool6")[0], &ret->base6,
+				    &ret->bits6);
 }
 
 void

@@ -4,66 +4,36 @@
 #include "forwarder/dns_upstreams.h"
 
 #include "forwarder/dns_message.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { LINE_BYTES = 256 };
 
-/* host, with brackets off, and port. */
-static int
-split(const char *text, char host[INET6_ADDRSTRLEN], uint16_t *ret_port)
-{
-	const char *port = NULL, *end = text + strlen(text);
-	size_t n;
-	if (*text == '[') {
-		const char *bracket = strchr(text, ']');
-		if (!bracket || (bracket[1] && bracket[1] != ':'))
-			return -EINVAL;
-		port = bracket[1] ? bracket + 2 : NULL;
-		text++;
-		n = (size_t)(bracket - text);
-	} else {
-		const char *colon = strchr(text, ':');
-		if (colon && !strchr(colon + 1, ':')) {
-			port = colon + 1;
-			end = colon;
-		}
-		n = (size_t)(end - text);
-	}
-	if (n == 0 || n >= INET6_ADDRSTRLEN)
-		return -EINVAL;
-	memcpy(host, text, n);
-	host[n] = 0;
-	char *port_end;
-	unsigned long number = port ? strtoul(port, &port_end, 10) : DNS_PORT;
-	if (number == 0 || number > UINT16_MAX || (port && (port_end == port || *port_end)))
-		return -EINVAL;
-	*ret_port = (uint16_t)number;
-	return 0;
-}
-
 static int
 parse(const char *text, struct sockaddr_storage *ret)
 {
-	char host[INET6_ADDRSTRLEN];
+	struct in6_addr address;
 	uint16_t port;
-	if (split(text, host, &port) < 0)
+	if (address_parse_endpoint(text, &address, &port) < 0)
 		return -EINVAL;
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	port = htons(port ? port : DNS_PORT);
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = port };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = port,
+				   .sin6_addr = address };
 	memset(ret, 0, sizeof *ret);
-	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+	if (IN6_IS_ADDR_V4MAPPED(&address)) {
+		memcpy(&v4.sin_addr, address.s6_addr + 12, sizeof v4.sin_addr);
 		memcpy(ret, &v4, sizeof v4);
-	else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1)
+	} else {
 		memcpy(ret, &v6, sizeof v6);
-	else
-		return -EINVAL;
+	}
 	return 0;
 }
 

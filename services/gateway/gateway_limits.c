@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { V4_MAPPED_BITS = 96 };
@@ -27,20 +26,14 @@ int
 gateway_networks_add(struct gateway_networks *networks, const char *const *cidrs)
 {
 	for (; cidrs != NULL && *cidrs != NULL; cidrs++) {
-		char text[INET6_ADDRSTRLEN + 4];
+		unsigned int bits;
+
 		if (networks->n == GATEWAY_NETWORKS_MAX)
 			return -E2BIG;
-		snprintf(text, sizeof(text), "%s", *cidrs);
-		char *slash = strchr(text, '/');
-		if (slash == NULL)
+		if (address_parse_network(*cidrs, &networks->of[networks->n].address, &bits) < 0)
 			return -EINVAL;
-		*slash = '\0';
-		struct in6_addr *address = &networks->of[networks->n].address;
-		unsigned int bits = (unsigned int)strtoul(slash + 1, NULL, 10);
-		if (strchr(text, ':') == NULL)
+		if (strchr(*cidrs, ':') == NULL)
 			bits += V4_MAPPED_BITS;
-		if (bits > 128 || address_parse(text, address) < 0)
-			return -EINVAL;
 		networks->of[networks->n++].bits = bits;
 	}
 	return 0;

@@ -47,12 +47,7 @@ cache_ask(struct store *store, struct side_job *job)
 {
 	(void)store;
 	const struct asking *asking = (struct asking *)job;
-	void *value = NULL;
-	size_t n = 0;
-	int r = cache_get(asking->parts->shared, "gateway:health", clock_monotonic_ms(), &value,
-			  &n);
-	free(value);
-	return r == -ENOENT ? 0 : r;
+	return cache_probe(asking->parts->shared);
 }
 
 static void

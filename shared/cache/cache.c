@@ -4,6 +4,7 @@
 #include "cache/cache_driver.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,34 +71,16 @@ cache_close(struct cache **cache)
 	*cache = NULL;
 }
 
+int
+cache_probe(struct cache *cache)
+{
+	return cache->driver->probe(cache->db);
+}
+
 static bool
 is_key(const char *key)
 {
 	return strnlen(key, CACHE_KEY_MAX_BYTES + 1) <= CACHE_KEY_MAX_BYTES;
-}
-
-int
-cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
-	  int64_t now_ms)
-{
-	if (!is_key(key) || n > CACHE_VALUE_MAX_BYTES || ttl_ms <= 0 || ttl_ms > INT64_MAX / 2)
-		return -EINVAL;
-	return cache->driver->put(cache->db, key, value, n, ttl_ms, now_ms);
-}
-
-int
-cache_get(struct cache *cache, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n)
-{
-	if (!is_key(key))
-		return -ENOENT;
-	return cache->driver->get(cache->db, key, now_ms, ret_value, ret_n);
-}
-
-void
-cache_remove(struct cache *cache, const char *key)
-{
-	if (is_key(key))
-		cache->driver->remove(cache->db, key);
 }
 
 /* A key that cannot be kept cannot be known again: that is no answer. */

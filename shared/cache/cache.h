@@ -1,6 +1,6 @@
 /*
- * cache: things with a lifetime: used nonces, rate buckets, values. One interface; the driver is
- * chosen by URL. Never the truth: losing all of it costs speed, not correctness. One thread.
+ * cache: things with a lifetime: used nonces and rate buckets. One interface; the driver is chosen
+ * by URL. Never the truth: losing all of it costs speed, not correctness. One thread.
  *
  *	memory:                                of this process; capped, the oldest goes first
  *	redis:///run/redis/redis.sock?db=0     shared by replicas; Redis's own caps
@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,22 +25,15 @@ int cache_check(const char *url, char *ret_error, size_t error_bytes);
 int cache_open(const char *url, size_t max_entries, struct cache **ret);
 void cache_close(struct cache **cache);
 
-enum { CACHE_KEY_MAX_BYTES = 255, CACHE_VALUE_MAX_BYTES = 64 * 1024 };
+/* Whether it answers, and not as a replica that takes no writes: 0 or -EIO. Changes nothing. */
+int cache_probe(struct cache *cache);
 
-/* now_ms is the monotonic clock: time is an argument (Redis goes by its own). Values, replay marks
- * and buckets do not meet, though their keys be the same. -EINVAL when key, value or ttl_ms is out
- * of bounds, -EIO. */
-int cache_put(struct cache *cache, const char *key, const void *value, size_t n, int64_t ttl_ms,
-	      int64_t now_ms);
-
-/* 0 and a malloc'd copy, or -ENOENT (absent or expired), or -EIO. */
-int cache_get(struct cache *cache, const char *key, int64_t now_ms, void **ret_value,
-	      size_t *ret_n);
-/* The value, the mark and the bucket of this key. */
-void cache_remove(struct cache *cache, const char *key);
+/* now_ms is the monotonic clock: time is an argument (Redis goes by its own). Replay marks and
+ * buckets do not meet, though their keys be the same. */
+enum { CACHE_KEY_MAX_BYTES = 255 };
 
 /* 1 for the first caller of this key within ttl_ms, 0 for the others: replay protection. -EIO when
- * the cache cannot say. */
+ * the cache cannot say, or when key or ttl_ms is out of bounds. */
 int cache_first(struct cache *cache, const char *key, int64_t ttl_ms, int64_t now_ms);
 
 /* Token bucket: takes one of `burst` tokens that refill at rate_per_minute. 0 when taken, else the

@@ -12,10 +12,7 @@ struct cache_driver {
 	int (*check)(const char *location, char *ret_error, size_t error_bytes);
 	int (*open)(const char *location, size_t max_entries, void **ret);
 	void (*close)(void *db);
-	int (*put)(void *db, const char *key, const void *value, size_t n, int64_t ttl_ms,
-		   int64_t now_ms);
-	int (*get)(void *db, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n);
-	void (*remove)(void *db, const char *key);
+	int (*probe)(void *db);
 	int (*first)(void *db, const char *key, int64_t ttl_ms, int64_t now_ms);
 	int64_t (*take)(void *db, const char *key, uint32_t rate_per_minute, uint32_t burst,
 			int64_t now_ms);

@@ -136,7 +136,6 @@ cache_entries_remove(struct cache_entries *entries, struct cache_entry *entry)
 		heap_set(entries, index, last);
 		heap_fix(entries, index);
 	}
-	free(entry->value);
 	free(entry);
 }
 

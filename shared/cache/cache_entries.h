@@ -18,8 +18,6 @@ struct cache_name {
 
 struct cache_entry {
 	/* the caller's */
-	void *value; /* malloc'd; freed with the entry */
-	size_t value_n;
 	int64_t level; /* of a token bucket; negative: owed */
 	int64_t filled_at_ms;
 

@@ -1,6 +1,6 @@
 /*
- * cache_memory: the cache inside the process. Values, marks and buckets share one bounded table;
- * the first byte of a name tells them apart.
+ * cache_memory: the cache inside the process. Marks and buckets share one bounded table; the first
+ * byte of a name tells them apart.
  */
 #include "cache/cache_driver.h"
 #include "cache/cache_entries.h"
@@ -13,7 +13,7 @@
 
 enum { TOKEN = 60 * 1000 }; /* one token, in parts that refill at rate_per_minute a ms */
 
-enum kind { KIND_VALUE = 'v', KIND_MARK = 'm', KIND_BUCKET = 'b' };
+enum kind { KIND_MARK = 'm', KIND_BUCKET = 'b' };
 
 static void
 make_name(enum kind kind, const char *key, struct cache_name *ret)
@@ -58,70 +58,10 @@ memory_open(const char *location, size_t max_entries, void **ret)
 }
 
 static int
-memory_put(void *db, const char *key, const void *value, size_t n, int64_t ttl_ms, int64_t now_ms)
+memory_probe(void *db)
 {
-	struct cache_entries *entries = db;
-	void *copy = malloc(n > 0 ? n : 1);
-	struct cache_entry *entry;
-	struct cache_name name;
-
-	if (copy == NULL)
-		return -EIO;
-	if (n > 0)
-		memcpy(copy, value, n);
-	make_name(KIND_VALUE, key, &name);
-	entry = cache_entries_find(entries, &name, now_ms);
-	if (entry != NULL)
-		cache_entries_renew(entries, entry, now_ms + ttl_ms);
-	else
-		entry = cache_entries_add(entries, &name, now_ms + ttl_ms, now_ms);
-	if (entry == NULL) {
-		free(copy);
-		return -EIO;
-	}
-	free(entry->value);
-	entry->value = copy;
-	entry->value_n = n;
+	(void)db;
 	return 0;
-}
-
-static int
-memory_get(void *db, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n)
-{
-	struct cache_entries *entries = db;
-	struct cache_entry *entry;
-	struct cache_name name;
-	char *copy;
-
-	make_name(KIND_VALUE, key, &name);
-	entry = cache_entries_find(entries, &name, now_ms);
-	if (entry == NULL)
-		return -ENOENT;
-	copy = malloc(entry->value_n + 1); /* a NUL after it: text may be used as text */
-	if (copy == NULL)
-		return -EIO;
-	memcpy(copy, entry->value, entry->value_n);
-	copy[entry->value_n] = '\0';
-	*ret_value = copy;
-	*ret_n = entry->value_n;
-	return 0;
-}
-
-static void
-memory_remove(void *db, const char *key)
-{
-	static const enum kind kinds[] = { KIND_VALUE, KIND_MARK, KIND_BUCKET };
-	struct cache_entries *entries = db;
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct cache_entry *entry;
-		struct cache_name name;
-
-		make_name(kinds[i], key, &name);
-		entry = cache_entries_find(entries, &name, INT64_MIN);
-		if (entry != NULL)
-			cache_entries_remove(entries, entry);
-	}
 }
 
 static int
@@ -218,9 +158,7 @@ const struct cache_driver cache_driver_memory = {
 	.check = memory_check,
 	.open = memory_open,
 	.close = memory_close,
-	.put = memory_put,
-	.get = memory_get,
-	.remove = memory_remove,
+	.probe = memory_probe,
 	.first = memory_first,
 	.take = memory_take,
 	.charge = memory_charge,

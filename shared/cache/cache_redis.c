@@ -51,7 +51,7 @@ struct driver {
 	char script_sha1[SHA1_TEXT_BYTES];
 };
 
-enum kind { KIND_VALUE = 'v', KIND_MARK = 'm', KIND_BUCKET = 'b' };
+enum kind { KIND_MARK = 'm', KIND_BUCKET = 'b', KIND_PROBE = 'p' };
 
 struct name {
 	char bytes[KEY_BYTES];
@@ -131,75 +131,26 @@ redis_open(const char *location, size_t max_entries, void **ret)
 	return 0;
 }
 
+/* Not PING, which a replica that takes no writes answers as well, and for which the user would need
+ * one more right: an end is set to what is not there. */
 static int
-redis_put(void *db, const char *key, const void *value, size_t n, int64_t ttl_ms, int64_t now_ms)
-{
-	struct driver *driver = db;
-	struct redis_command command = { 0 };
-	char ttl[NUMBER_BYTES];
-	redisReply *reply;
-	struct name name;
-	int result;
-
-	(void)now_ms;
-	add(&command, "SET");
-	add(&command, make_name(driver, KIND_VALUE, key, &name));
-	command.arguments[command.n] = n > 0 ? value : "";
-	command.lengths[command.n++] = n;
-	add(&command, "PX");
-	add(&command, format_ttl(ttl_ms, ttl));
-	result = redis_link_ask(&driver->link, &command, &reply);
-	if (result == 0)
-		freeReplyObject(reply);
-	return result;
-}
-
-static int
-redis_get(void *db, const char *key, int64_t now_ms, void **ret_value, size_t *ret_n)
+redis_probe(void *db)
 {
 	struct driver *driver = db;
 	struct redis_command command = { 0 };
 	redisReply *reply;
 	struct name name;
-	char *copy;
 	int result;
 
-	(void)now_ms;
-	add(&command, "GET");
-	add(&command, make_name(driver, KIND_VALUE, key, &name));
+	add(&command, "PEXPIRE");
+	add(&command, make_name(driver, KIND_PROBE, "", &name));
+	add(&command, "1");
 	result = redis_link_ask(&driver->link, &command, &reply);
 	if (result < 0)
 		return -EIO;
-	if (reply->type == REDIS_REPLY_STRING) {
-		copy = malloc((size_t)reply->len + 1);
-		result = copy == NULL ? -EIO : 0;
-		if (copy != NULL) {
-			memcpy(copy, reply->str, (size_t)reply->len);
-			copy[reply->len] = '\0';
-			*ret_value = copy;
-			*ret_n = (size_t)reply->len;
-		}
-	} else {
-		result = reply->type == REDIS_REPLY_NIL ? -ENOENT : -EIO;
-	}
+	result = reply->type == REDIS_REPLY_INTEGER ? 0 : -EIO;
 	freeReplyObject(reply);
 	return result;
-}
-
-static void
-redis_remove(void *db, const char *key)
-{
-	struct driver *driver = db;
-	struct redis_command command = { 0 };
-	struct name value, mark, bucket;
-	redisReply *reply;
-
-	add(&command, "UNLINK");
-	add(&command, make_name(driver, KIND_VALUE, key, &value));
-	add(&command, make_name(driver, KIND_MARK, key, &mark));
-	add(&command, make_name(driver, KIND_BUCKET, key, &bucket));
-	if (redis_link_ask(&driver->link, &command, &reply) == 0)
-		freeReplyObject(reply);
 }
 
 static int
@@ -302,9 +253,7 @@ const struct cache_driver cache_driver_redis = {
 	.check = redis_check,
 	.open = redis_open,
 	.close = redis_close,
-	.put = redis_put,
-	.get = redis_get,
-	.remove = redis_remove,
+	.probe = redis_probe,
 	.first = redis_first,
 	.take = redis_take,
 	.charge = redis_charge,

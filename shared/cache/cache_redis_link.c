@@ -19,8 +19,8 @@ enum {
 	DEADLINE_MS = 200, /* of a call, connecting included */
 	PAUSE_MS = 1000,   /* after a failure */
 	LOG_PERIOD_MS = 10 * 1000,
-	READ_BYTES = 16 * 1024,
-	REPLY_MAX_BYTES = CACHE_VALUE_MAX_BYTES + 4096,
+	READ_BYTES = 4 * 1024,
+	REPLY_MAX_BYTES = 4 * 1024, /* a number, a word or the text of an error */
 };
 
 static void

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PORT_DIGITS = 5 };
+enum { PORT_DIGITS = 5, BITS_DIGITS = 3 };
 
 struct range4 {
 	uint32_t base;
@@ -157,20 +157,92 @@ address_parse(const char *text, struct in6_addr *ret)
 	return 0;
 }
 
-int
-address_parse_port(const char *text, size_t n, uint16_t *ret)
+/* n digits and nothing else. */
+static int
+parse_number(const char *text, size_t n, size_t digits_max, unsigned max, unsigned *ret)
 {
-	uint32_t port = 0;
+	unsigned number = 0;
 
-	if (n == 0 || n > PORT_DIGITS)
+	if (n == 0 || n > digits_max)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] < '0' || text[i] > '9')
 			return -EINVAL;
-		port = port * 10 + (uint32_t)(text[i] - '0');
+		number = number * 10 + (unsigned)(text[i] - '0');
 	}
-	if (port == 0 || port > UINT16_MAX)
+	if (number > max)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+int
+address_parse_port(const char *text, size_t n, uint16_t *ret)
+{
+	unsigned port;
+
+	if (parse_number(text, n, PORT_DIGITS, UINT16_MAX, &port) < 0 || port == 0)
 		return -EINVAL;
 	*ret = (uint16_t)port;
+	return 0;
+}
+
+/* n bytes of text, which may go on. */
+static int
+parse_part(const char *text, size_t n, struct in6_addr *ret)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (n >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, n);
+	address[n] = '\0';
+	return address_parse(address, ret);
+}
+
+int
+address_parse_network(const char *text, struct in6_addr *ret, unsigned *ret_bits)
+{
+	size_t n = strcspn(text, "/");
+	unsigned bits, max = memchr(text, ':', n) != NULL ? 128 : 32;
+	struct in6_addr address;
+
+	if (text[n] != '/' ||
+	    parse_number(text + n + 1, strlen(text + n + 1), BITS_DIGITS, max, &bits) < 0 ||
+	    parse_part(text, n, &address) < 0)
+		return -EINVAL;
+	*ret = address;
+	*ret_bits = bits;
+	return 0;
+}
+
+/* Where the host ends; NULL: a bracket is not closed. */
+static const char *
+host_end(const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	if (*text == '[')
+		return strchr(text, ']');
+	return colon != NULL && strchr(colon + 1, ':') == NULL ? colon : text + strlen(text);
+}
+
+int
+address_parse_endpoint(const char *text, struct in6_addr *ret, uint16_t *ret_port)
+{
+	bool is_bracketed = *text == '[';
+	const char *host = text + is_bracketed, *end = host_end(text);
+	struct in6_addr address;
+	uint16_t port = 0;
+
+	if (end == NULL || parse_part(host, (size_t)(end - host), &address) < 0 ||
+	    (is_bracketed && memchr(host, ':', (size_t)(end - host)) == NULL))
+		return -EINVAL;
+	end += is_bracketed;
+	if (*end != '\0' &&
+	    (*end != ':' || address_parse_port(end + 1, strlen(end + 1), &port) < 0))
+		return -EINVAL;
+	*ret = address;
+	*ret_port = port;
 	return 0;
 }

@@ -26,5 +26,13 @@ const char *address_class_name(enum address_class class);
 /* Text of either family to the mapped form; -EINVAL. No names are resolved. */
 int address_parse(const char *text, struct in6_addr *ret);
 
+/* "10.0.0.0/8", "fd00::/8": an address, as above, and the length of its network in bits of its own
+ * family; -EINVAL. */
+int address_parse_network(const char *text, struct in6_addr *ret, unsigned *ret_bits);
+
+/* "192.0.2.1:53", "[2001:db8::1]:53", and without a port (*ret_port 0), then also "2001:db8::1";
+ * -EINVAL. */
+int address_parse_endpoint(const char *text, struct in6_addr *ret, uint16_t *ret_port);
+
 /* A port as n digits, 1 to 65535; -EINVAL (strtoul would take signs and blanks). */
 int address_parse_port(const char *text, size_t n, uint16_t *ret);

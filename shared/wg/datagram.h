@@ -14,7 +14,7 @@ enum datagram_type {
 	DATAGRAM_TRANSPORT = 4,	 /* 32 + 16n */
 };
 
-enum { DATAGRAM_MIN_BYTES = 32, DATAGRAM_MAX_BYTES = 65535 - 28 };
+enum { DATAGRAM_MIN_BYTES = 32 };
 
 /* The type, or 0 - reason: why it is none. */
 enum datagram_fault {

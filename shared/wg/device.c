@@ -7,6 +7,7 @@
 
 #include "log/log.h"
 #include "log/text_file.h"
+#include "net/address.h"
 #include "wg/link.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 enum {
 	DEVICE_WG_TIMEOUT_MS = 2000,
 	DEVICE_DUMP_BYTES = 512 * 1024,
-	DEVICE_PEER_TEXT_BYTES = 512,
 };
 
 static int
@@ -50,11 +50,7 @@ device_ask_listen_port(struct device *device)
 	int r = device_run_wg(argv, NULL, 0, text, sizeof text);
 	if (r < 0)
 		return r;
-	unsigned long port = strtoul(text, NULL, 10);
-	if (port == 0 || port > UINT16_MAX)
-		return -EIO;
-	device->listen_port = (uint16_t)port;
-	return 0;
+	return address_parse_port(text, strcspn(text, "\n"), &device->listen_port) < 0 ? -EIO : 0;
 }
 
 /* A host without IPv6 still has a tunnel for IPv4. */

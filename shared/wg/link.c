@@ -3,16 +3,15 @@
  */
 #include "wg/link.h"
 
+#include "net/address.h"
 #include "wg/netlink.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int
@@ -132,30 +131,23 @@ link_raise(uint32_t index, uint32_t mtu)
 int
 link_address_add(uint32_t index, const char *address)
 {
-	char host[INET6_ADDRSTRLEN];
-	size_t n = strcspn(address, "/");
-	if (address[n] != '/' || n >= sizeof host)
+	bool is_v4 = !strchr(address, ':');
+	struct in6_addr parsed;
+	unsigned prefix;
+	if (address_parse_network(address, &parsed, &prefix) < 0)
 		return -EINVAL;
-	memcpy(host, address, n);
-	host[n] = 0;
-	struct in6_addr binary;
-	int family = strchr(host, ':') ? AF_INET6 : AF_INET;
-	size_t binary_bytes = family == AF_INET ? 4 : 16;
-	char *end;
-	unsigned long prefix = strtoul(address + n + 1, &end, 10);
-	if (inet_pton(family, host, &binary) != 1 || end == address + n + 1 || *end ||
-	    prefix > binary_bytes * 8)
-		return -EINVAL;
+	const uint8_t *binary = parsed.s6_addr + (is_v4 ? 12 : 0);
+	size_t binary_bytes = is_v4 ? 4 : 16;
 
 	union netlink_request request;
 	struct ifaddrmsg *info;
 	struct nlmsghdr *header = netlink_request_init(
 		&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *info, &info);
-	info->ifa_family = (uint8_t)family;
+	info->ifa_family = is_v4 ? AF_INET : AF_INET6;
 	info->ifa_prefixlen = (uint8_t)prefix;
 	info->ifa_flags = IFA_F_NODAD;
 	info->ifa_index = index;
-	mnl_attr_put(header, IFA_LOCAL, binary_bytes, &binary);
-	mnl_attr_put(header, IFA_ADDRESS, binary_bytes, &binary);
+	mnl_attr_put(header, IFA_LOCAL, binary_bytes, binary);
+	mnl_attr_put(header, IFA_ADDRESS, binary_bytes, binary);
 	return netlink_request_send(header, NULL, NULL);
 }

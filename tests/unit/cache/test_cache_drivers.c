@@ -46,30 +46,6 @@ teardown(void **state)
 	return 0;
 }
 
-static int
-get(const char *key)
-{
-	void *value = NULL;
-	size_t n = 0;
-	int result = cache_get(cache, key, now_ms, &value, &n);
-
-	free(value);
-	return result;
-}
-
-static void
-assert_value(const char *key, const void *expected, size_t expected_n)
-{
-	void *value = NULL;
-	size_t n = 0;
-
-	assert_int_equal(cache_get(cache, key, now_ms, &value, &n), 0);
-	assert_int_equal(n, expected_n);
-	assert_memory_equal(value, expected, n);
-	assert_int_equal(((char *)value)[n], '\0');
-	free(value);
-}
-
 /* Lets time pass until the call says so. */
 static void
 wait_for(int64_t (*call)(const char *key), const char *key, int64_t wanted)
@@ -80,12 +56,6 @@ wait_for(int64_t (*call)(const char *key), const char *key, int64_t wanted)
 		assert_true(clock_monotonic_ms() < deadline_ms);
 		now_ms++;
 	}
-}
-
-static int64_t
-get_slowly(const char *key)
-{
-	return get(key);
 }
 
 static int64_t
@@ -101,48 +71,50 @@ take_fast(const char *key)
 }
 
 static void
-test_value_is_there_until_its_time_is_over(void **state)
+test_cache_that_is_there_says_so_and_nothing_is_changed_by_it(void **state)
 {
 	(void)state;
-	assert_int_equal(get("a"), -ENOENT);
-	assert_int_equal(cache_put(cache, "a", "one", 3, LONG_MS, now_ms), 0);
-	assert_value("a", "one", 3);
-	assert_int_equal(cache_put(cache, "a", "two", 3, SHORT_MS, now_ms), 0);
-	wait_for(get_slowly, "a", -ENOENT);
+	assert_int_equal(cache_probe(cache), 0);
+	assert_int_equal(first_for_long(""), 1);
+	assert_int_equal(cache_take(cache, "", 1, 1, now_ms), 0);
+	assert_int_equal(cache_probe(cache), 0);
+	assert_int_equal(first_for_long(""), 0);
+	assert_true(cache_take(cache, "", 1, 1, now_ms) > 0);
+}
+
+/* Each is one of its own, to its last byte, and neither is followed by another's answer. */
+static void
+test_any_text_is_a_key(void **state)
+{
+	char long_key[CACHE_KEY_MAX_BYTES + 1], like_it[CACHE_KEY_MAX_BYTES + 1];
+	const char *const keys[] = { "", "a", "a b\r\nSET x 1\r\n", "x", long_key, like_it };
+	size_t n = sizeof(keys) / sizeof(*keys);
+
+	(void)state;
+	memset(long_key, 'k', sizeof(long_key) - 1);
+	long_key[sizeof(long_key) - 1] = '\0';
+	memcpy(like_it, long_key, sizeof(long_key));
+	like_it[sizeof(like_it) - 2] = 'l';
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(first_for_long(keys[i]), 1);
+		assert_int_equal(cache_take(cache, keys[i], 1, 1, now_ms), 0);
+	}
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(first_for_long(keys[i]), 0);
+		assert_in_range(cache_take(cache, keys[i], 1, 1, now_ms), 2, 60 * 1000);
+	}
 }
 
 static void
-test_any_bytes_are_a_value_and_any_text_is_a_key(void **state)
-{
-	static char big[CACHE_VALUE_MAX_BYTES];
-	char key[CACHE_KEY_MAX_BYTES + 1];
-
-	(void)state;
-	memset(key, 'k', sizeof(key) - 1);
-	key[sizeof(key) - 1] = '\0';
-	memset(big, 0xa5, sizeof(big));
-	assert_int_equal(cache_put(cache, key, big, sizeof(big), LONG_MS, now_ms), 0);
-	assert_value(key, big, sizeof(big));
-	assert_int_equal(cache_put(cache, "", "", 0, LONG_MS, now_ms), 0);
-	assert_value("", "", 0);
-	assert_int_equal(cache_put(cache, "a b\r\nSET x 1\r\n", "\0\r\n", 3, LONG_MS, now_ms), 0);
-	assert_value("a b\r\nSET x 1\r\n", "\0\r\n", 3);
-	assert_int_equal(get("x"), -ENOENT);
-}
-
-static void
-test_remove_forgets_value_mark_and_bucket(void **state)
+test_mark_and_bucket_of_one_key_do_not_meet(void **state)
 {
 	(void)state;
-	assert_int_equal(cache_put(cache, "a", "one", 3, LONG_MS, now_ms), 0);
 	assert_int_equal(first_for_long("a"), 1);
-	assert_true(cache_take(cache, "a", 1, 1, now_ms) == 0);
-	assert_true(cache_take(cache, "a", 1, 1, now_ms) > 0);
-	cache_remove(cache, "a");
-	cache_remove(cache, "a");
-	assert_int_equal(get("a"), -ENOENT);
-	assert_int_equal(first_for_long("a"), 1);
-	assert_true(cache_take(cache, "a", 1, 1, now_ms) == 0);
+	assert_int_equal(cache_take(cache, "a", 1, 1, now_ms), 0);
+	assert_int_equal(cache_take(cache, "b", 1, 1, now_ms), 0);
+	assert_int_equal(first_for_long("b"), 1);
+	assert_int_equal(first_for_long("a"), 0);
+	assert_true(cache_take(cache, "b", 1, 1, now_ms) > 0);
 }
 
 static void
@@ -240,19 +212,21 @@ test_bucket_that_owes_gives_again_once_it_has_filled(void **state)
 static void
 test_what_is_out_of_bounds_is_refused(void **state)
 {
-	static char value[CACHE_VALUE_MAX_BYTES + 1];
 	char key[CACHE_KEY_MAX_BYTES + 2];
+	int64_t left = 7;
 
 	(void)state;
 	memset(key, 'k', sizeof(key) - 1);
 	key[sizeof(key) - 1] = '\0';
-	assert_int_equal(cache_put(cache, key, "v", 1, 100, now_ms), -EINVAL);
-	assert_int_equal(cache_put(cache, "a", value, sizeof(value), 100, now_ms), -EINVAL);
-	assert_int_equal(cache_put(cache, "a", "v", 1, 0, now_ms), -EINVAL);
-	assert_int_equal(cache_put(cache, "a", "v", 1, INT64_MAX / 2, now_ms), 0);
 	assert_int_equal(cache_first(cache, key, 100, now_ms), -EIO);
-	assert_true(cache_take(cache, key, 1, 1, now_ms) == -EIO);
-	assert_int_equal(get(key), -ENOENT);
+	assert_int_equal(cache_take(cache, key, 1, 1, now_ms), -EIO);
+	assert_int_equal(cache_charge(cache, key, 1, 1, 1, now_ms, &left), -EINVAL);
+	assert_int_equal(left, 7);
+	assert_int_equal(cache_first(cache, "a", 0, now_ms), -EIO);
+	assert_int_equal(cache_first(cache, "a", -1, now_ms), -EIO);
+	assert_int_equal(cache_first(cache, "a", INT64_MAX / 2 + 1, now_ms), -EIO);
+	assert_int_equal(cache_first(cache, "a", INT64_MAX / 2, now_ms), 1);
+	assert_int_equal(cache_first(cache, "a", INT64_MAX / 2, now_ms), 0);
 }
 
 /* 0, or what to exit with. */
@@ -278,9 +252,9 @@ main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_value_is_there_until_its_time_is_over),
-		TEST(test_any_bytes_are_a_value_and_any_text_is_a_key),
-		TEST(test_remove_forgets_value_mark_and_bucket),
+		TEST(test_cache_that_is_there_says_so_and_nothing_is_changed_by_it),
+		TEST(test_any_text_is_a_key),
+		TEST(test_mark_and_bucket_of_one_key_do_not_meet),
 		TEST(test_only_the_first_is_first_until_its_time_is_over),
 		TEST(test_bucket_gives_its_burst_and_then_says_how_long_to_wait),
 		TEST(test_bucket_refills_but_not_beyond_its_burst),

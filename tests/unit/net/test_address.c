@@ -203,6 +203,101 @@ test_a_port_is_digits_and_nothing_else(void **state)
 	assert_int_equal(port, 53);
 }
 
+static void
+test_a_network_is_an_address_and_bits_of_its_family(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"/",
+		"10.0.0.0",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"fd00::/129",
+		"10.0.0.0/+8",
+		"10.0.0.0/ 8",
+		"10.0.0.0/8 ",
+		"10.0.0.0/0x8",
+		"10.0.0.0/-1",
+		"10.0.0.0/0008",
+		"10.0.0/8",
+		" 10.0.0.0/8",
+		"10.0.0.0/8/8",
+		"fd00::1%1/8",
+		"[fd00::]/8",
+		"/8",
+		"10.0.0.0/4294967304",
+		"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa/8",
+	};
+	struct in6_addr address = { .s6_addr = { 7 } }, same = address;
+	unsigned bits = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (address_parse_network(bad[i], &address, &bits) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	assert_int_equal(bits, 77);
+	assert_memory_equal(&address, &same, sizeof(address));
+	assert_int_equal(address_parse_network("10.0.0.0/32", &address, &bits), 0);
+	assert_int_equal(bits, 32);
+	assert_int_equal(address.s6_addr[12], 10);
+	assert_int_equal(address_parse_network("fd00::/128", &address, &bits), 0);
+	assert_int_equal(bits, 128);
+	assert_int_equal(address.s6_addr[0], 0xfd);
+	assert_int_equal(address_parse_network("0.0.0.0/0", &address, &bits), 0);
+	assert_int_equal(bits, 0);
+}
+
+static void
+test_an_endpoint_is_an_address_and_perhaps_a_port(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		":53",
+		"192.0.2.1:",
+		"192.0.2.1:0",
+		"192.0.2.1:+5",
+		"192.0.2.1: 5",
+		"192.0.2.1:5 ",
+		"192.0.2.1:0x5",
+		"192.0.2.1:65536",
+		"192.0.2.1:18446744073709551669",
+		"[::1",
+		"[::1]53",
+		"[::1]:",
+		"[192.0.2.1]:5",
+		"[]:5",
+		"[::1]:5:5",
+		"example.org:5",
+		"192.0.2.1:5:5",
+		"[fe80::1%1]:5",
+		"[[::1]]:5",
+		" 192.0.2.1:5",
+	};
+	struct in6_addr address, expected;
+	uint16_t port = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (address_parse_endpoint(bad[i], &address, &port) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	assert_int_equal(port, 7);
+	assert_int_equal(address_parse("2001:db8::1", &expected), 0);
+	assert_int_equal(address_parse_endpoint("[2001:db8::1]:65535", &address, &port), 0);
+	assert_memory_equal(&address, &expected, sizeof(address));
+	assert_int_equal(port, 65535);
+	assert_int_equal(address_parse_endpoint("2001:db8::1", &address, &port), 0);
+	assert_memory_equal(&address, &expected, sizeof(address));
+	assert_int_equal(port, 0);
+	assert_int_equal(address_parse_endpoint("[2001:db8::1]", &address, &port), 0);
+	assert_int_equal(port, 0);
+	assert_int_equal(address_parse("192.0.2.1", &expected), 0);
+	assert_int_equal(address_parse_endpoint("192.0.2.1:53", &address, &port), 0);
+	assert_memory_equal(&address, &expected, sizeof(address));
+	assert_int_equal(port, 53);
+	assert_int_equal(address_parse_endpoint("192.0.2.1", &address, &port), 0);
+	assert_int_equal(port, 0);
+}
+
 int
 main(void)
 {
@@ -214,6 +309,8 @@ main(void)
 		cmocka_unit_test(test_ordinary_addresses_are_global),
 		cmocka_unit_test(test_r57_what_is_not_an_address_is_not_parsed),
 		cmocka_unit_test(test_a_port_is_digits_and_nothing_else),
+		cmocka_unit_test(test_a_network_is_an_address_and_bits_of_its_family),
+		cmocka_unit_test(test_an_endpoint_is_an_address_and_perhaps_a_port),
 		cmocka_unit_test(test_each_class_has_a_name_of_its_own),
 	};
 
