@@ -5,7 +5,7 @@ import glob
 import os
 import re
 
-from checking import (SERVICES, Host, expect, finish, load_yaml, port, read, sections)
+from checking import (SERVICES, Host, expect, finish, grace_sec, load_yaml, port, read, sections)
 import checking
 
 folder = os.path.join(checking.deploy, "k8s", "base")
@@ -112,8 +112,7 @@ for name, workload in workloads.items():
         silent = environment_of(container)
         del silent["BOSON_RELAY_ANNOUNCE_BUS"]
         host.accepts("boson-relay", host.path("boson.conf"), silent, exit_code=78)
-    lasts_sec = spec["terminationGracePeriodSeconds"]
-    expect(lasts_sec >= 30 + 15, f"{name}: killed before its drain and stop are over")
+    expect(grace_sec(spec) >= 30 + 15, f"{name}: killed before its drain and stop are over")
     claims = [volume for volume in spec["volumes"] if "persistentVolumeClaim" in volume]
     expect(not claims or workload["spec"]["replicas"] == 1, f"{name}: several on one volume")
 

@@ -62,6 +62,12 @@ def port(address):
     return int(address.rsplit(":", 1)[1])
 
 
+def grace_sec(pod):
+    """What a pod's program has from SIGTERM to SIGKILL."""
+    hook = pod["containers"][0].get("lifecycle", {}).get("preStop")
+    return pod["terminationGracePeriodSeconds"] - (float(hook["exec"]["command"][1]) if hook else 0)
+
+
 class Host:
     """A folder that stands for a container's root: keys and a certificate are made in it."""
 
