@@ -1,7 +1,7 @@
 /*
  * client_ask: a session's questions to the gateway: the first route, its renewal before the ticket
- * ends, a new one when the session is gone, and the farewell. Names in the answers are resolved
- * here, one after the other.
+ * ends, a new one when the session is gone, and the farewell. Names in the answers are found one
+ * after the other.
  */
 #include "client/client_exit.h"
 #include "client/client_refusal.h"
@@ -103,7 +103,6 @@ on_relay_found(const struct sockaddr_storage *addresses, size_t n, const char *e
 {
 	struct session *session = arg;
 
-	session->resolve = NULL;
 	if (client_pins_set_found(&session->next_pins, addresses, n) == 0)
 		resolve_next(session);
 	else
@@ -122,7 +121,7 @@ resolve_next(struct session *session)
 		session_carry_route(session);
 		return;
 	}
-	int r = lookup_start(session->loop, pin->host, on_relay_found, session, &session->resolve);
+	int r = session_find(session, pin, on_relay_found);
 	if (r < 0)
 		cannot_find_relay(session, strerror(-r));
 }

@@ -5,6 +5,7 @@
 #include "client/client_exit.h"
 #include "client/client_session.h"
 #include "client/client_udp.h"
+#include "identity/mac.h"
 #include "link.pb-c.h"
 #include "log/log.h"
 #include "loop/clock.h"
@@ -15,7 +16,7 @@
 
 enum {
 	HANDSHAKE_LOOK_MS = 100,
-	REFUSED_PAUSE_MS = 1000,
+	FAILED_PAUSE_MS = 1000,
 	CONTROL_MAX_BYTES = 4096,
 	CLOSE_GONE = 4404,
 };
@@ -62,6 +63,21 @@ session_set_peer(struct session *session)
 }
 
 static void
+on_leg_end(struct session *session, int code)
+{
+	bool is_refused = code == 401 || code == 403 || code == 404 || code == CLOSE_GONE;
+	uint32_t random = 0;
+
+	(void)mac_random(&random, sizeof random);
+	if (!is_refused || !session->has_route)
+		client_pause_down(&session->pause);
+	else
+		session_ask_later(session,
+				  client_pause_refused_ms(&session->pause,
+							  loop_now_ms(session->loop), random));
+}
+
+static void
 on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 {
 	struct session *session = arg;
@@ -74,6 +90,7 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 	if (state != LEG_CONNECTING)
 		session_path_leg(session, state == LEG_UP);
 	if (state == LEG_UP) {
+		client_pause_up(&session->pause, loop_now_ms(session->loop));
 		session->leg_reason[0] = '\0';
 		if (!session->has_peer)
 			session_set_peer(session);
@@ -83,9 +100,7 @@ on_leg_state(enum leg_state state, int code, const char *reason, void *arg)
 		snprintf(session->leg_reason, sizeof session->leg_reason, "%s", reason);
 		if (session->phase == SESSION_CONNECTED && !session_is_silent(session))
 			client_say(session->voice, "the leg is down: %s", reason);
-		bool is_refused = code == 401 || code == 403 || code == 404 || code == CLOSE_GONE;
-		if (is_refused && session->has_route)
-			session_ask_later(session, REFUSED_PAUSE_MS);
+		on_leg_end(session, code);
 	}
 }
 
@@ -186,7 +201,7 @@ carry_failed(struct session *session, int status, const char *text)
 		return;
 	}
 	client_say_error(session->voice, "%s", text);
-	session_ask_later(session, REFUSED_PAUSE_MS);
+	session_ask_later(session, FAILED_PAUSE_MS);
 }
 
 static void

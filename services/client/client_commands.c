@@ -233,6 +233,11 @@ print_report(json_t *report)
 	       json_integer_value(json_object_get(report, "rxBytes")));
 	printf("  sent       %" JSON_INTEGER_FORMAT " bytes\n",
 	       json_integer_value(json_object_get(report, "txBytes")));
+	printf("  lost here  %" JSON_INTEGER_FORMAT " datagrams up, %" JSON_INTEGER_FORMAT
+	       " down; %" JSON_INTEGER_FORMAT " attempts to connect the leg\n",
+	       json_integer_value(json_object_get(report, "lostUp")),
+	       json_integer_value(json_object_get(report, "lostDown")),
+	       json_integer_value(json_object_get(report, "legAttempts")));
 	if (handshake > 0)
 		printf("  handshake  %" JSON_INTEGER_FORMAT " s ago\n", time(NULL) - handshake);
 	else

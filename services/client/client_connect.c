@@ -29,7 +29,7 @@ stop(struct session *session, int status)
 	loop_timer_stop(&session->handshake);
 	loop_timer_stop(&session->deadline);
 	loop_timer_stop(&session->renewal);
-	lookup_stop(&session->resolve);
+	session_find_stop(session);
 	session_say_goodbye(session);
 }
 
@@ -122,7 +122,6 @@ on_server_found(const struct sockaddr_storage *addresses, size_t n, const char *
 {
 	struct session *session = arg;
 
-	session->resolve = NULL;
 	if (client_pins_set_found(&session->pins, addresses, n) == 0)
 		ask_server(session);
 	else
@@ -143,8 +142,7 @@ find_server(struct session *session)
 		return;
 	}
 	if (r == 0)
-		r = lookup_start(session->loop, pin->host, on_server_found, session,
-				 &session->resolve);
+		r = session_find(session, pin, on_server_found);
 	if (r < 0)
 		session_fail(session, EXIT_SYSTEM, "%s", strerror(-r));
 }
@@ -204,7 +202,7 @@ session_fini(struct session *session)
 	if (session->control != NULL)
 		client_control_answer(session->control, "{\"state\":\"disconnected\"}\n");
 	client_control_free(&session->control);
-	lookup_stop(&session->resolve);
+	session_find_stop(session);
 	loop_timer_stop(&session->handshake);
 	loop_timer_stop(&session->deadline);
 	loop_timer_stop(&session->renewal);

@@ -17,7 +17,8 @@ struct client_echo {
 	uint16_t id;
 };
 
-/* -EINVAL: no address; or what the system says. On failure fd is -1. */
+/* interface: "" for whichever leads there. -EINVAL: no address; or what the system says. On failure
+ * fd is -1. */
 int client_echo_open(struct client_echo *echo, const char *address, const char *interface);
 void client_echo_close(struct client_echo *echo); /* also of one that is closed */
 

@@ -48,13 +48,23 @@ carry(const uint8_t *bytes, size_t n, size_t segment, void *arg)
 	return client_udp_carry(session->udp, bytes, n, segment);
 }
 
+static void
+send_by_leg(const uint8_t *datagram, size_t n, void *arg)
+{
+	const struct session *session = arg;
+
+	client_shim_send(client_tunnel_shim(session->tunnel), datagram, n);
+}
+
 int
 session_path_init(struct session *session)
 {
-	const struct client_udp_events events = { .on_change = on_change, .arg = session };
+	const struct client_udp_events events = { .on_change = on_change,
+						  .send_by_leg = send_by_leg,
+						  .arg = session };
 	struct client_shim *shim = client_tunnel_shim(session->tunnel);
 	session_narrow_init(session);
-	int r = client_udp_new(session->loop, session->metrics, shim, &events, &session->udp);
+	int r = client_udp_new(session->loop, shim, &events, &session->udp);
 
 	if (r == 0)
 		client_shim_set_carry(shim, carry, session);

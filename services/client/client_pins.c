@@ -4,12 +4,12 @@
 #include "client/client_pins.h"
 
 #include "client/client_conf.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -72,12 +72,14 @@ client_pins_add_udp(struct client_pins *pins, const char *endpoint)
 	const char *colon = strrchr(endpoint, ':');
 	bool is_bracketed = *endpoint == '[';
 	char host[LEG_URL_HOST_BYTES];
+	uint16_t port;
 
-	if (!client_conf_is_endpoint(endpoint))
+	if (!client_conf_is_endpoint(endpoint) ||
+	    address_parse_port(colon + 1, strlen(colon + 1), &port) < 0)
 		return -EINVAL;
 	int n = (int)(colon - endpoint) - (is_bracketed ? 2 : 0);
 	snprintf(host, sizeof host, "%.*s", n, endpoint + (is_bracketed ? 1 : 0));
-	return add(pins, host, (uint16_t)strtoul(colon + 1, NULL, 10), true);
+	return add(pins, host, port, true);
 }
 
 const struct client_pin *

@@ -59,6 +59,19 @@ write_tunnel(struct json_text *text, const struct session *session)
 	json_text_member_bool(text, "killSwitch", session->options->kill_switch);
 }
 
+/* What was lost here: on the way, nobody knows. */
+static void
+write_losses(struct json_text *text, const struct session *session)
+{
+	struct leg_client_figures leg = leg_client_figures(session->leg);
+	uint64_t up, down;
+
+	client_shim_lost(client_tunnel_shim(session->tunnel), &up, &down);
+	json_text_member_uint(text, "lostUp", up + leg.lost_out);
+	json_text_member_uint(text, "lostDown", down + leg.lost_in);
+	json_text_member_uint(text, "legAttempts", leg.attempts);
+}
+
 /* How it goes: what has passed, since when, and until when. */
 static void
 write_usage(struct json_text *text, struct session *session)
@@ -88,6 +101,7 @@ session_report(struct session *session, char *ret_json, size_t capacity)
 	json_text_member(&text, "state", state_name(session));
 	write_tunnel(&text, session);
 	write_usage(&text, session);
+	write_losses(&text, session);
 	put_or_leave(&text, "reason", session->leg_reason);
 	json_text_close(&text, '}');
 	if (!json_text_failed(&text)) {

@@ -1,6 +1,6 @@
 /*
  * client_session: the state of a session, between client_connect.c (start, signals, end),
- * client_ask.c (route requests and names), client_carry.c (leg, interface, handshake),
+ * client_ask.c (route requests), client_find.c (names), client_carry.c (leg, interface, handshake),
  * client_path.c (leg or UDP), client_narrow.c (what UDP loses), client_watch.c (a silent node) and
  * client_report.c (status). One loop, one thread.
  */
@@ -10,6 +10,7 @@
 #include "client/client_connect.h"
 #include "client/client_control.h"
 #include "client/client_echo.h"
+#include "client/client_pause.h"
 #include "client/client_pins.h"
 #include "client/client_route.h"
 #include "client/client_tunnel.h"
@@ -18,6 +19,7 @@
 #include "link.pb-c.h"
 #include "loop/lookup.h"
 #include "net/http_client.h"
+#include "net/reach.h"
 
 enum session_phase {
 	SESSION_ASKING,	   /* for a route, the first one */
@@ -39,6 +41,9 @@ struct session {
 	struct client_tunnel *tunnel;
 	struct client_control *control;
 	struct lookup *resolve;
+	struct reach *reach;
+	lookup_fn on_found; /* while either of these is */
+	uint16_t find_port;
 	struct key private_key, public_key;
 	enum session_phase phase;
 	int exit_status;
@@ -49,6 +54,7 @@ struct session {
 	bool has_route, has_peer, is_asking;
 	struct client_claim claim; /* while it asks */
 	struct client_pins pins, next_pins;
+	struct client_pause pause;
 	char leg_reason[160]; /* why the leg is down */
 	char relay[LEG_URL_HOST_BYTES];
 	char country[3]; /* of the node; empty: not known */
@@ -87,6 +93,12 @@ void session_ask_later(struct session *session, int64_t at_least_ms);
 /* Where the node is, for the person; nothing waits for it. */
 void session_ask_country(struct session *session);
 void session_say_goodbye(struct session *session);
+
+/* client_find.c */
+/* The addresses of a pin's host: those that the name has, the one that can be reached first. fn as
+ * for lookup_start, arg: the session. */
+int session_find(struct session *session, const struct client_pin *pin, lookup_fn fn);
+void session_find_stop(struct session *session);
 
 /* client_carry.c */
 int session_carry_init(struct session *session);

@@ -32,7 +32,7 @@ struct client_shim {
 	void *carry_arg;
 	struct leg_writer writer;
 	struct client_pulse pulse;
-	struct metric *up, *down, *lost_up, *lost_down;
+	struct metric *lost_up, *lost_down;
 	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
 	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
 };
@@ -52,8 +52,6 @@ batch_send(struct client_shim *shim)
 		return;
 	if (leg_client_send(shim->leg, shim->batch, shim->writer.n, false) < 0)
 		metric_add(shim->lost_up, count);
-	else
-		metric_add(shim->up, count);
 	batch_start(shim);
 }
 
@@ -117,6 +115,29 @@ on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 	leg_client_flush(shim->leg);
 }
 
+void
+client_shim_send(struct client_shim *shim, const uint8_t *datagram, size_t n)
+{
+	if (shim->leg == NULL)
+		return;
+	take_datagram(shim, datagram, n);
+	batch_send(shim);
+	leg_client_flush(shim->leg);
+}
+
+void
+client_shim_lose(struct client_shim *shim, uint64_t n)
+{
+	metric_add(shim->lost_up, n);
+}
+
+void
+client_shim_lost(const struct client_shim *shim, uint64_t *ret_up, uint64_t *ret_down)
+{
+	*ret_up = metric_value(shim->lost_up);
+	*ret_down = metric_value(shim->lost_down);
+}
+
 static int
 open_socket(struct client_shim *shim)
 {
@@ -150,15 +171,10 @@ client_shim_new(struct loop *loop, struct metrics *metrics, struct client_shim *
 		return r;
 	}
 	batch_start(shim);
-	shim->up = metrics_counter(metrics, "shim_datagrams_total", "direction=\"up\"",
-				   "datagrams carried");
-	shim->down = metrics_counter(metrics, "shim_datagrams_total", "direction=\"down\"",
-				     "datagrams carried");
-	shim->lost_up = metrics_counter(metrics, "shim_lost_total", "direction=\"up\"",
-					"datagrams dropped: no leg, or too large");
-	shim->lost_down =
-		metrics_counter(metrics, "shim_lost_total", "direction=\"down\"",
-				"datagrams dropped: WireGuard took no more, or no message");
+	shim->lost_up = metrics_counter(metrics, "lost_total", "direction=\"up\"",
+					"datagrams that were not passed on");
+	shim->lost_down = metrics_counter(metrics, "lost_total", "direction=\"down\"",
+					  "datagrams that were not passed on");
 	*ret = shim;
 	return 0;
 }
@@ -272,7 +288,6 @@ deliver_runs(struct client_shim *shim, struct runs *runs)
 	for (size_t i = 0; i < runs->vector_n; i++)
 		client_pulse_heard(&shim->pulse, runs->vectors[i].iov_base,
 				   runs->vectors[i].iov_len);
-	metric_add(shim->down, sent);
 	metric_add(shim->lost_down, runs->vector_n - sent);
 }
 

@@ -35,6 +35,14 @@ struct client_pulse *client_shim_pulse(struct client_shim *shim);
 /* carry NULL: nobody is asked. */
 void client_shim_set_carry(struct client_shim *shim, client_shim_carry_fn carry, void *arg);
 
+/* One of WireGuard's datagrams that was taken, and is to go by the leg after all. */
+void client_shim_send(struct client_shim *shim, const uint8_t *datagram, size_t n);
+
+/* Datagrams that we had and did not pass on: no way for them, or too large; WireGuard took no more.
+ * n more of those it sent, by whoever took them. */
+void client_shim_lose(struct client_shim *shim, uint64_t n);
+void client_shim_lost(const struct client_shim *shim, uint64_t *ret_up, uint64_t *ret_down);
+
 /* What came another way than the leg's goes to WireGuard; shapes as above. */
 void client_shim_deliver_bundle(struct client_shim *shim, const uint8_t *bytes, size_t n,
 				size_t segment);

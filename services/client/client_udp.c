@@ -25,6 +25,8 @@ enum {
 	UNANSWERED_MIN = 3,   /* of so many datagrams: one alone may have no answer */
 	TRY_FIRST_MS = 500,
 	TRY_MAX_MS = 15 * 1000,
+	/* WireGuard answers where it heard a datagram first, so the leg's copy must come second. */
+	HOLD_MS = 100,
 };
 
 enum state { OFF, TRYING, UP };
@@ -43,8 +45,10 @@ struct client_udp {
 	int64_t waiting_ms; /* since when something is unanswered; 0: nothing is */
 	unsigned unanswered;
 	int64_t try_at_ms, try_ms, shunned_until_ms;
+	struct loop_timer *holding; /* NULL: nothing is held */
+	size_t held_n;
+	uint8_t held[UDP_BUNDLE_READ_BYTES];
 	uint64_t data_sent;
-	struct metric *up, *down, *lost, *foreign;
 	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
 };
 
@@ -90,16 +94,11 @@ heard(struct client_udp *udp)
 static void
 take_read(struct client_udp *udp, struct msghdr *header, const uint8_t *bytes, size_t n)
 {
-	if (udp->state == OFF || n == 0 || !is_relay(udp, header->msg_name)) {
-		metric_add(udp->foreign, 1);
+	if (udp->state == OFF || n == 0 || !is_relay(udp, header->msg_name))
 		return;
-	}
 	size_t segment = udp_bundle_segment(header, n);
-	if (datagram_check(bytes, n < segment ? n : segment) < 0) {
-		metric_add(udp->foreign, 1);
+	if (datagram_check(bytes, n < segment ? n : segment) < 0)
 		return;
-	}
-	metric_add(udp->down, (n + segment - 1) / segment);
 	client_shim_deliver_bundle(udp->shim, bytes, n, segment);
 	heard(udp);
 }
@@ -167,14 +166,36 @@ send_all(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t segment)
 		for (size_t at = 0; count > 1 && at < n; at += segment)
 			sent += send_bundle(udp, bytes + at, n - at < segment ? n - at : segment,
 					    segment);
-	metric_add(udp->up, sent);
-	metric_add(udp->lost, count - sent);
+	client_shim_lose(udp->shim, count - sent);
 	if (segment <= DATAGRAM_MIN_BYTES)
 		return; /* an empty packet wants no answer */
 	udp->data_sent += sent;
 	if (udp->waiting_ms == 0)
 		udp->waiting_ms = clock_monotonic_ms();
 	udp->unanswered += (unsigned)count;
+}
+
+static void
+on_held_long(struct loop *loop, void *arg)
+{
+	struct client_udp *udp = arg;
+
+	(void)loop;
+	udp->holding = NULL;
+	if (udp->state != UP)
+		udp->events.send_by_leg(udp->held, udp->held_n, udp->events.arg);
+}
+
+/* False: its copy goes by the leg at once. */
+static bool
+hold(struct client_udp *udp, const uint8_t *bytes, size_t n)
+{
+	if (udp->holding != NULL || n > sizeof udp->held ||
+	    loop_timer_start(udp->loop, HOLD_MS, 0, on_held_long, udp, &udp->holding) < 0)
+		return false;
+	memcpy(udp->held, bytes, n);
+	udp->held_n = n;
+	return true;
 }
 
 bool
@@ -197,8 +218,8 @@ client_udp_carry(struct client_udp *udp, const uint8_t *bytes, size_t n, size_t 
 		return false;
 	udp->try_at_ms = now_ms + udp->try_ms;
 	udp->try_ms = udp->try_ms * 2 < TRY_MAX_MS ? udp->try_ms * 2 : TRY_MAX_MS;
-	send_bundle(udp, bytes, n < segment ? n : segment, segment);
-	return false;
+	return send_bundle(udp, bytes, n < segment ? n : segment, segment) && n <= segment &&
+	       hold(udp, bytes, n);
 }
 
 static void
@@ -322,8 +343,8 @@ client_udp_set_alone(struct client_udp *udp, bool is_alone)
 }
 
 int
-client_udp_new(struct loop *loop, struct metrics *metrics, struct client_shim *shim,
-	       const struct client_udp_events *events, struct client_udp **ret)
+client_udp_new(struct loop *loop, struct client_shim *shim, const struct client_udp_events *events,
+	       struct client_udp **ret)
 {
 	struct client_udp *udp = calloc(1, sizeof *udp);
 
@@ -334,14 +355,6 @@ client_udp_new(struct loop *loop, struct metrics *metrics, struct client_shim *s
 	udp->events = *events;
 	udp->fd = -1;
 	udp->try_ms = TRY_FIRST_MS;
-	udp->up = metrics_counter(metrics, "udp_datagrams_total", "direction=\"up\"",
-				  "datagrams carried by UDP");
-	udp->down = metrics_counter(metrics, "udp_datagrams_total", "direction=\"down\"",
-				    "datagrams carried by UDP");
-	udp->lost = metrics_counter(metrics, "udp_lost_total", NULL,
-				    "datagrams that the system did not take");
-	udp->foreign = metrics_counter(metrics, "udp_foreign_total", NULL,
-				       "datagrams from elsewhere, or of no shape");
 	int r = loop_timer_start(loop, LOOK_MS, LOOK_MS, on_look, udp, &udp->look);
 	if (r < 0)
 		client_udp_free(&udp);
@@ -359,6 +372,7 @@ client_udp_free(struct client_udp **udp_pointer)
 		return;
 	*udp_pointer = NULL;
 	loop_timer_stop(&udp->look);
+	loop_timer_stop(&udp->holding);
 	close_socket(udp);
 	free(udp);
 }

@@ -4,8 +4,8 @@
  * socket; the owner of the leg asks it first.
  *
  *	OFF	no relay that hears UDP
- *	TRYING	everything goes by the leg; now and then one datagram goes here, too, and an
- *		answer here means that it works
+ *	TRYING	everything goes by the leg; now and then one datagram goes here first, and by the
+ *		leg a little later if nothing came back; an answer here means that it works
  *	UP	everything goes here; when some went unanswered for a while, or its owner knows of
  *		something better, back to TRYING
  *
@@ -15,7 +15,6 @@
 
 #include "client/client_shim.h"
 #include "loop/loop.h"
-#include "metrics/metrics.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -26,11 +25,13 @@ struct client_udp;
 
 struct client_udp_events {
 	void (*on_change)(bool is_up, void *arg);
+	/* One that was tried here goes by the leg now. */
+	void (*send_by_leg)(const uint8_t *datagram, size_t n, void *arg);
 	void *arg;
 };
 
 /* What comes is delivered to the shim. */
-int client_udp_new(struct loop *loop, struct metrics *metrics, struct client_shim *shim,
+int client_udp_new(struct loop *loop, struct client_shim *shim,
 		   const struct client_udp_events *events, struct client_udp **ret);
 void client_udp_free(struct client_udp **udp);
 

@@ -14,7 +14,8 @@
 enum {
 	ADDRESS_MIN = 0x7f010000, /* 127.0/16 is the system's: resolvers, Debian's own name */
 	ADDRESS_MAX = 0x7ffffffe, /* the last one is a broadcast */
-	REMEMBERED_MAX = 4,	  /* addresses of closed channels, of one session */
+	REMEMBERED_MAX = 4,	  /* addresses of closed channels, of one session, */
+	REMEMBERED_ALL_MAX = REMEMBERED_MAX * CHANNELS_MAX, /* and of all */
 };
 
 struct map_session;
@@ -114,6 +115,21 @@ address_close(struct channel_map *map, struct map_address *address)
 		address_free(map, address);
 }
 
+/* More than all sessions of a node can have: a relay makes sessions up, and nobody will ever end
+ * these. (T19) */
+static void
+forget_closed(struct channel_map *map)
+{
+	struct map_address *next, *address = idtable_next(&map->addresses, NULL);
+	for (; address; address = next) {
+		next = idtable_next(&map->addresses, address);
+		if (address->channel)
+			continue;
+		address_leave_session(map, address);
+		address_free(map, address);
+	}
+}
+
 void
 channel_map_close(struct channel_map *map, uint64_t channel)
 {
@@ -123,6 +139,8 @@ channel_map_close(struct channel_map *map, uint64_t channel)
 	address_close(map, entry->address);
 	idtable_remove(&map->channels, entry);
 	free(entry);
+	if (map->addresses.count - map->channels.count > REMEMBERED_ALL_MAX)
+		forget_closed(map);
 }
 
 void
@@ -243,8 +261,10 @@ channel_map_bind(struct channel_map *map, uint64_t channel, const char *session_
 	struct map_channel *entry = idtable_find(&map->channels, &channel);
 	if (!entry)
 		return -ENOENT;
+	if (strlen(session_id) >= UUID_TEXT_BYTES)
+		return -EINVAL;
 	address_leave_session(map, entry->address);
-	return address_join_session(map, entry->address, session_id);
+	return *session_id ? address_join_session(map, entry->address, session_id) : 0;
 }
 
 void

@@ -34,7 +34,7 @@ void channel_map_free(struct channel_map **map);
  * -EINVAL channel 0, -ENOSPC too many. */
 int channel_map_open(struct channel_map *map, uint64_t channel, const char *session_id);
 /* A channel that was opened for no session turns out to be this one's, and becomes its newest; its
- * address stays. -ENOENT: it is not open. */
+ * address stays. "": it is nobody's again. -ENOENT: it is not open. -EINVAL: that is no id. */
 int channel_map_bind(struct channel_map *map, uint64_t channel, const char *session_id);
 
 void channel_map_close(struct channel_map *map, uint64_t channel);

@@ -14,8 +14,8 @@
 #include "forwarder/forwarder.h"
 #include "forwarder/privileges.h"
 #include "log/log.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,17 +84,14 @@ static const struct config_key keys[] = {
 static bool
 tunnel_address_parse(const char *text, int family, void *ret_address)
 {
-	char host[INET6_ADDRSTRLEN];
-	size_t n = strcspn(text, "/");
-	char *end;
-	if (text[n] != '/' || n >= sizeof host)
+	bool is_v4 = family == AF_INET;
+	struct in6_addr address;
+	unsigned bits;
+	if (address_parse_network(text, &address, &bits) < 0 ||
+	    (strchr(text, ':') == NULL) != is_v4 || bits < 8 || bits > (is_v4 ? 30 : 126))
 		return false;
-	memcpy(host, text, n);
-	host[n] = 0;
-	unsigned long prefix = strtoul(text + n + 1, &end, 10);
-	return *end == 0 && end > text + n + 1 && prefix >= 8 &&
-	       prefix <= (family == AF_INET ? 30 : 126) &&
-	       inet_pton(family, host, ret_address) == 1;
+	memcpy(ret_address, address.s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : 16);
+	return true;
 }
 
 static int

@@ -4,6 +4,8 @@
  * (Brooker, "Exponential backoff and jitter"). On the leg's thread.
  */
 #include "leg/leg_thread.h"
+
+#include "leg/leg_address.h"
 #include "log/log.h"
 #include "loop/clock.h"
 
@@ -19,7 +21,8 @@ enum {
 	SILENT_MS = 20 * 1000,	   /* unless it owes a pong: a ping goes each 15 s */
 	CONNECT_MAX_MS = 5 * 1000, /* the first time; relays that are asked again may be busy */
 	CONNECT_AGAIN_MAX_MS = 10 * 1000,
-	LOST_SPREAD_MS = 500, /* of all that a dead relay leaves at one moment */
+	LOST_SPREAD_MS = 500,	     /* of all that a dead relay leaves at one moment */
+	HASTEN_EVERY_MS = 10 * 1000, /* where addresses come and go all the time */
 	CLOSE_MAX_MS = 300,
 	CODE_REPLACED = 4009,
 };
@@ -36,62 +39,14 @@ cancel(struct leg_thread *thread, lws_sorted_usec_list_t *timer)
 	lws_sul_schedule(thread->context, 0, timer, NULL, LWS_SET_TIMER_USEC_CANCEL);
 }
 
-static uint32_t
-random_below(uint32_t limit)
+uint32_t
+leg_random_below(uint32_t limit)
 {
 	uint32_t value = 0;
 
 	if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
 		value = (uint32_t)clock_monotonic_us();
 	return value % limit;
-}
-
-static void
-tell_state(struct leg_thread *thread, enum leg_state state)
-{
-	for (size_t i = 0; i < LEG_SPARES; i++) {
-		struct leg_message *message = thread->spares[i];
-		if (message == NULL)
-			continue;
-		thread->spares[i] = NULL;
-		message->state = (int)state;
-		message->code = thread->code;
-		message->n = strlen(thread->reason) + 1;
-		memcpy(message->payload, thread->reason, message->n);
-		char *url = (char *)message->payload + message->n;
-		*url = '\0';
-		if (state != LEG_DOWN)
-			leg_url_format(&thread->used.url, url);
-		leg_thread_tell(thread, message);
-		return;
-	}
-}
-
-static bool
-fill_spares(struct leg_thread *thread)
-{
-	for (size_t i = 0; i < LEG_SPARES; i++)
-		if (thread->spares[i] == NULL) {
-			thread->spares[i] = leg_message_new(LEG_MESSAGE_STATE,
-							    LEG_REASON_BYTES + LEG_URL_TEXT_BYTES);
-			if (thread->spares[i] == NULL)
-				return false;
-		}
-	return true;
-}
-
-void
-leg_attempt_set_reason(struct leg_thread *thread, int code, const char *text, size_t n)
-{
-	if (thread->code == 0)
-		thread->code = code;
-	if (thread->reason[0] != '\0')
-		return;
-	if (n >= sizeof thread->reason)
-		n = sizeof thread->reason - 1;
-	for (size_t i = 0; i < n; i++)
-		thread->reason[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
-	thread->reason[n] = '\0';
 }
 
 static void on_retry(lws_sorted_usec_list_t *timer);
@@ -102,7 +57,7 @@ on_deadline(lws_sorted_usec_list_t *timer)
 {
 	struct leg_thread *thread = lws_container_of(timer, struct leg_thread, deadline);
 
-	leg_attempt_set_reason(thread, 0, "timed out", 9);
+	leg_tell_reason(thread, 0, "timed out");
 	if (thread->wsi != NULL)
 		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 	else
@@ -112,17 +67,17 @@ on_deadline(lws_sorted_usec_list_t *timer)
 static void
 connect_now(struct leg_thread *thread)
 {
-	if (!fill_spares(thread)) {
+	if (!leg_tell_prepare(thread)) {
 		schedule(thread, &thread->retry, on_retry, BACKOFF_FIRST_MS);
 		return;
 	}
 	thread->used = thread->order->endpoints[thread->index];
-	metric_add(thread->client->attempts, 1);
+	metric_add(thread->line->attempts, 1);
 	thread->generation++;
 	thread->code = 0;
 	thread->reason[0] = '\0';
 	thread->phase = LEG_PHASE_CONNECTING;
-	tell_state(thread, LEG_CONNECTING);
+	leg_tell_state(thread, LEG_CONNECTING);
 	schedule(thread, &thread->deadline, on_deadline,
 		 thread->failures > 0 ? CONNECT_AGAIN_MAX_MS : CONNECT_MAX_MS);
 	leg_lookup_begin(thread);
@@ -158,7 +113,7 @@ leg_attempt_connect(struct leg_thread *thread)
 	lws_client_connect_via_info(&info);
 	/* It may have failed already, and then has said so or not. */
 	if (thread->wsi == NULL && thread->phase == LEG_PHASE_CONNECTING) {
-		leg_attempt_set_reason(thread, 0, "cannot connect", 14);
+		leg_tell_reason(thread, 0, "cannot connect");
 		leg_attempt_ended(thread);
 	}
 }
@@ -184,7 +139,7 @@ leg_attempt_established(struct leg_thread *thread)
 	if (is_unwanted)
 		leg_attempt_close(thread);
 	else
-		tell_state(thread, LEG_UP);
+		leg_tell_state(thread, LEG_UP);
 }
 
 /* After a leg that had been up for long, the same endpoint again and soon. */
@@ -199,27 +154,27 @@ next_delay_ms(struct leg_thread *thread, bool was_stable)
 	uint32_t limit_ms = BACKOFF_MAX_MS;
 	if (was_stable) {
 		thread->failures++;
-		return random_below(LOST_SPREAD_MS + 1);
+		return leg_random_below(LOST_SPREAD_MS + 1);
 	}
 	if (round < 9 && (uint32_t)BACKOFF_FIRST_MS << round < BACKOFF_MAX_MS)
 		limit_ms = (uint32_t)BACKOFF_FIRST_MS << round;
 	thread->failures++;
-	return random_below(limit_ms + 1);
+	return leg_random_below(limit_ms + 1);
 }
 
 /* What was queued for the connection that is gone is of no use to the next. */
 static void
 drop_queued(struct leg_thread *thread)
 {
-	struct leg_line *client = thread->client;
+	struct leg_line *line = thread->line;
 
 	free(thread->assembly);
 	thread->assembly = NULL;
-	pthread_mutex_lock(&client->lock);
-	leg_outbox_clear(&client->tx);
-	client->tx_generation = 0;
-	client->is_tx_awake = false;
-	pthread_mutex_unlock(&client->lock);
+	pthread_mutex_lock(&line->lock);
+	leg_outbox_clear(&line->tx);
+	line->tx_generation = 0;
+	line->is_tx_awake = false;
+	pthread_mutex_unlock(&line->lock);
 }
 
 void
@@ -237,9 +192,9 @@ leg_attempt_ended(struct leg_thread *thread)
 	cancel(thread, &thread->window_timer);
 	drop_queued(thread);
 	if (is_ours)
-		leg_attempt_set_reason(thread, LWS_CLOSE_STATUS_NORMAL, "let go", 6);
-	leg_attempt_set_reason(thread, 0, "connection lost", 15);
-	tell_state(thread, LEG_DOWN);
+		leg_tell_reason(thread, LWS_CLOSE_STATUS_NORMAL, "let go");
+	leg_tell_reason(thread, 0, "connection lost");
+	leg_tell_state(thread, LEG_DOWN);
 	log_info("leg_down", "code=%d reason=%s", thread->code, thread->reason);
 	if (atomic_load(&thread->stop)) {
 		thread->is_done = true;
@@ -261,6 +216,23 @@ leg_attempt_ended(struct leg_thread *thread)
 		delay_ms = next_delay_ms(thread, was_stable);
 	thread->phase = LEG_PHASE_WAITING;
 	schedule(thread, &thread->retry, on_retry, delay_ms);
+}
+
+/* A leg from an address that is gone carries nothing any more; and who waits, since there was no
+ * way out, need not wait for long any more. */
+void
+leg_attempt_on_addresses(struct leg_thread *thread)
+{
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (thread->phase == LEG_PHASE_UP && leg_address_is_lost(lws_get_socket_fd(thread->wsi))) {
+		leg_tell_reason(thread, 0, "this machine's address is gone");
+		lws_set_timeout(thread->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	} else if (thread->phase == LEG_PHASE_WAITING && thread->code == 0 &&
+		   now_ms - thread->hastened_ms >= HASTEN_EVERY_MS) {
+		thread->hastened_ms = now_ms;
+		schedule(thread, &thread->retry, on_retry, leg_random_below(LOST_SPREAD_MS + 1));
+	}
 }
 
 void
@@ -294,12 +266,12 @@ place_in(const struct leg_order *order, const struct leg_endpoint *used)
 void
 leg_attempt_take_order(struct leg_thread *thread)
 {
-	struct leg_line *client = thread->client;
+	struct leg_line *line = thread->line;
 
-	pthread_mutex_lock(&client->lock);
-	struct leg_order *order = client->order;
-	client->order = NULL;
-	pthread_mutex_unlock(&client->lock);
+	pthread_mutex_lock(&line->lock);
+	struct leg_order *order = line->order;
+	line->order = NULL;
+	pthread_mutex_unlock(&line->lock);
 	if (order == NULL)
 		return;
 	struct leg_order *old = thread->order;

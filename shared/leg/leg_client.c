@@ -242,6 +242,12 @@ leg_client_url(const struct leg_client *client)
 	return leg_line_url(leg_client_active(client)->line);
 }
 
+struct leg_client_figures
+leg_client_figures(const struct leg_client *client)
+{
+	return leg_line_figures(leg_client_active(client)->line);
+}
+
 uint32_t
 leg_client_line(const struct leg_client *client)
 {

@@ -91,6 +91,14 @@ enum leg_state leg_client_state(const struct leg_client *client);
  */
 const char *leg_client_url(const struct leg_client *client);
 
+/* Since the start, over all connections. */
+struct leg_client_figures {
+	uint64_t attempts; /* to connect */
+	uint64_t lost_out; /* datagrams that waited to be sent and went no further */
+	uint64_t lost_in;  /* messages received that found no room, or were none */
+};
+struct leg_client_figures leg_client_figures(const struct leg_client *client);
+
 /* Queues a whole message (kind byte included). is_control messages are never dropped for data and
  * go first; channels have turns by bytes. On a slow leg a message of several datagrams goes in
  * pieces. -ENOTCONN when down, -ENOBUFS when a control message does not fit. Copies. */

@@ -36,6 +36,8 @@ struct leg_client {
 
 	enum move_phase phase;
 	struct loop_timer *timer;
+	int64_t moved_ms; /* to the line that is active; 0: never */
+	unsigned hops;	  /* moves in a row from a line that had hardly been moved to */
 	char moving_to[LEG_URL_TEXT_BYTES]; /* a target beside the ordered ones, since we were told
 					     */
 	uint32_t try_for_ms;

@@ -48,7 +48,7 @@ struct leg_line {
 	/* the owner's */
 	struct loop *loop;
 	struct leg_client_events events;
-	struct loop_fd *watch;
+	struct loop_fd *watch, *addresses_watch;
 	enum leg_state state;
 	uint32_t generation; /* of the connection that is up */
 	char url[LEG_URL_TEXT_BYTES];
@@ -57,7 +57,7 @@ struct leg_line {
 	size_t pin_n;
 
 	/* set once */
-	int event_fd;
+	int event_fd, addresses_fd; /* -1: not watched */
 	uint32_t queue_bytes;
 	struct leg_thread *thread;
 	struct metric *sent, *received, *dropped_rx, *waited, *invalid, *attempts, *resumed, *up;
@@ -72,13 +72,17 @@ struct leg_line {
 	/* Data goes in messages of about so much: on a slow leg little, so that what is behind one
 	 * does not wait for all of it. Without the lock. */
 	atomic_uint piece_bytes;
+	atomic_bool is_address_in_doubt; /* addresses of the machine came or went */
 };
+
+/* leg_attempt.c */
+uint32_t leg_random_below(uint32_t limit);
 
 /* leg_order.c: -EINVAL: it is none. */
 int leg_ticket_check(const char *ticket);
 
 /* The context and its thread. -ENOMEM, -EIO. */
-int leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret);
+int leg_thread_start(struct leg_line *line, const char *ca_file, struct leg_thread **ret);
 
 /* Says 1000 to the relay when there is a leg, and joins. */
 void leg_thread_stop(struct leg_thread **thread);

@@ -18,5 +18,6 @@ int leg_line_target(struct leg_line *line, const char *const *urls, const char *
 void leg_line_disconnect(struct leg_line *line);
 enum leg_state leg_line_state(const struct leg_line *line);
 const char *leg_line_url(const struct leg_line *line);
+struct leg_client_figures leg_line_figures(const struct leg_line *line); /* of all lines */
 int leg_line_send(struct leg_line *line, const uint8_t *message, size_t n, bool is_control);
 void leg_line_flush(struct leg_line *line);

@@ -55,8 +55,8 @@ is_not_found(struct leg_thread *thread, const char *error)
 	char name[LEG_URL_HOST_BYTES] = "", text[LEG_REASON_BYTES];
 
 	name_of(&thread->used, name);
-	int n = snprintf(text, sizeof text, "cannot find %.64s: %s", name, error);
-	leg_attempt_set_reason(thread, 0, text, n < 0 ? 0 : (size_t)n);
+	snprintf(text, sizeof text, "cannot find %.64s: %s", name, error);
+	leg_tell_reason(thread, 0, text);
 	leg_attempt_ended(thread);
 }
 

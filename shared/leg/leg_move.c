@@ -8,11 +8,18 @@
 #include "leg/leg_client_inside.h"
 
 #include "log/log.h"
+#include "loop/clock.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { LEAVE_MS = 500, TRY_FOR_MS = 60 * 1000 };
+enum {
+	LEAVE_MS = 500,
+	TRY_FOR_MS = 60 * 1000,
+	HOP_MS = 10 * 1000, /* who is told to move on so soon may be led in a circle: */
+	HOP_PAUSE_MS = 200, /* it goes more and more slowly */
+	HOP_PAUSE_MAX_MS = 30 * 1000,
+};
 
 static void begin_wish(struct leg_client *client);
 
@@ -69,6 +76,7 @@ successor_is_up(struct leg_client *client)
 	loop_timer_stop(&client->timer);
 	client->active = 1 - client->active;
 	client->phase = MOVE_LEAVING;
+	client->moved_ms = clock_monotonic_ms();
 	if (loop_timer_start(client->loop, LEAVE_MS, 0, on_leave_time, client, &client->timer) < 0)
 		leg_line_disconnect(leg_client_other(client)->line);
 	log_info("leg_moved", "to=%s", leg_line_url(leg_client_active(client)->line));
@@ -119,7 +127,11 @@ on_turn(struct loop *loop, void *arg)
 	client->timer = NULL;
 	client->phase = MOVE_NONE;
 	snprintf(current, sizeof current, "%s", leg_line_url(leg_client_active(client)->line));
-	int r = leg_client_state(client) == LEG_UP ? leg_client_open(client, slot) : -ENOTCONN;
+	int r = leg_client_state(client) == LEG_UP ? 0 : -ENOTCONN;
+	if (strcmp(client->moving_to, current) == 0)
+		r = -EALREADY; /* it was lost meanwhile, and came up there */
+	if (r == 0)
+		r = leg_client_open(client, slot);
 	if (r == 0) {
 		leg_line_pin_as(slot->line, leg_client_active(client)->line);
 		r = leg_client_aim(client, slot->line, current);
@@ -172,17 +184,39 @@ next_url(const struct leg_client *client)
 	return NULL;
 }
 
+/* 0 for who has been here for long; else at least half of what doubles with each hop. */
+static uint32_t
+hop_pause_ms(struct leg_client *client)
+{
+	uint32_t limit_ms = HOP_PAUSE_MS;
+
+	if (client->moved_ms == 0 || clock_monotonic_ms() - client->moved_ms >= HOP_MS) {
+		client->hops = 0;
+		return 0;
+	}
+	for (unsigned i = 0; i < client->hops && limit_ms < HOP_PAUSE_MAX_MS; i++)
+		limit_ms *= 2;
+	if (limit_ms > HOP_PAUSE_MAX_MS)
+		limit_ms = HOP_PAUSE_MAX_MS;
+	client->hops++;
+	return limit_ms / 2 + leg_random_below(limit_ms / 2 + 1);
+}
+
 static void
 begin_wish(struct leg_client *client)
 {
+	uint32_t pause_ms, in_ms = client->wish_in_ms;
+
 	client->has_wish = false;
 	if (leg_client_state(client) != LEG_UP ||
 	    strcmp(client->wish, leg_line_url(leg_client_active(client)->line)) == 0)
 		return;
 	strcpy(client->moving_to, client->wish);
 	client->try_for_ms = client->wish_try_for_ms;
-	if (loop_timer_start(client->loop, client->wish_in_ms, 0, on_turn, client,
-			     &client->timer) == 0)
+	pause_ms = hop_pause_ms(client);
+	if (in_ms < pause_ms)
+		in_ms = pause_ms;
+	if (loop_timer_start(client->loop, in_ms, 0, on_turn, client, &client->timer) == 0)
 		client->phase = MOVE_WAITING;
 }
 

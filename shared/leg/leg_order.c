@@ -12,7 +12,7 @@
 #include <strings.h>
 
 int
-leg_line_pin(struct leg_line *client, const char *host, const char *address)
+leg_line_pin(struct leg_line *line, const char *host, const char *address)
 {
 	unsigned char bytes[sizeof(struct in6_addr)];
 	size_t i;
@@ -20,42 +20,42 @@ leg_line_pin(struct leg_line *client, const char *host, const char *address)
 	if (strlen(host) >= LEG_URL_HOST_BYTES ||
 	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1))
 		return -EINVAL;
-	for (i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
+	for (i = 0; i < line->pin_n; i++)
+		if (strcasecmp(line->pins[i].host, host) == 0)
 			break;
 	if (i == LEG_PINS_MAX)
 		return -ENOSPC;
-	strcpy(client->pins[i].host, host);
-	strcpy(client->pins[i].address, address);
-	if (i == client->pin_n)
-		client->pin_n++;
+	strcpy(line->pins[i].host, host);
+	strcpy(line->pins[i].address, address);
+	if (i == line->pin_n)
+		line->pin_n++;
 	return 0;
 }
 
 void
-leg_line_pin_as(struct leg_line *client, const struct leg_line *other)
+leg_line_pin_as(struct leg_line *line, const struct leg_line *other)
 {
-	memcpy(client->pins, other->pins, sizeof client->pins);
-	client->pin_n = other->pin_n;
+	memcpy(line->pins, other->pins, sizeof line->pins);
+	line->pin_n = other->pin_n;
 }
 
 static const char *
-pinned(const struct leg_line *client, const char *host)
+pinned(const struct leg_line *line, const char *host)
 {
-	for (size_t i = 0; i < client->pin_n; i++)
-		if (strcasecmp(client->pins[i].host, host) == 0)
-			return client->pins[i].address;
+	for (size_t i = 0; i < line->pin_n; i++)
+		if (strcasecmp(line->pins[i].host, host) == 0)
+			return line->pins[i].address;
 	return NULL;
 }
 
 /* A proxy resolves the relay's name; what is pinned then is the proxy's own. */
 static int
-endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoint *endpoint)
+endpoint_init(const struct leg_line *line, const char *text, struct leg_endpoint *endpoint)
 {
 	int r = leg_url_parse(text, &endpoint->url);
 	if (r < 0)
 		return r;
-	const char *address = pinned(client, endpoint->url.host);
+	const char *address = pinned(line, endpoint->url.host);
 	if (leg_url_proxy(&endpoint->url, endpoint->proxy)) {
 		char host[LEG_URL_HOST_BYTES];
 		uint16_t port;
@@ -63,7 +63,7 @@ endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoi
 		if (r < 0)
 			return r;
 		address = NULL;
-		const char *proxy_address = pinned(client, host);
+		const char *proxy_address = pinned(line, host);
 		if (proxy_address != NULL)
 			r = leg_proxy_set_address(endpoint->proxy, proxy_address);
 		if (r < 0)
@@ -75,16 +75,16 @@ endpoint_init(const struct leg_line *client, const char *text, struct leg_endpoi
 }
 
 static void
-give_order(struct leg_line *client, struct leg_order *order)
+give_order(struct leg_line *line, struct leg_order *order)
 {
-	pthread_mutex_lock(&client->lock);
-	struct leg_order *old = client->order;
-	client->order = order;
-	pthread_mutex_unlock(&client->lock);
+	pthread_mutex_lock(&line->lock);
+	struct leg_order *old = line->order;
+	line->order = order;
+	pthread_mutex_unlock(&line->lock);
 	if (old != NULL)
 		explicit_bzero(old->ticket, sizeof old->ticket);
 	free(old);
-	leg_thread_wake(client->thread);
+	leg_thread_wake(line->thread);
 }
 
 int
@@ -99,7 +99,7 @@ leg_ticket_check(const char *ticket)
 }
 
 int
-leg_line_target(struct leg_line *client, const char *const *urls, const char *ticket)
+leg_line_target(struct leg_line *line, const char *const *urls, const char *ticket)
 {
 	size_t n = 0;
 
@@ -113,23 +113,23 @@ leg_line_target(struct leg_line *client, const char *const *urls, const char *ti
 	order->n = n;
 	strcpy(order->ticket, ticket);
 	for (size_t i = 0; i < n; i++) {
-		int r = endpoint_init(client, urls[i], &order->endpoints[i]);
+		int r = endpoint_init(line, urls[i], &order->endpoints[i]);
 		if (r < 0) {
 			free(order);
 			return r;
 		}
 	}
-	give_order(client, order);
+	give_order(line, order);
 	return 0;
 }
 
 void
-leg_line_disconnect(struct leg_line *client)
+leg_line_disconnect(struct leg_line *line)
 {
 	struct leg_order *order = calloc(1, sizeof *order);
 
 	if (order == NULL)
 		log_error("leg_disconnect", "error=%s", strerror(ENOMEM));
 	else
-		give_order(client, order);
+		give_order(line, order);
 }

@@ -114,6 +114,7 @@ lane_get(struct leg_outbox *outbox, uint32_t channel)
 	if (lane == NULL)
 		return NULL;
 	lane->channel = channel;
+	fair_lane_begin(&outbox->fair, &lane->fair);
 	idtable_add(&outbox->lanes, lane);
 	return lane;
 }

@@ -41,12 +41,12 @@ leg_send_begin(struct leg_thread *thread)
 	leg_window_expect(&thread->window, leg_way_look(fd).least_us, clock_monotonic_us());
 	thread->is_held = false;
 	thread->held_us = -HELD_LATELY_US;
-	atomic_store(&thread->client->piece_bytes, UNSENT_MAX_BYTES);
-	pthread_mutex_lock(&thread->client->lock);
+	atomic_store(&thread->line->piece_bytes, UNSENT_MAX_BYTES);
+	pthread_mutex_lock(&thread->line->lock);
 	if (thread->age_ms == 0)
-		thread->age_ms = thread->client->tx.limits.age_ms;
-	thread->client->tx_generation = thread->generation;
-	pthread_mutex_unlock(&thread->client->lock);
+		thread->age_ms = thread->line->tx.limits.age_ms;
+	thread->line->tx_generation = thread->generation;
+	pthread_mutex_unlock(&thread->line->lock);
 }
 
 static void
@@ -105,7 +105,7 @@ leg_send_on_pong(struct leg_thread *thread, const uint8_t *payload, size_t n)
 		piece = leg_window_bytes_in(&thread->window, PIECE_US);
 	if (piece < PIECE_LEAST_BYTES)
 		piece = PIECE_LEAST_BYTES;
-	atomic_store_explicit(&thread->client->piece_bytes,
+	atomic_store_explicit(&thread->line->piece_bytes,
 			      piece < UNSENT_MAX_BYTES ? (unsigned)piece : UNSENT_MAX_BYTES,
 			      memory_order_relaxed);
 	if (thread->is_held)
@@ -116,23 +116,23 @@ leg_send_on_pong(struct leg_thread *thread, const uint8_t *payload, size_t n)
 static struct fair_item *
 next_item(struct leg_thread *thread, int64_t now_us, bool *ret_is_held)
 {
-	struct leg_line *client = thread->client;
+	struct leg_line *line = thread->line;
 	int64_t now_ms = clock_monotonic_ms();
 	struct fair_item *item = NULL;
 
 	*ret_is_held = false;
-	pthread_mutex_lock(&client->lock);
+	pthread_mutex_lock(&line->lock);
 	/* On a long leg a burst may wait for a round trip. */
-	client->tx.limits.age_ms = thread->age_ms + thread->window.least_us / 1000;
-	if (leg_outbox_is_empty(&client->tx))
-		client->is_tx_awake = false;
+	line->tx.limits.age_ms = thread->age_ms + thread->window.least_us / 1000;
+	if (leg_outbox_is_empty(&line->tx))
+		line->is_tx_awake = false;
 	else if (leg_window_room(&thread->window, now_us) == 0)
 		*ret_is_held = true;
-	else if ((item = leg_outbox_take(&client->tx, now_ms)) == NULL)
-		client->is_tx_awake = false; /* what there was is too old */
-	pthread_mutex_unlock(&client->lock);
+	else if ((item = leg_outbox_take(&line->tx, now_ms)) == NULL)
+		line->is_tx_awake = false; /* what there was is too old */
+	pthread_mutex_unlock(&line->lock);
 	if (item != NULL && now_ms > item->queued_at_ms)
-		metric_observe_us(client->waited, (uint64_t)(now_ms - item->queued_at_ms) * 1000);
+		metric_observe_us(line->waited, (uint64_t)(now_ms - item->queued_at_ms) * 1000);
 	return item;
 }
 
@@ -182,7 +182,7 @@ write_one(struct leg_thread *thread, size_t *written)
 		uint8_t *message = leg_outbox_message(item, &n);
 
 		r = write_frame(thread, WS_OPCODE_BINARY, message, n);
-		metric_add(thread->client->sent, 1);
+		metric_add(thread->line->sent, 1);
 		*written += n;
 		free(item);
 	}

@@ -53,7 +53,7 @@ check_subprotocol(struct leg_thread *thread, struct lws *wsi)
 	if (lws_hdr_copy(wsi, name, sizeof name, WSI_TOKEN_PROTOCOL) > 0 &&
 	    strcmp(name, "higgs.v1") == 0)
 		return 0;
-	leg_attempt_set_reason(thread, 0, "not a relay: no subprotocol higgs.v1", 36);
+	leg_tell_reason(thread, 0, "not a relay: no subprotocol higgs.v1");
 	return -1;
 }
 
@@ -71,9 +71,9 @@ check_certificate(struct leg_thread *thread, X509_STORE_CTX *store, bool is_ok)
 	}
 	if (is_ok)
 		return 0;
-	int n = snprintf(text, sizeof text, "certificate refused: %s",
-			 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
-	leg_attempt_set_reason(thread, 0, text, n < 0 ? 0 : (size_t)n);
+	snprintf(text, sizeof text, "certificate refused: %s",
+		 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+	leg_tell_reason(thread, 0, text);
 	return 1;
 }
 
@@ -103,11 +103,11 @@ connection_error(struct leg_thread *thread, struct lws *wsi, const char *text, s
 	char line[LEG_REASON_BYTES];
 
 	if (status >= 100 && status < 600 && status != 101) {
-		int line_n = snprintf(line, sizeof line, "refused with HTTP %u: %s", status,
-				      status_meaning(status));
-		leg_attempt_set_reason(thread, (int)status, line, (size_t)line_n);
+		snprintf(line, sizeof line, "refused with HTTP %u: %s", status,
+			 status_meaning(status));
+		leg_tell_reason(thread, (int)status, line);
 	} else if (text != NULL) {
-		leg_attempt_set_reason(thread, 0, text, n);
+		leg_tell_foreign_reason(thread, 0, text, n);
 	}
 	leg_attempt_ended(thread);
 }
@@ -121,7 +121,7 @@ established(struct leg_thread *thread, struct lws *wsi)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 	if (url_of(thread)->is_tls && SSL_session_reused(lws_get_ssl(wsi)))
-		metric_add(thread->client->resumed, 1);
+		metric_add(thread->line->resumed, 1);
 	leg_send_begin(thread);
 	leg_attempt_established(thread);
 }
@@ -129,7 +129,7 @@ established(struct leg_thread *thread, struct lws *wsi)
 static int
 refuse(struct leg_thread *thread, struct lws *wsi, int code, const char *reason)
 {
-	leg_attempt_set_reason(thread, code, reason, strlen(reason));
+	leg_tell_reason(thread, code, reason);
 	lws_close_reason(wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason,
 			 strlen(reason));
 	return -1;
@@ -154,11 +154,11 @@ message_complete(struct leg_thread *thread)
 	if (message->n > 0 && message->payload[0] == LEG_KIND_CONTROL)
 		message->kind = LEG_MESSAGE_CONTROL;
 	else if (message->n == 0 || message->payload[0] != LEG_KIND_DATA) {
-		metric_add(thread->client->invalid, 1);
+		metric_add(thread->line->invalid, 1);
 		free(message);
 		return;
 	}
-	metric_add(thread->client->received, 1);
+	metric_add(thread->line->received, 1);
 	leg_thread_tell(thread, message);
 }
 
@@ -220,7 +220,7 @@ peer_closes(struct leg_thread *thread, const uint8_t *in, size_t n)
 	}
 	if (n >= 2)
 		code = code_meant(in[0] << 8 | in[1], reason, reason_n);
-	leg_attempt_set_reason(thread, code, reason, reason_n);
+	leg_tell_foreign_reason(thread, code, reason, reason_n);
 }
 
 static void
@@ -234,6 +234,8 @@ woken(struct leg_thread *thread)
 		return;
 	}
 	leg_attempt_take_order(thread);
+	if (atomic_exchange(&thread->line->is_address_in_doubt, false))
+		leg_attempt_on_addresses(thread);
 	if (thread->phase == LEG_PHASE_UP)
 		lws_callback_on_writable(thread->wsi);
 }

@@ -111,7 +111,7 @@ thread_free(struct leg_thread *thread)
 }
 
 int
-leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread **ret)
+leg_thread_start(struct leg_line *line, const char *ca_file, struct leg_thread **ret)
 {
 	struct leg_thread *thread = calloc(1, sizeof *thread);
 	pthread_attr_t attributes;
@@ -120,7 +120,7 @@ leg_thread_start(struct leg_line *client, const char *ca_file, struct leg_thread
 
 	if (thread == NULL)
 		return -ENOMEM;
-	thread->client = client;
+	thread->line = line;
 	r = make_context(thread, ca_file);
 	if (r == 0) {
 		/* The process's signals are the owner's; SIGPIPE of OpenSSL's write nobody's. */
@@ -163,22 +163,25 @@ leg_thread_wake(struct leg_thread *thread)
 void
 leg_thread_tell(struct leg_thread *thread, struct leg_message *message)
 {
-	struct leg_line *client = thread->client;
+	struct leg_line *line = thread->line;
 	const uint64_t one = 1;
 
 	message->generation = thread->generation;
-	pthread_mutex_lock(&client->lock);
-	bool wake = client->rx.first == NULL;
-	leg_queue_push(&client->rx, message);
-	unsigned dropped = leg_queue_trim(&client->rx, client->queue_bytes);
+	pthread_mutex_lock(&line->lock);
+	bool wake = line->rx.first == NULL;
 	/* What is left over the limit can only be control. */
-	bool is_flood = client->rx.bytes > 2 * client->queue_bytes;
-	pthread_mutex_unlock(&client->lock);
-	metric_add(client->dropped_rx, dropped);
-	if (wake && write(client->event_fd, &one, sizeof one) < 0)
+	bool is_flood = line->rx.bytes > 2 * line->queue_bytes;
+	if (!is_flood || message->kind == LEG_MESSAGE_STATE)
+		leg_queue_push(&line->rx, message);
+	else
+		free(message);
+	unsigned dropped = is_flood + leg_queue_trim(&line->rx, line->queue_bytes);
+	pthread_mutex_unlock(&line->lock);
+	metric_add(line->dropped_rx, dropped);
+	if (wake && write(line->event_fd, &one, sizeof one) < 0)
 		log_error("leg_wake", "error=%s", strerror(errno));
 	if (is_flood && thread->phase == LEG_PHASE_UP) {
-		leg_attempt_set_reason(thread, 0, "too many control messages", 25);
+		leg_tell_reason(thread, 0, "too many control messages");
 		leg_attempt_close(thread);
 	}
 }

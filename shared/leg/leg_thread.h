@@ -25,7 +25,7 @@ enum leg_phase {
 enum { LEG_SPARES = 3, LEG_REASON_BYTES = 160, LEG_MASK_KEYS = 256 };
 
 struct leg_thread {
-	struct leg_line *client;
+	struct leg_line *line;
 	pthread_t id;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
@@ -44,7 +44,8 @@ struct leg_thread {
 	struct lws *wsi;
 	uint32_t generation;
 	int64_t up_since_ms, ponged_ms;
-	int code; /* why it went down */
+	int64_t hastened_ms; /* when it last went on before its time */
+	int code;	     /* why it went down */
 	char reason[LEG_REASON_BYTES];
 	struct leg_message *assembly; /* of the message being received */
 	unsigned fragments;
@@ -64,17 +65,27 @@ struct leg_thread {
 void leg_attempt_take_order(struct leg_thread *thread);
 void leg_attempt_established(struct leg_thread *thread);
 
+/* Addresses of this machine came or went. */
+void leg_attempt_on_addresses(struct leg_thread *thread);
+
 /* The connection is gone, or never came to be. Says so once, and arranges the next attempt. */
 void leg_attempt_ended(struct leg_thread *thread);
 
 /* Closes a leg that is up with 1000, or kills an attempt. */
 void leg_attempt_close(struct leg_thread *thread);
 
-/* The first reason given stays: it is the cause. */
-void leg_attempt_set_reason(struct leg_thread *thread, int code, const char *text, size_t n);
-
 /* The address is known: connects there. */
 void leg_attempt_connect(struct leg_thread *thread);
+
+/* leg_tell.c */
+
+/* Memory for all states of one attempt. */
+bool leg_tell_prepare(struct leg_thread *thread);
+void leg_tell_state(struct leg_thread *thread, enum leg_state state);
+
+/* The first reason given stays: it is the cause. Foreign: n bytes of any kind. */
+void leg_tell_reason(struct leg_thread *thread, int code, const char *text);
+void leg_tell_foreign_reason(struct leg_thread *thread, int code, const char *text, size_t n);
 
 /* leg_lookup.c */
 

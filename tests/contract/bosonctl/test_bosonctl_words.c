@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { WORDS_MAX = 12, PATH_BYTES = 128, HUGE_BYTES = 128 * 1024 - 1, OTHER_ACCOUNT = 65534 };
+enum { WORDS_MAX = 12, PATH_BYTES = 128, HUGE_BYTES = 128 * 1024 - 1 };
 
 static struct child child;
 static struct temp_folder folder;

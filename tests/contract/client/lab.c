@@ -69,7 +69,7 @@ make_network(struct lab *lab)
 		return -ENOTSUP;
 	int r = sh("ip netns add %s && mkdir -p /etc/netns/%s && "
 		   "echo 'nameserver 10.0.9.53' > /etc/netns/%s/resolv.conf && "
-		   "echo '10.0.9.1 boson.lab' > /etc/netns/%s/hosts",
+		   "printf '10.0.9.%%s boson.lab\\n' 1 3 > /etc/netns/%s/hosts",
 		   n, n, n, n);
 	/* No address that comes by itself a second later: the state is compared. */
 	if (r == 0)

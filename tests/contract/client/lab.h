@@ -37,7 +37,7 @@ enum lab_answer {
 	LAB_GARBAGE,
 	LAB_WRONG_ROUTE, /* JSON, but its relay is no wss URL */
 	LAB_MUTE_RELAY,	 /* a route to a relay that never answers */
-	LAB_NAMED_RELAY, /* a route to boson.lab, which is 10.0.9.1 */
+	LAB_NAMED_RELAY, /* a route to boson.lab: 10.0.9.3, where nobody is, and 10.0.9.1 */
 	LAB_NO_OTHER,	 /* 503 to who wants another node, else a route */
 };
 

@@ -98,6 +98,9 @@ test_connect_carries_packets_and_disconnect_puts_everything_back(void **state)
 	assert_string_equal(json_string_value(json_object_get(report, "address6")),
 			    "fd48:6967:6773::2");
 	assert_true(json_integer_value(json_object_get(report, "rxBytes")) > 0);
+	assert_int_equal(json_integer_value(json_object_get(report, "legAttempts")), 1);
+	assert_int_equal(json_integer_value(json_object_get(report, "lostUp")), 0);
+	assert_int_equal(json_integer_value(json_object_get(report, "lostDown")), 0);
 	assert_true(json_integer_value(json_object_get(report, "lastHandshakeSec")) > 0);
 	json_decref(report);
 	disconnect_it();
@@ -192,6 +195,7 @@ test_doctor_says_what_works_and_what_does_not(void **state)
 	disconnect_it();
 }
 
+/* Of two addresses, the first of which swallows everything. */
 static void
 test_server_and_relay_are_found_by_their_names(void **state)
 {

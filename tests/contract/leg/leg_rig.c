@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-char certificate[64], key[64], other[64], other_key[64];
+char certificate[64], key[64], other[64], other_key[64], expired[64];
 static char folder[] = "/tmp/test-leg-XXXXXX";
 
 static void
@@ -23,7 +23,6 @@ on_state(enum leg_state state, int code, const char *reason, void *arg)
 {
 	struct rig *rig = arg;
 
-	rig->state_calls++;
 	if (rig->noted_n < NOTED_MAX) {
 		struct noted *noted = &rig->noted[rig->noted_n++];
 		noted->state = state;
@@ -55,7 +54,10 @@ on_message(const uint8_t *message, size_t n, void *arg)
 static void
 on_batch_end(void *arg)
 {
-	((struct rig *)arg)->batches++;
+	struct rig *rig = arg;
+
+	if (rig->batches++ == 0)
+		rig->first_batch_bytes = rig->bytes;
 }
 
 static void
@@ -225,6 +227,18 @@ make_certificate(const char *names, const char *certificate_path, const char *ke
 	return system(command);
 }
 
+/* The good one, had it ended yesterday. */
+static int
+make_expired(void)
+{
+	char command[512];
+
+	snprintf(command, sizeof command,
+		 "openssl x509 -in %s -signkey %s -out %s -days -1 2>/dev/null", certificate, key,
+		 expired);
+	return system(command);
+}
+
 int
 rig_set_up(void **state)
 {
@@ -238,9 +252,11 @@ rig_set_up(void **state)
 		return -1;
 	snprintf(certificate, sizeof certificate, "%s/relay.pem", folder);
 	snprintf(key, sizeof key, "%s/relay.key", folder);
+	snprintf(expired, sizeof expired, "%s/expired.pem", folder);
 	snprintf(other, sizeof other, "%s/other.pem", folder);
 	snprintf(other_key, sizeof other_key, "%s/other.key", folder);
-	if (make_certificate("DNS:localhost,IP:127.0.0.1,IP:::1", certificate, key) != 0)
+	if (make_certificate("DNS:localhost,IP:127.0.0.1,IP:::1", certificate, key) != 0 ||
+	    make_expired() != 0)
 		return -1;
 	return make_certificate("DNS:relay.example", other, other_key);
 }
@@ -253,5 +269,6 @@ rig_tear_down(void **state)
 	unlink(key);
 	unlink(other);
 	unlink(other_key);
+	unlink(expired);
 	return rmdir(folder);
 }

@@ -21,7 +21,7 @@ struct rig {
 	struct leg_client *client;
 	struct stand_in relay;
 	struct noted noted[NOTED_MAX];
-	size_t noted_n, messages, bytes, batches, wrong, state_calls;
+	size_t noted_n, messages, bytes, batches, first_batch_bytes, wrong;
 	unsigned last;
 	size_t last_n;
 	uint8_t last_message[LEG_MESSAGE_MAX_BYTES];
@@ -30,8 +30,9 @@ struct rig {
 	bool is_late, free_in_callback;
 };
 
-/* Files of the group: of "localhost" and this machine's addresses; of another name. */
-extern char certificate[64], key[64], other[64], other_key[64];
+/* Files of the group: of "localhost" and this machine's addresses, and the same of yesterday; of
+ * another name. */
+extern char certificate[64], key[64], expired[64], other[64], other_key[64];
 extern const struct noted never;
 
 /* Runs the loop until the condition holds; fails after DEADLINE_MS. */

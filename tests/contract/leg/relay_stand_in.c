@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { DRIP_US = 100 * 1000 };
+
 static void answer(struct connection *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -31,7 +33,13 @@ answer(struct connection *c, const char *format, ...)
 	va_start(arguments, format);
 	int n = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	stand_in_write_all(c, text, (size_t)n);
+	for (int i = 0; i < n && strcmp(c->path, "/drip") == 0; i++) {
+		if (atomic_load(&c->relay->stop) || !stand_in_write_all(c, text + i, 1))
+			return;
+		usleep(DRIP_US);
+	}
+	if (strcmp(c->path, "/drip") != 0)
+		stand_in_write_all(c, text, (size_t)n);
 }
 
 static void
@@ -78,11 +86,13 @@ handshake(struct connection *c)
 	else if (strcmp(c->path, "/mute") != 0) {
 		answer(c,
 		       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-		       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
-		       accept,
+		       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s\r\n",
+		       strcmp(c->path, "/wrongaccept") == 0 ? "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+							    : accept,
 		       strcmp(c->path, "/nosubprotocol") == 0
 			       ? ""
-			       : "Sec-WebSocket-Protocol: higgs.v1\r\n");
+			       : "Sec-WebSocket-Protocol: higgs.v1\r\n",
+		       relay->more_headers != NULL ? relay->more_headers : "");
 		return true;
 	}
 	return false;
@@ -103,6 +113,34 @@ count(struct stand_in *relay, const uint8_t *message, size_t n)
 	}
 	atomic_fetch_add(&relay->bytes, n);
 	atomic_fetch_add(&relay->messages, 1);
+}
+
+static void
+send_raw(struct connection *c, const char *hex)
+{
+	uint8_t bytes[128];
+	unsigned byte;
+	size_t n = 0;
+
+	for (; n < sizeof bytes && sscanf(hex + 2 * n, "%2x", &byte) == 1; n++)
+		bytes[n] = (uint8_t)byte;
+	stand_in_write_all(c, bytes, n);
+}
+
+static void
+send_control(struct connection *c, size_t n)
+{
+	static const uint8_t control[MESSAGE_MAX] = { 2 };
+
+	while (!atomic_load(&c->relay->stop) && stand_in_send_frame(c, FIN | OP_BINARY, control, n))
+		atomic_fetch_add(&c->relay->control_sent, n);
+}
+
+static bool
+is_unheard(const struct connection *c)
+{
+	return strncmp(c->path, "/raw/", 5) == 0 ||
+	       (strcmp(c->path, "/stall") == 0 && !atomic_load(&c->relay->is_released));
 }
 
 static void
@@ -135,8 +173,11 @@ begin(struct connection *c)
 				return;
 		}
 	}
-	while (strcmp(c->path, "/stall") == 0 && !atomic_load(&c->relay->is_released) &&
-	       !atomic_load(&c->relay->stop))
+	if (strncmp(c->path, "/raw", 4) == 0)
+		send_raw(c, strchr(c->path + 1, '/') + 1);
+	else if (strncmp(c->path, "/control/", 9) == 0)
+		send_control(c, (size_t)atoi(c->path + 9));
+	while (is_unheard(c) && !atomic_load(&c->relay->stop))
 		usleep(1000);
 }
 
@@ -325,7 +366,8 @@ stand_in_start(struct stand_in *relay, uint16_t port, const char *certificate, c
 				    .arg = relay->arg,
 				    .udp_port = atomic_load(&relay->udp_port),
 				    .deaf_port = atomic_load(&relay->deaf_port),
-				    .flood_n = relay->flood_n };
+				    .flood_n = relay->flood_n,
+				    .more_headers = relay->more_headers };
 	pthread_mutex_init(&relay->lock, NULL);
 	if (certificate != NULL) {
 		relay->tls = SSL_CTX_new(TLS_server_method());

@@ -14,7 +14,12 @@
  *	/status/N	refuses the upgrade with HTTP status N
  *	/redirect	302 to /echo
  *	/nosubprotocol	accepts without naming one
+ *	/wrongaccept	answers the handshake with another key's Sec-WebSocket-Accept
  *	/mute		never answers the request
+ *	/drip		answers it, a byte each tenth of a second
+ *	/raw/HEX	sends these bytes after the handshake, and reads nothing
+ *	/rawecho/HEX	likewise, and then as /echo
+ *	/control/N	sends control messages of N bytes without end, and reads nothing
  *	/relay/...	carries datagrams to and from the UDP port `udp_port` of 127.0.0.1
  *
  * A request without an upgrade goes to answer_http, so that it can be a gateway as well.
@@ -48,8 +53,10 @@ struct stand_in {
 	atomic_size_t control, before_control; /* of kind 2; what came before the first of them */
 	atomic_size_t channel_messages[STAND_IN_CHANNELS], channel_bytes[STAND_IN_CHANNELS];
 	atomic_uint last_data, order_errors; /* of the running numbers received */
+	atomic_size_t control_sent;	     /* bytes */
 	atomic_int close_code;		     /* the client's */
 	unsigned flood_n;
+	const char *more_headers; /* of the answer to a handshake, each with its CRLF; NULL: none */
 	pthread_mutex_t lock;
 	char authorization[512], host[300];
 };

@@ -64,7 +64,7 @@ has_been_refused_thrice(struct rig *rig)
 }
 
 static void
-test_refusals_are_retried_with_growing_pauses(void **state)
+test_refusals_are_retried(void **state)
 {
 	(void)state;
 	struct rig *rig = plain("/status/503", 0);
@@ -263,7 +263,7 @@ main(void)
 		cmocka_unit_test(test_a_refused_upgrade_says_its_http_status),
 		cmocka_unit_test(test_a_redirect_is_not_followed_with_the_ticket),
 		cmocka_unit_test(test_a_server_without_the_subprotocol_is_no_relay),
-		cmocka_unit_test(test_refusals_are_retried_with_growing_pauses),
+		cmocka_unit_test(test_refusals_are_retried),
 		cmocka_unit_test(test_a_leg_replaced_by_a_newer_one_does_not_fight_it),
 		cmocka_unit_test(test_a_leg_comes_back_after_the_relay_restarted),
 		cmocka_unit_test(test_the_next_url_is_tried_when_one_fails),

@@ -87,24 +87,31 @@ begin(void **state)
 	return 0;
 }
 
+static unsigned
+count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks) != NULL)
+		n++;
+	closedir(tasks);
+	return n - 2; /* . and .. */
+}
+
 /* The resolver answers now, and the threads that it kept are gone. */
 static void
 let_resolver_answer(void)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
-	unsigned threads;
 
 	pthread_mutex_lock(&lock);
 	is_answered = true;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
-	do {
-		DIR *tasks = opendir("/proc/self/task");
-		assert_non_null(tasks);
-		for (threads = 0; readdir(tasks) != NULL;)
-			threads++;
-		closedir(tasks);
-	} while (threads > 3 && clock_monotonic_ms() < deadline_ms); /* with . and .. */
+	while (count_threads() > 1 && clock_monotonic_ms() < deadline_ms)
+		continue;
 }
 
 /* ---- moves ---- */
@@ -123,6 +130,19 @@ static bool
 has_moved(struct rig *rig)
 {
 	return count_moves(rig) > rig->wanted;
+}
+
+static bool
+is_down(struct rig *rig)
+{
+	return leg_client_state(rig->client) == LEG_DOWN;
+}
+
+static bool
+has_one_line(struct rig *rig)
+{
+	return leg_client_send_on(rig->client, leg_client_line(rig->client) - 1, rig->last_message,
+				  0, true) == -ENOTCONN;
 }
 
 /* A leg that is up at 127.0.0.1, and may go to localhost. */
@@ -276,6 +296,76 @@ test_a_name_that_does_not_exist_is_said(void **state)
 	rig_free(rig);
 }
 
+static bool
+is_at_first(struct rig *rig)
+{
+	return is_up(rig) && strstr(leg_client_url(rig->client), "127.0.0.1") != NULL;
+}
+
+/* A list may be older than what a relay said; a newer one has it, and then is right again. */
+static void
+test_a_relay_it_was_told_to_go_to_is_a_target_until_the_list_had_it(void **state)
+{
+	struct rig *rig = open_with_two();
+	char here[64], there[64], relay[64];
+	const char *both[] = { here, there, NULL }, *first[] = { here, NULL };
+
+	(void)state;
+	snprintf(here, sizeof here, "ws://127.0.0.1:%u/echo", rig->relay.port);
+	snprintf(there, sizeof there, "ws://localhost:%u/echo", rig->relay.port);
+	snprintf(relay, sizeof relay, "ws://localhost:%u", rig->relay.port);
+	assert_int_equal(leg_client_target(rig->client, first, "the-ticket"), 0);
+	assert_int_equal(leg_client_move(rig->client, relay, 0, 0), 0);
+	wait_until(rig, has_moved);
+	wait_until(rig, has_one_line);
+	assert_int_equal(leg_client_target(rig->client, first, "the-ticket"), 0);
+	send_numbered(rig, 1, 50);
+	leg_client_flush(rig->client);
+	rig->wanted = 1;
+	wait_until(rig, has_messages);
+	assert_non_null(strstr(leg_client_url(rig->client), "localhost"));
+	assert_int_equal(leg_client_target(rig->client, both, "the-ticket"), 0);
+	assert_int_equal(leg_client_target(rig->client, first, "the-ticket"), 0);
+	wait_until(rig, is_at_first);
+	rig_free(rig);
+}
+
+static bool
+has_tried_twice(struct rig *rig)
+{
+	return figure(rig, "leg_attempts_total", NULL) >= rig->wanted;
+}
+
+/* What was being tried is gone with the leg, threads and all. */
+static void
+test_a_move_that_is_called_off_leaves_nothing(void **state)
+{
+	struct rig *rig = open_with_two();
+	char here[64], mute[64];
+	const char *urls[] = { here, mute, NULL };
+
+	(void)state;
+	snprintf(here, sizeof here, "ws://127.0.0.1:%u/echo", rig->relay.port);
+	snprintf(mute, sizeof mute, "ws://127.0.0.1:%u/mute", rig->relay.port);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	unsigned threads = count_threads();
+	for (rig->wanted = 2; rig->wanted <= 4; rig->wanted += 2) {
+		wait_until(rig, is_up);
+		assert_int_equal(leg_client_move(rig->client, NULL, 0, 0), 0);
+		wait_until(rig, has_tried_twice);
+		leg_client_disconnect(rig->client);
+		wait_until(rig, is_down);
+		assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	}
+	wait_until(rig, is_up);
+	atomic_store(&rig->relay.stop, true); /* the mute ones' threads go */
+	int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+	while (count_threads() > threads && clock_monotonic_ms() < deadline_ms)
+		continue;
+	assert_true(count_threads() <= threads);
+	rig_free(rig);
+}
+
 #define LEG_TEST(test) cmocka_unit_test_setup(test, begin)
 
 int
@@ -289,6 +379,8 @@ main(void)
 		LEG_TEST(test_the_next_url_does_not_wait_for_a_name_server),
 		LEG_TEST(test_a_leg_whose_name_is_looked_up_obeys_at_once),
 		LEG_TEST(test_a_name_that_does_not_exist_is_said),
+		LEG_TEST(test_a_relay_it_was_told_to_go_to_is_a_target_until_the_list_had_it),
+		LEG_TEST(test_a_move_that_is_called_off_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);

@@ -4,12 +4,15 @@
  */
 #include "forwarder/channel_map.h"
 
+#include "identity/key.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -193,6 +196,47 @@ test_a_channel_of_nobody_becomes_a_sessions_and_keeps_its_address(void **state)
 	assert_int_equal(channel_map_count(map), 0);
 }
 
+/* T19: a relay that makes sessions up, of which none ever ends, costs a node no memory. */
+static void
+test_t19_sessions_that_a_relay_makes_up_are_forgotten(void **state)
+{
+	(void)state;
+	enum { MADE_UP = 8 * CHANNELS_MAX, KEPT_MAX = 4 * CHANNELS_MAX };
+	static struct in_addr closed[MADE_UP];
+	char id[UUID_TEXT_BYTES];
+	size_t kept = 0;
+	assert_int_equal(channel_map_open(map, 2, SESSION_A), 0);
+	for (unsigned i = 0; i < MADE_UP; i++) {
+		snprintf(id, sizeof id, "%08x-1111-4111-8111-111111111111", i);
+		assert_int_equal(channel_map_open(map, 1, id), 0);
+		closed[i] = channel_map_address(map, 1);
+		channel_map_close(map, 1);
+	}
+	for (unsigned i = 0; i < MADE_UP; i++) {
+		snprintf(id, sizeof id, "%08x-1111-4111-8111-111111111111", i);
+		assert_int_equal(channel_map_open(map, 1, id), 0);
+		kept += channel_map_channel(map, closed[i]) == 1;
+		channel_map_session_end(map, id);
+	}
+	assert_true(kept > 0 && kept <= KEPT_MAX);
+	/* What is open is never forgotten. */
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 2);
+}
+
+static void
+test_a_channel_is_bound_to_a_session_or_to_nobody(void **state)
+{
+	(void)state;
+	const char *long_id = SESSION_A SESSION_A;
+	assert_int_equal(channel_map_open(map, 3, SESSION_A), 0);
+	assert_int_equal(channel_map_bind(map, 3, long_id), -EINVAL);
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 3);
+	assert_int_equal(channel_map_bind(map, 3, ""), 0);
+	assert_int_equal(channel_map_session_channel(map, SESSION_A), 0);
+	assert_int_equal(channel_map_session_channel(map, ""), 0);
+	assert_int_equal(channel_map_count(map), 1);
+}
+
 #define MAP_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -210,6 +254,8 @@ main(void)
 		MAP_TEST(test_old_addresses_of_a_session_are_bounded),
 		MAP_TEST(test_channels_are_bounded_and_zero_is_none),
 		MAP_TEST(test_session_id_that_is_too_long_is_refused),
+		MAP_TEST(test_t19_sessions_that_a_relay_makes_up_are_forgotten),
+		MAP_TEST(test_a_channel_is_bound_to_a_session_or_to_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,10 +106,11 @@ test_upstreams_are_addresses_with_or_without_a_port(void **state)
 	struct dns_upstreams upstreams;
 	const char *good[] = { "192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353",
 			       NULL };
-	static const char *const bad[] = { "dns.test",	  "192.0.2.1:0",
-					   "192.0.2.1:x", "[2001:db8::1",
-					   "[::1]5353",	  "192.0.2.1:65536",
-					   ":53",	  "" };
+	static const char *const bad[] = { "dns.test",	    "192.0.2.1:0",
+					   "192.0.2.1:x",   "[2001:db8::1",
+					   "[::1]5353",	    "192.0.2.1:65536",
+					   ":53",	    "",
+					   "192.0.2.1:+53", "192.0.2.1: 53" };
 	assert_int_equal(dns_upstreams_init(&upstreams, good, "/nonexistent"), 0);
 	assert_int_equal(upstreams.count, 4);
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&upstreams.addresses[1];

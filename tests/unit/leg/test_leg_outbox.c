@@ -103,15 +103,21 @@ static void
 test_one_channel_loses_its_oldest_and_no_other_channel_does(void **state)
 {
 	struct world *world = world_new(true);
+	bool has_other = false;
 
 	(void)state;
 	assert_int_equal(push(world, 2, 200, 100, 1, 0), 0);
 	for (uint8_t i = 0; i < 15; i++)
 		assert_int_equal(push(world, 1, i, 1000 / 4, 4, 0), 0);
 	assert_int_equal(dropped(world, FAIR_DROPPED_FULL), 6 * 4); /* datagrams */
-	assert_int_equal(take(world, 0), 200);
-	for (int i = 6; i < 15; i++)
-		assert_int_equal(take(world, 0), i);
+	for (int next = 6; next < 15 || !has_other;) {
+		int mark = take(world, 0);
+
+		if (mark == 200 && !has_other)
+			has_other = true;
+		else
+			assert_int_equal(mark, next++);
+	}
 	assert_int_equal(take(world, 0), -1);
 	world_free(world);
 }
