@@ -8,6 +8,7 @@
 #include "idtable/idtable.h"
 #include "log/log.h"
 #include "relay/relay_shard.h"
+#include "relay/relay_upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,15 +219,68 @@ count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct soc
 	return leg->upgrade->address != NULL ? 0 : -EBUSY;
 }
 
-/* Those that are on their way from a door to a shard count nowhere. */
+/* Wherever they are: at a door, at a shard, or between the two. */
 static bool
 is_full(const struct relay_shard *shard)
 {
-	uint32_t legs = relay_shard_is_door(shard) ? shard->leg_count : 0;
+	uint64_t legs = 0;
 
-	for (unsigned i = 0; i < shard->count; i++)
-		legs += shard->all[i]->leg_count;
+	for (unsigned i = 0; i < shard->count + shard->doors; i++)
+		legs += shard->all[i]->leg_count +
+			relay_counter_get(&shard->all[i]->counters, RELAY_LEGS_MOVING);
 	return legs >= shard->settings->legs_max;
+}
+
+static void
+take_place(struct relay_accept *accept, struct relay_upgrade *upgrade)
+{
+	upgrade->place = accept;
+	upgrade->older = accept->newest;
+	upgrade->newer = NULL;
+	if (accept->newest != NULL)
+		accept->newest->newer = upgrade;
+	else
+		accept->oldest = upgrade;
+	accept->newest = upgrade;
+	accept->upgrading++;
+}
+
+void
+relay_accept_put_place(struct relay_upgrade *upgrade)
+{
+	struct relay_accept *accept = upgrade->place;
+
+	if (accept == NULL)
+		return;
+	upgrade->place = NULL;
+	accept->upgrading--;
+	if (upgrade->older != NULL)
+		upgrade->older->newer = upgrade->newer;
+	else
+		accept->oldest = upgrade->newer;
+	if (upgrade->newer != NULL)
+		upgrade->newer->older = upgrade->older;
+	else
+		accept->newest = upgrade->older;
+}
+
+/* Is there a place? When all are taken, who has had one the longest goes, whatever it did with it:
+ * who means it needs one for two round trips, and strangers who only sit there are no more than as
+ * many as come within that time, from however many addresses. */
+static bool
+has_place(struct relay_shard *shard)
+{
+	struct relay_upgrade *oldest = shard->accept.oldest;
+
+	if (shard->accept.upgrading < upgrading_most(shard->settings))
+		return true;
+	if (oldest == NULL ||
+	    shard->now_ms < oldest->deadline_ms - shard->settings->handshake_ms + RELAY_PLACE_MS)
+		return false;
+	relay_count(&shard->counters, RELAY_CROWDED_OUT, 1);
+	relay_leg_doom(shard, oldest->leg, 0, "others wait for its place");
+	relay_upgrade_uncount(oldest);
+	return true;
 }
 
 static void
@@ -248,8 +302,8 @@ admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 		relay_leg_free(&leg);
 		return;
 	}
-	leg->upgrade->counted = &shard->accept.upgrading;
-	shard->accept.upgrading++;
+	take_place(&shard->accept, leg->upgrade);
+	shard->accept.paced++;
 	relay_count(&shard->counters, RELAY_ACCEPTED, 1);
 	set_options(settings, fd);
 	if (relay_leg_enter(shard, leg) < 0)
@@ -274,9 +328,10 @@ rest(struct relay_shard *shard)
 	relay_accept_watch(shard, false);
 }
 
-/* How many may still come now. What does not, waits in the socket's backlog. */
-static int
-may_come(struct relay_shard *shard)
+/* May one more come now? What may not, waits in the socket's backlog. Who is turned away at once
+ * takes nobody's turn. is_there: one waits for sure; only for that one is a place cleared. */
+static bool
+may_come(struct relay_shard *shard, bool is_there)
 {
 	struct relay_accept *accept = &shard->accept;
 	const struct relay_settings *settings = shard->settings;
@@ -284,33 +339,29 @@ may_come(struct relay_shard *shard)
 	uint32_t pace = (uint32_t)((uint64_t)settings->accept_pace * shards / doors);
 	uint32_t step = pace * RELAY_ACCEPT_PACE_MS / 1000 + 1;
 
-	if (pace == 0)
-		return RELAY_ACCEPT_AT_ONCE;
 	if (shard->now_ms - accept->paced_ms >= RELAY_ACCEPT_PACE_MS) {
 		accept->paced_ms = shard->now_ms;
 		accept->paced = 0;
 	}
-	if (accept->paced >= step || accept->upgrading >= upgrading_most(settings)) {
-		accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
-		relay_accept_watch(shard, false);
-		return 0;
-	}
-	return (int)(step - accept->paced);
+	if (!is_there && accept->upgrading >= upgrading_most(settings))
+		return false;
+	if ((pace == 0 || accept->paced < step) && has_place(shard))
+		return true;
+	accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
+	relay_accept_watch(shard, false);
+	return false;
 }
 
 void
 relay_accept_on_event(struct relay_shard *shard)
 {
-	int most = may_come(shard);
-
-	for (int i = 0; i < most && i < RELAY_ACCEPT_AT_ONCE; i++) {
+	for (int i = 0; i < RELAY_ACCEPT_AT_ONCE && may_come(shard, i == 0); i++) {
 		struct sockaddr_storage address;
 		socklen_t n = sizeof(address);
 		int fd = accept4(shard->accept.fd, (struct sockaddr *)&address, &n,
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
-			shard->accept.paced++;
 			admit(shard, fd, (const struct sockaddr *)&address);
 			continue;
 		}

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct relay_shard;
+struct relay_upgrade;
 
 enum {
 	RELAY_ACCEPT_AT_ONCE = 64,
@@ -19,6 +20,7 @@ enum {
 	RELAY_ACCEPT_PACE_MS = 10,  /* the pace is kept in steps */
 	RELAY_UPGRADING_MAX = 512,  /* at once, for each shard; who waits in the backlog costs
 				       nothing, and is not late */
+	RELAY_PLACE_MS = 1000,	    /* that nobody is driven from a place of these */
 	RELAY_SOURCES_MAX = 4096,   /* power of two */
 	RELAY_SHARDS_A_DOOR = 4, /* as one thread shakes hands about as fast as those are paced */
 	RELAY_DOORS_MAX = (RELAY_SHARDS_MAX + RELAY_SHARDS_A_DOOR - 1) / RELAY_SHARDS_A_DOOR,
@@ -37,7 +39,9 @@ struct relay_accept {
 	int64_t resume_ms; /* 0: not resting */
 	int64_t paced_ms;  /* when the step began in which `paced` connections came */
 	uint32_t paced;
-	uint32_t upgrading; /* accepted here and not admitted yet */
+	/* accepted here and not admitted yet: how many, and in order of their coming */
+	uint32_t upgrading;
+	struct relay_upgrade *oldest, *newest;
 	uint64_t secret[2];
 	struct relay_source *sources;
 	struct relay_pending pending;
@@ -66,6 +70,9 @@ void relay_accept_watch(struct relay_shard *shard, bool on);
 
 /* Drain: who connects is refused at once, or finds the process that comes after us. */
 void relay_accept_end(struct relay_shard *shard);
+
+/* It was admitted, or has gone: its place is another's. */
+void relay_accept_put_place(struct relay_upgrade *upgrade);
 
 /* May this address (IPv6: its /64) have one more connection now? */
 bool relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,

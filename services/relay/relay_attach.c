@@ -228,6 +228,14 @@ attach_client(struct relay_shard *shard, struct relay_leg *leg)
 	relay_report_session(shard, RELAY_SESSION_SEEN, leg->channel);
 }
 
+bool
+relay_attach_is_gone(const struct relay_shard *shard, const uint8_t node_id[UUID_BYTES],
+		     const uint8_t *session_id)
+{
+	return relay_gone_has(&shard->deleted, node_id, NULL) ||
+	       (session_id != NULL && relay_gone_has(&shard->closed, node_id, session_id));
+}
+
 void
 relay_attach(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -236,9 +244,8 @@ relay_attach(struct relay_shard *shard, struct relay_leg *leg)
 	relay_round_flush(shard);
 	if (shard->drain_until_ms != 0)
 		return relay_upgrade_refuse(shard, leg, 503, "draining");
-	if (relay_gone_has(&shard->gone, ticket->node_id, NULL) ||
-	    (ticket->role == TICKET_ROLE_SESSION &&
-	     relay_gone_has(&shard->gone, ticket->node_id, ticket->session_id)))
+	if (relay_attach_is_gone(shard, ticket->node_id,
+				 ticket->role == TICKET_ROLE_SESSION ? ticket->session_id : NULL))
 		return relay_upgrade_refuse(shard, leg, 404, "closed or deleted");
 	if (ticket->role == TICKET_ROLE_NODE)
 		attach_node(shard, leg);

@@ -11,6 +11,18 @@
 #include <errno.h>
 #include <string.h>
 
+/* A quarter of a node's channels is for those who come to its own relay, with a ticket. */
+static bool
+has_room_for_foreign(const struct relay_shard *shard, const struct relay_node *node,
+		     const struct relay_channel *older)
+{
+	uint32_t most = shard->settings->channels_max - shard->settings->channels_max / 4;
+	uint32_t leaves =
+		older != NULL && older->node == node && relay_mesh_is_client(older->client);
+
+	return node->foreign - leaves < most;
+}
+
 static int
 join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_leg *leg,
 	     const struct relay_carried_client *client)
@@ -24,6 +36,8 @@ join_carried(struct relay_shard *shard, struct relay_node *node, struct relay_le
 	    (older->generation > client->generation ||
 	     (older->generation == client->generation && older->client->carrier == NULL)))
 		return -ESTALE;
+	if (relay_mesh_is_client(leg) && !has_room_for_foreign(shard, node, older))
+		return -ENOSPC;
 	int r = relay_channel_new(&shard->directory, node, takes_place ? client->session_id : NULL,
 				  leg, shard->settings->channels_max, &leg->channel);
 	if (r < 0)
@@ -49,9 +63,7 @@ int
 relay_attach_carried_client(struct relay_shard *shard, struct relay_leg *leg,
 			    const struct relay_carried_client *client)
 {
-	if (relay_gone_has(&shard->gone, client->node_id, NULL) ||
-	    (client->session_id != NULL &&
-	     relay_gone_has(&shard->gone, client->node_id, client->session_id)))
+	if (relay_attach_is_gone(shard, client->node_id, client->session_id))
 		return -ESHUTDOWN;
 	relay_round_flush(shard);
 	struct relay_node *node = relay_node_get(&shard->directory, client->node_id);

@@ -21,6 +21,10 @@ relay_attach_has_own_leg(const struct relay_node *node)
 	return node->leg != NULL && node->leg->carrier == NULL;
 }
 
+/* Was the node deleted, or this session of it (NULL: none) closed? */
+bool relay_attach_is_gone(const struct relay_shard *shard, const uint8_t node_id[UUID_BYTES],
+			  const uint8_t *session_id);
+
 /* The leg is the node's from now on: its channels follow, with new numbers. */
 void relay_attach_take_node(struct relay_shard *shard, struct relay_node *node,
 			    struct relay_leg *leg, uint64_t generation);

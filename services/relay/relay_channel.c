@@ -140,10 +140,12 @@ relay_channel_new(struct relay_directory *directory, struct relay_node *node,
 		  const uint8_t *session_id, struct relay_leg *client, uint32_t max_channels,
 		  struct relay_channel **ret)
 {
-	struct relay_channel *channel, *older;
-	uint32_t slot;
+	struct relay_channel *channel,
+		*older = session_id != NULL ? relay_channel_find(directory, session_id) : NULL;
+	/* The one whose place it takes is about to go. */
+	uint32_t leaves = older != NULL && older->node == node, slot;
 
-	if (node->count >= max_channels || node->count >= RELAY_CHANNELS_MAX)
+	if (node->count - leaves >= max_channels || node->count >= RELAY_CHANNELS_MAX)
 		return -ENOSPC;
 	int r = take_slot(node, &slot);
 	if (r < 0)
@@ -162,7 +164,6 @@ relay_channel_new(struct relay_directory *directory, struct relay_node *node,
 	if (session_id == NULL)
 		return 0;
 	memcpy(channel->session_id, session_id, UUID_BYTES);
-	older = relay_channel_find(directory, session_id);
 	if (older != NULL)
 		idtable_remove(&directory->channels, older);
 	idtable_add(&directory->channels, channel);

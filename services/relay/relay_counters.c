@@ -24,6 +24,9 @@
 #define UDP_LEG(what) COUNTER("udp_legs_total", "event=\"" what "\"", "What became of UDP legs")
 #define UPGRADE(result) \
 	COUNTER("upgrades_total", "result=\"" result "\"", "Upgrades by how they ended")
+#define MESH_REFUSED(reason)                                   \
+	COUNTER("mesh_refused_total", "reason=\"" reason "\"", \
+		"Links and channels that another relay did not get")
 #define CLOSED(reason) COUNTER("legs_closed_total", "reason=\"" reason "\"", "Legs closed")
 
 static const struct counter_name {
@@ -55,8 +58,6 @@ static const struct counter_name {
 	[RELAY_ACCEPTED] = COUNTER("accepted_total", NULL, "Connections accepted"),
 	[RELAY_ACCEPT_LIMITED] =
 		COUNTER("accept_limited_total", NULL, "Connections turned away by a limit"),
-	[RELAY_REFUSED] =
-		COUNTER("upgrades_refused_total", NULL, "Upgrades answered with a status"),
 	[RELAY_UPGRADE_400] = UPGRADE("400"),
 	[RELAY_UPGRADE_401] = UPGRADE("401"),
 	[RELAY_UPGRADE_403] = UPGRADE("403"),
@@ -69,6 +70,8 @@ static const struct counter_name {
 	[RELAY_UPGRADE_101] = UPGRADE("101"),
 	[RELAY_UPGRADE_LOST] = UPGRADE("lost"),
 	[RELAY_EXPIRED] = COUNTER("upgrades_expired_total", NULL, "Upgrades not made in time"),
+	[RELAY_CROWDED_OUT] = COUNTER("upgrades_crowded_out_total", NULL,
+				      "Upgrades ended early, as all places were taken"),
 	[RELAY_ATTACHED] = COUNTER("legs_attached_total", NULL, "Legs admitted"),
 	[RELAY_REPLACED] = CLOSED("replaced"),
 	[RELAY_CONTESTED] = COUNTER("contested_total", NULL,
@@ -79,11 +82,15 @@ static const struct counter_name {
 	[RELAY_CLOSED_PROTOCOL] = CLOSED("protocol"),
 	[RELAY_CLOSED_PEER] = CLOSED("peer"),
 	[RELAY_CLOSED_EXPIRED] = CLOSED("expired"),
-	[RELAY_MOVED] = COUNTER("moved_total", NULL, "Connections handed to the shard of their node"),
+	[RELAY_MOVED] =
+		COUNTER("moved_total", NULL, "Connections handed to the shard of their node"),
 	[RELAY_REPORTS_LOST] = COUNTER("reports_lost_total", NULL,
 				       "Reports that did not fit the control actor's queue"),
 	[RELAY_MESH_DROPPED] =
 		COUNTER("mesh_dropped_total", NULL, "Messages between relays that did not go"),
+	[RELAY_MESH_REFUSED_LINKS] = MESH_REFUSED("links"),
+	[RELAY_MESH_REFUSED_FULL] = MESH_REFUSED("full"),
+	[RELAY_MESH_REFUSED_CHANNELS] = MESH_REFUSED("channels"),
 	[RELAY_MESH_BYTES_OUT] = COUNTER("mesh_bytes_total", "way=\"out\"", "Bytes between relays"),
 	[RELAY_MESH_BYTES_IN] = COUNTER("mesh_bytes_total", "way=\"in\"", "Bytes between relays"),
 	[RELAY_UDP_DROP_SHORT] = UDP_DROP("short"),
@@ -112,12 +119,16 @@ static const struct counter_name {
 	[RELAY_UDP_EXPIRED] = UDP_LEG("expired"),
 	[RELAY_UDP_ALARMS] = COUNTER("udp_alarms_total", NULL,
 				     "Half-open legs that made too many of one session"),
+	[RELAY_UDP_COOKIES] =
+		COUNTER("udp_cookies_total", NULL, "Sources asked to show that they are there"),
 	[RELAY_UDP_HASHES] = COUNTER("udp_hashes_total", NULL, "Keys tried on handshakes"),
 	[RELAY_UDP_HANDED_OVER] =
 		COUNTER("udp_handed_total", NULL, "Datagrams handed to the shard of their node"),
 	[RELAY_LEGS_UDP] = GAUGE("legs", "role=\"udp\"", "Legs attached"),
 	[RELAY_LEGS_NODE] = GAUGE("legs", "role=\"node\"", "Legs attached"),
 	[RELAY_LEGS_CLIENT] = GAUGE("legs", "role=\"client\"", "Legs attached"),
+	[RELAY_LEGS_MOVING] =
+		GAUGE("legs_moving", NULL, "Connections on their way from a door to a shard"),
 	[RELAY_MESH_NODES] =
 		GAUGE("mesh_nodes", NULL, "Nodes at other relays that clients here go to"),
 	[RELAY_MESH_CLIENTS] =

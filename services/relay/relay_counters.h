@@ -38,7 +38,6 @@ enum relay_counter {
 	RELAY_CONTROL_OUT,
 	RELAY_ACCEPTED,
 	RELAY_ACCEPT_LIMITED,
-	RELAY_REFUSED, /* upgrades answered with a status */
 	RELAY_UPGRADE_400,
 	RELAY_UPGRADE_401,
 	RELAY_UPGRADE_403,
@@ -51,6 +50,7 @@ enum relay_counter {
 	RELAY_UPGRADE_101,
 	RELAY_UPGRADE_LOST, /* the connection went, or TLS failed, before there was an answer */
 	RELAY_EXPIRED,	    /* upgrades not made in time */
+	RELAY_CROWDED_OUT,  /* before their time, by others who wait for a place */
 	RELAY_ATTACHED,	    /* legs admitted */
 	RELAY_REPLACED,
 	RELAY_CONTESTED, /* legs refused because they take each other's place */
@@ -62,7 +62,10 @@ enum relay_counter {
 	RELAY_CLOSED_EXPIRED,
 	RELAY_MOVED, /* connections handed to their shard */
 	RELAY_REPORTS_LOST,
-	RELAY_MESH_DROPPED, /* messages to other relays that did not go */
+	RELAY_MESH_DROPPED,	     /* messages to other relays that did not go */
+	RELAY_MESH_REFUSED_LINKS,    /* a name has as many as it may */
+	RELAY_MESH_REFUSED_FULL,     /* there are as many links or names as may be */
+	RELAY_MESH_REFUSED_CHANNELS, /* a name, or the node, has as many as it may */
 	RELAY_MESH_BYTES_OUT,
 	RELAY_MESH_BYTES_IN,
 	/* UDP ingress: datagrams that went no further; from SHORT on in order of enum
@@ -92,12 +95,14 @@ enum relay_counter {
 	RELAY_UDP_EVICTED,
 	RELAY_UDP_EXPIRED,
 	RELAY_UDP_ALARMS, /* one session's index used from too many sources */
+	RELAY_UDP_COOKIES, /* replies, in a node's place */
 	RELAY_UDP_HASHES,
 	RELAY_UDP_HANDED_OVER, /* datagrams, to the shard of their node */
 	/* How it stands; these go up and down. */
 	RELAY_LEGS_UDP,
 	RELAY_LEGS_NODE,
 	RELAY_LEGS_CLIENT,
+	RELAY_LEGS_MOVING,  /* shared: on their way from a door to a shard */
 	RELAY_MESH_NODES,   /* at other relays, with clients here */
 	RELAY_MESH_CLIENTS, /* at other relays, with their node here */
 	RELAY_MESH_LINKS,
@@ -110,13 +115,21 @@ struct relay_counters {
 	_Atomic uint64_t value[RELAY_COUNTER_COUNT];
 };
 
-/* One writer each, so no read-modify-write across threads: a plain add to the processor. */
+/* One writer each (but see relay_count_shared), so no read-modify-write across threads: a plain add
+ * to the processor. */
 static inline void
 relay_count(struct relay_counters *counters, enum relay_counter which, uint64_t n)
 {
 	uint64_t now = atomic_load_explicit(&counters->value[which], memory_order_relaxed);
 
 	atomic_store_explicit(&counters->value[which], now + n, memory_order_relaxed);
+}
+
+/* One that several threads write, and so never by relay_count. */
+static inline void
+relay_count_shared(struct relay_counters *counters, enum relay_counter which, uint64_t n)
+{
+	atomic_fetch_add_explicit(&counters->value[which], n, memory_order_relaxed);
 }
 
 static inline uint64_t

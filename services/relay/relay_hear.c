@@ -4,6 +4,7 @@
 #include "relay/relay_hear.h"
 
 #include "log/log.h"
+#include "loop/clock.h"
 #include "relay/relay_control.h"
 
 #include <errno.h>
@@ -59,14 +60,16 @@ on_leg_attached(const ProtobufCMessage *event, bool gap, void *arg)
 	uint8_t node_id[UUID_BYTES];
 
 	(void)gap; /* routing is asked for what was missed */
-	if (leg == NULL || leg->node_id == NULL || uuid_parse(leg->node_id, node_id) < 0 ||
-	    !relay_homes_set(&control->homes, node_id, from->other, leg->generation,
+	if (leg == NULL || leg->node_id == NULL || uuid_parse(leg->node_id, node_id) < 0)
+		return;
+	uint64_t generation = relay_homes_plausible(leg->generation, (uint64_t)clock_wall_us());
+	if (!relay_homes_set(&control->homes, node_id, from->other, generation,
 			     loop_now_ms(control->context->loop)))
 		return;
 	struct relay_attached *ours = idtable_find(&control->attached, node_id);
 	if (ours != NULL)
 		contest(control, ours, relay_homes_find(&control->homes, node_id));
-	relay_seek_found(control, node_id, from->other, leg->generation);
+	relay_seek_found(control, node_id, from->other, generation);
 }
 
 static void

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CLOCK_AHEAD_US = 60 * 1000 * 1000 }; /* relays' clocks agree better */
+
 int
 relay_homes_init(struct relay_homes *homes)
 {
@@ -65,6 +67,12 @@ relay_homes_fini(struct relay_homes *homes)
 	}
 	idtable_fini(&homes->homes);
 	idtable_fini(&homes->sought);
+}
+
+uint64_t
+relay_homes_plausible(uint64_t generation, uint64_t now_us)
+{
+	return generation <= now_us + CLOCK_AHEAD_US ? generation : now_us;
 }
 
 bool

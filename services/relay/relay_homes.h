@@ -61,6 +61,9 @@ void relay_homes_fini(struct relay_homes *homes);
 bool relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
 		     struct relay_other *at, uint64_t generation, int64_t now_ms);
 
+/* When a leg came, as another relay says: one whose clock is far ahead would win for ever. */
+uint64_t relay_homes_plausible(uint64_t generation, uint64_t now_us);
+
 /* Of two legs of a node at two relays, each with its relay's id: is the first one the newer? All
  * relays come to the same answer. */
 bool relay_homes_is_newer(uint64_t generation, const char *at, uint64_t than, const char *than_at);

@@ -22,6 +22,7 @@
 #include "relay/tls_channel.h"
 #include "ws/ws_frame.h"
 
+struct relay_accept;
 struct relay_shard;
 
 enum relay_leg_state {
@@ -57,7 +58,9 @@ struct relay_carrier {
 
 /* While UPGRADING only. Travels with the leg when it moves. */
 struct relay_upgrade {
-	uint32_t *counted; /* one of these, of the shard that accepted it; NULL: no longer */
+	struct relay_accept *place; /* that it has one of, at the door that accepted it, or NULL */
+	struct relay_leg *leg;
+	struct relay_upgrade *older, *newer; /* of that door */
 	int64_t deadline_ms;
 	struct relay_pending_address *address; /* that it is counted for, or NULL */
 	struct relay_request request;

@@ -96,7 +96,7 @@ send_control(struct relay_shard *shard, struct relay_leg *leg, const Boson__Link
 }
 
 void
-relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *channel)
+relay_link_channel_open(struct relay_shard *shard, struct relay_channel *channel)
 {
 	Boson__Link__ChannelOpen open = BOSON__LINK__CHANNEL_OPEN__INIT;
 	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
@@ -113,6 +113,7 @@ relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *c
 	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_OPEN;
 	control.channel_open = &open;
 	send_control(shard, channel->node->leg, &control);
+	fair_lane_begin(&channel->node->leg->outbox, &channel->to_node.fair);
 }
 
 void

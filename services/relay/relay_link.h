@@ -7,7 +7,7 @@
 
 struct relay_message;
 
-void relay_link_channel_open(struct relay_shard *shard, const struct relay_channel *channel);
+void relay_link_channel_open(struct relay_shard *shard, struct relay_channel *channel);
 void relay_link_channel_close(struct relay_shard *shard, struct relay_leg *leg, uint32_t number,
 			      uint16_t code, const char *reason);
 

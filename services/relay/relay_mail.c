@@ -9,6 +9,7 @@
 #include "relay/relay_attach.h"
 #include "relay/relay_data.h"
 #include "relay/relay_link.h"
+#include "relay/relay_mesh_peers.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_udp.h"
 
@@ -81,7 +82,7 @@ on_session_open(struct relay_shard *shard, const struct relay_message *command)
 {
 	struct relay_node *node = relay_node_find(&shard->directory, command->node_id);
 
-	relay_gone_remove(&shard->gone, command->node_id, command->session_id);
+	relay_gone_remove(&shard->closed, command->node_id, command->session_id);
 	if (node == NULL || node->leg == NULL || !relay_leg_is_open(node->leg)) {
 		report_open_failed(shard, command);
 		return;
@@ -96,7 +97,7 @@ on_session_close(struct relay_shard *shard, const struct relay_message *command)
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
-	relay_gone_add(&shard->gone, command->node_id, command->session_id);
+	relay_gone_add(&shard->closed, command->node_id, command->session_id);
 	relay_udp_unbind(shard, command->session_id, command->node_id);
 	if (node == NULL)
 		return;
@@ -114,7 +115,7 @@ on_node_gone(struct relay_shard *shard, const struct relay_message *command)
 	struct relay_channel *channel;
 	uint32_t i = 0;
 
-	relay_gone_add(&shard->gone, command->node_id, NULL);
+	relay_gone_add(&shard->deleted, command->node_id, NULL);
 	if (node == NULL)
 		return;
 	if (node->leg != NULL)
@@ -178,7 +179,10 @@ on_carry(struct relay_shard *shard, struct relay_message **command)
 static void
 on_adopt(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (relay_leg_enter(shard, leg) < 0)
+	int r = relay_leg_enter(shard, leg);
+
+	relay_count_shared(&shard->counters, RELAY_LEGS_MOVING, (uint64_t)-1);
+	if (r < 0)
 		relay_leg_free(&leg);
 	else
 		relay_attach(shard, leg);
@@ -251,6 +255,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		atomic_fetch_sub_explicit(&shard->mesh_bytes, (int64_t)command->n,
 					  memory_order_relaxed);
 		relay_mesh_on_sections(shard, command);
+		relay_peer_sent(command->peer, command->n);
 		break;
 	case RELAY_MESH_DOWN:
 		relay_mesh_on_link_down(shard, command->link);
@@ -262,7 +267,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		on_node_gone(shard, command);
 		break;
 	case RELAY_NODE_BACK:
-		relay_gone_remove(&shard->gone, command->node_id, NULL);
+		relay_gone_remove(&shard->deleted, command->node_id, NULL);
 		break;
 	case RELAY_UDP_HANDED:
 		relay_udp_on_handed(shard, command);

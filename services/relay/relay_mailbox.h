@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct relay_leg;
+struct relay_mesh_peer;
 
 enum { RELAY_MAILBOX_MAX = 16384, RELAY_CARRY_MAX_BYTES = 2048 };
 
@@ -23,9 +24,9 @@ enum relay_message_kind {
 	/* any shard to the shard of the leg's node */
 	RELAY_ADOPT, /* leg */
 	/* any shard to another */
-	RELAY_UDP_HANDED,   /* request_id: the sender; bytes: a tuple, datagrams with lengths */
+	RELAY_UDP_HANDED,   /* from_shard; bytes: a tuple, datagrams with lengths */
 	RELAY_UDP_RETURNED, /* likewise: they are for neither of the sender's nodes nor legs */
-	RELAY_UDP_LEARNT,   /* session; request_id: an index of it */
+	RELAY_UDP_LEARNT,   /* session, index: one of its */
 	/* control actor to shard */
 	RELAY_SESSION_OPEN,  /* node, session, request_id; bytes: the packed link Control */
 	RELAY_SESSION_CLOSE, /* node, session; bytes: the packed link Control */
@@ -39,7 +40,7 @@ enum relay_message_kind {
 	RELAY_TIE, /* node, generation, link: its leg is at the relay of that link. To the mesh
 		      thread: bytes: that relay's id, endpoint and key, each with its NUL */
 	/* mesh thread to shard */
-	RELAY_MESH_SECTIONS, /* link, is_dialled; bytes: relay_mesh_wire's sections */
+	RELAY_MESH_SECTIONS, /* link, peer, is_dialled; bytes: relay_mesh_wire's sections */
 	RELAY_MESH_DOWN,     /* link */
 	/* shard to mesh thread */
 	RELAY_MESH_SEND, /* link, queued_ms; bytes: a whole message */
@@ -76,8 +77,11 @@ struct relay_message {
 	int result;
 	bool is_to_node;
 	uint64_t generation, request_id;
+	unsigned from_shard;
+	uint32_t index; /* a WireGuard receiver index */
 	struct relay_carried carried;
-	uint64_t link; /* of the mesh */
+	uint64_t link;		      /* of the mesh */
+	struct relay_mesh_peer *peer; /* of a link that it dialled; not owned */
 	int64_t queued_ms;
 	_Atomic bool is_handed_over; /* to ZeroMQ, whose thread frees it */
 	bool is_dialled;

@@ -100,6 +100,15 @@ on_mail(struct loop *loop, int fd, uint32_t events, void *arg)
 
 /* ---- time ---- */
 
+/* By way of another relay channels come no faster than legs do. */
+static int64_t
+opens_each_tick(const struct relay_settings *settings)
+{
+	return settings->accept_pace == 0
+		       ? settings->legs_max
+		       : (int64_t)settings->accept_pace * settings->shards * TICK_MS / 1000 + 1;
+}
+
 static void
 on_tick(struct loop *loop, void *arg)
 {
@@ -109,6 +118,7 @@ on_tick(struct loop *loop, void *arg)
 	struct relay_link *next;
 
 	(void)loop;
+	relay_peers_refill(&mesh->peers, opens_each_tick(mesh->settings));
 	if (is_hello)
 		mesh->hello_ms = now_ms + HELLO_MS;
 	for (struct relay_link *link = mesh->links; link != NULL; link = next) {
@@ -153,6 +163,7 @@ relay_mesh_new(struct bus *bus, const char *bus_endpoint, const char *relay_id,
 		return r < 0 ? r : -ENOMEM;
 	mesh->bus = bus;
 	mesh->settings = settings;
+	mesh->peers.opens_most = settings->legs_max;
 	mesh->mail.mailbox.event_fd = -1;
 	mesh->is_tcp = strncmp(endpoint, "tcp://", strlen("tcp://")) == 0;
 	mesh->last_link = (uint64_t)clock_wall_ms() << 20; /* other ids than before a restart */

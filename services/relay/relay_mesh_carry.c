@@ -134,6 +134,7 @@ end_client(struct relay_shard *shard, struct relay_leg *leg)
 	fair_list_clear(&leg->outbox.control);
 	relay_mesh_say_close(shard, end->port, end->key, relay_mesh_get32(end->key + UUID_BYTES),
 			     leg->close_code, leg->close_reason);
+	relay_peer_close(end->port->peer);
 	relay_end_free(&end);
 }
 

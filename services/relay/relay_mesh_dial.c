@@ -16,7 +16,7 @@
 
 enum {
 	RECEIVE_MAX = 256, /* messages in a row, before others have their turn */
-	LINKS_MAX = 1024,
+	ACCEPTED_MAX = 1024,
 };
 
 /* ---- links ---- */
@@ -31,7 +31,7 @@ tell_down(struct relay_mesh *mesh, uint64_t link)
 static struct relay_link *
 link_new(struct relay_mesh *mesh, bool is_dialled)
 {
-	struct relay_link *link = mesh->by_id.count < LINKS_MAX ? calloc(1, sizeof(*link)) : NULL;
+	struct relay_link *link = calloc(1, sizeof(*link));
 
 	if (link == NULL)
 		return NULL;
@@ -57,12 +57,15 @@ relay_mesh_link_free(struct relay_link *link)
 		at = &(*at)->next;
 	*at = link->next;
 	idtable_remove(&mesh->by_id, link);
-	if (!link->is_dialled)
+	if (!link->is_dialled) {
 		idtable_remove(&mesh->by_route, link);
+		mesh->accepted--;
+	}
 	if (link->watch != NULL)
 		loop_zsock_remove(&link->watch);
 	bus_socket_close(&link->socket);
 	relay_link_clear(link);
+	relay_peer_put(&link->peer);
 	relay_count(&mesh->counters, RELAY_MESH_LINKS, (uint64_t)-1);
 	free(link);
 }
@@ -125,43 +128,75 @@ link_of_route(struct relay_mesh *mesh, const void *route, size_t n)
 	return link;
 }
 
-static struct relay_link *
-accept_link(struct relay_mesh *mesh, const void *route, size_t n)
+/* No name has more than its share: who stole one key does not keep all others out. */
+static int
+accept_link(struct relay_mesh *mesh, const char *name, const void *route, size_t n,
+	    struct relay_link **ret)
 {
-	struct relay_link *link = n <= RELAY_LINK_ROUTE_BYTES ? link_new(mesh, false) : NULL;
+	struct relay_mesh_peer *peer;
+	int r = n > RELAY_LINK_ROUTE_BYTES	 ? -EINVAL
+		: mesh->accepted >= ACCEPTED_MAX ? -ENFILE
+						 : relay_peer_get(&mesh->peers, name, &peer);
 
-	if (link == NULL)
-		return NULL;
+	if (r < 0)
+		return r;
+	struct relay_link *link = link_new(mesh, false);
+	if (link == NULL) {
+		relay_peer_put(&peer);
+		return -ENOMEM;
+	}
+	mesh->accepted++;
+	link->peer = peer;
 	memcpy(link->route, route, n);
 	link->route_n = n;
 	link->route_key = idtable_siphash(mesh->route_secret, route, n);
 	idtable_add(&mesh->by_route, link);
-	return link;
+	*ret = link;
+	return 0;
 }
 
-/* Over tcp the name is the CURVE key's, by the allow-list. */
-static bool
-is_relay(const struct relay_mesh *mesh, zmq_msg_t *part)
+static struct relay_link *
+accept_or_refuse(struct relay_mesh *mesh, const char *name, const void *route, size_t n)
+{
+	struct relay_link *link = NULL;
+	int r = accept_link(mesh, name, route, n, &link);
+
+	if (r == 0)
+		return link;
+	const char *reason =
+		r == -EDQUOT ? "too many links of this name" : "no room for another link";
+	relay_count(&mesh->counters,
+		    r == -EDQUOT ? RELAY_MESH_REFUSED_LINKS : RELAY_MESH_REFUSED_FULL, 1);
+	log_warn("mesh_refuses", "peer=%s reason=\"%s\"", name, reason);
+	relay_mesh_say_refused(mesh, route, n, reason);
+	return NULL;
+}
+
+/* Over tcp it is the CURVE key's, by the allow-list. NULL: no relay's. */
+static const char *
+relay_name(const struct relay_mesh *mesh, zmq_msg_t *part)
 {
 	const char *name = mesh->is_tcp ? zmq_msg_gets(part, "User-Id") : "relay";
 
-	return name != NULL && strncmp(name, "relay", strlen("relay")) == 0;
+	return name != NULL && strncmp(name, "relay", strlen("relay")) == 0 ? name : NULL;
 }
 
 static void
 take_routed(struct relay_mesh *mesh, zmq_msg_t *route, zmq_msg_t *part)
 {
-	const void *name = zmq_msg_data(route);
+	const void *id = zmq_msg_data(route);
 	size_t n = zmq_msg_size(route), part_n = zmq_msg_size(part);
 	uint8_t *bytes = zmq_msg_data(part);
-	struct relay_link *link = link_of_route(mesh, name, n);
+	const char *name = relay_name(mesh, part);
+	struct relay_link *link = link_of_route(mesh, id, n);
 
-	if (!is_relay(mesh, part)) {
+	/* Who dials gives his route as he likes, also one that was another's. */
+	if (name == NULL || (link != NULL && strcmp(link->peer->name, name) != 0)) {
 		relay_count(&mesh->counters, RELAY_BAD_MESSAGES, 1);
 		return;
 	}
 	if (link == NULL && part_n > 1 && bytes[0] == RELAY_MESH_LINK)
-		link = accept_link(mesh, name, n);
+		link = accept_or_refuse(mesh, name, id, n);
 	if (link != NULL && relay_mesh_hear(link, bytes, part_n))
 		relay_mesh_send_waiting(link);
 }

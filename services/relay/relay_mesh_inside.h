@@ -35,6 +35,8 @@ struct relay_mesh {
 	int64_t hello_ms;
 	struct relay_link *links;
 	struct idtable by_id, by_route;
+	struct relay_mesh_peers peers; /* of accepted links */
+	uint32_t accepted;
 	uint64_t last_link, route_secret[2];
 };
 
@@ -60,6 +62,10 @@ void relay_mesh_tell_ties(struct relay_link *link);
 /* ---- relay_mesh_talk ---- */
 
 void relay_mesh_say_hello(struct relay_link *link);
+
+/* To one who said hello at our ROUTER and gets no link. */
+void relay_mesh_say_refused(struct relay_mesh *mesh, const void *route, size_t n,
+			    const char *reason);
 
 /* Everything that may go. The link may be gone after it. */
 void relay_mesh_send_waiting(struct relay_link *link);

@@ -7,8 +7,10 @@
 
 #include "bus/bus.h"
 #include "log/log.h"
+#include "loop/clock.h"
 #include "relay/relay_attach.h"
 #include "relay/relay_data.h"
+#include "relay/relay_homes.h"
 #include "relay/relay_link.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_mesh_carry.h"
@@ -35,12 +37,14 @@ on_home_close(struct relay_shard *shard, struct relay_leg *leg,
 		relay_leg_doom(shard, leg, 0, "home relay gave a channel up");
 	} else if (channel != NULL) {
 		log_debug("mesh_closes_client", "code=%u", close->code);
-		relay_leg_doom(shard, channel->client,
-			       close->code <= UINT16_MAX ? (uint16_t)close->code : WS_CLOSE_GONE,
-			       close->code == WS_CLOSE_REPLACED
-				       ? "replaced by a newer leg elsewhere"
-			       : close->code == WS_CLOSE_GONE ? "session is closed"
-							      : "overloaded: node is away");
+		if (close->code == WS_CLOSE_REPLACED)
+			relay_leg_doom(shard, channel->client, WS_CLOSE_REPLACED,
+				       "replaced by a newer leg elsewhere");
+		else if (close->code == WS_CLOSE_GONE)
+			relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "session is closed");
+		else /* whatever it is: not every number may stand in a close frame */
+			relay_leg_doom(shard, channel->client, WS_CLOSE_OVERLOADED,
+				       "overloaded: node is away");
 	}
 }
 
@@ -106,7 +110,9 @@ on_client_open(struct relay_shard *shard, struct relay_port *port, const uint8_t
 	       const Boson__Link__ChannelOpen *open)
 {
 	const struct relay_node *node = relay_node_find(&shard->directory, node_id);
-	struct relay_carried_client client = { .generation = open->generation };
+	struct relay_carried_client client = {
+		.generation = relay_homes_plausible(open->generation, (uint64_t)clock_wall_us()),
+	};
 	uint8_t session_id[UUID_BYTES];
 
 	if (open->channel == 0)
@@ -123,16 +129,39 @@ on_client_open(struct relay_shard *shard, struct relay_port *port, const uint8_t
 	struct relay_end *end = relay_end_new(port, node_id, open->channel);
 	struct relay_leg *leg =
 		end != NULL ? relay_leg_new_carried(&relay_mesh_client_carrier, end) : NULL;
-	int r = leg != NULL ? relay_attach_carried_client(shard, leg, &client) : -ENOMEM;
+	/* As many as legs may be here, and come. */
+	bool may_open = leg != NULL && relay_peer_open(port->peer, shard->settings->legs_max);
+	int r = leg == NULL ? -ENOMEM
+		: may_open  ? relay_attach_carried_client(shard, leg, &client)
+			    : -ENOSPC;
 	if (r == 0) {
 		end->leg = leg;
 		return;
 	}
+	if (may_open)
+		relay_peer_close(port->peer);
+	relay_count(&shard->counters, RELAY_MESH_REFUSED_CHANNELS, r == -ENOSPC);
 	if (leg != NULL)
 		relay_leg_free(&leg);
 	if (end != NULL)
 		relay_end_free(&end);
 	refuse_client(shard, port, node_id, open->channel, r);
+}
+
+/* The other relay's clients of this node go another way. */
+static void
+on_clients_leave(struct relay_shard *shard, const struct relay_port *port, const uint8_t *node_id)
+{
+	const struct relay_node *node = relay_node_find(&shard->directory, node_id);
+	const struct relay_channel *channel;
+	uint32_t i = 0;
+
+	while (node != NULL && (channel = relay_node_next(node, &i)) != NULL) {
+		const struct relay_end *end = channel->client->carried;
+
+		if (relay_mesh_is_client(channel->client) && end->port == port)
+			relay_leg_doom(shard, channel->client, 0, "clients go another way");
+	}
 }
 
 static void
@@ -141,13 +170,10 @@ on_client_close(struct relay_shard *shard, const struct relay_port *port, const 
 {
 	const struct relay_end *end = relay_end_find(port, node_id, channel);
 
-	if (end != NULL)
+	if (channel == 0)
+		on_clients_leave(shard, port, node_id);
+	else if (end != NULL)
 		relay_leg_doom(shard, end->leg, 0, "client left");
-	if (channel != 0)
-		return;
-	for (end = port->ends; end != NULL; end = end->next)
-		if (memcmp(end->key, node_id, UUID_BYTES) == 0)
-			relay_leg_doom(shard, end->leg, 0, "clients go another way");
 }
 
 static void
@@ -201,6 +227,7 @@ relay_mesh_on_sections(struct relay_shard *shard, struct relay_message *message)
 
 	if (port == NULL)
 		return;
+	port->peer = message->peer;
 	while (relay_mesh_section_next(&at, end, &section) == 1) {
 		if (relay_shard_of(section.node_id, shard->count) != shard->index)
 			continue;

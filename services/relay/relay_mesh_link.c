@@ -34,6 +34,8 @@ pop_control(struct relay_link *link)
 	struct relay_message *message = pop(&link->control, &link->control_tail);
 
 	link->control_bytes -= message->n;
+	if (link->peer != NULL)
+		link->peer->control_bytes -= message->n;
 	return message;
 }
 
@@ -56,6 +58,8 @@ relay_link_push(struct relay_link *link, struct relay_message **message)
 	if (m->bytes[0] != RELAY_MESH_DATA) {
 		push(&link->control, &link->control_tail, m);
 		link->control_bytes += m->n;
+		if (link->peer != NULL)
+			link->peer->control_bytes += m->n;
 		return 0;
 	}
 	push(&link->data, &link->data_tail, m);
@@ -68,7 +72,9 @@ relay_link_push(struct relay_link *link, struct relay_message **message)
 bool
 relay_link_is_stuck(const struct relay_link *link)
 {
-	return link->control_bytes > RELAY_LINK_CONTROL_BYTES;
+	size_t bytes = link->peer != NULL ? link->peer->control_bytes : link->control_bytes;
+
+	return link->control_bytes > 0 && bytes > RELAY_PEER_CONTROL_BYTES;
 }
 
 unsigned

@@ -6,6 +6,7 @@
 
 #include "idtable/idtable.h"
 #include "relay/relay_mailbox.h"
+#include "relay/relay_mesh_peers.h"
 
 #include <czmq.h>
 
@@ -13,9 +14,8 @@ struct loop_zsock;
 struct relay_mesh;
 
 enum {
-	RELAY_LINK_WINDOW_BYTES = 4 * 1024 * 1024,   /* on their way and not yet taken */
-	RELAY_LINK_QUEUE_BYTES = 2 * 1024 * 1024,    /* waiting for that */
-	RELAY_LINK_CONTROL_BYTES = 64 * 1024 * 1024, /* a word for each of a full relay's legs */
+	RELAY_LINK_WINDOW_BYTES = 4 * 1024 * 1024, /* on their way and not yet taken */
+	RELAY_LINK_QUEUE_BYTES = 2 * 1024 * 1024,  /* waiting for that */
 	RELAY_LINK_NAME_BYTES = 65,
 	RELAY_LINK_ROUTE_BYTES = 256,
 };
@@ -33,7 +33,9 @@ struct relay_link {
 	/* dialled */
 	zsock_t *socket;
 	struct loop_zsock *watch;
-	/* accepted: hashed, since ids are of any length */
+	/* accepted */
+	struct relay_mesh_peer *peer;
+	/* hashed, since ids are of any length */
 	uint64_t route_key;
 	uint8_t route[RELAY_LINK_ROUTE_BYTES];
 	size_t route_n;
@@ -49,7 +51,8 @@ struct relay_link {
 /* Takes the message. Returns how many others had to go for it, the oldest first. */
 unsigned relay_link_push(struct relay_link *link, struct relay_message **message);
 
-/* The other relay says hello and reads nothing: what is never dropped would grow without end. */
+/* The other relay (an accepted one: on all of its links) says hello and reads nothing: what is
+ * never dropped would grow without end. That much is a word for each of a full relay's legs. */
 bool relay_link_is_stuck(const struct relay_link *link);
 
 /* Drops data older than age_ms. */

@@ -87,6 +87,22 @@ relay_mesh_say_hello(struct relay_link *link)
 		link->said = link->received;
 }
 
+void
+relay_mesh_say_refused(struct relay_mesh *mesh, const void *route, size_t n, const char *reason)
+{
+	Boson__Relay__Mesh said = BOSON__RELAY__MESH__INIT;
+	Boson__Relay__MeshRefused refused = BOSON__RELAY__MESH_REFUSED__INIT;
+	uint8_t packed[128] = { RELAY_MESH_LINK };
+	void *handle = zsock_resolve(mesh->router);
+
+	refused.reason = (char *)(uintptr_t)reason;
+	said.body_case = BOSON__RELAY__MESH__BODY_REFUSED;
+	said.refused = &refused;
+	size_t packed_n = 1 + boson__relay__mesh__pack(&said, packed + 1);
+	if (send_part(handle, route, n, ZMQ_SNDMORE) == 0)
+		(void)send_part(handle, packed, packed_n, 0);
+}
+
 /* One that was sent, as it lies; the ZeroMQ thread frees it. */
 static int
 send_message(struct relay_link *link, struct relay_message *message)
@@ -147,16 +163,20 @@ hand_to_shard(struct relay_link *link, unsigned i, const uint8_t *bytes, size_t 
 	int64_t waiting = atomic_load_explicit(&shard->mesh_bytes, memory_order_relaxed);
 	struct relay_message *message = NULL;
 
-	if (is_control || waiting + (int64_t)n <= SHARD_WAITING_BYTES)
-		message = relay_message_new(RELAY_MESH_SECTIONS, NULL, n);
+	if ((is_control || waiting + (int64_t)n <= SHARD_WAITING_BYTES) &&
+	    relay_peer_send(link->peer, n) &&
+	    (message = relay_message_new(RELAY_MESH_SECTIONS, NULL, n)) == NULL)
+		relay_peer_sent(link->peer, n);
 	if (message != NULL) {
 		memcpy(message->bytes, bytes, n);
 		message->link = link->id;
+		message->peer = link->peer;
 		message->is_dialled = link->is_dialled;
 		atomic_fetch_add_explicit(&shard->mesh_bytes, (int64_t)n, memory_order_relaxed);
 		if (relay_mesh_tell_shard(mesh, i, &message) == 0)
 			return;
 		atomic_fetch_sub_explicit(&shard->mesh_bytes, (int64_t)n, memory_order_relaxed);
+		relay_peer_sent(link->peer, n);
 	}
 	relay_count(&mesh->counters, RELAY_MESH_DROPPED, 1);
 	/* The two would disagree on channels for good: they start anew. */
@@ -231,8 +251,14 @@ on_link_message(struct relay_link *link, const uint8_t *bytes, size_t n)
 		return true;
 	}
 	const Boson__Relay__Mesh *mesh = (const Boson__Relay__Mesh *)unpacked;
-	if (mesh->body_case == BOSON__RELAY__MESH__BODY_HELLO)
+	if (mesh->body_case == BOSON__RELAY__MESH__BODY_HELLO) {
 		is_there = on_hello(link, mesh->hello);
+	} else if (mesh->body_case == BOSON__RELAY__MESH__BODY_REFUSED && link->is_dialled) {
+		log_warn("mesh_refused", "relay=%s reason=\"%s\"", link->relay_id,
+			 mesh->refused->reason != NULL ? mesh->refused->reason : "");
+		relay_mesh_link_down(link, "refused");
+		is_there = false;
+	}
 	protobuf_c_message_free_unpacked(unpacked, NULL);
 	return is_there;
 }

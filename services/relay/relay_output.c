@@ -292,6 +292,17 @@ send_round(struct relay_shard *shard, struct relay_leg *leg)
 		relay_window_look(shard, leg);
 }
 
+/* Where something waits, pieces wait too before any of it goes: else it would use up what may go
+ * now, and who sends little would come behind it. */
+static void
+take_turns(struct relay_shard *shard, struct relay_leg *leg)
+{
+	if (leg->outbox.lane_items == 0 || !relay_leg_is_open(leg))
+		return;
+	relay_output_keep(shard, leg, leg->first_piece, 0);
+	leg->first_piece = RELAY_NO_PIECE;
+}
+
 void
 relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -302,6 +313,7 @@ relay_output_flush(struct relay_shard *shard, struct relay_leg *leg)
 		relay_output_account(shard, leg);
 		return;
 	}
+	take_turns(shard, leg);
 	if (leg->state == RELAY_LEG_OPEN || leg->state == RELAY_LEG_LINGERING)
 		is_clear = !leg->is_blocked && send_waiting(shard, leg);
 	if (!relay_leg_is_open(leg))

@@ -6,7 +6,8 @@
 
 #include "relay/relay_leg.h"
 
-/* Sends what waits, then this round's pieces; keeps what does not go. */
+/* Sends what waits and this round's pieces, by turn where something waits; keeps what does not go.
+ */
 void relay_output_flush(struct relay_shard *shard, struct relay_leg *leg);
 
 /* The socket takes bytes again. */

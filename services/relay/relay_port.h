@@ -5,6 +5,7 @@
 #pragma once
 
 #include "relay/relay_leg.h"
+#include "relay/relay_mesh_peers.h"
 #include "relay/relay_mesh_wire.h"
 
 struct relay_port;
@@ -28,6 +29,7 @@ struct relay_gather {
 struct relay_port {
 	struct relay_port *next;
 	uint64_t link;
+	struct relay_mesh_peer *peer; /* who dialled; NULL: we did */
 	struct relay_end *ends;
 	struct idtable by_key;
 	struct relay_gather data, control;

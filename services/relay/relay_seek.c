@@ -5,6 +5,7 @@
 #include "relay/relay_seek.h"
 
 #include "log/log.h"
+#include "loop/clock.h"
 #include "relay/relay_control.h"
 #include "relay/relay_mesh.h"
 #include "relay/relay_others.h"
@@ -65,10 +66,11 @@ on_located(const Boson__Routing__LocateNodeReply *reply, void *arg)
 		sought->is_asked = false;
 	if (sought != NULL && !sought->is_tied && reply != NULL && reply->relay != NULL) {
 		struct relay_other *at = relay_others_note(control, reply->relay);
-		if (at != NULL &&
-		    relay_homes_set(&control->homes, question->node_id, at, reply->generation,
-				    loop_now_ms(control->context->loop)))
-			tie(control, sought, at, reply->generation);
+		uint64_t generation =
+			relay_homes_plausible(reply->generation, (uint64_t)clock_wall_us());
+		if (at != NULL && relay_homes_set(&control->homes, question->node_id, at,
+						  generation, loop_now_ms(control->context->loop)))
+			tie(control, sought, at, generation);
 	}
 	free(question);
 }

@@ -100,7 +100,9 @@ set_up(struct relay_shard *shard, int listen_fd)
 	if (r == 0)
 		r = relay_directory_init(&shard->directory);
 	if (r == 0)
-		r = relay_gone_init(&shard->gone);
+		r = relay_gone_init(&shard->closed);
+	if (r == 0)
+		r = relay_gone_init(&shard->deleted);
 	if (r == 0)
 		r = relay_round_init(&shard->round, shard->tls != NULL);
 	if (r == 0 && (shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
@@ -146,13 +148,15 @@ relay_shard_new(unsigned index, const struct relay_settings *settings, struct tl
 }
 
 int
-relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count)
+relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count,
+		  unsigned doors)
 {
 	pthread_attr_t attributes;
 	int r;
 
 	shard->all = all;
 	shard->count = count;
+	shard->doors = doors;
 	relay_accept_watch(shard, true);
 	if ((r = pthread_attr_init(&attributes)) != 0)
 		return -r;
@@ -215,7 +219,8 @@ relay_shard_free(struct relay_shard **shard)
 		free_mail(s);
 	relay_accept_fini(&s->accept);
 	relay_directory_fini(&s->directory);
-	relay_gone_fini(&s->gone);
+	relay_gone_fini(&s->closed);
+	relay_gone_fini(&s->deleted);
 	relay_round_fini(&s->round);
 	ticket_verifier_free(&s->verifier);
 	if (s->epoll_fd >= 0)

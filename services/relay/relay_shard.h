@@ -25,9 +25,9 @@
 struct relay_shard {
 	unsigned index; /* doors come after the shards */
 	const struct relay_settings *settings;
-	struct tls_context *tls; /* shared, NULL: plain */
-	struct relay_shard *const *all;
-	unsigned count;
+	struct tls_context *tls;	/* shared, NULL: plain */
+	struct relay_shard *const *all; /* the shards, and then the doors */
+	unsigned count, doors;
 	struct ticket_verifier *verifier;
 	struct relay_mailbox *control; /* reports go there */
 
@@ -42,7 +42,8 @@ struct relay_shard {
 	struct relay_wait wait;
 	struct relay_wheel wheel;
 	struct relay_directory directory;
-	struct relay_gone gone;
+	struct relay_gone closed,
+		deleted; /* sessions; nodes, which many sessions do not push out */
 	struct relay_round round;
 	_Atomic int64_t udp_bytes;    /* datagrams of other shards, waiting in our mailbox */
 	struct relay_udp *udp;	      /* NULL: this relay has no UDP ingress */
@@ -73,8 +74,9 @@ int relay_shard_new(unsigned index, const struct relay_settings *settings, struc
 		    struct relay_mailbox *control, int listen_fd, struct ticket_verifier *verifier,
 		    struct relay_shard **ret);
 
-/* all: every shard that is no door, in order of index, for connections that move. */
-int relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count);
+/* all: count shards, for connections that move, and then the doors; in order of index. */
+int relay_shard_start(struct relay_shard *shard, struct relay_shard *const *all, unsigned count,
+		      unsigned doors);
 
 /* Asks the thread to end and waits for it. */
 void relay_shard_stop(struct relay_shard *shard);

@@ -97,7 +97,8 @@ relay_threads_start(struct relay_control *control)
 	if (r == 0)
 		r = start_mesh(control);
 	for (unsigned i = 0; r == 0 && i < relay_control_threads(control); i++)
-		r = relay_shard_start(control->shards[i], control->shards, control->shard_count);
+		r = relay_shard_start(control->shards[i], control->shards, control->shard_count,
+				      control->door_count);
 	return r;
 }
 

@@ -1,6 +1,7 @@
 /*
  * relay_udp: a shard's UDP ingress as a whole: its socket, the sessions that may use it, what ends
- * with time. relay_udp_up has the way to the nodes, relay_udp_down the way back.
+ * with time. relay_udp_up has the way to the nodes, relay_udp_strangers how a leg begins,
+ * relay_udp_down the way back.
  */
 #include "relay/relay_udp.h"
 
@@ -158,7 +159,8 @@ relay_udp_on_timer(struct relay_shard *shard)
 /* ---- life ---- */
 
 int
-relay_udp_new(struct relay_shard *shard, int fd)
+relay_udp_new(struct relay_shard *shard, int fd,
+	      const uint8_t secret[RELAY_UDP_COOKIE_SECRET_BYTES])
 {
 	struct relay_udp *udp = calloc(1, sizeof(*udp));
 	int r = udp != NULL ? 0 : -ENOMEM;
@@ -170,6 +172,7 @@ relay_udp_new(struct relay_shard *shard, int fd)
 	shard->udp = udp;
 	udp->fd = fd;
 	udp->timer.kind = RELAY_TIMER_UDP;
+	relay_udp_cookies_init(&udp->cookies, secret);
 	udp->reads = relay_udp_reads_new();
 	if (udp->reads == NULL)
 		r = -ENOMEM;

@@ -8,6 +8,7 @@
 
 #include "relay/relay_leg.h"
 #include "relay/relay_udp_batch.h"
+#include "relay/relay_udp_cookie.h"
 #include "relay/relay_udp_flow.h"
 #include "relay/relay_udp_hand.h"
 #include "relay/relay_udp_socket.h"
@@ -22,6 +23,7 @@ struct relay_udp {
 	struct relay_udp_sessions sessions;
 	struct relay_udp_flows flows;
 	struct relay_udp_buckets buckets;
+	struct relay_udp_cookies cookies;
 	struct relay_udp_peers peers;
 	struct relay_udp_batch batch;
 	struct relay_udp_hand hand;
@@ -29,8 +31,10 @@ struct relay_udp {
 	uint64_t hashes; /* as counted last */
 };
 
-/* Takes the descriptor. The shard is not running yet; on failure, too, relay_udp_free cleans up. */
-int relay_udp_new(struct relay_shard *shard, int fd);
+/* Takes the descriptor; secret: of all shards' cookies. The shard is not running yet; on failure,
+ * too, relay_udp_free cleans up. */
+int relay_udp_new(struct relay_shard *shard, int fd,
+		  const uint8_t secret[RELAY_UDP_COOKIE_SECRET_BYTES]);
 
 /* The shard is ending; legs are gone. */
 void relay_udp_free(struct relay_shard *shard);
@@ -64,13 +68,22 @@ bool relay_udp_is_used(const struct relay_shard *shard);
 /* A session was bound: what its node announced before counts. */
 void relay_udp_recall(struct relay_shard *shard, struct relay_udp_session *session);
 
-/* ---- between relay_udp.c, relay_udp_up.c and relay_udp_down.c ---- */
+/* ---- between relay_udp.c, relay_udp_up.c, relay_udp_strangers.c and relay_udp_down.c ---- */
 
 extern const struct relay_carrier relay_udp_carrier;
 
 /* One datagram of a source that passed relay_udp_check_source. */
 void relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		    const uint8_t *datagram, size_t n);
+
+/* One of a source that has no leg here, or has one that may give way. */
+void relay_udp_take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
+			    int type, const uint8_t *message, size_t n);
+
+/* For an initiation beyond a ration that others may have used up in the source's name: whether it
+ * shows that the source is there. If not, it is told how. */
+bool relay_udp_is_excused(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
+			  const struct relay_udp_node *node, const uint8_t *initiation);
 
 /* At once out of all tables; its leg is closed at the end of the round. reason: static. Not from
  * inside the carrier's hooks. */

@@ -42,25 +42,28 @@ relay_udp_buckets_fini(struct relay_udp_buckets *buckets)
 }
 
 void
-relay_udp_prefix(const struct in6_addr *address, uint8_t ret[RELAY_UDP_PREFIX_BYTES])
+relay_udp_prefix(enum relay_udp_share share, const struct in6_addr *address,
+		 uint8_t ret[RELAY_UDP_PREFIX_BYTES])
 {
+	bool is_line = share == RELAY_UDP_LINE;
+
 	memset(ret, 0, RELAY_UDP_PREFIX_BYTES);
 	if (IN6_IS_ADDR_V4MAPPED(address)) {
-		ret[0] = 4;
-		memcpy(ret + 1, address->s6_addr + 12, 3);
+		ret[0] = is_line ? 32 : 24;
+		memcpy(ret + 1, address->s6_addr + 12, is_line ? 4 : 3);
 	} else {
-		ret[0] = 6;
-		memcpy(ret + 1, address->s6_addr, 6);
+		ret[0] = is_line ? 56 : 48;
+		memcpy(ret + 1, address->s6_addr, is_line ? 7 : 6);
 	}
 }
 
 bool
-relay_udp_buckets_take(struct relay_udp_buckets *buckets, const struct in6_addr *address,
-		       int64_t now_ms)
+relay_udp_buckets_take(struct relay_udp_buckets *buckets, enum relay_udp_share share,
+		       const struct in6_addr *address, int64_t now_ms)
 {
 	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
 
-	relay_udp_prefix(address, prefix);
+	relay_udp_prefix(share, address, prefix);
 	uint64_t hash = idtable_siphash(buckets->secret, prefix, sizeof(prefix));
 	struct relay_udp_prefix_bucket *bucket = &buckets->table[hash & (RELAY_UDP_PREFIXES - 1)];
 	if (bucket->hash != hash)

@@ -1,8 +1,8 @@
 /*
- * relay_udp_bucket: token buckets by source prefix (/24 of IPv4, /48 of IPv6) in a table of fixed
- * size under a secret hash, so that nobody can aim at another's bucket. A prefix that lands where
- * another one is takes its place, with a full bucket: a flood of addresses gets a burst each, no
- * more. A model: no clock. One thread.
+ * relay_udp_bucket: token buckets by source prefix in a table of fixed size under a secret hash, so
+ * that nobody can aim at another's bucket. A prefix that lands where another one is takes its
+ * place, with a full bucket: a flood of addresses gets a burst each, no more. A model: no clock.
+ * One thread.
  */
 #pragma once
 
@@ -40,9 +40,14 @@ struct relay_udp_buckets {
 int relay_udp_buckets_init(struct relay_udp_buckets *buckets);
 void relay_udp_buckets_fini(struct relay_udp_buckets *buckets);
 
-/* A packet from a source that is not known to be anybody. */
-bool relay_udp_buckets_take(struct relay_udp_buckets *buckets, const struct in6_addr *address,
-			    int64_t now_ms);
+/* What shares a bucket: a network (/24 of IPv4, /48 of IPv6), where anybody may have forged the
+ * address; or one customer's line (/32, /56), for those who have shown that they are there. */
+enum relay_udp_share { RELAY_UDP_NETWORK, RELAY_UDP_LINE };
 
-/* The prefix of an address, the family in it. */
-void relay_udp_prefix(const struct in6_addr *address, uint8_t ret[RELAY_UDP_PREFIX_BYTES]);
+/* A packet from a source that is not known to be anybody. */
+bool relay_udp_buckets_take(struct relay_udp_buckets *buckets, enum relay_udp_share share,
+			    const struct in6_addr *address, int64_t now_ms);
+
+/* The prefix of an address: family and share, and the bytes of it. */
+void relay_udp_prefix(enum relay_udp_share share, const struct in6_addr *address,
+		      uint8_t ret[RELAY_UDP_PREFIX_BYTES]);

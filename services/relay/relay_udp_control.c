@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* ---- where ---- */
 
@@ -34,16 +35,20 @@ relay_udp_control_start(struct relay_control *control)
 {
 	const struct relay_settings *settings = &control->settings;
 	unsigned count = control->shard_count;
+	uint8_t secret[RELAY_UDP_COOKIE_SECRET_BYTES];
 	uint16_t port = settings->udp_port;
 	int fd = -1, r = 0;
 
 	if (*settings->udp_host == '\0')
 		return 0;
+	if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+		return -EIO;
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		r = relay_udp_socket_open(settings->udp_host, count > 1, &port, &fd);
 		if (r == 0)
-			r = relay_udp_new(control->shards[i], fd);
+			r = relay_udp_new(control->shards[i], fd, secret);
 	}
+	explicit_bzero(secret, sizeof(secret));
 	if (r == 0) {
 		name_endpoint(control, port);
 		relay_udp_sources_find(fd, control->udp_endpoint, &control->udp_sources);

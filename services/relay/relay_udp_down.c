@@ -72,7 +72,8 @@ take_handshake(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 {
 	struct relay_udp_sessions *sessions = &shard->udp->sessions;
 	struct relay_udp_session *session =
-		relay_udp_sessions_of_answer(sessions, flow->node, flow->session, message, n);
+		relay_udp_sessions_of_answer(sessions, flow->node, flow->session,
+					     &flow->tuple.remote, message, n, shard->now_ms);
 
 	if (session == NULL)
 		return false;

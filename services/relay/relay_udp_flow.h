@@ -30,6 +30,7 @@ enum {
 	RELAY_UDP_HALF_OPEN_SESSION_MAX = 64,
 	RELAY_UDP_FLOWS_SESSION_MAX = 4, /* answered: where its client was last */
 	RELAY_UDP_HALF_OPEN_MS = 10 * 1000,
+	RELAY_UDP_ANSWER_MS = 2000, /* in which a node mostly answers */
 	RELAY_UDP_IDLE_MS = 300 * 1000,
 	RELAY_UDP_SILENT_MS = 150 * 1000, /* WireGuard in use is answered every two minutes */
 	RELAY_UDP_TRY_RATE = 10,	  /* transport messages a second of a half-open flow */

@@ -26,17 +26,21 @@ relay_udp_hand_init(struct relay_udp_hand *hand)
 static void
 unlink_route(struct relay_udp_hand *hand, struct relay_udp_route *route)
 {
-	*(route->older != NULL ? &route->older->newer : &hand->oldest) = route->newer;
-	*(route->newer != NULL ? &route->newer->older : &hand->newest) = route->older;
+	struct relay_udp_route_list *list = &hand->lists[route->is_proven];
+
+	*(route->older != NULL ? &route->older->newer : &list->oldest) = route->newer;
+	*(route->newer != NULL ? &route->newer->older : &list->newest) = route->older;
 }
 
 static void
 link_newest(struct relay_udp_hand *hand, struct relay_udp_route *route)
 {
-	route->older = hand->newest;
+	struct relay_udp_route_list *list = &hand->lists[route->is_proven];
+
+	route->older = list->newest;
 	route->newer = NULL;
-	*(hand->newest != NULL ? &hand->newest->newer : &hand->oldest) = route;
-	hand->newest = route;
+	*(list->newest != NULL ? &list->newest->newer : &list->oldest) = route;
+	list->newest = route;
 }
 
 static void
@@ -50,8 +54,9 @@ forget(struct relay_udp_hand *hand, struct relay_udp_route *route)
 void
 relay_udp_hand_fini(struct relay_udp_hand *hand)
 {
-	while (hand->oldest != NULL)
-		forget(hand, hand->oldest);
+	for (unsigned i = 0; i < 2; i++)
+		while (hand->lists[i].oldest != NULL)
+			forget(hand, hand->lists[i].oldest);
 	idtable_fini(&hand->routes);
 }
 
@@ -59,9 +64,11 @@ void
 relay_udp_hand_expire(struct relay_shard *shard)
 {
 	struct relay_udp_hand *hand = &shard->udp->hand;
+	int64_t since_ms = shard->now_ms - RELAY_UDP_ROUTE_MS;
 
-	while (hand->oldest != NULL && shard->now_ms - hand->oldest->used_ms >= RELAY_UDP_ROUTE_MS)
-		forget(hand, hand->oldest);
+	for (unsigned i = 0; i < 2; i++)
+		while (hand->lists[i].oldest != NULL && hand->lists[i].oldest->used_ms <= since_ms)
+			forget(hand, hand->lists[i].oldest);
 }
 
 static void
@@ -75,7 +82,7 @@ remember(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigne
 		return;
 	}
 	if (hand->routes.count >= RELAY_UDP_ROUTES_MAX)
-		forget(hand, hand->oldest);
+		forget(hand, hand->lists[hand->lists[0].oldest == NULL].oldest);
 	route = calloc(1, sizeof(*route));
 	if (route == NULL)
 		return; /* found anew with its next handshake */
@@ -101,7 +108,7 @@ make_message(const struct relay_shard *shard, const struct relay_shard *to)
 					    sizeof(hand->tuple) + hand->bytes);
 	if (message == NULL)
 		return NULL;
-	message->request_id = shard->index;
+	message->from_shard = shard->index;
 	memcpy(message->bytes, &hand->tuple, sizeof(hand->tuple));
 	memcpy(message->bytes + sizeof(hand->tuple), hand->gathered, hand->bytes);
 	return message;
@@ -160,8 +167,13 @@ relay_udp_hand_known(struct relay_shard *shard, const struct relay_udp_tuple *tu
 	route = idtable_find(&hand->routes, tuple);
 	if (route == NULL)
 		return false;
-	route->used_ms = shard->now_ms;
 	unlink_route(hand, route);
+	route->used_ms = shard->now_ms;
+	if (!route->is_proven && datagram[0] == DATAGRAM_TRANSPORT)
+		route->is_proven =
+			relay_udp_sessions_by_index(
+				&shard->udp->sessions,
+				relay_udp_receiver(datagram, DATAGRAM_TRANSPORT)) != NULL;
 	link_newest(hand, route);
 	gather(shard, tuple, route->owner, datagram, n);
 	return true;
@@ -197,7 +209,7 @@ take_all(struct relay_shard *shard, const struct relay_message *message,
 	const uint8_t *end = message->bytes + message->n;
 
 	atomic_fetch_sub_explicit(&shard->udp_bytes, (int64_t)message->n, memory_order_relaxed);
-	shard->udp->hand.from = (unsigned)message->request_id;
+	shard->udp->hand.from = message->from_shard;
 	while (end - at > LENGTH_BYTES) {
 		size_t n = (size_t)at[0] << 8 | at[1];
 
@@ -227,7 +239,7 @@ relay_udp_on_returned(struct relay_shard *shard, const struct relay_message *mes
 
 	memcpy(&tuple, message->bytes, sizeof(tuple));
 	struct relay_udp_route *route = idtable_find(&hand->routes, &tuple);
-	if (route != NULL && route->owner == message->request_id)
+	if (route != NULL && route->owner == message->from_shard)
 		forget(hand, route);
 	hand->way = RELAY_UDP_BACK;
 	take_all(shard, message, &tuple);
@@ -248,7 +260,7 @@ relay_udp_hand_learnt(struct relay_shard *shard, const struct relay_udp_session 
 		if (message == NULL)
 			return; /* a client that moves shakes hands, then */
 		memcpy(message->session_id, session->id, UUID_BYTES);
-		message->request_id = index;
+		message->index = index;
 		if (relay_mailbox_send(&shard->all[i]->mailbox, &message) < 0)
 			relay_message_free(&message);
 	}
@@ -261,6 +273,5 @@ relay_udp_on_learnt(struct relay_shard *shard, const struct relay_message *messa
 		relay_udp_sessions_find(&shard->udp->sessions, message->session_id);
 
 	if (session != NULL)
-		relay_udp_sessions_learn(&shard->udp->sessions, session,
-					 (uint32_t)message->request_id);
+		relay_udp_sessions_learn(&shard->udp->sessions, session, message->index);
 }

@@ -32,12 +32,18 @@ struct relay_udp_route {
 	struct relay_udp_tuple tuple;
 	unsigned owner;
 	int64_t used_ms;
+	bool is_proven; /* it used an index that only a node's answer tells */
 	struct relay_udp_route *older, *newer;
 };
 
+struct relay_udp_route_list {
+	struct relay_udp_route *oldest, *newest;
+};
+
+/* When there are too many routes, those make way first that a forged initiation may have made. */
 struct relay_udp_hand {
 	struct idtable routes;
-	struct relay_udp_route *oldest, *newest;
+	struct relay_udp_route_list lists[2]; /* by is_proven */
 	/* How what is being taken came here, and, unless by the socket, from which shard. */
 	enum { RELAY_UDP_HEARD, RELAY_UDP_GIVEN, RELAY_UDP_BACK } way;
 	unsigned from;

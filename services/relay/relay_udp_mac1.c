@@ -118,16 +118,25 @@ blake2s(const uint8_t *bytes, size_t n, uint8_t *ret, size_t digest_bytes)
 }
 
 void
+mac1_key_init_raw(struct mac1_key *ret, const uint8_t *key, size_t n)
+{
+	uint8_t block[BLOCK_BYTES] = { 0 };
+
+	memcpy(block, key, n);
+	begin(ret->state, MAC1_BYTES, n);
+	compress(ret->state, block, BLOCK_BYTES, false);
+}
+
+void
 mac1_key_init(struct mac1_key *ret, const uint8_t public_key[MAC1_PUBLIC_KEY_BYTES])
 {
 	static const char label[8] = "mac1----"; /* no NUL */
-	uint8_t input[sizeof(label) + MAC1_PUBLIC_KEY_BYTES], block[BLOCK_BYTES] = { 0 };
+	uint8_t input[sizeof(label) + MAC1_PUBLIC_KEY_BYTES], key[DIGEST_BYTES];
 
 	memcpy(input, label, sizeof(label));
 	memcpy(input + sizeof(label), public_key, MAC1_PUBLIC_KEY_BYTES);
-	blake2s(input, sizeof(input), block, DIGEST_BYTES);
-	begin(ret->state, MAC1_BYTES, DIGEST_BYTES);
-	compress(ret->state, block, BLOCK_BYTES, false);
+	blake2s(input, sizeof(input), key, sizeof(key));
+	mac1_key_init_raw(ret, key, sizeof(key));
 }
 
 void

@@ -24,10 +24,13 @@ struct mac1_key {
 
 void mac1_key_init(struct mac1_key *ret, const uint8_t public_key[MAC1_PUBLIC_KEY_BYTES]);
 
+/* For the other keyed hashes of WireGuard's cookies: any key of 1 to 32 bytes. */
+void mac1_key_init_raw(struct mac1_key *ret, const uint8_t *key, size_t n);
+
 /* message: an initiation or a response, whole; n of at least MAC1_TAIL_BYTES + 1. */
 bool mac1_is_for(const struct mac1_key *key, const uint8_t *message, size_t n);
 
-/* What mac1_is_for compares with. */
+/* What mac1_is_for compares with; n is 1 at least. */
 void mac1_compute(const struct mac1_key *key, const uint8_t *bytes, size_t n,
 		  uint8_t ret[MAC1_BYTES]);
 

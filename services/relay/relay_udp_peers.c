@@ -10,10 +10,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { PORT_MAX = 65535 };
 
 /* ---- text ---- */
 
@@ -32,23 +29,13 @@ relay_udp_source_format(const struct relay_udp_peer *peer, char ret[RELAY_UDP_SO
 static bool
 read_source(const char *text, struct relay_udp_peer *ret)
 {
-	const char *colon = strrchr(text, ':');
-	char address[INET6_ADDRSTRLEN], *end;
-	bool has_brackets = *text == '[';
-	size_t n = colon != NULL ? (size_t)(colon - text) : 0;
+	uint16_t port;
 
-	if (n < 3 || (has_brackets && colon[-1] != ']'))
+	memset(ret, 0, sizeof(*ret)); /* compared as bytes */
+	if (address_parse_endpoint(text, &ret->address, &port) < 0 || port == 0)
 		return false;
-	text += has_brackets;
-	n -= has_brackets ? 2 : 0;
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	if (n >= sizeof(address) || *end != '\0' || port == 0 || port > PORT_MAX)
-		return false;
-	memcpy(address, text, n);
-	address[n] = '\0';
-	memset(ret, 0, sizeof(*ret));
-	ret->port = htons((uint16_t)port);
-	return address_parse(address, &ret->address) == 0;
+	ret->port = htons(port);
+	return true;
 }
 
 void

@@ -1,5 +1,6 @@
 /*
- * relay_udp_sessions: tables and the lists between them; that of indexes is in relay_udp_indexes.c.
+ * relay_udp_sessions: tables and the lists between them; that of indexes is in relay_udp_indexes.c,
+ * how a handshake finds its node or session in relay_udp_match.c.
  */
 #include "relay/relay_udp_indexes.h"
 
@@ -136,7 +137,7 @@ relay_udp_sessions_near(struct relay_udp_sessions *s, struct relay_udp_session *
 {
 	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
 
-	relay_udp_prefix(address, prefix);
+	relay_udp_prefix(RELAY_UDP_NETWORK, address, prefix);
 	struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
 	if (entry != NULL && entry == session->prefix)
 		return;
@@ -154,6 +155,16 @@ relay_udp_sessions_near(struct relay_udp_sessions *s, struct relay_udp_session *
 	if (entry->sessions != NULL)
 		entry->sessions->near_at = &session->near_next;
 	entry->sessions = session;
+}
+
+struct relay_udp_session *
+relay_udp_sessions_near_first(const struct relay_udp_sessions *s, const struct in6_addr *address)
+{
+	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
+
+	relay_udp_prefix(RELAY_UDP_NETWORK, address, prefix);
+	const struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
+	return entry != NULL ? entry->sessions : NULL;
 }
 
 /* ---- sessions ---- */
@@ -224,85 +235,4 @@ relay_udp_sessions_unbind(struct relay_udp_sessions *s, struct relay_udp_session
 	idtable_remove(&s->sessions, session);
 	node_put(s, session->node);
 	free(session);
-}
-
-/* ---- whose is it ---- */
-
-static bool
-is_for(struct relay_udp_sessions *s, const struct mac1_key *key, const uint8_t *message, size_t n)
-{
-	s->hashes++;
-	return mac1_is_for(key, message, n);
-}
-
-/* Sessions of clients near this address are few, so these hashes are not rationed. */
-static struct relay_udp_node *
-match_near(struct relay_udp_sessions *s, const struct in6_addr *from, const uint8_t *message,
-	   size_t n)
-{
-	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
-	const struct relay_udp_node *last = NULL;
-
-	relay_udp_prefix(from, prefix);
-	const struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
-	struct relay_udp_session *session = entry != NULL ? entry->sessions : NULL;
-	for (int i = 0; session != NULL && i < RELAY_UDP_HINTS_MAX;
-	     i++, session = session->near_next) {
-		if (session->node != last && is_for(s, &session->node->mac1, message, n))
-			return session->node;
-		last = session->node;
-	}
-	return NULL;
-}
-
-static bool
-take_budget(struct relay_udp_sessions *s, int64_t now_ms)
-{
-	enum { PER_MS = RELAY_UDP_HASHES_PER_SEC / 1000, WINDOW_MS = 100 };
-	int64_t passed_ms = now_ms - s->budget_ms;
-
-	if (passed_ms >= WINDOW_MS) {
-		s->budget = PER_MS * WINDOW_MS;
-		s->budget_ms = now_ms;
-	}
-	if (s->budget == 0)
-		return false;
-	s->budget--;
-	return true;
-}
-
-struct relay_udp_node *
-relay_udp_sessions_match(struct relay_udp_sessions *s, const struct in6_addr *from,
-			 const uint8_t *message, size_t n, int64_t now_ms,
-			 bool *ret_is_out_of_budget)
-{
-	struct relay_udp_node *node = match_near(s, from, message, n);
-	unsigned tried = 0;
-
-	*ret_is_out_of_budget = false;
-	if (node != NULL)
-		return node;
-	for (node = s->newest; node != NULL; node = node->older) {
-		if (tried++ == RELAY_UDP_CANDIDATES_MAX || !take_budget(s, now_ms)) {
-			*ret_is_out_of_budget = true;
-			return NULL;
-		}
-		if (is_for(s, &node->mac1, message, n))
-			return node;
-	}
-	return NULL;
-}
-
-struct relay_udp_session *
-relay_udp_sessions_of_answer(struct relay_udp_sessions *s, const struct relay_udp_node *node,
-			     struct relay_udp_session *suspect, const uint8_t *message, size_t n)
-{
-	struct relay_udp_session *session;
-
-	if (suspect != NULL && is_for(s, &suspect->mac1, message, n))
-		return suspect;
-	for (session = node->sessions; session != NULL; session = session->next)
-		if (session != suspect && is_for(s, &session->mac1, message, n))
-			return session;
-	return NULL;
 }

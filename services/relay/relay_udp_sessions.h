@@ -22,6 +22,16 @@ enum {
 	RELAY_UDP_HASHES_PER_SEC = 200 * 1000, /* some 5 % of a core */
 };
 
+/* How far an initiation's node is looked for: among those of sessions whose client was last seen
+ * near its source, or among all. */
+enum relay_udp_search { RELAY_UDP_NEAR, RELAY_UDP_ALL };
+
+/* So many hashes a second. */
+struct relay_udp_budget {
+	int64_t since_ms;
+	uint32_t left;
+};
+
 struct relay_udp_flow;
 
 /* What BindUdp says; travels from the control actor to the shards as bytes. */
@@ -44,6 +54,7 @@ struct relay_udp_node {
 	struct relay_udp_node *newer, *older; /* all of them */
 	struct relay_udp_flow *half_oldest, *half_newest;
 	uint32_t half_count;
+	int64_t searched; /* hashes for its answers, on the scale of time at their rate */
 };
 
 struct relay_udp_session {
@@ -66,9 +77,8 @@ struct relay_udp_session {
 struct relay_udp_sessions {
 	struct idtable sessions, nodes, prefixes, indexes;
 	struct relay_udp_node *newest;
-	int64_t budget_ms; /* of hashes, as of when */
-	uint32_t budget;
-	uint64_t hashes; /* all that were made */
+	struct relay_udp_budget budgets[2]; /* by enum relay_udp_search */
+	uint64_t hashes;		    /* all that were made */
 };
 
 int relay_udp_sessions_init(struct relay_udp_sessions *sessions);
@@ -89,23 +99,29 @@ struct relay_udp_session *relay_udp_sessions_find(const struct relay_udp_session
 						  const uint8_t id[UUID_BYTES]);
 
 /* The node that an initiation is for, by its mac1: first the nodes of sessions whose client was
- * last seen near this address, then all others, within the budget. NULL: none;
- * *ret_is_out_of_budget says whether all were tried. */
+ * last seen near this address, then, if all are looked at, the others, within the budget. NULL:
+ * none; *ret_is_out_of_budget says whether all were tried. */
 struct relay_udp_node *relay_udp_sessions_match(struct relay_udp_sessions *sessions,
+						enum relay_udp_search search,
 						const struct in6_addr *from, const uint8_t *message,
 						size_t n, int64_t now_ms,
 						bool *ret_is_out_of_budget);
 
-/* The session of this node that a handshake message from the node is for; suspect (may be NULL) is
- * tried first. */
-struct relay_udp_session *relay_udp_sessions_of_answer(struct relay_udp_sessions *sessions,
-						       const struct relay_udp_node *node,
-						       struct relay_udp_session *suspect,
-						       const uint8_t *message, size_t n);
+/* The session of this node that a handshake message from the node is for: first suspect (may be
+ * NULL), then those of clients last seen near the address that it goes to, then all, for which a
+ * node has so many hashes a second. */
+struct relay_udp_session *
+relay_udp_sessions_of_answer(struct relay_udp_sessions *sessions, struct relay_udp_node *node,
+			     struct relay_udp_session *suspect, const struct in6_addr *to,
+			     const uint8_t *message, size_t n, int64_t now_ms);
 
 /* The session's client was heard from near this address. */
 void relay_udp_sessions_near(struct relay_udp_sessions *sessions, struct relay_udp_session *session,
 			     const struct in6_addr *address);
+
+/* The one heard from near this address last, then by near_next; NULL: none. */
+struct relay_udp_session *relay_udp_sessions_near_first(const struct relay_udp_sessions *sessions,
+							const struct in6_addr *address);
 
 /* The node announced an index for this session. */
 void relay_udp_sessions_learn(struct relay_udp_sessions *sessions,

@@ -35,7 +35,6 @@ enum relay_udp_fault {
 	RELAY_UDP_MARTIAN,     /* a private source at a public address */
 	RELAY_UDP_LOOP,	       /* from a relay */
 	RELAY_UDP_DESTINATION, /* broadcast or multicast */
-	RELAY_UDP_FAULT_COUNT,
 };
 
 /* What was written to; is_broadcast: the kernel took it for another address than its local one. */

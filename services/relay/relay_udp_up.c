@@ -4,7 +4,6 @@
  */
 #include "relay/relay_udp.h"
 
-#include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
 
 #include <errno.h>
@@ -31,8 +30,6 @@ relay_udp_on_node(struct relay_shard *shard, const struct relay_leg *leg)
 	free(held);
 }
 
-/* ---- legs come and go ---- */
-
 void
 relay_udp_close_flow(struct relay_shard *shard, struct relay_udp_flow *flow, const char *reason)
 {
@@ -40,145 +37,6 @@ relay_udp_close_flow(struct relay_shard *shard, struct relay_udp_flow *flow, con
 	flow->leg->carried = NULL;
 	relay_leg_doom(shard, flow->leg, 0, reason);
 	relay_udp_flows_remove(&shard->udp->flows, flow);
-}
-
-static bool
-make_room(struct relay_shard *shard, const struct relay_udp_node *node,
-	  const struct relay_udp_session *session)
-{
-	struct relay_udp_flow *flow = relay_udp_flows_in_the_way(&shard->udp->flows, node, session);
-
-	if (flow == NULL)
-		return false;
-	if (session != NULL && session->half_count >= RELAY_UDP_HALF_OPEN_SESSION_MAX)
-		relay_count(&shard->counters, RELAY_UDP_ALARMS, 1);
-	relay_count(&shard->counters, RELAY_UDP_EVICTED, 1);
-	relay_udp_close_flow(shard, flow, "makes way for another");
-	return true;
-}
-
-static int
-attach(struct relay_shard *shard, struct relay_udp_flow *flow)
-{
-	struct relay_carried_client client = { .generation = 0 };
-
-	flow->leg = relay_leg_new_carried(&relay_udp_carrier, flow);
-	if (flow->leg == NULL)
-		return -ENOMEM;
-	memcpy(client.node_id, flow->node->id, UUID_BYTES);
-	int r = relay_attach_carried_client(shard, flow->leg, &client);
-	if (r < 0)
-		relay_leg_free(&flow->leg);
-	return r;
-}
-
-/* Whether the node's leg is here or, where there is a mesh, may be found elsewhere. */
-static bool
-is_in_reach(const struct relay_shard *shard, const struct relay_udp_node *node)
-{
-	const struct relay_node *attached = relay_node_find(&shard->directory, node->id);
-
-	return shard->mesh != NULL ||
-	       (attached != NULL && attached->leg != NULL && relay_leg_is_open(attached->leg));
-}
-
-/* A half-open leg for this source. session: whose index it used, or NULL. */
-static struct relay_udp_flow *
-open_flow(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
-	  struct relay_udp_node *node, struct relay_udp_session *session)
-{
-	struct relay_udp *udp = shard->udp;
-
-	if (!is_in_reach(shard, node)) {
-		drop(shard, RELAY_UDP_DROP_NO_NODE);
-		return NULL;
-	}
-	while (make_room(shard, node, session))
-		;
-	struct relay_udp_flow *flow =
-		relay_udp_flows_add(&udp->flows, tuple, node, session, shard->now_ms);
-	int r = flow != NULL ? attach(shard, flow) : -ENOMEM;
-	if (r < 0) {
-		drop(shard, r == -ENOSPC ? RELAY_UDP_DROP_NO_ROOM : RELAY_UDP_DROP_MEMORY);
-		if (flow != NULL)
-			relay_udp_flows_remove(&udp->flows, flow);
-		return NULL;
-	}
-	relay_count(&shard->counters, RELAY_UDP_OPENED, 1);
-	return flow;
-}
-
-/* ---- a source that is not known ---- */
-
-static struct relay_udp_flow *
-open_by_mac1(struct relay_shard *shard, const struct relay_udp_tuple *tuple, const uint8_t *message,
-	     size_t n)
-{
-	bool is_out_of_budget;
-	struct relay_udp_node *node =
-		relay_udp_sessions_match(&shard->udp->sessions, &tuple->remote, message, n,
-					 shard->now_ms, &is_out_of_budget);
-
-	if (node == NULL) {
-		drop(shard, is_out_of_budget ? RELAY_UDP_DROP_BUDGET : RELAY_UDP_DROP_MAC1);
-		return NULL;
-	}
-	struct relay_udp_flow *older = relay_udp_flows_find(&shard->udp->flows, tuple);
-	if (older != NULL)
-		relay_udp_close_flow(shard, older, "its source is another's now");
-	return relay_udp_hand_new(shard, tuple, node->id, message, n)
-		       ? NULL
-		       : open_flow(shard, tuple, node, NULL);
-}
-
-static struct relay_udp_flow *
-open_by_index(struct relay_shard *shard, const struct relay_udp_tuple *tuple, int type,
-	      const uint8_t *message, size_t n)
-{
-	struct relay_udp_session *session = relay_udp_sessions_by_index(
-		&shard->udp->sessions, relay_udp_receiver(message, type));
-
-	if (session == NULL || type == DATAGRAM_COOKIE) {
-		drop(shard, RELAY_UDP_DROP_INDEX);
-		return NULL;
-	}
-	if (type == DATAGRAM_RESPONSE && !mac1_is_for(&session->node->mac1, message, n)) {
-		drop(shard, RELAY_UDP_DROP_MAC1);
-		return NULL;
-	}
-	if (!relay_udp_buckets_take(&shard->udp->buckets, &tuple->remote, shard->now_ms)) {
-		drop(shard, RELAY_UDP_DROP_RATE);
-		return NULL;
-	}
-	return relay_udp_hand_new(shard, tuple, session->node->id, message, n)
-		       ? NULL
-		       : open_flow(shard, tuple, session->node, session);
-}
-
-static void
-take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *tuple, int type,
-	     const uint8_t *message, size_t n)
-{
-	struct relay_udp_flow *flow;
-
-	if (type == DATAGRAM_INITIATION &&
-	    !relay_udp_buckets_take(&shard->udp->buckets, &tuple->remote, shard->now_ms)) {
-		drop(shard, RELAY_UDP_DROP_RATE);
-		return;
-	}
-	relay_udp_batch_flush(shard); /* others may have to make way */
-	flow = type == DATAGRAM_INITIATION ? open_by_mac1(shard, tuple, message, n)
-					   : open_by_index(shard, tuple, type, message, n);
-	if (flow == NULL)
-		return;
-	flow->bytes_in = n;
-	if (type == DATAGRAM_INITIATION)
-		relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST,
-				      shard->now_ms);
-	else
-		relay_udp_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE,
-				      shard->now_ms);
-	relay_udp_batch_add(shard, flow, type, message, n);
 }
 
 /* ---- a source that has a leg ---- */
@@ -209,8 +67,11 @@ judge_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 	/* First mac1: who only knows the source is to use up nothing of its. */
 	if (is_handshake && !mac1_is_for(&flow->node->mac1, message, n))
 		return RELAY_UDP_DROP_MAC1;
-	if (is_handshake && !relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE,
-						   RELAY_UDP_BURST, shard->now_ms))
+	if (is_handshake &&
+	    !relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST,
+				   shard->now_ms) &&
+	    (type != DATAGRAM_INITIATION ||
+	     !relay_udp_is_excused(shard, &flow->tuple, flow->node, message)))
 		return RELAY_UDP_DROP_RATE;
 	if (type != DATAGRAM_INITIATION &&
 	    !is_of_session(shard, flow, relay_udp_receiver(message, type)))
@@ -246,7 +107,7 @@ take_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type, con
 	    gives_way(shard, flow)) {
 		struct relay_udp_tuple tuple = flow->tuple; /* the leg may go */
 
-		take_unknown(shard, &tuple, type, message, n);
+		relay_udp_take_unknown(shard, &tuple, type, message, n);
 		return;
 	}
 	if (reason != 0) {
@@ -278,5 +139,5 @@ relay_udp_take(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 	if (flow != NULL)
 		take_known(shard, flow, type, datagram, n);
 	else if (!relay_udp_hand_known(shard, tuple, datagram, n))
-		take_unknown(shard, tuple, type, datagram, n);
+		relay_udp_take_unknown(shard, tuple, type, datagram, n);
 }

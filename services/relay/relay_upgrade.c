@@ -22,6 +22,7 @@ relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg)
 	leg->upgrade = calloc(1, sizeof(*leg->upgrade));
 	if (leg->upgrade == NULL)
 		return -ENOMEM;
+	leg->upgrade->leg = leg;
 	leg->upgrade->deadline_ms = shard->now_ms + shard->settings->handshake_ms;
 	return 0;
 }
@@ -30,9 +31,7 @@ void
 relay_upgrade_uncount(struct relay_upgrade *upgrade)
 {
 	relay_pending_put(&upgrade->address);
-	if (upgrade->counted != NULL)
-		--*upgrade->counted;
-	upgrade->counted = NULL;
+	relay_accept_put_place(upgrade);
 }
 
 void
@@ -102,7 +101,6 @@ relay_upgrade_refuse(struct relay_shard *shard, struct relay_leg *leg, int statu
 	size_t n = ws_handshake_refuse(answer, status);
 
 	log_debug("upgrade_refused", "status=%d reason=\"%s\"", status, reason);
-	relay_count(&shard->counters, RELAY_REFUSED, 1);
 	relay_count(&shard->counters, counter_of(status), 1);
 	relay_output_say(shard, leg, (const uint8_t *)answer, n);
 	leg->has_answered = true;
@@ -154,8 +152,10 @@ move(struct relay_shard *shard, struct relay_leg *leg)
 	relay_leg_leave(shard, leg);
 	relay_count(&shard->counters, RELAY_MOVED, 1);
 	message->leg = leg;
+	relay_count_shared(&shard->all[target]->counters, RELAY_LEGS_MOVING, 1);
 	if (relay_mailbox_send(&shard->all[target]->mailbox, &message) == 0)
 		return;
+	relay_count_shared(&shard->all[target]->counters, RELAY_LEGS_MOVING, (uint64_t)-1);
 	relay_message_free(&message);
 	relay_leg_free(&leg); /* a shard so far behind takes no new legs */
 }

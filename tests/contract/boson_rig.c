@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { POLL_MS = 10, CONFIG_MAX_BYTES = 4096, EXIT_WAIT_MS = 15 * 1000 };
+enum { POLL_MS = 10, EXIT_WAIT_MS = 15 * 1000 };
 
 void
 rig_path(const struct rig *rig, const char *name, char ret[RIG_PATH_BYTES])

@@ -2,7 +2,8 @@
  * echo_program: a server of echo.proto as a process of its own, to be stopped and killed by
  * test_bus_replicas. Arguments: its name, its endpoint and that of its events, then over tcp its
  * public and secret key and the key that may connect. Says where it listens on stdout. Answers Say
- * and Whoami with its name, keeps Keep for good, and publishes a Shout for Publish.
+ * and Whoami with its name, which Refuse has as the field, keeps Keep for good, and publishes a
+ * Shout for Publish.
  */
 #include "bus/bus.h"
 #include "log/log.h"
@@ -46,7 +47,7 @@ on_refuse(Boson__Test__Echo_Service *service, const Boson__Test__Words *input,
 	  Boson__Test__Words_Closure closure, void *call)
 {
 	(void)service, (void)input, (void)closure;
-	bus_call_fail(call, BUS_UNAVAILABLE, "peer_down", NULL); /* as if it asked a third */
+	bus_call_fail(call, BUS_UNAVAILABLE, "peer_down", name); /* as if it asked a third */
 }
 
 static void

@@ -65,7 +65,6 @@ bool rig_ends(struct rig_client *client);
 
 /* Connects, sends, receives one answer, disconnects. Static storage. */
 const struct rig_answer *rig_exchange(const struct rig *rig, const char *text);
-const struct rig_answer *rig_exchange_bytes(const struct rig *rig, const void *bytes, size_t n);
 
 /* The same for a whole request: bearer and extra header lines ("Name: value\r\n") may be NULL. */
 const struct rig_answer *rig_request(const struct rig *rig, const char *method, const char *target,

@@ -172,23 +172,17 @@ rig_ends(struct rig_client *client)
 }
 
 const struct rig_answer *
-rig_exchange_bytes(const struct rig *rig, const void *bytes, size_t n)
+rig_exchange(const struct rig *rig, const char *text)
 {
 	static struct rig_answer answer;
 	struct rig_client *client = rig_connect(rig);
 	memset(&answer, 0, sizeof(answer));
 	if (client == NULL)
 		return &answer;
-	rig_send(client, bytes, n);
+	rig_send(client, text, strlen(text));
 	rig_receive(client, &answer);
 	rig_disconnect(&client);
 	return &answer;
-}
-
-const struct rig_answer *
-rig_exchange(const struct rig *rig, const char *text)
-{
-	return rig_exchange_bytes(rig, text, strlen(text));
 }
 
 const struct rig_answer *

@@ -203,8 +203,8 @@ raw_leg_open(const struct relay_fixture *fixture, const uint8_t node_id[UUID_BYT
 	return leg;
 }
 
-static size_t
-build(uint8_t *frame, uint8_t first, const uint8_t *payload, size_t n)
+size_t
+raw_leg_frame(uint8_t *frame, uint8_t first, const uint8_t *payload, size_t n)
 {
 	size_t at = 2;
 	uint8_t mask[4];
@@ -237,8 +237,8 @@ raw_leg_send_split(struct raw_leg *leg, uint8_t first, const uint8_t *payload, s
 	bool ok = true;
 
 	assert_non_null(frame);
-	assert_true(n <= FRAME_MAX_BYTES - 14);
-	size_t whole = build(frame, first, payload, n);
+	assert_true(n <= FRAME_MAX_BYTES - RAW_FRAME_HEADER_BYTES);
+	size_t whole = raw_leg_frame(frame, first, payload, n);
 	for (size_t at = 0; at < whole && ok; at += part)
 		ok = raw_leg_write(leg, frame + at, part < whole - at ? part : whole - at);
 	free(frame);

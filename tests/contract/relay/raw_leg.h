@@ -55,7 +55,12 @@ int raw_leg_ask(const struct relay_fixture *fixture, const uint8_t node_id[UUID_
 /* A mask of zeros: with it a frame's bytes can be written down. */
 #define NO_MASK "\0\0\0\0"
 
-/* A frame with a mask of its own; first as on the wire. Length in its shortest form. */
+/* A frame with a mask of its own; first as on the wire. Length in its shortest form. Its size: up
+ * to RAW_FRAME_HEADER_BYTES more than n. */
+enum { RAW_FRAME_HEADER_BYTES = 2 + 8 + 4 };
+size_t raw_leg_frame(uint8_t *to, uint8_t first, const uint8_t *payload, size_t n);
+
+/* The same, sent. */
 bool raw_leg_send(struct raw_leg *leg, uint8_t first, const uint8_t *payload, size_t n);
 
 /* The same, cut into writes of `part` bytes. */

@@ -59,7 +59,7 @@ void relay_fixture_open_bus(struct relay_fixture *fixture);
 void relay_fixture_close_bus(struct relay_fixture *fixture);
 void relay_fixture_remove(struct relay_fixture *fixture);
 
-/* SIGTERM's way: drains, and returns when the actor has finished. */
+/* SIGTERM's way: it begins to drain, and its actor ends when that is over. */
 void relay_fixture_drain(struct relay_fixture *fixture);
 
 /* Tickets of role node (session_id NULL) and session; expires_in_ms may be negative. */

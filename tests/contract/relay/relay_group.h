@@ -29,7 +29,7 @@ struct relay_group {
 	struct loop *loop;
 	struct metrics *metrics;
 	struct bus *bus;
-	struct bus_publisher *discovery_events, *routing_events;
+	struct bus_publisher *discovery_events;
 	pthread_mutex_t mutex;
 	struct {
 		uint8_t node_id[UUID_BYTES];

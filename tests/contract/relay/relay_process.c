@@ -52,21 +52,17 @@ relay_process_start(struct relay_process *process, const char *settings)
 	relay_fixture_open_bus(&process->fixture);
 }
 
-void
-relay_process_stop(struct relay_process *process)
+int
+relay_process_tear_down(void **state)
 {
+	struct relay_process *process = *state;
+
 	relay_fixture_close_bus(&process->fixture);
 	child_signal(&process->child, SIGTERM);
 	int code = child_wait(&process->child);
 	child_end(&process->child);
 	relay_fixture_remove(&process->fixture);
 	assert_int_equal(code, 0);
-}
-
-int
-relay_process_tear_down(void **state)
-{
-	relay_process_stop(*state);
 	return 0;
 }
 

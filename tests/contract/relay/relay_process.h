@@ -17,9 +17,7 @@ struct relay_process {
 /* settings: lines of the section [relay]. */
 void relay_process_start(struct relay_process *process, const char *settings);
 
-/* SIGTERM; it must end well. */
-void relay_process_stop(struct relay_process *process);
-/* For cmocka: stops the one that *state is. */
+/* For cmocka: SIGTERM for the one that *state is; it must end well. */
 int relay_process_tear_down(void **state);
 
 /* What /metrics says now: a static buffer. */

@@ -1,6 +1,6 @@
 /*
- * Legs that take each other's place, at one relay and at two (F48, W23); a node that talks too
- * much; a relay that drains (F21).
+ * Legs that take each other's place, at one relay and at two (F48, W23); a relay that drains
+ * (F21); a packet that came by REST.
  */
 #include "leg_talk.h"
 #include "relay_group.h"
@@ -203,26 +203,6 @@ test_w23_a_session_at_two_nodes_does_not_fight_either(void **state)
 		raw_leg_close(&legs[i]);
 }
 
-static void
-test_a_node_that_floods_control_messages_is_closed(void **state)
-{
-	struct raw_leg *node = raw_leg_open(&group.relays[0], node_id, NULL);
-	Boson__Link__Control control = BOSON__LINK__CONTROL__INIT;
-	Boson__Link__ChannelClose close = BOSON__LINK__CHANNEL_CLOSE__INIT;
-	uint8_t message[64] = { LEG_KIND_CONTROL };
-
-	(void)state;
-	close.has_channel = 1;
-	close.channel = 77;
-	control.body_case = BOSON__LINK__CONTROL__BODY_CHANNEL_CLOSE;
-	control.channel_close = &close;
-	size_t n = 1 + boson__link__control__pack(&control, message + 1);
-	for (int i = 0; i < 2000 && raw_leg_send(node, 0x82, message, n); i++)
-		;
-	assert_int_equal(raw_leg_close_code(node), 1008);
-	raw_leg_close(&node);
-}
-
 static bool
 is_refused(uint16_t port)
 {
@@ -311,8 +291,6 @@ main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_w23_a_session_at_two_nodes_does_not_fight_either, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_node_that_floods_control_messages_is_closed,
-						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_packet_that_came_by_rest_takes_its_sessions_channel, set_up,
 			tear_down),

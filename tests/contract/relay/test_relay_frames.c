@@ -215,15 +215,11 @@ test_w53_a_datagram_longer_than_its_message_gets_4400(void **state)
 static void
 test_w55_65_datagrams_in_a_batch_get_4400(void **state)
 {
-	static uint8_t message[8192], frame[8192 + 8];
-	size_t n = leg_talk_message(message, 0, 65, 32);
+	static uint8_t message[8192], frame[sizeof(message) + RAW_FRAME_HEADER_BYTES];
 
 	(void)state;
-	memcpy(frame, "\x82\xfe\0\0" NO_MASK, 8);
-	frame[2] = (uint8_t)(n >> 8);
-	frame[3] = (uint8_t)n;
-	memcpy(frame + 8, message, n);
-	assert_int_equal(code_for(frame, 8 + n), 4400);
+	size_t n = leg_talk_message(message, 0, 65, 32);
+	assert_int_equal(code_for(frame, raw_leg_frame(frame, 0x82, message, n)), 4400);
 }
 
 /* W61: what a message says of its direction is nothing: kind and length are all there is, and a

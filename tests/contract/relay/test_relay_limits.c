@@ -204,34 +204,65 @@ connect_from(unsigned last_byte)
 	return fd;
 }
 
-/* T09: each of some addresses brings as many as one may and says nothing. Together they would have
- * all places of the door; whoever else comes finds one. */
+enum { IDLE = 768 };
+
+/* Come from so many addresses, as many from each, and say nothing. */
 static void
-test_t09_a_few_addresses_do_not_take_the_door_from_others(void **state)
+sit_at_the_door(int idle[IDLE], unsigned addresses)
 {
-	enum { ADDRESSES = 6, EACH = 128 };
-	static int idle[ADDRESSES * EACH];
 	const struct rlimit many = { 4096, 4096 };
-	const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 	struct rlimit before;
 
-	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	if (before.rlim_cur < many.rlim_cur)
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
 	setenv("BOSON_RELAY_ACCEPT_RATE", "100000", 1);
 	relay_fixture_start(&relay, false, "accept_burst = 100000\nhandshake_deadline = 60s");
 	unsetenv("BOSON_RELAY_ACCEPT_RATE");
-	for (unsigned i = 0; i < ADDRESSES * EACH; i++)
-		idle[i] = connect_from(1 + i / EACH);
+	for (unsigned i = 0; i < IDLE; i++)
+		idle[i] = connect_from(1 + i / (IDLE / addresses));
+}
+
+static void
+another_comes_in(int idle[IDLE])
+{
+	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
+
+	raw_leg_close(&node);
+	for (unsigned i = 0; i < IDLE; i++)
+		close(idle[i]);
+}
+
+/* T09: each of some addresses brings as many as one may and says nothing. Together they would have
+ * all places of the door; whoever else comes finds one. */
+static void
+test_t09_a_few_addresses_do_not_take_the_door_from_others(void **state)
+{
+	const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	int idle[IDLE];
+
+	(void)state;
+	sit_at_the_door(idle, 6);
 	while (relay_fixture_counter(&relay, "accepted_total") +
 		       relay_fixture_counter(&relay, "accept_limited_total") <
-	       ADDRESSES * EACH)
+	       IDLE)
 		assert_true(clock_monotonic_ms() < end_ms);
-	struct raw_leg *node = raw_leg_open(&relay, node_id, NULL);
-	raw_leg_close(&node);
-	for (unsigned i = 0; i < ADDRESSES * EACH; i++)
-		close(idle[i]);
+	another_comes_in(idle);
+	assert_int_equal(relay_fixture_counter(&relay, "upgrades_crowded_out_total"), 0);
+	relay_fixture_stop(&relay);
+}
+
+/* T09: from as many addresses as there are places, they have them all: not for long. */
+static void
+test_t09_many_addresses_have_the_door_for_a_moment_only(void **state)
+{
+	int idle[IDLE];
+
+	(void)state;
+	sit_at_the_door(idle, IDLE / 2);
+	relay_fixture_await(&relay, "accepted_total", RELAY_UPGRADING_MAX);
+	another_comes_in(idle);
+	assert_true(relay_fixture_counter(&relay, "upgrades_crowded_out_total") > 0);
 	relay_fixture_stop(&relay);
 }
 
@@ -249,6 +280,7 @@ test_connections_are_limited_in_all(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		idle[i] = raw_leg_connect(&relay);
 	relay_fixture_await(&relay, "accepted_total", 4);
+	assert_int_equal(relay_fixture_counter(&relay, "legs_moving"), 0);
 	refuse_one();
 	raw_leg_close(&idle[0]);
 	relay_fixture_await(&relay, "upgrades_total{result=\"lost\"}", 1);
@@ -393,6 +425,7 @@ main(void)
 		cmocka_unit_test(test_t12_half_a_message_has_its_own_deadline),
 		cmocka_unit_test(test_connections_not_admitted_are_limited_by_address),
 		cmocka_unit_test(test_t09_a_few_addresses_do_not_take_the_door_from_others),
+		cmocka_unit_test(test_t09_many_addresses_have_the_door_for_a_moment_only),
 		cmocka_unit_test(test_connections_are_limited_in_all),
 		cmocka_unit_test(test_a_flood_of_control_messages_gets_1008),
 		cmocka_unit_test(test_f31_without_descriptors_it_rests_and_recovers),

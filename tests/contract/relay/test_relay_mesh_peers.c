@@ -6,6 +6,7 @@
 #include "relay_group.h"
 
 #include "loop/clock.h"
+#include "relay/relay_mesh_peers.h"
 #include "relay/relay_mesh_wire.h"
 #include "service/service_bus.h"
 
@@ -14,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -111,6 +113,41 @@ test_a_relay_at_the_address_of_another_is_not_taken_for_it(void **state)
 	zsock_destroy(&router);
 }
 
+/* What it was refused, it does not take for a way: the link goes, and is dialled anew. */
+static void
+test_a_relay_that_is_refused_lets_the_link_go(void **state)
+{
+	zsock_t *router = be_home_of(node_id, "home");
+	struct raw_leg *client = raw_leg_open(relay, node_id, session_a);
+	int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	Boson__Relay__Mesh mesh = BOSON__RELAY__MESH__INIT;
+	Boson__Relay__MeshRefused refused = BOSON__RELAY__MESH_REFUSED__INIT;
+	uint8_t part[PART_BYTES] = { RELAY_MESH_LINK };
+	zframe_t *first = NULL;
+	bool is_other = false;
+
+	(void)state;
+	mesh.body_case = BOSON__RELAY__MESH__BODY_REFUSED;
+	mesh.refused = &refused;
+	size_t n = 1 + boson__relay__mesh__pack(&mesh, part + 1);
+	while (!is_other) {
+		zmsg_t *heard = zmsg_recv(router);
+
+		assert_non_null(heard);
+		assert_true(clock_monotonic_ms() < end_ms);
+		zframe_t *route = zmsg_pop(heard);
+		is_other = first != NULL && !zframe_eq(first, route);
+		zmsg_destroy(&heard);
+		if (first == NULL)
+			assert_int_equal(zsock_send(router, "fb", route, part, n), 0);
+		zframe_destroy(&first);
+		first = route;
+	}
+	zframe_destroy(&first);
+	raw_leg_close(&client);
+	zsock_destroy(&router);
+}
+
 /* ---- what no relay says ---- */
 
 static void
@@ -149,6 +186,46 @@ link_of(zsock_t *dealer)
 	boson__relay__mesh__free_unpacked(mesh, NULL);
 	zframe_destroy(&heard);
 	return link;
+}
+
+/* T22: one key opens as many links as it can. It has its share, hears why it gets no more, and is
+ * counted. */
+static void
+test_T22_one_key_has_so_many_links(void **state)
+{
+	static const char counter[] = "mesh_refused_total{reason=\"links\"}";
+	const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	const struct rlimit many = { 4096, 4096 };
+	static zsock_t *dealers[RELAY_PEER_LINKS_MAX + 1];
+	uint8_t hello[PART_BYTES];
+	size_t n = write_hello(hello, "other", 1, 7);
+	struct rlimit before;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	if (before.rlim_cur < many.rlim_cur)
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
+	for (unsigned i = 0; i <= RELAY_PEER_LINKS_MAX; i++)
+		dealers[i] = dial();
+	do {
+		for (unsigned i = 0; i <= RELAY_PEER_LINKS_MAX; i++)
+			say(dealers[i], hello, n);
+		assert_true(clock_monotonic_ms() < end_ms);
+	} while (relay_fixture_counter(relay, counter) == 0);
+	assert_int_equal(relay_fixture_counter(relay, "mesh_links"), RELAY_PEER_LINKS_MAX);
+	unsigned refused = 0;
+	for (unsigned i = 0; i <= RELAY_PEER_LINKS_MAX; i++) {
+		zframe_t *heard = zframe_recv(dealers[i]);
+
+		assert_non_null(heard);
+		Boson__Relay__Mesh *mesh = boson__relay__mesh__unpack(NULL, zframe_size(heard) - 1,
+								      zframe_data(heard) + 1);
+		refused += mesh->body_case == BOSON__RELAY__MESH__BODY_REFUSED;
+		boson__relay__mesh__free_unpacked(mesh, NULL);
+		zframe_destroy(&heard);
+		zsock_destroy(&dealers[i]);
+	}
+	assert_int_equal(refused, 1);
 }
 
 /* F04: the other relay was killed and is there again, behind the same connection: what was under
@@ -231,6 +308,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_relay_at_the_address_of_another_is_not_taken_for_it, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(test_a_relay_that_is_refused_lets_the_link_go,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_T22_one_key_has_so_many_links, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_f04_a_relay_that_began_anew_has_another_link,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_f22_a_relay_of_an_unknown_version_gets_no_link,

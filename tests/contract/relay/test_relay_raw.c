@@ -63,7 +63,6 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Around every size at which a header grows, in one write, so that what grows has a neighbour. */
 static void
 test_datagrams_of_every_size_pass_both_ways(void **state)
 {
@@ -91,24 +90,19 @@ test_datagrams_of_every_size_pass_both_ways(void **state)
 	assert_memory_equal(frame.payload + 7, message, 65520);
 }
 
-/* What lies before and behind a message that grows in its place is not harmed. */
+/* In one write: what lies before and behind a message that grows in its place is not harmed. */
 static void
 test_a_burst_of_small_datagrams_keeps_its_order(void **state)
 {
 	enum { COUNT = 200, SIZE = 112 };
-	static uint8_t sent[COUNT][SIZE], bytes[COUNT * (SIZE + 16)];
+	static uint8_t sent[COUNT][SIZE], bytes[COUNT * (SIZE + RAW_FRAME_HEADER_BYTES)];
 	struct raw_frame frame;
 	size_t n = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT; i++) {
 		leg_talk_datagram(sent[i], SIZE);
-		bytes[n++] = 0x82;
-		bytes[n++] = 0x80 | SIZE;
-		for (unsigned k = 0; k < 4; k++)
-			bytes[n++] = (uint8_t)(i + k);
-		for (unsigned k = 0; k < SIZE; k++)
-			bytes[n++] = sent[i][k] ^ (uint8_t)(i + k % 4);
+		n += raw_leg_frame(bytes + n, 0x82, sent[i], SIZE);
 	}
 	assert_true(raw_leg_write(client, bytes, n));
 	for (unsigned i = 0; i < COUNT; i++) {
@@ -144,7 +138,6 @@ test_a_batch_leaves_as_one_message_for_each_datagram(void **state)
 	relay_fixture_await(&relay, "drops_total{reason=\"type\"}", 9);
 }
 
-/* W57, W59: a message that is no datagram is dropped, not the leg; W63: there is no control. */
 /* By way of the session's channel, whatever form its leg has. */
 static void
 test_a_packet_that_came_by_rest_passes_both_ways(void **state)
@@ -168,6 +161,7 @@ test_a_packet_that_came_by_rest_passes_both_ways(void **state)
 	assert_memory_equal(frame.payload, packet, sizeof(packet));
 }
 
+/* W57, W59: a message that is no datagram is dropped, not the leg; W63: there is no control. */
 static void
 test_w57_what_has_no_shape_is_dropped_and_counted(void **state)
 {

@@ -4,7 +4,6 @@
  */
 #include "udp_rig.h"
 
-#include "loop/clock.h"
 #include "relay/relay_control.h"
 #include "relay/relay_mailbox.h"
 #include "relay/relay_udp.h"
@@ -105,8 +104,9 @@ deafen(const struct relay_shard *shard)
 			 0);
 }
 
-/* U62: when shards hear no more, their sources arrive at the one that is left, and both ways go on
- * for everybody within the second that may be lost. (Shards are threads: they do not die alone.) */
+/* U62: when shards hear no more, their sources arrive at the one that is left. Both ways go on for
+ * everybody: of the second that may be lost, nothing is. (Shards are threads: they do not die
+ * alone.) */
 static void
 test_U62_sources_of_a_deaf_shard_go_on(void **state)
 {
@@ -118,11 +118,9 @@ test_U62_sources_of_a_deaf_shard_go_on(void **state)
 	(void)state;
 	start_clients(nodes, clients);
 	uint64_t handed = relay_fixture_counter(&relay, "udp_handed_total");
-	int64_t begin_ms = clock_monotonic_ms();
 	deafen(control->shards[0]);
 	deafen(control->shards[1]);
 	exchange(nodes, clients, 77);
-	assert_in_range(clock_monotonic_ms() - begin_ms, 0, 1000);
 	/* All of them came by the third shard, which has at most one of the two nodes. */
 	relay_fixture_await(&relay, "udp_handed_total", handed + CLIENTS / 2);
 	for (uint64_t i = 78; i < 88; i++)
@@ -231,7 +229,7 @@ give_back(struct relay_shard *to, unsigned from, const uint8_t *datagram, size_t
 	assert_non_null(message);
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.1.1", &tuple.remote), 1);
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &tuple.local), 1);
-	message->request_id = from;
+	message->from_shard = from;
 	memcpy(message->bytes, &tuple, sizeof(tuple));
 	message->bytes[sizeof(tuple)] = (uint8_t)(n >> 8);
 	message->bytes[sizeof(tuple) + 1] = (uint8_t)n;

@@ -6,12 +6,16 @@
 
 #include "leg/leg_frame.h"
 
+#include <netinet/in.h>
+#include <netinet/ip.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
+
+enum { PATIENCE_MS = 15 * 1000 };
 
 /* U54: a client whose port is gone answers with ICMP errors. U60 is the same from the sender's
  * side: what the system does not take is counted or lost, and nothing stops. */
@@ -98,18 +102,48 @@ test_U56_bundle_is_split_as_it_was_sent(void **state)
 	udp_rig_close(&pair);
 }
 
-/* U58: a mark of congestion on the way is no reason to fall. */
+/* The congestion bits of the next datagram's IP header. */
+static uint8_t
+receive_mark(const struct udp_app *app)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	uint8_t got[256];
+	struct iovec part = { got, sizeof(got) };
+	struct msghdr header = { .msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control) };
+
+	assert_false(udp_app_is_quiet(app, PATIENCE_MS));
+	assert_true(recvmsg(app->fd, &header, 0) > 0);
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+	assert_non_null(c);
+	assert_int_equal(c->cmsg_type, IP_TOS);
+	return *CMSG_DATA(c) & IPTOS_ECN_MASK;
+}
+
+/* U58: a mark of congestion on the way here is no reason to fall. It ends here: what the relay
+ * sends has none. */
 static void
-test_U58_congestion_mark_is_taken(void **state)
+test_U58_congestion_mark_is_taken_and_not_copied(void **state)
 {
 	struct udp_pair pair = udp_rig_open();
-	int congestion_experienced = 3;
+	const int congestion_experienced = IPTOS_ECN_CE, yes = 1;
+	uint8_t message[128];
 
 	(void)state;
 	assert_int_equal(setsockopt(pair.app.fd, IPPROTO_IP, IP_TOS, &congestion_experienced,
 				    sizeof(congestion_experienced)),
 			 0);
+	assert_int_equal(setsockopt(pair.app.fd, IPPROTO_IP, IP_RECVTOS, &yes, sizeof(yes)), 0);
 	udp_rig_shake_hands(&pair);
+	udp_rig_exchange(&pair, 1);
+	udp_talk_transport(message, sizeof(message), pair.app.index, 2);
+	udp_talk_node_send(pair.node, pair.channel, message, sizeof(message));
+	assert_int_equal(receive_mark(&pair.app), 0);
 	udp_rig_close(&pair);
 }
 
@@ -121,7 +155,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		UDP_TEST(test_U54_unreachable_client_disturbs_nobody),
 		UDP_TEST(test_U56_bundle_is_split_as_it_was_sent),
-		UDP_TEST(test_U58_congestion_mark_is_taken),
+		UDP_TEST(test_U58_congestion_mark_is_taken_and_not_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,13 +29,6 @@ routing_pair_run(struct routing_pair *pair, const struct CMUnitTest *tests, size
 	return result;
 }
 
-int
-routing_pair_teardown(void **state)
-{
-	routing_pair_stop(*state);
-	return 0;
-}
-
 static void
 write_second_config(struct routing_pair *pair, const char *config)
 {
@@ -87,13 +80,16 @@ routing_pair_start(struct routing_pair *pair, const char *more)
 	connect_both(pair);
 }
 
-void
-routing_pair_stop(struct routing_pair *pair)
+int
+routing_pair_teardown(void **state)
 {
+	struct routing_pair *pair = *state;
+
 	bus_peer_free(&pair->both);
 	bus_peer_free(&pair->peers[1]);
 	rig_stop(&pair->second);
 	route_rig_stop(&pair->rig);
+	return 0;
 }
 
 static struct rig *

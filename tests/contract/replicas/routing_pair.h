@@ -32,7 +32,6 @@ int routing_pair_teardown(void **state);
 
 /* Both, and discovery. more: lines of the section [routing]. */
 void routing_pair_start(struct routing_pair *pair, const char *more);
-void routing_pair_stop(struct routing_pair *pair);
 
 void routing_pair_spawn(struct routing_pair *pair, size_t which);
 void routing_pair_kill(struct routing_pair *pair, size_t which);

@@ -62,24 +62,17 @@ static bool
 cache_in_memory(void)
 {
 	struct cache *cache = NULL;
-	void *value = NULL;
-	size_t n = 0;
 	bool is_good = cache_open("memory:", 100, &cache) == 0;
 
 	for (int i = 0; is_good && i < THINGS; i++) {
 		char key[16];
 
 		(void)snprintf(key, sizeof(key), "key %d", i);
-		is_good = cache_put(cache, key, "value", 5, 1000, 0) == 0 &&
-			  cache_first(cache, key, 1000, 0) == 1 &&
+		is_good = cache_first(cache, key, 1000, 0) == 1 &&
 			  cache_take(cache, key, 60, 5, 0) == 0;
 	}
-	if (is_good)
-		is_good = cache_get(cache, "key 7", 1, &value, &n) == 0;
-	assert_true(!is_good || memcmp(value, "value", 5) == 0);
 	/* Replay protection never says "first" twice. */
 	assert_true(!is_good || cache_first(cache, "key 7", 1000, 1) == 0);
-	free(value);
 	cache_close(&cache);
 	return is_good;
 }

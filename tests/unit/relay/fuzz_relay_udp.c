@@ -194,6 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct relay_mailbox control;
 	struct relay_shard *all[1];
 	struct fuzz fuzz = { .data = data, .n = n };
+	static const uint8_t secret[RELAY_UDP_COOKIE_SECRET_BYTES];
 	uint16_t port = 0;
 	int fd;
 
@@ -201,7 +202,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	    relay_shard_new(0, &fuzz_shard_settings, NULL, &control,
 			    open("/dev/null", O_RDONLY | O_CLOEXEC), NULL, &fuzz.shard) < 0 ||
 	    relay_udp_socket_open("127.0.0.1", false, &port, &fd) < 0 ||
-	    relay_udp_new(fuzz.shard, fd) < 0)
+	    relay_udp_new(fuzz.shard, fd, secret) < 0)
 		abort();
 	all[0] = fuzz.shard;
 	fuzz.shard->all = all;

@@ -2,6 +2,7 @@
 #include "mesh_rig.h"
 
 #include "link.pb-c.h"
+#include "relay/relay_mesh_peers.h"
 #include "relay/relay_mesh_wire.h"
 #include "shard_leg.h"
 
@@ -26,6 +27,7 @@ mesh_rig_set_up(void **state)
 	assert_int_equal(relay_mailbox_init(&mesh_rig.mesh.mailbox), 0);
 	mesh_rig.shard = mesh_rig.alone.shard;
 	mesh_rig.shard->mesh = &mesh_rig.mesh;
+	mesh_rig.peer.opens = shard_alone_settings.legs_max;
 	return 0;
 }
 
@@ -113,6 +115,9 @@ say(uint64_t link, const uint8_t *node, Boson__Link__Control *control)
 	boson__link__control__pack(control, to + 1);
 	message->link = link;
 	message->is_dialled = link % 2 == 1;
+	if (!message->is_dialled)
+		message->peer = &mesh_rig.peer;
+	assert_true(relay_peer_send(message->peer, message->n));
 	mesh_rig.shard->mesh_bytes += (int64_t)message->n;
 	mesh_rig_turn(message);
 }
@@ -190,21 +195,6 @@ mesh_rig_attach(char session, struct relay_leg **ret_leg)
 	return fd;
 }
 
-uint8_t
-mesh_rig_next_frame(int fd, uint8_t payload[125], size_t *ret_n)
-{
-	uint8_t head[2];
-
-	do {
-		if (read(fd, head, 2) != 2)
-			return 0;
-		assert_in_range(head[1], 0, 125);
-		assert_int_equal(read(fd, payload, head[1]), head[1]);
-		*ret_n = head[1];
-	} while (head[0] == 0x89);
-	return head[0];
-}
-
 struct mesh_rig_word
 mesh_rig_word_at(int node_fd)
 {
@@ -212,7 +202,7 @@ mesh_rig_word_at(int node_fd)
 	struct mesh_rig_word word;
 	size_t n;
 
-	assert_int_equal(mesh_rig_next_frame(node_fd, payload, &n), 0x82);
+	assert_int_equal(shard_leg_next_frame(node_fd, payload, &n), 0x82);
 	read_word(payload, n, 0, &word);
 	return word;
 }
@@ -223,7 +213,7 @@ mesh_rig_code_at(int fd)
 	uint8_t payload[125];
 	size_t n;
 
-	if (mesh_rig_next_frame(fd, payload, &n) != 0x88)
+	if (shard_leg_next_frame(fd, payload, &n) != 0x88)
 		return 0;
 	return n < 2 ? 1005 : (unsigned)payload[0] << 8 | payload[1];
 }

@@ -8,6 +8,7 @@
 #include "shard_alone.h"
 
 #include "relay/relay_mesh.h"
+#include "relay/relay_mesh_peers.h"
 
 enum { MESH_RIG_HEARD_MAX = 16 };
 
@@ -24,7 +25,8 @@ extern const uint8_t mesh_rig_node[UUID_BYTES];
 extern struct mesh_rig {
 	struct shard_alone alone;
 	struct relay_mesh_mail mesh;
-	struct relay_shard *shard; /* that one */
+	struct relay_mesh_peer peer; /* all that have clients */
+	struct relay_shard *shard;   /* that one */
 	/* in the last turn: */
 	struct mesh_rig_word heard[MESH_RIG_HEARD_MAX]; /* over links */
 	unsigned heard_n, sought, settled;
@@ -47,9 +49,6 @@ void mesh_rig_tie(uint64_t link, uint64_t generation);
 /* A leg of this relay; session 0: the node's. Its far end, past the answer to its request. ret_leg
  * may be NULL. */
 int mesh_rig_attach(char session, struct relay_leg **ret_leg);
-
-/* The next frame at a leg's far end but pings: its first byte; 0: none is there. */
-uint8_t mesh_rig_next_frame(int fd, uint8_t payload[125], size_t *ret_n);
 
 /* The next word at the node's far end; the code of the close frame that must be next at any, 0: it
  * is something else, or nothing. */

@@ -30,3 +30,17 @@ shard_leg_attach(struct relay_shard *shard, const struct ticket *ticket, bool is
 	*ret_leg = leg;
 	return fds[0];
 }
+
+uint8_t
+shard_leg_next_frame(int fd, uint8_t payload[125], size_t *ret_n)
+{
+	uint8_t head[2];
+
+	do {
+		if (read(fd, head, 2) != 2 || head[1] > 125 ||
+		    read(fd, payload, head[1]) != head[1])
+			return 0;
+		*ret_n = head[1];
+	} while (head[0] == 0x89);
+	return head[0];
+}

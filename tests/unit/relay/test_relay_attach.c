@@ -5,12 +5,14 @@
 #include "shard_alone.h"
 #include "shard_leg.h"
 
+#include "leg/leg_frame.h"
 #include "relay/relay_mail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -81,21 +83,170 @@ test_f48_taking_the_place_of_a_dead_leg_is_no_fight(void **state)
 		close(fds[i]);
 }
 
+static void
+assert_answer(int fd, const char *status)
+{
+	char answer[512] = "";
+
+	assert_true(read(fd, answer, sizeof(answer) - 1) > 0);
+	assert_non_null(strstr(answer, status));
+}
+
+/* Its connection died and it is back before that was noticed: its own old leg is not in its way. */
+static void
+test_a_session_comes_back_to_a_node_that_is_full(void **state)
+{
+	static const struct ticket another = { .role = TICKET_ROLE_SESSION,
+					       .node_id = "node-id-00000001",
+					       .session_id = { 2 } };
+	struct relay_settings few = shard_alone_settings;
+	struct relay_leg *leg;
+	int fds[3];
+
+	(void)state;
+	few.channels_max = 1;
+	rig.shard->settings = &few;
+	fds[0] = attach(TICKET_ROLE_SESSION, &leg);
+	assert_answer(fds[0], " 101 ");
+	fds[1] = attach(TICKET_ROLE_SESSION, &leg);
+	assert_answer(fds[1], " 101 ");
+	shard_alone_turn(&rig, NULL);
+	fds[2] = shard_leg_attach(rig.shard, &another, false, &leg);
+	assert_answer(fds[2], " 429 ");
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+	shard_alone_turn(&rig, NULL);
+	rig.shard->settings = &shard_alone_settings;
+}
+
+/* Its ticket lives for a day. However many sessions are closed meanwhile, it stays deleted. */
+static void
+test_a_deleted_node_is_not_forgotten_for_sessions_that_were_closed(void **state)
+{
+	struct ticket ticket = { .role = TICKET_ROLE_NODE, .node_id = "node-id-00000001" };
+	struct relay_leg *leg;
+
+	(void)state;
+	shard_alone_turn(&rig, relay_message_new(RELAY_NODE_GONE, ticket.node_id, 0));
+	for (unsigned i = 1; i <= RELAY_GONE_MAX; i++) { /* zeros are no session */
+		struct relay_message *message =
+			relay_message_new(RELAY_SESSION_CLOSE, ticket.node_id, 0);
+
+		assert_non_null(message);
+		memcpy(message->session_id, &i, sizeof(i));
+		assert_int_equal(relay_mailbox_send(&rig.shard->mailbox, &message), 0);
+	}
+	shard_alone_turn(&rig, NULL);
+	int fd = shard_leg_attach(rig.shard, &ticket, false, &leg);
+	assert_answer(fd, " 404 ");
+	close(fd);
+	shard_alone_turn(&rig, NULL);
+}
+
 /* F21: on its way from a door when the drain began. */
 static void
 test_f21_who_comes_during_a_drain_is_told_503(void **state)
 {
 	struct relay_leg *leg;
-	char answer[512] = "";
 
 	(void)state;
 	rig.shard->drain_until_ms = rig.shard->now_ms + LONG_AGO_MS;
 	int fd = attach(TICKET_ROLE_SESSION, &leg);
-	assert_true(read(fd, answer, sizeof(answer) - 1) > 0);
-	assert_non_null(strstr(answer, " 503 "));
+	assert_answer(fd, " 503 ");
 	shard_alone_turn(&rig, NULL);
 	assert_int_equal(rig.shard->directory.nodes.count, 0);
 	close(fd);
+}
+
+/* What a leg is told, past the answer to its request. */
+static Boson__Link__Drain *
+next_drain(int fd, Boson__Link__Control **ret_control)
+{
+	uint8_t payload[125];
+	size_t n;
+
+	assert_int_equal(shard_leg_next_frame(fd, payload, &n), 0x82);
+	assert_int_equal(payload[0], LEG_KIND_CONTROL);
+	*ret_control = boson__link__control__unpack(NULL, n - 1, payload + 1);
+	assert_non_null(*ret_control);
+	assert_int_equal((*ret_control)->body_case, BOSON__LINK__CONTROL__BODY_DRAIN);
+	return (*ret_control)->drain;
+}
+
+static struct relay_message *
+drain_to(const char *urls, size_t n, uint32_t legs)
+{
+	struct relay_message *message = relay_message_new(RELAY_DRAIN, NULL, n);
+
+	assert_non_null(message);
+	memcpy(message->bytes, urls, n);
+	message->channels = legs;
+	return message;
+}
+
+/* F21: the other relays in turn, all in time however many legs there are; and once. */
+static void
+test_f21_a_drain_spreads_legs_over_relays_and_time(void **state)
+{
+	static const char urls[] = "ws://a\0ws://b", *const newest_first[] = { "ws://a", "ws://b",
+									       "ws://a" };
+	struct relay_settings slow = shard_alone_settings;
+	struct relay_leg *leg;
+	uint8_t payload[125];
+	int fds[3];
+	size_t n;
+
+	(void)state;
+	slow.drain_ms = LONG_AGO_MS;
+	slow.drain_pace = 1;
+	rig.shard->settings = &slow;
+	for (unsigned i = 0; i < 3; i++) {
+		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
+					 .node_id = "node-id-00000001",
+					 .session_id = { (uint8_t)(i + 1) } };
+
+		fds[i] = shard_leg_attach(rig.shard, &ticket, false, &leg);
+		assert_answer(fds[i], " 101 ");
+	}
+	shard_alone_turn(&rig, drain_to(urls, sizeof(urls), 1000 * 1000));
+	int64_t until_ms = rig.shard->drain_until_ms;
+	shard_alone_turn(&rig, drain_to("ws://c", sizeof("ws://c"), 1));
+	assert_int_equal(rig.shard->drain_until_ms, until_ms);
+	for (unsigned i = 0; i < 3; i++) {
+		Boson__Link__Control *control;
+		const Boson__Link__Drain *drain = next_drain(fds[2 - i], &control);
+
+		assert_string_equal(drain->other_relay, newest_first[i]);
+		assert_in_range(drain->reconnect_in_ms, 0, LONG_AGO_MS * 6 / 10);
+		boson__link__control__free_unpacked(control, NULL);
+		assert_int_equal(shard_leg_next_frame(fds[2 - i], payload, &n), 0);
+		close(fds[2 - i]);
+	}
+	shard_alone_turn(&rig, NULL);
+	rig.shard->settings = &shard_alone_settings;
+}
+
+/* F21: who is still at the door when it closes does not hold the drain up. */
+static void
+test_f21_a_drain_ends_who_was_not_admitted(void **state)
+{
+	struct relay_settings any = shard_alone_settings;
+	int fds[2];
+
+	(void)state;
+	any.drain_ms = LONG_AGO_MS;
+	any.drain_pace = 1;
+	rig.shard->settings = &any;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	struct relay_leg *leg = relay_leg_new(rig.shard, fds[1]);
+	assert_non_null(leg);
+	leg->upgrade->deadline_ms = rig.shard->now_ms + LONG_AGO_MS;
+	assert_int_equal(relay_leg_enter(rig.shard, leg), 0);
+	shard_alone_turn(&rig, drain_to("", 0, 0));
+	assert_int_equal(rig.shard->leg_count, 0);
+	assert_int_equal(read(fds[0], &(char){ 0 }, 1), 0);
+	close(fds[0]);
+	rig.shard->settings = &shard_alone_settings;
 }
 
 /* In one turn: that a client has gone is told to its node, and to the control actor. */
@@ -144,6 +295,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_the_grace_of_clients_ends_when_their_node_is_back),
 		EACH(test_f48_taking_the_place_of_a_dead_leg_is_no_fight),
+		EACH(test_a_session_comes_back_to_a_node_that_is_full),
+		EACH(test_a_deleted_node_is_not_forgotten_for_sessions_that_were_closed),
+		EACH(test_f21_a_drain_spreads_legs_over_relays_and_time),
+		EACH(test_f21_a_drain_ends_who_was_not_admitted),
 		EACH(test_f21_who_comes_during_a_drain_is_told_503),
 		EACH(test_a_turn_leaves_nothing_to_be_said),
 		EACH(test_the_longest_turn_is_remembered_until_it_is_asked_for),

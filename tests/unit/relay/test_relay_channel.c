@@ -144,6 +144,23 @@ test_a_rate_is_kept_over_time(void **state)
 	assert_int_equal(relay_rate_take(&rate, UINT64_C(1) << 40, 0), 0);
 }
 
+/* A ticket may say as much as fits its field. */
+static void
+test_the_highest_rate_rests_as_long_as_it_likes(void **state)
+{
+	static const int64_t days[] = { 1, 30, 10 * 365 };
+	struct relay_rate rate;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
+		int64_t now_ms = days[i] * 24 * 3600 * 1000;
+
+		relay_rate_init(&rate, UINT32_MAX, 0);
+		assert_int_equal(relay_rate_take(&rate, 1500, now_ms), 0);
+		assert_false(relay_rate_is_spent(&rate, now_ms));
+	}
+}
+
 static void
 test_the_oldest_tombstone_is_forgotten_first(void **state)
 {
@@ -245,6 +262,7 @@ main(void)
 		cmocka_unit_test(test_a_nodes_next_leg_gets_new_numbers_for_its_channels),
 		cmocka_unit_test(test_an_older_channel_of_a_session_does_not_remove_the_newer),
 		cmocka_unit_test(test_a_rate_is_kept_over_time),
+		cmocka_unit_test(test_the_highest_rate_rests_as_long_as_it_likes),
 		cmocka_unit_test(test_the_oldest_tombstone_is_forgotten_first),
 		cmocka_unit_test(test_sessions_are_bounded_and_bound_to_their_node),
 		cmocka_unit_test(test_a_batch_keeps_what_has_a_shape),

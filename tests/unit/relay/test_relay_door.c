@@ -127,7 +127,7 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 	paced.accept_pace = 300; /* three in 10 ms, and one */
 	door = listening_door(&paced, &control, all);
 	come(door, fds);
-	for (unsigned step = 1; step <= 2; step++, door->now_ms += RELAY_ACCEPT_PACE_MS) {
+	for (uint32_t step = 1; step <= 2; step++, door->now_ms += RELAY_ACCEPT_PACE_MS) {
 		relay_accept_on_event(door);
 		relay_accept_on_event(door);
 		assert_int_equal(door->leg_count, 4 * step);
@@ -147,6 +147,155 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 	assert_int_equal(door->accept.upgrading, 0);
 	relay_shard_free(&door);
 	relay_mailbox_fini(&control);
+}
+
+/* As if all places of the door were taken, but for those that the list has. Returns how many there
+ * were. */
+static uint32_t
+fill(struct relay_shard *door)
+{
+	uint32_t before = door->accept.upgrading;
+
+	door->accept.upgrading = RELAY_UPGRADING_MAX;
+	return before;
+}
+
+static void
+end_door(struct relay_shard **door, struct relay_mailbox *control, int fds[WAITING])
+{
+	for (unsigned i = 0; i < WAITING; i++)
+		close(fds[i]);
+	relay_shard_free(door);
+	relay_mailbox_fini(control);
+}
+
+/* T09: strangers sit in all places, each from another address, and say nothing. Who came first goes
+ * for one that waits, but nobody before he had a moment; and no more go than come. */
+static void
+test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
+{
+	struct relay_shard *door, *all[1];
+	struct relay_mailbox control;
+	int fds[WAITING];
+	uint32_t before;
+
+	(void)state;
+	struct relay_settings paced = settings;
+	paced.congestion = "";
+	paced.handshake_ms = 60 * 1000;
+	paced.accept_pace = 100; /* one in 10 ms, and one */
+	door = listening_door(&paced, &control, all);
+	come(door, fds);
+	relay_accept_on_event(door);
+	assert_int_equal(door->leg_count, 2);
+	struct relay_leg *first = door->accept.oldest->leg;
+	struct relay_leg *second = door->accept.newest->leg;
+	door->now_ms += RELAY_PLACE_MS - 1;
+	before = fill(door);
+	relay_accept_on_event(door);
+	assert_int_equal(first->state, RELAY_LEG_UPGRADING);
+	assert_int_equal(door->leg_count, 2);
+	door->now_ms += RELAY_ACCEPT_PACE_MS;
+	relay_accept_on_event(door);
+	assert_int_equal(first->state, RELAY_LEG_DOOMED);
+	assert_int_equal(door->leg_count, 3);
+	assert_int_equal(door->accept.upgrading, RELAY_UPGRADING_MAX);
+	assert_int_equal(relay_counter_get(&door->counters, RELAY_CROWDED_OUT), 1);
+	door->accept.upgrading = before;
+	assert_true(relay_leg_reap(door));
+	assert_int_equal(door->leg_count, 2);
+	assert_int_equal(recv(fds[0], &(char){ 0 }, 1, 0), 0);
+	fill(door);
+	door->now_ms += RELAY_ACCEPT_PACE_MS;
+	relay_accept_on_event(door); /* as old as the first, and one came */
+	assert_int_equal(second->state, RELAY_LEG_DOOMED);
+	door->accept.upgrading = before;
+	end_door(&door, &control, fds);
+}
+
+/* Whoever leaves, the others stay in order of their coming. */
+static void
+test_a_place_may_be_given_back_in_any_order(void **state)
+{
+	static const unsigned leaves[] = { 1, WAITING - 1, 0, 5, 6 };
+	struct relay_settings unpaced = settings;
+	struct relay_shard *door, *all[1];
+	struct relay_upgrade *came[WAITING];
+	struct relay_mailbox control;
+	int fds[WAITING];
+	unsigned n = 0;
+
+	(void)state;
+	unpaced.congestion = "";
+	door = listening_door(&unpaced, &control, all);
+	come(door, fds);
+	relay_accept_on_event(door);
+	for (struct relay_upgrade *u = door->accept.oldest; u != NULL; u = u->newer)
+		came[n++] = u;
+	assert_int_equal(n, WAITING);
+	for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		struct relay_upgrade *before = NULL, *u = door->accept.oldest;
+
+		relay_accept_put_place(came[leaves[i]]);
+		came[leaves[i]] = NULL;
+		u = door->accept.oldest;
+		for (unsigned k = 0; k < WAITING; k++) {
+			if (came[k] == NULL)
+				continue;
+			assert_ptr_equal(u, came[k]);
+			assert_ptr_equal(u->older, before);
+			before = u;
+			u = u->newer;
+		}
+		assert_null(u);
+		assert_ptr_equal(door->accept.newest, before);
+		assert_int_equal(door->accept.upgrading, --n);
+	}
+	end_door(&door, &control, fds);
+}
+
+/* T45: one address calls without end. Those that its limit turns away take nobody's turn. */
+static void
+test_T45_who_is_turned_away_at_once_takes_nobodys_turn(void **state)
+{
+	struct relay_settings paced = settings;
+	struct relay_shard *door, *all[1];
+	struct relay_mailbox control;
+	int fds[WAITING];
+
+	(void)state;
+	paced.congestion = "";
+	paced.accept_pace = 100;
+	paced.accept_rate = paced.accept_burst = 1;
+	paced.pending_max = 100;
+	door = listening_door(&paced, &control, all);
+	come(door, fds);
+	relay_accept_on_event(door);
+	assert_int_equal(door->leg_count, 1);
+	assert_int_equal(relay_counter_get(&door->counters, RELAY_ACCEPT_LIMITED), WAITING - 1);
+	assert_int_equal(door->accept.resume_ms, 0);
+	end_door(&door, &control, fds);
+}
+
+/* Those that are on their way from a door to a shard are there as well, and are told. */
+static void
+test_connections_between_door_and_shard_count_among_all(void **state)
+{
+	struct relay_settings few = settings;
+	struct relay_shard *door, *all[1];
+	struct relay_mailbox control;
+	int fds[WAITING];
+
+	(void)state;
+	few.congestion = "";
+	few.legs_max = 5;
+	door = listening_door(&few, &control, all);
+	relay_count_shared(&door->counters, RELAY_LEGS_MOVING, 3);
+	come(door, fds);
+	relay_accept_on_event(door);
+	assert_int_equal(door->leg_count, 2);
+	assert_int_equal(relay_counter_get(&door->counters, RELAY_ACCEPT_LIMITED), WAITING - 2);
+	end_door(&door, &control, fds);
 }
 
 /* F31: the kernel has no memory to watch the listening socket with, just when the door would listen
@@ -215,6 +364,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_address_has_its_burst_and_then_its_rate),
 		cmocka_unit_test(test_T45_a_door_lets_in_so_many_in_a_step_and_at_once),
+		cmocka_unit_test(
+			test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left),
+		cmocka_unit_test(test_a_place_may_be_given_back_in_any_order),
+		cmocka_unit_test(test_T45_who_is_turned_away_at_once_takes_nobodys_turn),
+		cmocka_unit_test(test_connections_between_door_and_shard_count_among_all),
 		cmocka_unit_test(test_f31_a_door_that_cannot_listen_tries_again),
 		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
 	};

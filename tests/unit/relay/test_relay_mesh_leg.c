@@ -3,7 +3,9 @@
  * other ends hear of it.
  */
 #include "mesh_rig.h"
+#include "shard_leg.h"
 
+#include "loop/clock.h"
 #include "relay/relay_drops.h"
 
 #include <setjmp.h>
@@ -76,7 +78,99 @@ test_a_relay_that_goes_another_way_gives_up_all_its_channels(void **state)
 		assert_false(mesh_rig_word_at(node).is_open);
 	uint8_t payload[125];
 	size_t n;
-	assert_int_equal(mesh_rig_next_frame(node, payload, &n), 0); /* the third stays */
+	assert_int_equal(shard_leg_next_frame(node, payload, &n), 0); /* the third stays */
+	close(node);
+}
+
+/* T22: as many clients as another relay says to have, it does not keep a node from those who come
+ * to the node's own relay. */
+static void
+test_T22_clients_of_other_relays_leave_room_for_a_nodes_own(void **state)
+{
+	const uint32_t most = shard_alone_settings.channels_max / 4 * 3;
+	int node = mesh_rig_attach(0, NULL);
+
+	(void)state;
+	for (uint32_t i = 1; i <= most; i++) {
+		mesh_rig_say_open(i % 2 * 2, mesh_rig_node, i, 'a', 0);
+		assert_int_equal(mesh_rig.heard_n, 0);
+	}
+	mesh_rig_say_open(0, mesh_rig_node, most + 1, 'a', 0);
+	mesh_rig_assert_heard(0, 0, false, most + 1, 1013);
+	assert_int_equal(mesh_rig.peer.clients, most);
+	assert_int_equal(relay_counter_get(&mesh_rig.shard->counters, RELAY_MESH_REFUSED_CHANNELS),
+			 1);
+	int client = mesh_rig_attach('b', NULL);
+	mesh_rig_say_close(0, 2, 0);
+	mesh_rig_say_open(0, mesh_rig_node, most + 1, 'c', 100);
+	assert_int_equal(mesh_rig.heard_n, 0);
+	mesh_rig_say_open(2, mesh_rig_node, most + 2, 'c', 200); /* takes its own place */
+	mesh_rig_assert_heard(0, 0, false, most + 1, 4009);
+	assert_int_equal(mesh_rig.heard_n, 1);
+	close(client);
+	close(node);
+}
+
+/* T22: over all nodes and links, one relay has as many channels as legs may be here. */
+static void
+test_T22_a_relay_has_so_many_channels_here(void **state)
+{
+	const uint32_t before = shard_alone_settings.legs_max - 1;
+	int node = mesh_rig_attach(0, NULL);
+
+	(void)state;
+	mesh_rig.peer.clients = before; /* at other nodes */
+	mesh_rig_say_open(0, mesh_rig_node, 5, 'a', 0);
+	assert_int_equal(mesh_rig.heard_n, 0);
+	mesh_rig_say_open(2, mesh_rig_node, 6, 'b', 0);
+	mesh_rig_assert_heard(0, 2, false, 6, 1013);
+	assert_int_equal(mesh_rig.peer.clients, before + 1);
+	mesh_rig_say_close(0, 5, 0);
+	assert_int_equal(mesh_rig.peer.clients, before);
+	assert_int_equal(mesh_rig.peer.messages, 0);
+	mesh_rig_say_open(2, mesh_rig_node, 7, 'b', 0);
+	assert_int_equal(mesh_rig.peer.clients, before + 1);
+	close(node);
+}
+
+/* T22: it opens and closes without end. The node hears of no more than so many. */
+static void
+test_T22_a_relay_opens_so_many_channels_in_a_time(void **state)
+{
+	int node = mesh_rig_attach(0, NULL);
+
+	(void)state;
+	mesh_rig.peer.opens = 1;
+	mesh_rig_say_open(0, mesh_rig_node, 5, 'a', 0);
+	mesh_rig_say_close(0, 5, 0);
+	assert_true(mesh_rig_word_at(node).is_open);
+	assert_false(mesh_rig_word_at(node).is_open);
+	mesh_rig_say_open(0, mesh_rig_node, 6, 'a', 0);
+	mesh_rig_assert_heard(0, 0, false, 6, 1013);
+	uint8_t payload[125];
+	size_t n;
+	assert_int_equal(shard_leg_next_frame(node, payload, &n), 0);
+	assert_int_equal(mesh_rig.peer.clients, 0);
+	assert_int_equal(mesh_rig.peer.opens, 0);
+	mesh_rig.peer.opens = 1;
+	mesh_rig_say_open(0, mesh_rig_node, 7, 'a', 0);
+	assert_true(mesh_rig_word_at(node).is_open);
+	close(node);
+}
+
+/* T22: a leg that another relay says will come one day has come now, and makes way for a later one.
+ */
+static void
+test_T22_a_leg_of_the_far_future_is_replaced_like_any_other(void **state)
+{
+	int node = mesh_rig_attach(0, NULL);
+
+	(void)state;
+	mesh_rig_say_open(0, mesh_rig_node, 5, 'a', UINT64_MAX);
+	assert_int_equal(mesh_rig.heard_n, 0);
+	mesh_rig_say_open(2, mesh_rig_node, 6, 'a', (uint64_t)clock_wall_us() + 1000 * 1000);
+	assert_int_equal(mesh_rig.heard_n, 1);
+	mesh_rig_assert_heard(0, 0, false, 5, 4009);
 	close(node);
 }
 
@@ -222,6 +316,24 @@ test_a_home_that_gives_up_loses_the_way_but_not_the_client(void **state)
 	close(client);
 }
 
+/* T22: a home relay names a code that no close frame may have. */
+static void
+test_T22_a_home_relay_does_not_choose_any_code(void **state)
+{
+	static const uint32_t codes[] = { 1, 1005, 1006, 4400, 65535, 65536 + 4404, UINT32_MAX };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		int client = mesh_rig_attach('a', NULL);
+
+		mesh_rig_tie(1, 100 + i);
+		mesh_rig_say_close(1, mesh_rig.heard[mesh_rig.heard_n - 1].channel, codes[i]);
+		assert_int_equal(mesh_rig_code_at(client), 1013);
+		close(client);
+		mesh_rig_turn(NULL);
+	}
+}
+
 static void
 test_f48_a_leg_goes_only_if_it_is_the_one_that_was_beaten(void **state)
 {
@@ -249,6 +361,10 @@ main(void)
 		EACH(test_of_two_legs_of_a_session_the_one_that_came_later_stays),
 		EACH(test_a_channels_session_changes_only_where_it_takes_no_place),
 		EACH(test_a_relay_that_goes_another_way_gives_up_all_its_channels),
+		EACH(test_T22_clients_of_other_relays_leave_room_for_a_nodes_own),
+		EACH(test_T22_a_relay_has_so_many_channels_here),
+		EACH(test_T22_a_relay_opens_so_many_channels_in_a_time),
+		EACH(test_T22_a_leg_of_the_far_future_is_replaced_like_any_other),
 		EACH(test_what_is_another_shards_is_left_to_it),
 		EACH(test_a_way_to_an_older_leg_of_the_node_is_not_taken),
 		EACH(test_clients_of_other_relays_are_not_passed_on),
@@ -256,6 +372,7 @@ main(void)
 		EACH(test_a_way_ends_with_the_last_client),
 		EACH(test_losses_are_not_told_over_a_link),
 		EACH(test_a_home_that_gives_up_loses_the_way_but_not_the_client),
+		EACH(test_T22_a_home_relay_does_not_choose_any_code),
 		EACH(test_f48_a_leg_goes_only_if_it_is_the_one_that_was_beaten),
 	};
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,7 +144,7 @@ test_what_a_slow_link_does_not_take_is_dropped_oldest_first(void **state)
 static void
 test_a_relay_that_takes_no_control_is_stuck(void **state)
 {
-	enum { BLOCK = 64 * 1024, FIT = RELAY_LINK_CONTROL_BYTES / BLOCK };
+	enum { BLOCK = 64 * 1024, FIT = RELAY_PEER_CONTROL_BYTES / BLOCK };
 	struct relay_link link = { .is_up = true };
 
 	(void)state;
@@ -156,6 +157,126 @@ test_a_relay_that_takes_no_control_is_stuck(void **state)
 	assert_false(relay_link_is_stuck(&link));
 	relay_link_clear(&link);
 	assert_int_equal(link.control_bytes, 0);
+}
+
+/* T22: what one name's links are to take is bounded for all of them together. */
+static void
+test_T22_what_one_relay_does_not_take_is_bounded_over_all_its_links(void **state)
+{
+	enum { BLOCK = 64 * 1024, FIT = RELAY_PEER_CONTROL_BYTES / BLOCK };
+	struct relay_mesh_peer peer = { .name = "relay" };
+	struct relay_link links[2] = { { .peer = &peer }, { .peer = &peer } }, idle = { 0 };
+
+	(void)state;
+	idle.peer = &peer;
+	for (unsigned i = 0; i < FIT; i++)
+		push(&links[i % 2], RELAY_MESH_CONTROL, BLOCK, 0);
+	assert_false(relay_link_is_stuck(&links[0]));
+	push(&links[0], RELAY_MESH_CONTROL, BLOCK, 0);
+	assert_true(relay_link_is_stuck(&links[0]));
+	assert_true(relay_link_is_stuck(&links[1]));
+	assert_false(relay_link_is_stuck(&idle)); /* nothing waits for it */
+	relay_link_clear(&links[0]);
+	assert_false(relay_link_is_stuck(&links[1]));
+	relay_link_clear(&links[1]);
+	assert_int_equal(peer.control_bytes, 0);
+}
+
+/* T22: one key was stolen; all other names get their links, and it gets them again. */
+static void
+test_T22_a_name_has_so_many_links_and_others_have_theirs(void **state)
+{
+	static struct relay_mesh_peers peers;
+	struct relay_mesh_peer *links[RELAY_PEER_LINKS_MAX], *other, *again;
+
+	(void)state;
+	for (unsigned i = 0; i < RELAY_PEER_LINKS_MAX; i++)
+		assert_int_equal(relay_peer_get(&peers, "relay-1", &links[i]), 0);
+	assert_int_equal(relay_peer_get(&peers, "relay-1", &again), -EDQUOT);
+	assert_int_equal(relay_peer_get(&peers, "relay-2", &other), 0);
+	assert_ptr_not_equal(other, links[0]);
+	relay_peer_put(&links[0]);
+	assert_int_equal(relay_peer_get(&peers, "relay-1", &links[0]), 0);
+	assert_int_equal(relay_peer_get(&peers, "relay-1", &again), -EDQUOT);
+}
+
+static void
+test_T22_what_a_name_may_open_comes_back_with_time(void **state)
+{
+	static struct relay_mesh_peers peers = { .opens_most = 2 };
+	struct relay_mesh_peer *peer;
+
+	(void)state;
+	assert_int_equal(relay_peer_get(&peers, "relay-1", &peer), 0);
+	assert_true(relay_peer_open(peer, 10));
+	assert_true(relay_peer_open(peer, 10));
+	assert_false(relay_peer_open(peer, 10));
+	assert_int_equal(peer->clients, 2);
+	relay_peers_refill(&peers, 1);
+	assert_false(relay_peer_open(peer, 2)); /* it has so many */
+	assert_true(relay_peer_open(peer, 10));
+	assert_false(relay_peer_open(peer, 10));
+	relay_peers_refill(&peers, 100);
+	assert_int_equal(peer->opens, 2);
+	for (unsigned i = 0; i < 3; i++)
+		relay_peer_close(peer);
+	assert_int_equal(peer->clients, 0);
+}
+
+/* A place is another name's once nothing is held for it, shards included. */
+static void
+test_there_are_so_many_names_and_one_that_is_gone_makes_room(void **state)
+{
+	static struct relay_mesh_peers peers;
+	struct relay_mesh_peer *all[RELAY_PEERS_MAX], *late;
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < RELAY_PEERS_MAX; i++) {
+		snprintf(name, sizeof(name), "relay-%u", i);
+		assert_int_equal(relay_peer_get(&peers, name, &all[i]), 0);
+	}
+	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
+	struct relay_mesh_peer *gone = all[7];
+	assert_true(relay_peer_send(gone, 100));
+	atomic_fetch_add(&gone->clients, 1);
+	relay_peer_put(&all[7]);
+	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
+	relay_peer_sent(gone, 100);
+	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
+	atomic_fetch_sub(&gone->clients, 1);
+	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), 0);
+	assert_ptr_equal(late, gone);
+	assert_string_equal(late->name, "relay-late");
+}
+
+/* T22: of one relay so much waits in shards' mailboxes, by number and by bytes. */
+static void
+test_T22_one_relay_does_not_fill_the_shards_mailboxes(void **state)
+{
+	struct relay_mesh_peer peer = { .name = "relay" };
+
+	(void)state;
+	for (unsigned i = 0; i < RELAY_PEER_MESSAGES_MAX; i++)
+		assert_true(relay_peer_send(&peer, 1));
+	assert_false(relay_peer_send(&peer, 1));
+	relay_peer_sent(&peer, 1);
+	assert_false(relay_peer_send(&peer, RELAY_PEER_CONTROL_BYTES));
+	assert_true(relay_peer_send(&peer, 1));
+	assert_true(relay_peer_send(NULL, RELAY_PEER_CONTROL_BYTES)); /* one that we dialled */
+}
+
+/* T22, F20: a relay whose clock is far ahead, or that says so, does not win for ever. */
+static void
+test_T22_a_leg_of_the_far_future_came_now(void **state)
+{
+	const uint64_t minute_us = 60 * 1000 * 1000, now_us = 100 * minute_us;
+
+	(void)state;
+	assert_int_equal(relay_homes_plausible(UINT64_MAX, now_us), now_us);
+	assert_int_equal(relay_homes_plausible(now_us + minute_us + 1, now_us), now_us);
+	assert_int_equal(relay_homes_plausible(now_us + minute_us, now_us), now_us + minute_us);
+	assert_int_equal(relay_homes_plausible(5, now_us), 5);
 }
 
 /* Both relays ask it of the same two legs, each about its own. */
@@ -222,6 +343,13 @@ main(void)
 		cmocka_unit_test(test_control_goes_first_and_needs_no_credit),
 		cmocka_unit_test(test_what_a_slow_link_does_not_take_is_dropped_oldest_first),
 		cmocka_unit_test(test_a_relay_that_takes_no_control_is_stuck),
+		cmocka_unit_test(
+			test_T22_what_one_relay_does_not_take_is_bounded_over_all_its_links),
+		cmocka_unit_test(test_T22_a_name_has_so_many_links_and_others_have_theirs),
+		cmocka_unit_test(test_T22_what_a_name_may_open_comes_back_with_time),
+		cmocka_unit_test(test_there_are_so_many_names_and_one_that_is_gone_makes_room),
+		cmocka_unit_test(test_T22_one_relay_does_not_fill_the_shards_mailboxes),
+		cmocka_unit_test(test_T22_a_leg_of_the_far_future_came_now),
 		cmocka_unit_test(test_of_two_legs_one_is_the_newer_for_all),
 		cmocka_unit_test(test_the_newest_leg_says_where_a_node_is),
 		cmocka_unit_test(test_what_is_heard_of_longest_ago_is_forgotten_first),

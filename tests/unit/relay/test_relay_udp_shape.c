@@ -8,6 +8,7 @@
 #include "relay/relay_udp_sessions.h"
 #include "relay/relay_udp_shape.h"
 #include "relay/relay_udp_socket.h"
+#include "udp_message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -205,17 +206,49 @@ test_a_prefix_has_five_and_then_twenty_a_second(void **state)
 	assert_int_equal(relay_udp_buckets_init(&buckets), 0);
 	for (int i = 0; i < RELAY_UDP_BURST; i++)
 		assert_true(relay_udp_buckets_take(
-			&buckets, i % 2 ? &one.tuple.remote : &neighbour.tuple.remote, now_ms));
-	assert_false(relay_udp_buckets_take(&buckets, &one.tuple.remote, now_ms));
-	assert_false(relay_udp_buckets_take(&buckets, &neighbour.tuple.remote, now_ms));
-	assert_true(relay_udp_buckets_take(&buckets, &six.tuple.remote, now_ms));
+			&buckets, RELAY_UDP_NETWORK,
+			i % 2 ? &one.tuple.remote : &neighbour.tuple.remote, now_ms));
+	assert_false(
+		relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &one.tuple.remote, now_ms));
+	assert_false(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &neighbour.tuple.remote,
+					    now_ms));
+	assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &six.tuple.remote, now_ms));
 	for (int i = 0; i < RELAY_UDP_BURST - 1; i++)
-		assert_true(relay_udp_buckets_take(&buckets, &near.tuple.remote, now_ms));
-	assert_false(relay_udp_buckets_take(&buckets, &six.tuple.remote, now_ms));
+		assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &near.tuple.remote,
+						   now_ms));
+	assert_false(
+		relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &six.tuple.remote, now_ms));
 	int taken = 0;
 	for (int ms = 0; ms < 10 * 1000; ms += 10)
-		taken += relay_udp_buckets_take(&buckets, &one.tuple.remote, now_ms + ms);
+		taken += relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &one.tuple.remote,
+						now_ms + ms);
 	assert_in_range(taken, 10 * RELAY_UDP_RATE - 1, 10 * RELAY_UDP_RATE + 1);
+	relay_udp_buckets_fini(&buckets);
+}
+
+/* A prefix that was silent has no more than its burst; one that lands in another's place is not
+ * made to pay for it. */
+static void
+test_T16_buckets_fill_to_the_brim_and_are_nobody_elses(void **state)
+{
+	enum { NETWORKS = 4 * RELAY_UDP_PREFIXES };
+	struct relay_udp_buckets buckets;
+	struct relay_udp_arrival a = arrival("2001:db8::1", 1, "8.8.8.8", false);
+	int64_t now_ms = 1000000;
+	int taken = 0;
+
+	(void)state;
+	assert_int_equal(relay_udp_buckets_init(&buckets), 0);
+	assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote, now_ms));
+	for (int i = 0; i < 10 * RELAY_UDP_BURST; i++)
+		taken += relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote,
+						now_ms + 3600 * 1000);
+	assert_int_equal(taken, RELAY_UDP_BURST);
+	for (uint32_t i = 0; i < NETWORKS; i++) {
+		memcpy(a.tuple.remote.s6_addr + 2, &i, sizeof(i));
+		assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote,
+						   now_ms + 7200 * 1000));
+	}
 	relay_udp_buckets_fini(&buckets);
 }
 
@@ -240,13 +273,10 @@ binding(uint32_t session, uint32_t node, const char *address)
 static void
 initiation(uint8_t message[148], uint32_t node)
 {
-	struct mac1_key key;
 	struct key public_key = { .bytes = { 0 } };
 
 	memcpy(public_key.bytes, &node, sizeof(node));
-	mac1_key_init(&key, public_key.bytes);
-	memset(message, 0x33, 148);
-	mac1_compute(&key, message, 116, message + 116);
+	udp_message_initiation(message, &public_key, 1);
 }
 
 static void
@@ -265,15 +295,16 @@ test_clients_address_says_which_node_to_try_first(void **state)
 		assert_int_equal(relay_udp_sessions_bind(&sessions, &b), 0);
 	}
 	initiation(message, 0); /* the one that was bound first of all */
-	struct relay_udp_node *node = relay_udp_sessions_match(
-		&sessions, &from.tuple.remote, message, sizeof(message), 1000, &is_out);
+	struct relay_udp_node *node =
+		relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &from.tuple.remote, message,
+					 sizeof(message), 1000, &is_out);
 	assert_non_null(node);
 	assert_int_equal(sessions.hashes, 1);
 	/* Without a hint all are tried, once each. */
 	initiation(message, 17);
 	sessions.hashes = 0;
-	node = relay_udp_sessions_match(&sessions, &from.tuple.remote, message, sizeof(message),
-					1000, &is_out);
+	node = relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &from.tuple.remote, message,
+					sizeof(message), 1000, &is_out);
 	assert_non_null(node);
 	assert_in_range(sessions.hashes, 2, NODES + 1);
 	relay_udp_sessions_fini(&sessions);
@@ -297,17 +328,17 @@ test_hashes_are_rationed_but_not_those_near_the_client(void **state)
 	initiation(message, 0);
 	initiation(junk, 12345);
 	for (int i = 0; i < 100000 && !is_out; i++)
-		assert_null(relay_udp_sessions_match(&sessions, &far.tuple.remote, junk,
-						     sizeof(junk), 1000, &is_out));
+		assert_null(relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &far.tuple.remote,
+						     junk, sizeof(junk), 1000, &is_out));
 	assert_true(is_out);
 	assert_true(sessions.hashes <= RELAY_UDP_HASHES_PER_SEC / 10);
-	assert_non_null(relay_udp_sessions_match(&sessions, &near.tuple.remote, message,
-						 sizeof(message), 1000, &is_out));
-	assert_null(relay_udp_sessions_match(&sessions, &far.tuple.remote, message, sizeof(message),
-					     1000, &is_out));
+	assert_non_null(relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &near.tuple.remote,
+						 message, sizeof(message), 1000, &is_out));
+	assert_null(relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &far.tuple.remote, message,
+					     sizeof(message), 1000, &is_out));
 	/* It comes back with time. */
-	assert_non_null(relay_udp_sessions_match(&sessions, &far.tuple.remote, message,
-						 sizeof(message), 1100, &is_out));
+	assert_non_null(relay_udp_sessions_match(&sessions, RELAY_UDP_ALL, &far.tuple.remote,
+						 message, sizeof(message), 1100, &is_out));
 	relay_udp_sessions_fini(&sessions);
 }
 
@@ -340,6 +371,105 @@ test_index_leads_to_its_session_while_it_is_the_only_one(void **state)
 		relay_udp_sessions_learn(&sessions, a, i);
 	assert_null(relay_udp_sessions_by_index(&sessions, 7));
 	assert_ptr_equal(relay_udp_sessions_by_index(&sessions, 100), a);
+	relay_udp_sessions_fini(&sessions);
+}
+
+/* The newest of a session's indexes are known, however many its node announces. */
+static void
+test_T17_session_has_its_newest_indexes_and_no_others(void **state)
+{
+	enum { LEARNT = 3 * RELAY_UDP_INDEXES + 2 };
+	struct relay_udp_sessions sessions;
+	struct relay_udp_binding b = binding(1, 1, NULL);
+
+	(void)state;
+	assert_int_equal(relay_udp_sessions_init(&sessions), 0);
+	assert_int_equal(relay_udp_sessions_bind(&sessions, &b), 0);
+	struct relay_udp_session *session = relay_udp_sessions_find(&sessions, b.session_id);
+	for (uint32_t i = 0; i < LEARNT; i++)
+		relay_udp_sessions_learn(&sessions, session, 100 + i);
+	for (uint32_t i = 0; i < LEARNT; i++) {
+		bool is_known = i >= LEARNT - RELAY_UDP_INDEXES;
+
+		assert_int_equal(relay_udp_session_has_index(session, 100 + i), is_known);
+		assert_ptr_equal(relay_udp_sessions_by_index(&sessions, 100 + i),
+				 is_known ? session : NULL);
+	}
+	assert_int_equal(sessions.indexes.count, RELAY_UDP_INDEXES);
+	relay_udp_sessions_fini(&sessions);
+}
+
+/* U48: an index that more sessions have than are noted leads nowhere, and takes no room that it has
+ * not. */
+static void
+test_U48_index_of_many_sessions_leads_nowhere(void **state)
+{
+	enum { SESSIONS = 3 * RELAY_UDP_SAME_INDEX_MAX };
+	struct relay_udp_sessions sessions;
+
+	(void)state;
+	assert_int_equal(relay_udp_sessions_init(&sessions), 0);
+	for (uint32_t i = 1; i <= SESSIONS; i++) {
+		struct relay_udp_binding b = binding(i, i, NULL);
+		assert_int_equal(relay_udp_sessions_bind(&sessions, &b), 0);
+		relay_udp_sessions_learn(&sessions,
+					 relay_udp_sessions_find(&sessions, b.session_id), 7);
+		assert_int_equal(relay_udp_sessions_by_index(&sessions, 7) != NULL, i == 1);
+	}
+	for (uint32_t i = 1; i <= SESSIONS; i++) {
+		struct relay_udp_binding b = binding(i, i, NULL);
+		struct relay_udp_session *session =
+			relay_udp_sessions_find(&sessions, b.session_id);
+
+		assert_int_equal(relay_udp_session_has_index(session, 7),
+				 i <= RELAY_UDP_SAME_INDEX_MAX);
+		relay_udp_sessions_unbind(&sessions, session);
+	}
+	assert_int_equal(sessions.indexes.count, 0);
+	relay_udp_sessions_fini(&sessions);
+}
+
+/* T18: what a node says is looked up among its sessions, of which it may have many: junk from it
+ * does not have all of them tried without end, and who is near is found all the same. */
+static void
+test_T18_answers_for_nobody_are_not_looked_up_without_end(void **state)
+{
+	enum { SESSIONS = 5000, JUNK = 100 };
+	struct relay_udp_sessions sessions;
+	struct relay_udp_arrival near = arrival("198.51.100.77", 1, "8.8.8.8", false);
+	struct relay_udp_arrival far = arrival("192.0.2.77", 1, "8.8.8.8", false);
+	const struct in6_addr *to = &far.tuple.remote;
+	uint8_t junk[148], first[148], last[148];
+
+	(void)state;
+	assert_int_equal(relay_udp_sessions_init(&sessions), 0);
+	for (uint32_t i = 1; i <= SESSIONS; i++) {
+		struct relay_udp_binding b = binding(i, 1, i == 7 ? "198.51.100.9" : NULL);
+		assert_int_equal(relay_udp_sessions_bind(&sessions, &b), 0);
+	}
+	struct relay_udp_binding one = binding(7, 1, NULL), other = binding(8, 1, NULL);
+	struct relay_udp_session *session = relay_udp_sessions_find(&sessions, one.session_id);
+	struct relay_udp_session *second = relay_udp_sessions_find(&sessions, other.session_id);
+	initiation(junk, SESSIONS + 1); /* clients' keys are like nodes' here */
+	initiation(first, 7);
+	initiation(last, 8);
+	for (unsigned i = 0; i < JUNK; i++)
+		assert_null(relay_udp_sessions_of_answer(&sessions, session->node, NULL, to, junk,
+							 sizeof(junk), 1000));
+	assert_in_range(sessions.hashes, SESSIONS, RELAY_UDP_HASHES_PER_SEC / 10 + SESSIONS);
+	assert_ptr_equal(relay_udp_sessions_of_answer(&sessions, session->node, NULL,
+						      &near.tuple.remote, first, sizeof(first),
+						      1000),
+			 session);
+	assert_ptr_equal(relay_udp_sessions_of_answer(&sessions, session->node, second, to, last,
+						      sizeof(last), 1000),
+			 second);
+	assert_null(relay_udp_sessions_of_answer(&sessions, session->node, NULL, to, last,
+						 sizeof(last), 1000));
+	/* It comes back with time, and then the last of them is found. */
+	assert_ptr_equal(relay_udp_sessions_of_answer(&sessions, session->node, NULL, to, last,
+						      sizeof(last), 1100),
+			 second);
 	relay_udp_sessions_fini(&sessions);
 }
 
@@ -462,9 +592,13 @@ main(void)
 		cmocka_unit_test(test_other_protocols_are_none_of_ours),
 		cmocka_unit_test(test_sources_that_cannot_be),
 		cmocka_unit_test(test_a_prefix_has_five_and_then_twenty_a_second),
+		cmocka_unit_test(test_T16_buckets_fill_to_the_brim_and_are_nobody_elses),
 		cmocka_unit_test(test_clients_address_says_which_node_to_try_first),
 		cmocka_unit_test(test_hashes_are_rationed_but_not_those_near_the_client),
 		cmocka_unit_test(test_index_leads_to_its_session_while_it_is_the_only_one),
+		cmocka_unit_test(test_T17_session_has_its_newest_indexes_and_no_others),
+		cmocka_unit_test(test_U48_index_of_many_sessions_leads_nowhere),
+		cmocka_unit_test(test_T18_answers_for_nobody_are_not_looked_up_without_end),
 		cmocka_unit_test(test_session_that_changes_hands_must_be_unbound),
 		cmocka_unit_test(test_T16_half_open_legs_make_way_for_each_other_only),
 		cmocka_unit_test(test_T17_half_open_legs_of_one_index_are_few),
