@@ -40,10 +40,6 @@ void fleet_node_init(struct fleet_node *node, uint64_t number);
 int64_t fleet_cpu_us(const struct fleet *fleet);
 int64_t fleet_rss_bytes(const struct fleet *fleet);
 
-/* Connects to discovery; 0 or an exit code. */
-int fleet_connect(struct fleet *fleet);
-void fleet_disconnect(struct fleet *fleet);
-
 /* The modes; each an exit code. */
 int fleet_preload(struct fleet *fleet);
 int fleet_registrations(struct fleet *fleet);

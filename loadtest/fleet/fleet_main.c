@@ -90,8 +90,9 @@ ask_whether_up(struct loop *loop, void *arg)
 	bus_peer_ping(fleet->peer, BUS_DEADLINE_MAX_MS, on_up, fleet);
 }
 
-int
-fleet_connect(struct fleet *fleet)
+/* Connects to discovery; 0 or an exit code. */
+static int
+connect_fleet(struct fleet *fleet)
 {
 	struct metrics *metrics = NULL;
 	int r = fleet->endpoint != NULL ? loop_new(&fleet->loop) : -1;
@@ -117,8 +118,8 @@ fleet_connect(struct fleet *fleet)
 	return 0;
 }
 
-void
-fleet_disconnect(struct fleet *fleet)
+static void
+disconnect_fleet(struct fleet *fleet)
 {
 	bus_free(&fleet->bus);
 	loop_free(&fleet->loop);
@@ -176,12 +177,12 @@ run(const char *mode, struct fleet *fleet)
 	if (strcmp(mode, "about") == 0)
 		return printf("{\"build\": \"%s\", \"compiler\": \"%s\"}\n", FLEET_BUILD,
 			      FLEET_COMPILER) < 0;
-	code = fleet_connect(fleet);
+	code = connect_fleet(fleet);
 	if (code == 0)
 		code = strcmp(mode, "registrations") == 0 ? fleet_registrations(fleet)
 		       : strcmp(mode, "heartbeats") == 0  ? fleet_beats(fleet)
 							  : usage();
-	fleet_disconnect(fleet);
+	disconnect_fleet(fleet);
 	return code;
 }
 

@@ -30,7 +30,6 @@ struct herd_leg {
 	int64_t retry_us, up_us, lost_us; /* 0: none */
 	int64_t back_us;		  /* how long it was away the last time */
 	int64_t move_us, leave_us, deadline_us;
-	int64_t moved_us; /* when the other line took over */
 	unsigned move_to;
 	bool is_moving;
 	char id[HERD_ID_BYTES], ticket[TICKET_TEXT_MAX_BYTES];

@@ -217,7 +217,7 @@ parse(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:N:S:k:p:w:b:xd:tj:")) != -1) {
+	while ((option = getopt(argc, argv, "r:N:S:k:p:w:b:xd:t")) != -1) {
 		switch (option) {
 		case 'r':
 			herd_fleet_relays(&load.fleet, optarg);

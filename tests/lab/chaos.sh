@@ -3,17 +3,20 @@
 # client's packets go through all of them (F08), in the lab of deploy/demo/lab.sh. Afterwards everything is as it was:
 # the session, legs, peers, rules, listeners, processes (F50), and what each process holds (F49, a short form).
 #
-#   chaos.sh --bin DIR [--minutes N] [--seed N] [--keep]    exit status 0 held, 1 did not, 77 cannot be tried here
+#   chaos.sh --bin DIR [--minutes N] [--stop SECONDS] [--seed N] [--keep]
+#                                                           exit status 0 held, 1 did not, 77 cannot be tried here
 #
-# N is 0.5 by default, after a round in which each is killed once. The same seed kills in the same order.
+# N is 0.5 by default, after a round in which each is killed once. The same seed kills in the same order. With --stop each
+# is also stopped for so long by SIGSTOP, one after the other (F09, which says 60).
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-lab_name=chaos body=processes minutes=0.5 seed=$$
+lab_name=chaos body=processes minutes=0.5 stopped=0 seed=$$
 . tests/lab/common.sh
 while [ $# -gt 0 ]; do
 	case $1 in
 	--minutes) minutes=${2:?--minutes needs a number}; shift 2 ;;
+	--stop) stopped=${2:?--stop needs seconds}; shift 2 ;;
 	--seed) seed=${2:?--seed needs a number}; shift 2 ;;
 	*) common_argument "$@"; shift $taken ;;
 	esac
@@ -28,6 +31,7 @@ RANDOM=$seed
 # Packets pass through the last two, which is why a kill of theirs may be felt (F04, F07).
 control="gateway discovery routing metrics turn agent"
 carriers="relay forwarder"
+STOPPED_BACK_MS=5000 CARRIER_BACK_MS=10000 # WireGuard tries every 5 s
 RELAY_GAP_MS=15000 FORWARDER_GAP_MS=10000 GAP_MS=1000 GROWTH_PERCENT=5 GROWTH_KB=1024
 
 has_legs()
@@ -83,12 +87,6 @@ things()
 		"$(rest_admin /nodes | jq '[.nodes[] | select(.status == "online")] | length')"
 }
 
-rest_admin() # PATH
-{
-	on client curl -sS --max-time 10 --cacert "$lab_dir/etc/ca.pem" \
-		-H "Authorization: Bearer $(cat "$lab_dir/boson/gateway/admin.key")" "https://boson.test:8443/api/v1$1"
-}
-
 # NAME RSS_KB FDS THREADS, of each process of ours.
 holdings()
 {
@@ -117,11 +115,6 @@ kill_one() # NAME
 	start_one "$1"
 }
 
-passes()
-{
-	on client ping -n -c 1 -W 1 198.51.100.80
-}
-
 # Only with packets passing is a carrier killed: so each pause has one cause.
 kill_random()
 {
@@ -146,13 +139,13 @@ check_connect()
 {
 	higgs_connect || { detail=$(tail -1 "$lab_dir/log/higgs.log"); return 1; }
 	session=$(higgs_status | jq -r .sessionId)
-	start_pings client
 	reaches_inet client >/dev/null
 }
 
 check_each_once()
 {
 	local name
+	start_pings client
 	for name in $control $carriers; do
 		kill_one $name
 		wait_for 30 is_whole || { detail="$name was killed, and all is not well after 30 s"; return 1; }
@@ -172,6 +165,34 @@ check_random()
 	wait_for 30 is_whole || { detail="all is not well 30 s after the last kill"; return 1; }
 	sleep 5
 	detail="$(wc -l <"$lab_dir/log/kills") kills in all, seed $seed"
+}
+
+# Whoever was stopped is as before a few seconds later, and who carries no packets is missed by none.
+stop_for_a_while() # NAME LONGEST-RETURN-MS
+{
+	local pid began gap
+	pid=$(pid_of "$1")
+	start_pings client
+	wait_for 5 grep -q 'bytes from' "$lab_dir/log/pings-client.log"
+	kill -STOP "$pid" && sleep "$stopped" && kill -CONT "$pid"
+	began=${EPOCHREALTIME/./}
+	wait_for 40 is_whole || { detail+=" $1: all is not well after 40 s"; return 1; }
+	began=$(((${EPOCHREALTIME/./} - began) / 1000))
+	gap=$(gap_of_pings client) || { detail+=" $1: no pings"; return 1; }
+	detail+=" $1 back in $began ms, nothing passed for $gap;"
+	[ $began -le "$2" ] && { [[ " $carriers " = *" $1 "* ]] || [ "$gap" -le $GAP_MS ]; }
+}
+
+check_stopped()
+{
+	local name result=0
+	for name in $control; do
+		stop_for_a_while $name $STOPPED_BACK_MS || result=1
+	done
+	for name in $carriers; do
+		stop_for_a_while $name $CARRIER_BACK_MS || result=1
+	done
+	return $result
 }
 
 # Pauses of the pings that are longer than a second: "ms cause", the cause being what was killed last of what
@@ -263,6 +284,7 @@ lab_up || exit 1
 make_certificates >"$lab_dir/log/openssl.log" 2>&1 || exit 1
 start_everything || { echo "chaos: the lab does not come up" >&2; exit 1; }
 check "higgs connect" check_connect
+[ "$stopped" = 0 ] || check "F09: each is stopped for $stopped s, and all is well soon after" check_stopped
 check "F08: each process is killed once, and all is well within 30 s" check_each_once
 check "F08: one of them is killed every 2 to 10 s, for $seconds s" check_random
 check "F01-F07: packets pause for a killed relay or forwarder alone, and not for long" check_pauses

@@ -99,6 +99,13 @@ is_healthy()
 		https://boson.test:8443/api/v1/health -o /dev/null
 }
 
+# What only the operator may see.
+rest_admin() # PATH
+{
+	on client curl -sS --max-time 10 --cacert "$lab_dir/etc/ca.pem" \
+		-H "Authorization: Bearer $(cat "$lab_dir/boson/gateway/admin.key")" "https://boson.test:8443/api/v1$1"
+}
+
 # By what stands in $lab_dir/etc.
 start_server_and_node()
 {
@@ -155,11 +162,22 @@ stop_pings() # HOST
 	stop "pings-$1" INT
 }
 
+passes()
+{
+	on client ping -n -c 1 -W 1 198.51.100.80
+}
+
 # The longest time between two answers, in ms.
 longest_gap() # LOG
 {
 	awk -F'[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
 		END { if (!last) exit 1; printf "%d", gap * 1000 }' "$1"
+}
+
+gap_of_pings() # HOST
+{
+	stop_pings "$1"
+	longest_gap "$lab_dir/log/pings-$1.log"
 }
 
 lost() # LOG: in hundredths of a percent

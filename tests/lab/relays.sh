@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 lab_name=relays body=processes
 . tests/lab/common.sh
+. tests/lab/several_relays.sh
 while [ $# -gt 0 ]; do
 	common_argument "$@"
 	shift $taken
@@ -19,75 +20,11 @@ leave() { higgs_disconnect; }
 lab_begin hr
 lab_hosts="$lab_hosts phone"
 
-# ---- three relays ----
-
-# The first is the one that boson.conf describes; the others differ in name, port and mailbox.
-start_relay() # NUMBER
-{
-	local n=$1 state=$lab_dir/relay$1
-	mkdir -p "$state"
-	[ -e "$state/keys" ] || ln -s "$lab_dir/boson/keys" "$state/keys"
-	start server "relay$n" env "BOSON_SERVICE_STATE=$state" "BOSON_RELAY_ID=relay-$n" \
-		"BOSON_RELAY_LISTEN=203.0.113.10:$((442 + n))" \
-		"BOSON_RELAY_PUBLIC_URL=wss://boson.test:$((442 + n))" \
-		"BOSON_BUS_RELAY=ipc://$lab_dir/boson-run/relay$n.sock" BOSON_ADMIN_RELAY=off \
-		"BOSON_RELAY_UDP_LISTEN=203.0.113.10:$((51819 + n))" \
-		BOSON_RELAY_DRAIN=8s "$bin/boson-relay" -c "$lab_dir/etc/boson.conf"
-}
-
-call_relay() # NUMBER METHOD
-{
-	on server env "BOSON_BUS_RELAY=ipc://$lab_dir/boson-run/relay$1.sock" \
-		"$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call relay "$2"
-}
-
-counter() # NUMBER NAME
-{
-	call_relay "$1" GetStats | jq -r --arg name "$2" \
-		'[.counters[] | select(.name == $name) | .value | tonumber] | add // 0'
-}
-
-# The relay that has a leg of this role; 0: none.
-relay_of() # node|client
-{
-	local n
-	for n in 1 2 3; do
-		is_running "relay$n" && [ "$(counter $n "legs{role=\"$1\"}" 2>/dev/null)" = 1 ] &&
-			{ echo $n; return; }
-	done
-	echo 0
-}
-
-has_leg() # ROLE
-{
-	[ "$(relay_of "$1")" != 0 ]
-}
-
-relay_listens() # NUMBER
-{
-	on server bash -c "exec 3<>/dev/tcp/203.0.113.10/$((442 + $1))"
-}
-
-knows_relays() # HOW MANY
-{
-	[ "$(on server "$bin/bosonctl" -c "$lab_dir/etc/boson.conf" call discovery ListRelays |
-		jq '.relays | length')" = "$1" ]
-}
-
 start_everything()
 {
-	local service n
 	write_boson_config && write_wireguard_wrapper && write_higgs_config higgs on ca.pem || return 1
 	start_inet
-	for service in gateway discovery routing metrics turn; do
-		start_service $service
-	done
-	wait_for 20 test -e "$lab_dir/boson/keys/ticket-session.pub" || return 1
-	for n in 1 2 3; do
-		start_relay $n
-	done
-	wait_for 30 knows_relays 3 || return 1
-	wait_for 30 is_healthy || return 1
+	start_server_with_relays 3 || return 1
 	install_keys
 	start_agent
 	start_forwarder higgs
@@ -95,12 +32,6 @@ start_everything()
 }
 
 # ---- a download, and pings beside it ----
-
-gap_of_pings() # HOST
-{
-	stop_pings "$1"
-	longest_gap "$lab_dir/log/pings-$1.log"
-}
 
 start_download() # KBYTES A SECOND
 {
@@ -129,12 +60,6 @@ check_kill()
 	detail="relay $used killed, nothing passed for $gap ms; node at $(relay_of node), client at $(relay_of client)"
 	is_running download || { detail+="; the download broke"; return 1; }
 	[ "$gap" -le 5000 ]
-}
-
-restart_relay() # NUMBER
-{
-	start_relay "$1"
-	wait_for 20 relay_listens "$1"
 }
 
 # The bound leaves a busy machine its time; loadtest/herd/run roll measures.

@@ -187,10 +187,11 @@ ping_both() # LOG
 }
 
 # T16: strangers that cost no good session more than half a percent. Half of what they send has a mac1 that is
-# right for a node. Most is dropped as too much of a prefix, the rest for its mac1, or it opens half-open legs.
+# right for a node. Most is dropped as too much of a prefix, the rest for its mac1, or it opens half-open legs; whose
+# mac1 is right is sent a cookie.
 check_flood()
 {
-	local key flood_pid sent rate mac1 opened one without more is_harmed=no
+	local key flood_pid sent rate mac1 opened cookies one without more is_harmed=no
 	key=$(sed -n 's/^PublicKey = //p' "$lab_dir/etc/hua$$.conf")
 	ping_both quiet # a busy machine's own share
 	bus relay GetStats >"$lab_dir/stats.before"
@@ -204,7 +205,9 @@ check_flood()
 	rate=$(counted_since 'udp_drops_total{reason="rate"}')
 	mac1=$(counted_since 'udp_drops_total{reason="mac1"}')
 	opened=$(counted_since 'udp_legs_total{event="opened"}')
-	detail="$sent junk initiations, $rate too many, $mac1 for no node, $opened half-open; lost"
+	cookies=$(counted_since udp_cookies_total)
+	detail="$sent junk initiations, $rate too many, $cookies asked to show that they are there,"
+	detail+=" $mac1 for no node, $opened half-open; lost"
 	for one in a b; do
 		without=$(lost "$lab_dir/quiet.$one") more=$(lost "$lab_dir/flood.$one")
 		detail+=" $more ($without without)"
@@ -212,7 +215,7 @@ check_flood()
 	done
 	detail+=" of 10000"
 	[ $is_harmed = no ] && [ $((rate + mac1 + opened)) -ge $((sent / 2)) ] &&
-	[ "$mac1" -gt $((sent / 100)) ] && [ "$opened" -gt $((sent / 100)) ]
+	[ "$mac1" -gt $((sent / 100)) ] && [ "$opened" -gt 100 ] && [ "$cookies" -gt 100 ]
 }
 
 # F25: the node's own NAT forgets it; its next leg takes the sessions up again.
