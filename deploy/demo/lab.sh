@@ -120,6 +120,8 @@ lab_make_hosts()
 	for host in $lab_hosts; do
 		ip netns add "$lab-$host" || return 1
 		ip -n "$lab-$host" link set lo up
+		# A new network forwards when this machine does.
+		on $host sysctl -qw net.ipv4.ip_forward=0
 		# No duplicate address detection: what the kernel holds is the same at once and later.
 		on $host sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 		mkdir -p "/etc/netns/$lab-$host"

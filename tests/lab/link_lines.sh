@@ -67,6 +67,8 @@ direct_node_up()
 	on node wg set "hgN$$" listen-port 51999 private-key <(echo "$direct_key")
 	ip -n "$lab-node" address add 10.99.0.1/24 dev "hgN$$"
 	ip -n "$lab-node" link set "hgN$$" mtu 1280 up
+	# The uplink forwards already, for the node's own tunnel.
+	on node sysctl -qw "net.ipv4.conf.hgN$$.forwarding=1"
 	on node nft -f - <<-'N'
 		table ip direct {
 			chain postrouting {
