@@ -1,49 +1,22 @@
-/* agent_backoff: see "Exponential Backoff And Jitter" (M. Brooker, 2015). */
+/* agent_backoff: see the header. */
 #include "agent/agent_backoff.h"
 
-#include "identity/mac.h"
+#include "loop/backoff.h"
 
-enum { DOUBLINGS_MAX = 16, RETRY_AFTER_MAX_SEC = 3600 };
+enum { RETRY_AFTER_MAX_SEC = 3600 };
 
-/* random of 2^32 parts of a whole: the same share of `of`. */
-static int64_t
-share(int64_t of, uint32_t random)
+int64_t
+agent_backoff_ms(unsigned failures, uint32_t retry_after_sec, uint32_t random)
 {
-	return (int64_t)(((uint64_t)of * random) >> 32);
+	int64_t limit_ms = backoff_ms(AGENT_BACKOFF_FIRST_MS, AGENT_BACKOFF_MAX_MS, failures);
+	int64_t asked_sec =
+		retry_after_sec < RETRY_AFTER_MAX_SEC ? retry_after_sec : RETRY_AFTER_MAX_SEC;
+
+	return asked_sec * 1000 + backoff_share_ms(limit_ms, random);
 }
 
 int64_t
-backoff_next_ms(struct backoff *backoff, uint32_t retry_after_sec, uint32_t random)
+agent_backoff_spread_ms(int64_t period_ms, uint32_t random)
 {
-	unsigned doublings = backoff->failures < DOUBLINGS_MAX ? backoff->failures : DOUBLINGS_MAX;
-	int64_t ceiling_ms = (int64_t)BACKOFF_FIRST_MS << doublings;
-	int64_t asked_ms = (retry_after_sec < RETRY_AFTER_MAX_SEC ? (int64_t)retry_after_sec
-								  : RETRY_AFTER_MAX_SEC) *
-			   1000;
-
-	if (ceiling_ms > BACKOFF_MAX_MS)
-		ceiling_ms = BACKOFF_MAX_MS;
-	backoff->failures++;
-	return asked_ms + share(ceiling_ms, random);
-}
-
-void
-backoff_reset(struct backoff *backoff)
-{
-	backoff->failures = 0;
-}
-
-uint32_t
-backoff_random(void)
-{
-	uint32_t random = 0;
-
-	(void)mac_random(&random, sizeof(random));
-	return random;
-}
-
-int64_t
-backoff_spread_ms(int64_t period_ms, uint32_t random)
-{
-	return period_ms - share(period_ms / 10, random);
+	return period_ms - backoff_share_ms(period_ms / 10, random);
 }

@@ -7,6 +7,7 @@
 #include "identity/mac.h"
 #include "identity/proof.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "json/json_message.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ struct enrol {
 	bool awaits_approval;
 	struct prover *asked; /* whose challenge comes next */
 	uint8_t id[UUID_BYTES];
-	struct backoff backoff;
+	unsigned failures; /* in a row */
 	struct loop_timer *timer;
 	bool is_under_way;
 	struct metric *done, *failed;
@@ -53,7 +54,7 @@ static void
 try_later(struct enrol *enrol, uint32_t retry_after_sec, const char *step, const char *problem,
 	  const char *code)
 {
-	int64_t delay_ms = backoff_next_ms(&enrol->backoff, retry_after_sec, backoff_random());
+	int64_t delay_ms = agent_backoff_ms(enrol->failures++, retry_after_sec, backoff_random());
 
 	metric_add(enrol->failed, 1);
 	log_warn("enrolment_failed", "step=%s reason=%s code=%s retry_ms=%lld", step, problem, code,
@@ -134,7 +135,7 @@ on_registered(const struct rest_answer *answer, void *arg)
 	}
 	enrol->is_under_way = false;
 	enrol->awaits_approval = false;
-	backoff_reset(&enrol->backoff);
+	enrol->failures = 0;
 	metric_add(enrol->done, 1);
 	if (enrol->is_rotating) {
 		enrol->is_rotating = false;

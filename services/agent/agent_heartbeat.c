@@ -6,6 +6,7 @@
 #include "identity/key.h"
 #include "identity/token.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "json/json_message.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ struct heartbeat {
 	char path[PATH_BYTES];
 	char token[TOKEN_TEXT_MAX_BYTES]; /* "": not enrolled */
 	uint32_t interval_sec;
-	struct backoff backoff;
+	unsigned failures; /* in a row */
 	struct loop_timer *timer;
 	bool is_under_way;
 	struct metric *sent, *failed;
@@ -46,7 +47,7 @@ static void
 beat_regularly(struct heartbeat *heartbeat)
 {
 	beat_in(heartbeat,
-		backoff_spread_ms((int64_t)heartbeat->interval_sec * 1000, backoff_random()));
+		agent_backoff_spread_ms((int64_t)heartbeat->interval_sec * 1000, backoff_random()));
 }
 
 static void
@@ -69,7 +70,7 @@ pass_actions(struct heartbeat *heartbeat, const Boson__Discovery__HeartbeatReply
 static void
 answered(struct heartbeat *heartbeat, const Boson__Discovery__HeartbeatReply *reply)
 {
-	backoff_reset(&heartbeat->backoff);
+	heartbeat->failures = 0;
 	if (reply->has_next_heartbeat && reply->next_heartbeat >= INTERVAL_MIN_SEC &&
 	    reply->next_heartbeat <= INTERVAL_MAX_SEC)
 		heartbeat->interval_sec = reply->next_heartbeat;
@@ -91,7 +92,7 @@ static void
 failed(struct heartbeat *heartbeat, const struct rest_answer *answer)
 {
 	int64_t delay_ms =
-		backoff_next_ms(&heartbeat->backoff, answer->retry_after_sec, backoff_random());
+		agent_backoff_ms(heartbeat->failures++, answer->retry_after_sec, backoff_random());
 
 	log_warn("heartbeat_failed", "reason=%s code=%s field=%s retry_ms=%lld", answer->problem,
 		 answer->code, answer->field, (long long)delay_ms);
@@ -152,7 +153,7 @@ beat(struct loop *loop, void *arg)
 	metric_add(heartbeat->sent, 1);
 	heartbeat->is_under_way = send_heartbeat(heartbeat) == 0;
 	if (!heartbeat->is_under_way)
-		beat_in(heartbeat, backoff_next_ms(&heartbeat->backoff, 0, backoff_random()));
+		beat_in(heartbeat, agent_backoff_ms(heartbeat->failures++, 0, backoff_random()));
 }
 
 int
@@ -192,7 +193,7 @@ void
 heartbeat_start(struct heartbeat *heartbeat, const char *session_token)
 {
 	take_token(heartbeat, session_token);
-	backoff_reset(&heartbeat->backoff);
+	heartbeat->failures = 0;
 	if (!heartbeat->is_under_way)
 		beat_regularly(heartbeat);
 }
@@ -206,6 +207,6 @@ heartbeat_token(const struct heartbeat *heartbeat)
 void
 heartbeat_hurry(struct heartbeat *heartbeat, int64_t delay_ms)
 {
-	if (heartbeat->token[0] && !heartbeat->is_under_way && heartbeat->backoff.failures == 0)
+	if (heartbeat->token[0] && !heartbeat->is_under_way && heartbeat->failures == 0)
 		beat_in(heartbeat, delay_ms);
 }

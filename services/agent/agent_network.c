@@ -2,6 +2,7 @@
 #include "agent/agent_network.h"
 #include "agent/agent_backoff.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "net/address.h"
 #include "stun/stun_lookup.h"
 #include "stun/stun_nat.h"
@@ -36,7 +37,7 @@ struct network {
 	size_t address_count, looked_up;
 	struct stun_lookup *lookup;
 	struct stun_nat *nat;
-	struct backoff backoff;
+	unsigned failures; /* rounds in a row of which none was answered */
 	struct loop_timer *timer;
 
 	bool has_server, is_known;
@@ -133,11 +134,13 @@ end_round(struct network *network, const struct stun_nat_result *result)
 {
 	network->has_server = result->is_found;
 	network->server = result->server;
-	if (result->is_found)
-		backoff_reset(&network->backoff);
-	begin_in(network, result->is_found ? backoff_spread_ms(PERIOD_MS, backoff_random())
-					   : BACKOFF_MAX_MS + backoff_next_ms(&network->backoff, 0,
-									      backoff_random()));
+	if (result->is_found) {
+		network->failures = 0;
+		begin_in(network, agent_backoff_spread_ms(PERIOD_MS, backoff_random()));
+	} else {
+		begin_in(network, AGENT_BACKOFF_MAX_MS + agent_backoff_ms(network->failures++, 0,
+									  backoff_random()));
+	}
 	note(network, result); /* the last: it may free us */
 }
 

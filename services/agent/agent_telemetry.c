@@ -2,6 +2,7 @@
 #include "agent/agent_telemetry.h"
 #include "agent/agent_backoff.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 #include "json/json_message.h"
 
@@ -27,8 +28,8 @@ static void
 measure_later(struct telemetry *telemetry)
 {
 	if (loop_timer_start(telemetry->loop,
-			     backoff_spread_ms(telemetry->period_ms, backoff_random()), 0, measure,
-			     telemetry, &telemetry->timer) != 0) {
+			     agent_backoff_spread_ms(telemetry->period_ms, backoff_random()), 0,
+			     measure, telemetry, &telemetry->timer) != 0) {
 		telemetry->timer = NULL;
 		log_error("timer_failed", "what=%s", "telemetry");
 	}

@@ -8,6 +8,7 @@
 #include "client/client_session.h"
 #include "discovery.pb-c.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 #include "json/json_message.h"
 
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -57,16 +57,9 @@ ask_in(struct session *session, int64_t delay_ms)
 void
 session_ask_later(struct session *session, int64_t at_least_ms)
 {
-	unsigned shift = session->ask_failures < 6 ? session->ask_failures : 6;
-	int64_t limit_ms = (int64_t)PAUSE_FIRST_MS << shift;
-	uint32_t random = 0;
+	int64_t limit_ms = backoff_ms(PAUSE_FIRST_MS, PAUSE_MAX_MS, session->ask_failures++);
+	int64_t delay_ms = backoff_share_ms(limit_ms, backoff_random());
 
-	if (limit_ms > PAUSE_MAX_MS)
-		limit_ms = PAUSE_MAX_MS;
-	if (getrandom(&random, sizeof random, 0) < 0)
-		random = (uint32_t)clock_monotonic_us();
-	session->ask_failures++;
-	int64_t delay_ms = (int64_t)(random % (uint32_t)limit_ms);
 	ask_in(session, delay_ms > at_least_ms ? delay_ms : at_least_ms);
 }
 

@@ -5,9 +5,9 @@
 #include "client/client_exit.h"
 #include "client/client_session.h"
 #include "client/client_udp.h"
-#include "identity/mac.h"
 #include "link.pb-c.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -66,15 +66,13 @@ static void
 on_leg_end(struct session *session, int code)
 {
 	bool is_refused = code == 401 || code == 403 || code == 404 || code == CLOSE_GONE;
-	uint32_t random = 0;
 
-	(void)mac_random(&random, sizeof random);
 	if (!is_refused || !session->has_route)
 		client_pause_down(&session->pause);
 	else
-		session_ask_later(session,
-				  client_pause_refused_ms(&session->pause,
-							  loop_now_ms(session->loop), random));
+		session_ask_later(session, client_pause_refused_ms(&session->pause,
+								   loop_now_ms(session->loop),
+								   backoff_random()));
 }
 
 static void

@@ -5,6 +5,8 @@
  */
 #include "client/client_width.h"
 
+#include "loop/backoff.h"
+
 void
 client_width_init(struct client_width *width)
 {
@@ -39,13 +41,10 @@ pause_ms(const struct client_width *width)
 {
 	unsigned doublings =
 		width->has_echoed ? width->unheard / WIDTH_UNHEARD_MAX : width->unheard - 1;
-	int64_t pause = width->has_echoed ? WIDTH_PAIR_MS : WIDTH_ASK_MS;
+	int64_t pause = backoff_ms(width->has_echoed ? WIDTH_PAIR_MS : WIDTH_ASK_MS,
+				   WIDTH_PAUSE_MAX_MS, doublings);
 
-	while (doublings-- > 0 && pause < WIDTH_PAUSE_MAX_MS)
-		pause *= 2;
-	if (is_known(width) && pause < WIDTH_CALM_MS)
-		pause = WIDTH_CALM_MS;
-	return pause < WIDTH_PAUSE_MAX_MS ? pause : WIDTH_PAUSE_MAX_MS;
+	return is_known(width) && pause < WIDTH_CALM_MS ? WIDTH_CALM_MS : pause;
 }
 
 enum width_echoes

@@ -7,11 +7,11 @@
 
 #include "leg/leg_address.h"
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
 	BACKOFF_FIRST_MS = 100,
@@ -37,16 +37,6 @@ static void
 cancel(struct leg_thread *thread, lws_sorted_usec_list_t *timer)
 {
 	lws_sul_schedule(thread->context, 0, timer, NULL, LWS_SET_TIMER_USEC_CANCEL);
-}
-
-uint32_t
-leg_random_below(uint32_t limit)
-{
-	uint32_t value = 0;
-
-	if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
-		value = (uint32_t)clock_monotonic_us();
-	return value % limit;
 }
 
 static void on_retry(lws_sorted_usec_list_t *timer);
@@ -146,20 +136,17 @@ leg_attempt_established(struct leg_thread *thread)
 static int64_t
 next_delay_ms(struct leg_thread *thread, bool was_stable)
 {
-	if (was_stable)
-		thread->failures = 0;
-	else
-		thread->index = (thread->index + 1) % thread->order->n;
-	unsigned round = thread->failures / (unsigned)thread->order->n;
-	uint32_t limit_ms = BACKOFF_MAX_MS;
+	unsigned n = (unsigned)thread->order->n;
+	int64_t limit_ms = LOST_SPREAD_MS;
+
 	if (was_stable) {
-		thread->failures++;
-		return leg_random_below(LOST_SPREAD_MS + 1);
+		thread->failures = 0;
+	} else {
+		thread->index = (thread->index + 1) % n;
+		limit_ms = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, thread->failures / n);
 	}
-	if (round < 9 && (uint32_t)BACKOFF_FIRST_MS << round < BACKOFF_MAX_MS)
-		limit_ms = (uint32_t)BACKOFF_FIRST_MS << round;
 	thread->failures++;
-	return leg_random_below(limit_ms + 1);
+	return backoff_share_ms(limit_ms, backoff_random());
 }
 
 /* What was queued for the connection that is gone is of no use to the next. */
@@ -231,7 +218,8 @@ leg_attempt_on_addresses(struct leg_thread *thread)
 	} else if (thread->phase == LEG_PHASE_WAITING && thread->code == 0 &&
 		   now_ms - thread->hastened_ms >= HASTEN_EVERY_MS) {
 		thread->hastened_ms = now_ms;
-		schedule(thread, &thread->retry, on_retry, leg_random_below(LOST_SPREAD_MS + 1));
+		schedule(thread, &thread->retry, on_retry,
+			 backoff_share_ms(LOST_SPREAD_MS, backoff_random()));
 	}
 }
 

@@ -75,9 +75,6 @@ struct leg_line {
 	atomic_bool is_address_in_doubt; /* addresses of the machine came or went */
 };
 
-/* leg_attempt.c */
-uint32_t leg_random_below(uint32_t limit);
-
 /* leg_order.c: -EINVAL: it is none. */
 int leg_ticket_check(const char *ticket);
 

@@ -8,6 +8,7 @@
 #include "leg/leg_client_inside.h"
 
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -185,27 +186,23 @@ next_url(const struct leg_client *client)
 }
 
 /* 0 for who has been here for long; else at least half of what doubles with each hop. */
-static uint32_t
+static int64_t
 hop_pause_ms(struct leg_client *client)
 {
-	uint32_t limit_ms = HOP_PAUSE_MS;
+	int64_t pause_ms;
 
 	if (client->moved_ms == 0 || clock_monotonic_ms() - client->moved_ms >= HOP_MS) {
 		client->hops = 0;
 		return 0;
 	}
-	for (unsigned i = 0; i < client->hops && limit_ms < HOP_PAUSE_MAX_MS; i++)
-		limit_ms *= 2;
-	if (limit_ms > HOP_PAUSE_MAX_MS)
-		limit_ms = HOP_PAUSE_MAX_MS;
-	client->hops++;
-	return limit_ms / 2 + leg_random_below(limit_ms / 2 + 1);
+	pause_ms = backoff_ms(HOP_PAUSE_MS, HOP_PAUSE_MAX_MS, client->hops++);
+	return pause_ms / 2 + backoff_share_ms(pause_ms / 2, backoff_random());
 }
 
 static void
 begin_wish(struct leg_client *client)
 {
-	uint32_t pause_ms, in_ms = client->wish_in_ms;
+	int64_t pause_ms, in_ms = client->wish_in_ms;
 
 	client->has_wish = false;
 	if (leg_client_state(client) != LEG_UP ||

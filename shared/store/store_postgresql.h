@@ -54,7 +54,7 @@ struct postgresql {
 	size_t host;		     /* the one tried or used */
 	int64_t connect_deadline_ms; /* of this attempt */
 	int64_t not_before_ms;	     /* for the next attempt */
-	int64_t interval_ms;	     /* between attempts, grows while they fail */
+	unsigned attempts;	     /* since it was last connected: ever more seldom */
 
 	struct pg_statement {
 		char *sql;

@@ -5,6 +5,7 @@
 #include "store/store_postgresql.h"
 
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -113,7 +114,7 @@ static void
 connected(struct postgresql *db)
 {
 	db->is_connecting = false;
-	db->interval_ms = INTERVAL_MIN_MS;
+	db->attempts = 0;
 	PQsetnonblocking(db->connection, 1);
 	log_info("store_connected", "host=%s port=%s schema=%s", PQhost(db->connection),
 		 PQport(db->connection), db->target.schema);
@@ -169,7 +170,6 @@ pg_link_open(struct postgresql *db)
 {
 	int64_t wait_ms = CONNECT_TIMEOUT_MS * (int64_t)db->target.hosts_n;
 
-	db->interval_ms = INTERVAL_MIN_MS;
 	return connect_to_any(db, clock_monotonic_ms() + wait_ms) == 0 ? 0 : -EIO;
 }
 
@@ -221,10 +221,8 @@ pg_link_ready(struct postgresql *db)
 	if (!db->is_connecting) {
 		if (now_ms < db->not_before_ms)
 			return -EIO; /* the reason is still the last attempt's */
-		db->not_before_ms = now_ms + db->interval_ms;
-		db->interval_ms *= 2;
-		if (db->interval_ms > INTERVAL_MAX_MS)
-			db->interval_ms = INTERVAL_MAX_MS;
+		db->not_before_ms =
+			now_ms + backoff_ms(INTERVAL_MIN_MS, INTERVAL_MAX_MS, db->attempts++);
 		until_ms = now_ms + CONNECT_WAIT_MS;
 	}
 	return connect_to_any(db, until_ms) == 0 ? 0 : -EIO;

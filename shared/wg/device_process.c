@@ -6,6 +6,7 @@
 #include "wg/device_process.h"
 
 #include "log/log.h"
+#include "loop/backoff.h"
 #include "wg/device_buffers.h"
 
 #include <errno.h>
@@ -231,7 +232,7 @@ on_look(struct loop *loop, void *arg)
 		process_given_up(device, strerror(-r));
 		return;
 	}
-	device->retry_ms = 0;
+	device->failures = 0;
 	log_info("device_process_restarted", "interface=%s", device->name);
 	if (device->on_restart)
 		device->on_restart(true, device->arg);
@@ -260,12 +261,9 @@ on_retry(struct loop *loop, void *arg)
 static void
 process_retry(struct device *device)
 {
-	int64_t delay_ms = device->retry_ms * 2;
-	if (delay_ms < PROCESS_RETRY_MIN_MS)
-		delay_ms = PROCESS_RETRY_MIN_MS;
-	if (delay_ms > PROCESS_RETRY_MAX_MS)
-		delay_ms = PROCESS_RETRY_MAX_MS;
-	device->retry_ms = delay_ms;
+	int64_t delay_ms =
+		backoff_ms(PROCESS_RETRY_MIN_MS, PROCESS_RETRY_MAX_MS, device->failures++);
+
 	loop_timer_stop(&device->timer);
 	if (loop_timer_start(device->loop, delay_ms, 0, on_retry, device, &device->timer) < 0)
 		log_error("device_process_lost", "interface=%s reason=memory", device->name);

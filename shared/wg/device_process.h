@@ -24,7 +24,7 @@ struct device {
 	struct loop_timer *timer; /* the next attempt, or the next look whether it is ready */
 	struct loop_timer *widen; /* looks for its UDP sockets, see device_buffers.h */
 	int64_t widen_by_ms;
-	int64_t retry_ms;
+	unsigned failures; /* in a row */
 	int64_t ready_by_ms;
 };
 
