@@ -58,6 +58,15 @@ is_in_reach(const struct relay_shard *shard, const struct relay_udp_node *node)
 	       (attached != NULL && attached->leg != NULL && relay_leg_is_open(attached->leg));
 }
 
+/* A node that was deleted is none, whatever the mesh. */
+static enum relay_counter
+why_not_attached(int r)
+{
+	return r == -ENOSPC   ? RELAY_UDP_DROP_NO_ROOM
+	       : r == -ENOMEM ? RELAY_UDP_DROP_MEMORY
+			      : RELAY_UDP_DROP_NO_NODE;
+}
+
 /* A half-open leg for this source. session: whose index it used, or NULL. */
 static struct relay_udp_flow *
 open_flow(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
@@ -75,7 +84,7 @@ open_flow(struct relay_shard *shard, const struct relay_udp_tuple *tuple,
 		relay_udp_flows_add(&udp->flows, tuple, node, session, shard->now_ms);
 	int r = flow != NULL ? attach(shard, flow) : -ENOMEM;
 	if (r < 0) {
-		drop(shard, r == -ENOSPC ? RELAY_UDP_DROP_NO_ROOM : RELAY_UDP_DROP_MEMORY);
+		drop(shard, why_not_attached(r));
 		if (flow != NULL)
 			relay_udp_flows_remove(&udp->flows, flow);
 		return NULL;
@@ -197,10 +206,9 @@ relay_udp_take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *
 		       const uint8_t *message, size_t n)
 {
 	bool is_initiation = type == DATAGRAM_INITIATION;
-
-	relay_udp_batch_flush(shard); /* others may have to make way */
 	struct relay_udp_flow *flow = is_initiation ? open_by_mac1(shard, tuple, message, n)
 						    : open_by_index(shard, tuple, type, message, n);
+
 	if (flow == NULL)
 		return;
 	flow->bytes_in = n;
