@@ -183,7 +183,7 @@ static void
 test_a_large_datagram_goes_alone_and_an_impossible_one_not_at_all(void **state)
 {
 	(void)state;
-	static uint8_t buffer[LEG_MESSAGE_MAX_BYTES];
+	static uint8_t buffer[LEG_MESSAGE_MAX_BYTES + 100]; /* room alone allows no more */
 	static const uint8_t datagram[UINT16_MAX + 1];
 	struct leg_writer writer;
 
@@ -194,7 +194,24 @@ test_a_large_datagram_goes_alone_and_an_impossible_one_not_at_all(void **state)
 	assert_int_equal(leg_writer_add(&writer, datagram, 0), -EMSGSIZE);
 	assert_int_equal(leg_writer_add(&writer, datagram, UINT16_MAX), -EMSGSIZE);
 	assert_int_equal(leg_writer_add(&writer, datagram, UINT16_MAX + 1), -EMSGSIZE);
+	assert_int_equal(leg_writer_add(&writer, datagram, SIZE_MAX), -EMSGSIZE);
 	assert_int_equal(writer.count, 0);
+}
+
+static void
+test_a_writer_stays_in_the_smallest_buffer(void **state)
+{
+	const uint8_t full[] = { 1, 0, 1, 'a', 'x', 'x', 'x', 'x' };
+	uint8_t buffer[sizeof full];
+	struct leg_writer writer;
+
+	(void)state;
+	memset(buffer, 'x', sizeof buffer);
+	leg_writer_init(&writer, false, CHANNEL, buffer, 4);
+	assert_memory_equal(buffer + 4, full + 4, sizeof full - 4);
+	assert_int_equal(leg_writer_add(&writer, (const uint8_t *)"ab", 2), -EMSGSIZE);
+	assert_int_equal(leg_writer_add(&writer, (const uint8_t *)"a", 1), 0);
+	assert_memory_equal(buffer, full, sizeof full);
 }
 
 /* A batch of datagrams of 50, 100, 150, 200 and 250 bytes. */
@@ -218,6 +235,7 @@ test_a_batch_is_cut_between_datagrams_and_counted(void **state)
 	assert_int_equal(leg_batch_cut(batch, n, 1), 52); /* one at least */
 	assert_int_equal(leg_batch_cut(batch, 0, 100), 0);
 	/* What cannot be read goes whole, and counts. */
+	assert_int_equal(leg_batch_cut((const uint8_t *)"\0\1a\0\11b", 6, 4), 6);
 	assert_int_equal(leg_batch_cut(batch, n - 1, 60), 52);
 	assert_int_equal(leg_batch_cut(batch + 1, n - 1, 60), n - 1);
 	assert_int_equal(leg_message_count(true, buffer, 3), 1);
@@ -236,6 +254,7 @@ main(void)
 		cmocka_unit_test(test_a_message_beyond_the_largest_is_refused),
 		cmocka_unit_test(test_a_writer_is_full_by_count_by_bytes_and_by_capacity),
 		cmocka_unit_test(test_a_large_datagram_goes_alone_and_an_impossible_one_not_at_all),
+		cmocka_unit_test(test_a_writer_stays_in_the_smallest_buffer),
 		cmocka_unit_test(test_a_batch_is_cut_between_datagrams_and_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,33 @@ expect_pop(struct leg_queue *queue, uint32_t number)
 	free(message);
 }
 
+/* As the leg's thread puts a message together from what each read brings. */
+static void
+test_a_message_grows_by_what_comes_and_keeps_what_it_had(void **state)
+{
+	enum { PIECE = 1000, PIECES = 20 };
+	struct leg_message *message = leg_message_new(LEG_MESSAGE_DATA, PIECE);
+
+	(void)state;
+	assert_non_null(message);
+	assert_int_equal(message->n, 0);
+	assert_int_equal(message->generation, 0);
+	for (unsigned i = 0; i < PIECES; i++) {
+		const struct leg_message *before = message;
+		bool has_room = message->capacity >= message->n + PIECE;
+
+		assert_int_equal(leg_message_grow(&message, PIECE), 0);
+		assert_true(!has_room || message == before);
+		assert_true(message->capacity >= message->n + PIECE);
+		memset(message->payload + message->n, (int)i, PIECE);
+		message->n += PIECE;
+		assert_int_equal(leg_message_grow(&message, i % 2), 0); /* a byte, or none */
+	}
+	for (unsigned i = 0; i < PIECES * PIECE; i++)
+		assert_int_equal(message->payload[i], i / PIECE);
+	free(message);
+}
+
 static void
 test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order(void **state)
 {
@@ -195,6 +222,38 @@ test_a_queue_can_be_used_on_after_its_tail_was_trimmed(void **state)
 	assert_int_equal(other.bytes, 0);
 }
 
+static void
+test_a_queue_knows_its_bytes_and_its_end(void **state)
+{
+	struct leg_queue queue, other;
+	size_t one, all;
+
+	(void)state;
+	leg_queue_init(&queue);
+	leg_queue_init(&other);
+	push(&queue, LEG_MESSAGE_CONTROL, 1, 10);
+	one = queue.bytes;
+	assert_true(one > 10); /* a flood of tiny ones is bounded, too */
+	push(&other, LEG_MESSAGE_CONTROL, 2, 500);
+	push(&other, LEG_MESSAGE_CONTROL, 3, 10);
+	all = queue.bytes + other.bytes;
+	assert_int_equal(all, 3 * one + 490);
+	leg_queue_splice(&queue, &other);
+	assert_int_equal(queue.bytes, all);
+	assert_int_equal(other.bytes, 0);
+	expect_pop(&queue, 1);
+	push(&queue, LEG_MESSAGE_CONTROL, 4, 10); /* behind those that are left */
+	for (uint32_t i = 2; i <= 4; i++)
+		expect_pop(&queue, i);
+	assert_int_equal(queue.bytes, 0);
+	push(&queue, LEG_MESSAGE_DATA, 5, 10); /* after the last was taken */
+	leg_queue_splice(&queue, &other);
+	push(&queue, LEG_MESSAGE_DATA, 6, 10);
+	expect_pop(&queue, 5);
+	expect_pop(&queue, 6);
+	assert_null(leg_queue_pop(&queue));
+}
+
 int
 main(void)
 {
@@ -202,8 +261,10 @@ main(void)
 		cmocka_unit_test(test_a_url_is_taken_apart),
 		cmocka_unit_test(test_a_url_with_anything_odd_is_refused),
 		cmocka_unit_test(test_the_proxy_is_the_one_for_the_scheme_unless_excepted),
+		cmocka_unit_test(test_a_message_grows_by_what_comes_and_keeps_what_it_had),
 		cmocka_unit_test(test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order),
 		cmocka_unit_test(test_a_queue_can_be_used_on_after_its_tail_was_trimmed),
+		cmocka_unit_test(test_a_queue_knows_its_bytes_and_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
