@@ -20,13 +20,48 @@
 
 enum { WAITING = 16 };
 
-static struct relay_settings settings = {
-	.legs_max = 100,
-	.shards = 1,
-	.half_frame_ms = 10000,
-	.ping_ms = 10000,
-	.silence_ms = 10000,
-};
+static struct {
+	struct relay_settings settings; /* a test changes them before it opens the door */
+	struct relay_mailbox control;
+	struct relay_shard *door, *all[1];
+	int fds[WAITING]; /* who came: their ends */
+} rig;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	rig.settings = (struct relay_settings){
+		.legs_max = 100,
+		.shards = 1,
+		.half_frame_ms = 10000,
+		.ping_ms = 10000,
+		.silence_ms = 10000,
+		.congestion = "",
+	};
+	memset(rig.fds, 0xff, sizeof(rig.fds));
+	return relay_mailbox_init(&rig.control);
+}
+
+static void
+go_away(void)
+{
+	for (unsigned i = 0; i < WAITING; i++) {
+		if (rig.fds[i] >= 0)
+			close(rig.fds[i]);
+		rig.fds[i] = -1;
+	}
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	go_away();
+	relay_shard_free(&rig.door);
+	relay_mailbox_fini(&rig.control);
+	return 0;
+}
 
 /* How often this thread has slept of its own accord. */
 static long
@@ -85,48 +120,45 @@ test_an_address_has_its_burst_and_then_its_rate(void **state)
 /* ---- who comes at once ---- */
 
 static struct relay_shard *
-listening_door(const struct relay_settings *with, struct relay_mailbox *control,
-	       struct relay_shard **all)
+open_door(void)
 {
-	struct relay_shard *door;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(listen(fd, WAITING), 0);
-	assert_int_equal(relay_mailbox_init(control), 0);
-	assert_int_equal(relay_shard_new(0, with, NULL, control, fd, NULL, &door), 0);
-	all[0] = door;
-	door->all = all;
-	door->count = 1;
-	return door;
+	assert_int_equal(relay_shard_new(0, &rig.settings, NULL, &rig.control, fd, NULL, &rig.door),
+			 0);
+	rig.all[0] = rig.door;
+	rig.door->all = rig.all;
+	rig.door->count = 1;
+	return rig.door;
 }
 
-static void
-come(const struct relay_shard *door, int fds[WAITING])
+/* All of them wait at the door. */
+static struct relay_shard *
+open_door_to_all(void)
 {
+	struct relay_shard *door = open_door();
 	struct sockaddr_in address;
 	socklen_t n = sizeof(address);
 
 	assert_int_equal(getsockname(door->accept.fd, (struct sockaddr *)&address, &n), 0);
 	for (unsigned i = 0; i < WAITING; i++) {
-		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
+		rig.fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(rig.fds[i], (struct sockaddr *)&address, sizeof(address)),
+				 0);
 	}
+	return door;
 }
 
 /* T45: so many in a step, the others wait; and none at all while all places are taken. */
 static void
 test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 {
-	struct relay_settings paced = settings;
-	struct relay_shard *door, *all[1];
-	struct relay_mailbox control;
-	int fds[WAITING];
+	struct relay_shard *door;
 
 	(void)state;
-	paced.congestion = "";
-	paced.accept_pace = 300; /* three in 10 ms, and one */
-	door = listening_door(&paced, &control, all);
-	come(door, fds);
+	rig.settings.accept_pace = 300; /* three in 10 ms, and one */
+	door = open_door_to_all();
 	for (uint32_t step = 1; step <= 2; step++, door->now_ms += RELAY_ACCEPT_PACE_MS) {
 		relay_accept_on_event(door);
 		relay_accept_on_event(door);
@@ -140,13 +172,10 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 	door->accept.upgrading = upgrading;
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 12);
-	for (unsigned i = 0; i < WAITING; i++)
-		close(fds[i]);
+	go_away();
 	while (door->leg_count > 0) /* all that came have gone, too */
 		assert_int_equal(relay_shard_turn(door), 0);
 	assert_int_equal(door->accept.upgrading, 0);
-	relay_shard_free(&door);
-	relay_mailbox_fini(&control);
 }
 
 /* As if all places of the door were taken, but for those that the list has. Returns how many there
@@ -160,32 +189,18 @@ fill(struct relay_shard *door)
 	return before;
 }
 
-static void
-end_door(struct relay_shard **door, struct relay_mailbox *control, int fds[WAITING])
-{
-	for (unsigned i = 0; i < WAITING; i++)
-		close(fds[i]);
-	relay_shard_free(door);
-	relay_mailbox_fini(control);
-}
-
 /* T09: strangers sit in all places, each from another address, and say nothing. Who came first goes
  * for one that waits, but nobody before he had a moment; and no more go than come. */
 static void
 test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
 {
-	struct relay_shard *door, *all[1];
-	struct relay_mailbox control;
-	int fds[WAITING];
+	struct relay_shard *door;
 	uint32_t before;
 
 	(void)state;
-	struct relay_settings paced = settings;
-	paced.congestion = "";
-	paced.handshake_ms = 60 * 1000;
-	paced.accept_pace = 100; /* one in 10 ms, and one */
-	door = listening_door(&paced, &control, all);
-	come(door, fds);
+	rig.settings.handshake_ms = 60 * 1000;
+	rig.settings.accept_pace = 100; /* one in 10 ms, and one */
+	door = open_door_to_all();
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 2);
 	struct relay_leg *first = door->accept.oldest->leg;
@@ -204,13 +219,12 @@ test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
 	door->accept.upgrading = before;
 	assert_true(relay_leg_reap(door));
 	assert_int_equal(door->leg_count, 2);
-	assert_int_equal(recv(fds[0], &(char){ 0 }, 1, 0), 0);
+	assert_int_equal(recv(rig.fds[0], &(char){ 0 }, 1, 0), 0);
 	fill(door);
 	door->now_ms += RELAY_ACCEPT_PACE_MS;
 	relay_accept_on_event(door); /* as old as the first, and one came */
 	assert_int_equal(second->state, RELAY_LEG_DOOMED);
 	door->accept.upgrading = before;
-	end_door(&door, &control, fds);
 }
 
 /* Whoever leaves, the others stay in order of their coming. */
@@ -218,17 +232,11 @@ static void
 test_a_place_may_be_given_back_in_any_order(void **state)
 {
 	static const unsigned leaves[] = { 1, WAITING - 1, 0, 5, 6 };
-	struct relay_settings unpaced = settings;
-	struct relay_shard *door, *all[1];
+	struct relay_shard *door = open_door_to_all();
 	struct relay_upgrade *came[WAITING];
-	struct relay_mailbox control;
-	int fds[WAITING];
 	unsigned n = 0;
 
 	(void)state;
-	unpaced.congestion = "";
-	door = listening_door(&unpaced, &control, all);
-	come(door, fds);
 	relay_accept_on_event(door);
 	for (struct relay_upgrade *u = door->accept.oldest; u != NULL; u = u->newer)
 		came[n++] = u;
@@ -251,51 +259,38 @@ test_a_place_may_be_given_back_in_any_order(void **state)
 		assert_ptr_equal(door->accept.newest, before);
 		assert_int_equal(door->accept.upgrading, --n);
 	}
-	end_door(&door, &control, fds);
 }
 
 /* T45: one address calls without end. Those that its limit turns away take nobody's turn. */
 static void
 test_T45_who_is_turned_away_at_once_takes_nobodys_turn(void **state)
 {
-	struct relay_settings paced = settings;
-	struct relay_shard *door, *all[1];
-	struct relay_mailbox control;
-	int fds[WAITING];
+	struct relay_shard *door;
 
 	(void)state;
-	paced.congestion = "";
-	paced.accept_pace = 100;
-	paced.accept_rate = paced.accept_burst = 1;
-	paced.pending_max = 100;
-	door = listening_door(&paced, &control, all);
-	come(door, fds);
+	rig.settings.accept_pace = 100;
+	rig.settings.accept_rate = rig.settings.accept_burst = 1;
+	rig.settings.pending_max = 100;
+	door = open_door_to_all();
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 1);
 	assert_int_equal(relay_counter_get(&door->counters, RELAY_ACCEPT_LIMITED), WAITING - 1);
 	assert_int_equal(door->accept.resume_ms, 0);
-	end_door(&door, &control, fds);
 }
 
 /* Those that are on their way from a door to a shard are there as well, and are told. */
 static void
 test_connections_between_door_and_shard_count_among_all(void **state)
 {
-	struct relay_settings few = settings;
-	struct relay_shard *door, *all[1];
-	struct relay_mailbox control;
-	int fds[WAITING];
+	struct relay_shard *door;
 
 	(void)state;
-	few.congestion = "";
-	few.legs_max = 5;
-	door = listening_door(&few, &control, all);
+	rig.settings.legs_max = 5;
+	door = open_door_to_all();
 	relay_count_shared(&door->counters, RELAY_LEGS_MOVING, 3);
-	come(door, fds);
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 2);
 	assert_int_equal(relay_counter_get(&door->counters, RELAY_ACCEPT_LIMITED), WAITING - 2);
-	end_door(&door, &control, fds);
 }
 
 /* F31: the kernel has no memory to watch the listening socket with, just when the door would listen
@@ -304,11 +299,9 @@ static void
 test_f31_a_door_that_cannot_listen_tries_again(void **state)
 {
 	int64_t end_ms = clock_monotonic_ms() + 10 * 1000;
-	struct relay_shard *door, *all[1];
-	struct relay_mailbox control;
+	struct relay_shard *door = open_door();
 
 	(void)state;
-	door = listening_door(&settings, &control, all);
 	int epoll_fd = door->epoll_fd;
 	door->epoll_fd = -1;
 	relay_accept_watch(door, true);
@@ -319,58 +312,52 @@ test_f31_a_door_that_cannot_listen_tries_again(void **state)
 		assert_int_equal(relay_shard_turn(door), 0);
 	}
 	assert_true(door->accept.is_listening);
-	relay_shard_free(&door);
-	relay_mailbox_fini(&control);
 }
 
 static void
 test_f36_a_door_sleeps_after_each_that_it_serves(void **state)
 {
-	struct relay_shard *shard, *door, *all[1];
-	struct relay_mailbox control;
+	const struct relay_settings *settings = &rig.settings;
+	struct relay_shard *shard, *door;
 	char answer[512];
-	int fds[WAITING];
 
 	(void)state;
-	assert_int_equal(relay_mailbox_init(&control), 0);
-	assert_int_equal(relay_shard_new(0, &settings, NULL, &control, -1, NULL, &shard), 0);
-	assert_int_equal(relay_shard_new(1, &settings, NULL, &control, -1, NULL, &door), 0);
-	all[0] = shard;
-	door->all = all;
+	assert_int_equal(relay_shard_new(0, settings, NULL, &rig.control, -1, NULL, &shard), 0);
+	assert_int_equal(relay_shard_new(1, settings, NULL, &rig.control, -1, NULL, &door), 0);
+	rig.door = door;
+	rig.all[0] = shard;
+	door->all = rig.all;
 	door->count = 1;
 	for (unsigned i = 0; i < WAITING; i++)
-		fds[i] = ask(door);
+		rig.fds[i] = ask(door);
 
 	long before = times_slept();
 	assert_int_equal(relay_shard_turn(door), 0);
 	long slept = times_slept() - before;
 
 	long served = 0;
-	for (unsigned i = 0; i < WAITING; i++) {
-		served += read(fds[i], answer, sizeof(answer)) > 0;
-		close(fds[i]);
-	}
+	for (unsigned i = 0; i < WAITING; i++)
+		served += read(rig.fds[i], answer, sizeof(answer)) > 0;
 	/* A turn may end before all are served: on a busy machine, not after the first. */
 	assert_in_range(served, 1, WAITING);
 	assert_in_range(slept, served, LONG_MAX);
-	relay_shard_free(&door);
+	relay_shard_free(&rig.door);
 	relay_shard_free(&shard);
-	relay_mailbox_fini(&control);
 }
 
 int
 main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_an_address_has_its_burst_and_then_its_rate),
-		cmocka_unit_test(test_T45_a_door_lets_in_so_many_in_a_step_and_at_once),
-		cmocka_unit_test(
-			test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left),
-		cmocka_unit_test(test_a_place_may_be_given_back_in_any_order),
-		cmocka_unit_test(test_T45_who_is_turned_away_at_once_takes_nobodys_turn),
-		cmocka_unit_test(test_connections_between_door_and_shard_count_among_all),
-		cmocka_unit_test(test_f31_a_door_that_cannot_listen_tries_again),
-		cmocka_unit_test(test_f36_a_door_sleeps_after_each_that_it_serves),
+		TEST(test_an_address_has_its_burst_and_then_its_rate),
+		TEST(test_T45_a_door_lets_in_so_many_in_a_step_and_at_once),
+		TEST(test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left),
+		TEST(test_a_place_may_be_given_back_in_any_order),
+		TEST(test_T45_who_is_turned_away_at_once_takes_nobodys_turn),
+		TEST(test_connections_between_door_and_shard_count_among_all),
+		TEST(test_f31_a_door_that_cannot_listen_tries_again),
+		TEST(test_f36_a_door_sleeps_after_each_that_it_serves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
