@@ -1,6 +1,8 @@
 /* shard_alone: see the header. */
 #include "shard_alone.h"
 
+#include "shard_leg.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -28,9 +30,11 @@ shard_alone_start(struct shard_alone *alone, const struct relay_settings *settin
 {
 	signal(SIGPIPE, SIG_IGN); /* as service_main does */
 	memset(alone, 0, sizeof(*alone));
+	alone->settings = *settings;
 	assert_int_equal(relay_mailbox_init(&alone->control), 0);
-	assert_int_equal(
-		relay_shard_new(0, settings, NULL, &alone->control, -1, NULL, &alone->shard), 0);
+	assert_int_equal(relay_shard_new(0, &alone->settings, NULL, &alone->control, -1, NULL,
+					 &alone->shard),
+			 0);
 	alone->all[0] = alone->all[1] = alone->shard;
 	alone->shard->all = alone->all;
 	alone->shard->count = 1;
@@ -41,6 +45,37 @@ shard_alone_stop(struct shard_alone *alone)
 {
 	relay_shard_free(&alone->shard);
 	relay_mailbox_fini(&alone->control);
+}
+
+int
+shard_alone_tear_down(void **state)
+{
+	shard_alone_stop(*state);
+	return 0;
+}
+
+struct ticket
+shard_alone_ticket(enum ticket_role role, unsigned session)
+{
+	struct ticket ticket = { .role = role, .node_id = "node-id-00000001" };
+
+	if (role == TICKET_ROLE_SESSION) {
+		ticket.session_id[0] = 1; /* zeros are no session */
+		ticket.session_id[1] = (uint8_t)(session >> 8);
+		ticket.session_id[2] = (uint8_t)session;
+	}
+	return ticket;
+}
+
+int
+shard_alone_attach(struct shard_alone *alone, enum ticket_role role, unsigned session,
+		   struct relay_leg **ret_leg)
+{
+	struct ticket ticket = shard_alone_ticket(role, session);
+	int fd = shard_leg_attach(alone->shard, &ticket, false, ret_leg);
+
+	assert_in_range(fd, 0, INT32_MAX);
+	return fd;
 }
 
 void

@@ -24,39 +24,32 @@ static struct shard_alone rig;
 static int
 set_up(void **state)
 {
-	(void)state;
+	*state = &rig;
 	shard_alone_start(&rig, &shard_alone_settings);
 	return 0;
 }
 
 static int
-tear_down(void **state)
+attach_node(struct relay_leg **ret_leg)
 {
-	(void)state;
-	shard_alone_stop(&rig);
-	return 0;
+	return shard_alone_attach(&rig, TICKET_ROLE_NODE, 0, ret_leg);
 }
 
 static int
-attach(enum ticket_role role, struct relay_leg **ret_leg)
+attach_client(unsigned session, struct relay_leg **ret_leg)
 {
-	struct ticket ticket = { .role = role, .node_id = "node-id-00000001" };
-
-	ticket.session_id[0] = role == TICKET_ROLE_SESSION;
-	int fd = shard_leg_attach(rig.shard, &ticket, false, ret_leg);
-	assert_in_range(fd, 0, INT32_MAX);
-	return fd;
+	return shard_alone_attach(&rig, TICKET_ROLE_SESSION, session, ret_leg);
 }
 
 static void
 test_the_grace_of_clients_ends_when_their_node_is_back(void **state)
 {
 	struct relay_leg *client, *node;
-	int fds[2] = { attach(TICKET_ROLE_SESSION, &client), 0 };
+	int fds[2] = { attach_client(1, &client), 0 };
 
 	(void)state;
 	assert_non_null(client->channel->node->grace.at);
-	fds[1] = attach(TICKET_ROLE_NODE, &node);
+	fds[1] = attach_node(&node);
 	assert_null(node->node->grace.at);
 	close(fds[1]);
 	shard_alone_turn(&rig, NULL);
@@ -73,11 +66,11 @@ test_f48_taking_the_place_of_a_dead_leg_is_no_fight(void **state)
 	int fds[3];
 
 	(void)state;
-	fds[0] = attach(TICKET_ROLE_NODE, &dead);
+	fds[0] = attach_node(&dead);
 	dead->heard_ms -= LONG_AGO_MS;
-	fds[1] = attach(TICKET_ROLE_NODE, &live);
+	fds[1] = attach_node(&live);
 	assert_int_equal(shard_alone_reports(&rig, RELAY_LEG_SWAPPED), 0);
-	fds[2] = attach(TICKET_ROLE_NODE, &newer);
+	fds[2] = attach_node(&newer);
 	assert_int_equal(shard_alone_reports(&rig, RELAY_LEG_SWAPPED), 1);
 	for (unsigned i = 0; i < 3; i++)
 		close(fds[i]);
@@ -96,34 +89,28 @@ assert_answer(int fd, const char *status)
 static void
 test_a_session_comes_back_to_a_node_that_is_full(void **state)
 {
-	static const struct ticket another = { .role = TICKET_ROLE_SESSION,
-					       .node_id = "node-id-00000001",
-					       .session_id = { 2 } };
-	struct relay_settings few = shard_alone_settings;
 	struct relay_leg *leg;
 	int fds[3];
 
 	(void)state;
-	few.channels_max = 1;
-	rig.shard->settings = &few;
-	fds[0] = attach(TICKET_ROLE_SESSION, &leg);
+	rig.settings.channels_max = 1;
+	fds[0] = attach_client(1, &leg);
 	assert_answer(fds[0], " 101 ");
-	fds[1] = attach(TICKET_ROLE_SESSION, &leg);
+	fds[1] = attach_client(1, &leg);
 	assert_answer(fds[1], " 101 ");
 	shard_alone_turn(&rig, NULL);
-	fds[2] = shard_leg_attach(rig.shard, &another, false, &leg);
+	fds[2] = attach_client(2, &leg);
 	assert_answer(fds[2], " 429 ");
 	for (unsigned i = 0; i < 3; i++)
 		close(fds[i]);
 	shard_alone_turn(&rig, NULL);
-	rig.shard->settings = &shard_alone_settings;
 }
 
 /* Its ticket lives for a day. However many sessions are closed meanwhile, it stays deleted. */
 static void
 test_a_deleted_node_is_not_forgotten_for_sessions_that_were_closed(void **state)
 {
-	struct ticket ticket = { .role = TICKET_ROLE_NODE, .node_id = "node-id-00000001" };
+	struct ticket ticket = shard_alone_ticket(TICKET_ROLE_NODE, 0);
 	struct relay_leg *leg;
 
 	(void)state;
@@ -137,7 +124,7 @@ test_a_deleted_node_is_not_forgotten_for_sessions_that_were_closed(void **state)
 		assert_int_equal(relay_mailbox_send(&rig.shard->mailbox, &message), 0);
 	}
 	shard_alone_turn(&rig, NULL);
-	int fd = shard_leg_attach(rig.shard, &ticket, false, &leg);
+	int fd = attach_node(&leg);
 	assert_answer(fd, " 404 ");
 	close(fd);
 	shard_alone_turn(&rig, NULL);
@@ -151,7 +138,7 @@ test_f21_who_comes_during_a_drain_is_told_503(void **state)
 
 	(void)state;
 	rig.shard->drain_until_ms = rig.shard->now_ms + LONG_AGO_MS;
-	int fd = attach(TICKET_ROLE_SESSION, &leg);
+	int fd = attach_client(1, &leg);
 	assert_answer(fd, " 503 ");
 	shard_alone_turn(&rig, NULL);
 	assert_int_equal(rig.shard->directory.nodes.count, 0);
@@ -190,22 +177,16 @@ test_f21_a_drain_spreads_legs_over_relays_and_time(void **state)
 {
 	static const char urls[] = "ws://a\0ws://b", *const newest_first[] = { "ws://a", "ws://b",
 									       "ws://a" };
-	struct relay_settings slow = shard_alone_settings;
 	struct relay_leg *leg;
 	uint8_t payload[125];
 	int fds[3];
 	size_t n;
 
 	(void)state;
-	slow.drain_ms = LONG_AGO_MS;
-	slow.drain_pace = 1;
-	rig.shard->settings = &slow;
+	rig.settings.drain_ms = LONG_AGO_MS;
+	rig.settings.drain_pace = 1;
 	for (unsigned i = 0; i < 3; i++) {
-		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
-					 .node_id = "node-id-00000001",
-					 .session_id = { (uint8_t)(i + 1) } };
-
-		fds[i] = shard_leg_attach(rig.shard, &ticket, false, &leg);
+		fds[i] = attach_client(i, &leg);
 		assert_answer(fds[i], " 101 ");
 	}
 	shard_alone_turn(&rig, drain_to(urls, sizeof(urls), 1000 * 1000));
@@ -223,20 +204,17 @@ test_f21_a_drain_spreads_legs_over_relays_and_time(void **state)
 		close(fds[2 - i]);
 	}
 	shard_alone_turn(&rig, NULL);
-	rig.shard->settings = &shard_alone_settings;
 }
 
 /* F21: who is still at the door when it closes does not hold the drain up. */
 static void
 test_f21_a_drain_ends_who_was_not_admitted(void **state)
 {
-	struct relay_settings any = shard_alone_settings;
 	int fds[2];
 
 	(void)state;
-	any.drain_ms = LONG_AGO_MS;
-	any.drain_pace = 1;
-	rig.shard->settings = &any;
+	rig.settings.drain_ms = LONG_AGO_MS;
+	rig.settings.drain_pace = 1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	struct relay_leg *leg = relay_leg_new(rig.shard, fds[1]);
 	assert_non_null(leg);
@@ -246,7 +224,6 @@ test_f21_a_drain_ends_who_was_not_admitted(void **state)
 	assert_int_equal(rig.shard->leg_count, 0);
 	assert_int_equal(read(fds[0], &(char){ 0 }, 1), 0);
 	close(fds[0]);
-	rig.shard->settings = &shard_alone_settings;
 }
 
 /* In one turn: that a client has gone is told to its node, and to the control actor. */
@@ -255,7 +232,7 @@ test_a_turn_leaves_nothing_to_be_said(void **state)
 {
 	struct relay_leg *node, *client;
 	uint8_t waste[1024];
-	int fds[2] = { attach(TICKET_ROLE_NODE, &node), attach(TICKET_ROLE_SESSION, &client) };
+	int fds[2] = { attach_node(&node), attach_client(1, &client) };
 
 	(void)state;
 	shard_alone_turn(&rig, NULL);
@@ -279,7 +256,7 @@ test_a_turn_leaves_nothing_to_be_said(void **state)
 }
 
 static void
-test_the_longest_turn_is_remembered_until_it_is_asked_for(void **state)
+test_a_shorter_turn_does_not_take_the_place_of_the_longest(void **state)
 {
 	(void)state;
 	rig.shard->lag_us = 10 * 1000 * 1000;
@@ -287,7 +264,7 @@ test_the_longest_turn_is_remembered_until_it_is_asked_for(void **state)
 	assert_int_equal(rig.shard->lag_us, 10 * 1000 * 1000);
 }
 
-#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, shard_alone_tear_down)
 
 int
 main(void)
@@ -301,7 +278,7 @@ main(void)
 		EACH(test_f21_a_drain_ends_who_was_not_admitted),
 		EACH(test_f21_who_comes_during_a_drain_is_told_503),
 		EACH(test_a_turn_leaves_nothing_to_be_said),
-		EACH(test_the_longest_turn_is_remembered_until_it_is_asked_for),
+		EACH(test_a_shorter_turn_does_not_take_the_place_of_the_longest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

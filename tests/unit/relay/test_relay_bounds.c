@@ -4,7 +4,6 @@
  * without its thread: what it holds is looked at after each turn.
  */
 #include "shard_alone.h"
-#include "shard_leg.h"
 
 #include "relay/relay_attach.h"
 #include "relay/relay_shard.h"
@@ -21,15 +20,15 @@
 
 enum { MIB = 1024 * 1024 };
 
-static struct relay_settings settings;
-
 static struct shard_alone rig;
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	settings = shard_alone_settings; /* a stall is far: they take a byte now and then */
+	/* A stall is far: they take a byte now and then. */
+	struct relay_settings settings = shard_alone_settings;
+
+	*state = &rig;
 	settings.legs_max = 1000;
 	settings.channels_max = RELAY_CHANNELS_MAX;
 	settings.queue_budget_bytes = MIB;
@@ -38,29 +37,10 @@ set_up(void **state)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	(void)state;
-	shard_alone_stop(&rig);
-	return 0;
-}
-
 static void
 turn(void)
 {
 	shard_alone_turn(&rig, NULL);
-}
-
-static struct ticket
-ticket_of(enum ticket_role role, unsigned i)
-{
-	struct ticket ticket = { .role = role, .node_id = "node-id-00000001" };
-
-	ticket.session_id[0] = (uint8_t)(i >> 8);
-	ticket.session_id[1] = (uint8_t)i;
-	ticket.session_id[2] = 1;
-	return ticket;
 }
 
 /* T13: pings are to be answered, and their answers wait for who does not read them. Each alone is
@@ -77,11 +57,9 @@ test_T13_answers_that_nobody_reads_stay_within_the_budget(void **state)
 	for (unsigned i = 0; i < PART; i++)
 		memcpy(pings[i], "\x89\xfd", 2);
 	for (unsigned i = 0; i < LEGS; i++) {
-		struct ticket ticket = ticket_of(TICKET_ROLE_SESSION, i);
 		struct relay_leg *leg;
 
-		fds[i] = shard_leg_attach(rig.shard, &ticket, false, &leg);
-		assert_in_range(fds[i], 0, INT32_MAX);
+		fds[i] = shard_alone_attach(&rig, TICKET_ROLE_SESSION, i, &leg);
 		assert_true(relay_leg_is_open(leg));
 	}
 	for (unsigned sent = 0; sent < PINGS; sent += PART) {
@@ -91,7 +69,7 @@ test_T13_answers_that_nobody_reads_stay_within_the_budget(void **state)
 		}
 		turn();
 		assert_in_range(rig.shard->queued_bytes + rig.shard->held_bytes, 0,
-				settings.queue_budget_bytes);
+				rig.settings.queue_budget_bytes);
 	}
 	for (unsigned i = 0; i < LEGS; i++)
 		close(fds[i]);
@@ -103,13 +81,11 @@ test_T13_one_that_reads_nothing_is_not_owed_much(void **state)
 {
 	enum { PINGS = 4000, PART = 200, MOST_BYTES = 400 * 1024 };
 	static uint8_t pings[PART][2 + WS_MASK_BYTES + WS_CONTROL_MAX_BYTES];
-	struct ticket ticket = ticket_of(TICKET_ROLE_SESSION, 1);
 	struct relay_leg *leg;
-	int fd = shard_leg_attach(rig.shard, &ticket, false, &leg);
+	int fd = shard_alone_attach(&rig, TICKET_ROLE_SESSION, 1, &leg);
 
 	(void)state;
-	assert_in_range(fd, 0, INT32_MAX);
-	settings.queue_budget_bytes = 64 * MIB;
+	rig.settings.queue_budget_bytes = 64 * MIB;
 	for (unsigned i = 0; i < PART; i++)
 		memcpy(pings[i], "\x89\xfd", 2);
 	for (unsigned sent = 0; sent < PINGS; sent += PART) {
@@ -117,7 +93,6 @@ test_T13_one_that_reads_nothing_is_not_owed_much(void **state)
 		turn();
 		assert_in_range(rig.shard->queued_bytes, 0, MOST_BYTES);
 	}
-	settings.queue_budget_bytes = MIB;
 	close(fd);
 }
 
@@ -145,14 +120,14 @@ static void
 add_channels(unsigned n)
 {
 	struct relay_carried_client client = { 0 };
-	struct ticket ticket = ticket_of(TICKET_ROLE_NODE, 0);
+	struct ticket ticket = shard_alone_ticket(TICKET_ROLE_NODE, 0);
 
 	memcpy(client.node_id, ticket.node_id, UUID_BYTES);
 	for (unsigned i = 0; i < n; i++) {
 		struct relay_leg *leg = relay_leg_new_carried(&nowhere, NULL);
 
 		assert_non_null(leg);
-		ticket = ticket_of(TICKET_ROLE_SESSION, i);
+		ticket = shard_alone_ticket(TICKET_ROLE_SESSION, i);
 		client.session_id = ticket.session_id;
 		assert_int_equal(relay_attach_carried_client(rig.shard, leg, &client), 0);
 	}
@@ -162,24 +137,21 @@ add_channels(unsigned n)
 static void
 test_a_node_may_have_as_many_channels_as_it_is_allowed(void **state)
 {
-	struct ticket ticket = ticket_of(TICKET_ROLE_NODE, 0);
 	static uint8_t heard[256 * 1024];
 	struct relay_leg *leg;
 	size_t n = 0;
 
 	(void)state;
-	settings.queue_budget_bytes = 64 * MIB;
-	add_channels(settings.channels_max);
-	int fd = shard_leg_attach(rig.shard, &ticket, false, &leg);
-	assert_in_range(fd, 0, INT32_MAX);
+	rig.settings.queue_budget_bytes = 64 * MIB;
+	add_channels(rig.settings.channels_max);
+	int fd = shard_alone_attach(&rig, TICKET_ROLE_NODE, 0, &leg);
 	while (leg->state == RELAY_LEG_OPEN && !fair_outbox_is_empty(&leg->outbox)) {
 		turn();
 		for (ssize_t got; (got = read(fd, heard, sizeof(heard))) > 0;)
 			n += (size_t)got;
 	}
-	settings.queue_budget_bytes = MIB;
 	assert_int_equal(leg->state, RELAY_LEG_OPEN);
-	assert_true(n > settings.channels_max * (size_t)UUID_TEXT_BYTES);
+	assert_true(n > rig.settings.channels_max * (size_t)UUID_TEXT_BYTES);
 	close(fd);
 }
 
@@ -246,13 +218,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_T13_answers_that_nobody_reads_stay_within_the_budget, set_up,
-			tear_down),
+			shard_alone_tear_down),
 		cmocka_unit_test_setup_teardown(test_T13_one_that_reads_nothing_is_not_owed_much,
-						set_up, tear_down),
+						set_up, shard_alone_tear_down),
 		cmocka_unit_test_setup_teardown(
-			test_a_node_may_have_as_many_channels_as_it_is_allowed, set_up, tear_down),
+			test_a_node_may_have_as_many_channels_as_it_is_allowed, set_up,
+			shard_alone_tear_down),
 		cmocka_unit_test_setup_teardown(test_what_sessions_carry_is_not_queued_without_end,
-						set_up, tear_down),
+						set_up, shard_alone_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

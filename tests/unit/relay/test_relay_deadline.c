@@ -3,7 +3,6 @@
  * that came together are spread. A shard without its thread.
  */
 #include "shard_alone.h"
-#include "shard_leg.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +14,6 @@
 
 enum { LEGS = 20 };
 
-static struct relay_settings settings;
-
 static struct shard_alone rig;
 static struct relay_shard *shard;
 static struct relay_leg *legs[LEGS];
@@ -25,22 +22,17 @@ static int fds[LEGS];
 static int
 set_up(void **state)
 {
+	struct relay_settings settings = shard_alone_settings;
+
 	(void)state;
-	settings = shard_alone_settings;
 	settings.stall_ms = 2000;
 	settings.handshake_ms = 10000;
 	settings.half_frame_ms = 30000;
 	settings.ping_ms = 15000;
 	shard_alone_start(&rig, &settings);
 	shard = rig.shard;
-	for (unsigned i = 0; i < LEGS; i++) {
-		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
-					 .node_id = "node-id-00000001",
-					 .session_id = { (uint8_t)i, 1 } };
-
-		fds[i] = shard_leg_attach(shard, &ticket, false, &legs[i]);
-		assert_in_range(fds[i], 0, INT32_MAX);
-	}
+	for (unsigned i = 0; i < LEGS; i++)
+		fds[i] = shard_alone_attach(&rig, TICKET_ROLE_SESSION, i, &legs[i]);
 	return 0;
 }
 
@@ -70,16 +62,16 @@ test_a_legs_timer_stands_at_the_earliest_of_its_deadlines(void **state)
 	(void)state;
 	leg->heard_ms = now_ms;
 	leg->ping_ms = now_ms + 100000;
-	assert_int_equal(deadline_of(leg), now_ms + settings.silence_ms);
+	assert_int_equal(deadline_of(leg), now_ms + rig.settings.silence_ms);
 	leg->half_ms = now_ms - 1;
-	assert_int_equal(deadline_of(leg), now_ms - 1 + settings.half_frame_ms);
+	assert_int_equal(deadline_of(leg), now_ms - 1 + rig.settings.half_frame_ms);
 	leg->ping_ms = now_ms + 5000;
 	assert_int_equal(deadline_of(leg), now_ms + 5000);
 	leg->expires_ms = now_ms + 4000;
 	assert_int_equal(deadline_of(leg), now_ms + 4000);
 	leg->stall.since_ms = now_ms;
 	leg->stall.look_ms = now_ms + 100000;
-	assert_int_equal(deadline_of(leg), now_ms + settings.stall_ms);
+	assert_int_equal(deadline_of(leg), now_ms + rig.settings.stall_ms);
 	leg->stall.since_ms = 0;
 }
 
@@ -92,7 +84,7 @@ test_w19_before_it_is_admitted_a_leg_has_its_handshakes_deadline(void **state)
 	(void)state;
 	assert_non_null(leg);
 	leg->heard_ms = shard->now_ms + 5000;
-	assert_int_equal(deadline_of(leg), shard->now_ms + settings.handshake_ms);
+	assert_int_equal(deadline_of(leg), shard->now_ms + rig.settings.handshake_ms);
 	relay_timer_stop(&shard->wheel, &leg->timer);
 	relay_leg_free(&leg);
 }
@@ -111,8 +103,8 @@ test_pings_of_legs_that_came_together_are_spread_over_a_third(void **state)
 		least = after_ms < least ? after_ms : least;
 		most = after_ms > most ? after_ms : most;
 	}
-	assert_in_range(least, settings.ping_ms, settings.ping_ms * 4 / 3);
-	assert_in_range(most, least + 1, settings.ping_ms * 4 / 3);
+	assert_in_range(least, rig.settings.ping_ms, rig.settings.ping_ms * 4 / 3);
+	assert_in_range(most, least + 1, rig.settings.ping_ms * 4 / 3);
 }
 
 int

@@ -3,7 +3,6 @@
  * of a leg's end; and how much memory a shard has.
  */
 #include "shard_alone.h"
-#include "shard_leg.h"
 
 #include "leg/leg_frame.h"
 #include "link.pb-c.h"
@@ -19,7 +18,6 @@
 
 enum { CLIENTS = 3, BUDGET_BYTES = 1024 * 1024 };
 
-static struct relay_settings settings;
 static struct shard_alone rig;
 static struct relay_leg *clients[CLIENTS];
 static int fds[CLIENTS];
@@ -27,18 +25,14 @@ static int fds[CLIENTS];
 static int
 set_up(void **state)
 {
+	struct relay_settings settings = shard_alone_settings;
 	char answer[1024];
 
 	(void)state;
-	settings = shard_alone_settings;
 	settings.queue_budget_bytes = BUDGET_BYTES;
 	shard_alone_start(&rig, &settings);
 	for (unsigned i = 0; i < CLIENTS; i++) {
-		struct ticket ticket = { .role = TICKET_ROLE_SESSION,
-					 .node_id = "node-id-00000001",
-					 .session_id = { 1, (uint8_t)i } };
-
-		fds[i] = shard_leg_attach(rig.shard, &ticket, false, &clients[i]);
+		fds[i] = shard_alone_attach(&rig, TICKET_ROLE_SESSION, i, &clients[i]);
 		assert_true(read(fds[i], answer, sizeof(answer)) > 0);
 	}
 	return 0;

@@ -3,7 +3,6 @@
  * its thread: so it is known what comes in one turn.
  */
 #include "shard_alone.h"
-#include "shard_leg.h"
 
 #include "leg/leg_frame.h"
 #include "loop/clock.h"
@@ -30,28 +29,9 @@ static struct shard_alone rig;
 static int
 set_up(void **state)
 {
-	(void)state;
+	*state = &rig;
 	shard_alone_start(&rig, &shard_alone_settings);
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	shard_alone_stop(&rig);
-	return 0;
-}
-
-static int
-attach(enum ticket_role role, uint8_t session, struct relay_leg **ret_leg)
-{
-	struct ticket ticket = { .role = role, .node_id = "node-id-00000001" };
-
-	ticket.session_id[0] = session;
-	int fd = shard_leg_attach(rig.shard, &ticket, false, ret_leg);
-	assert_in_range(fd, 0, INT32_MAX);
-	return fd;
 }
 
 static void
@@ -126,9 +106,9 @@ test_who_is_modest_does_not_come_behind_what_others_had_waiting(void **state)
 	enum { BACKLOG = 40, GREEDY = 'g', MODEST = 'm' };
 	struct relay_leg *leg, *client;
 	uint8_t fills[BACKLOG + 1];
-	int node = attach(TICKET_ROLE_NODE, 0, &leg);
-	int greedy = attach(TICKET_ROLE_SESSION, 1, &client);
-	int modest = attach(TICKET_ROLE_SESSION, 2, &client);
+	int node = shard_alone_attach(&rig, TICKET_ROLE_NODE, 0, &leg);
+	int greedy = shard_alone_attach(&rig, TICKET_ROLE_SESSION, 1, &client);
+	int modest = shard_alone_attach(&rig, TICKET_ROLE_SESSION, 2, &client);
 
 	(void)state;
 	shard_alone_turn(&rig, NULL);
@@ -170,8 +150,8 @@ test_who_comes_anew_has_saved_nothing_up(void **state)
 	enum { DATAGRAMS = 40, STAYS = 's', COMES = 'c' };
 	uint8_t fills[2 * DATAGRAMS];
 	struct relay_leg *leg, *client;
-	int node = attach(TICKET_ROLE_NODE, 0, &leg);
-	int stays = attach(TICKET_ROLE_SESSION, 1, &client);
+	int node = shard_alone_attach(&rig, TICKET_ROLE_NODE, 0, &leg);
+	int stays = shard_alone_attach(&rig, TICKET_ROLE_SESSION, 1, &client);
 	unsigned of_who_stays = 0;
 
 	(void)state;
@@ -182,7 +162,7 @@ test_who_comes_anew_has_saved_nothing_up(void **state)
 		send_datagram(stays, STAYS);
 	take_all_that_waits(node, leg, fills, DATAGRAMS);
 
-	int comes = attach(TICKET_ROLE_SESSION, 2, &client);
+	int comes = shard_alone_attach(&rig, TICKET_ROLE_SESSION, 2, &client);
 	hold_up(leg);
 	for (unsigned i = 0; i < DATAGRAMS; i++) {
 		send_datagram(stays, STAYS);
@@ -203,9 +183,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_who_is_modest_does_not_come_behind_what_others_had_waiting, set_up,
-			tear_down),
+			shard_alone_tear_down),
 		cmocka_unit_test_setup_teardown(test_who_comes_anew_has_saved_nothing_up, set_up,
-						tear_down),
+						shard_alone_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

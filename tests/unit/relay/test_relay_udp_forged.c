@@ -24,7 +24,6 @@ enum { FLOOD = 3 * RELAY_UDP_BURST };
 static const uint8_t node_id[UUID_BYTES] = "the flooded node";
 static const struct key node = { .bytes = { 1 } }, nobody = { .bytes = { 2 } };
 
-static struct relay_settings settings;
 static struct shard_alone rig;
 static int node_fd;
 static uint16_t forged_port;
@@ -34,6 +33,7 @@ static int
 set_up(void **state)
 {
 	static const uint8_t secret[RELAY_UDP_COOKIE_SECRET_BYTES] = { 5 };
+	struct relay_settings settings = shard_alone_settings;
 	struct ticket ticket = { .role = TICKET_ROLE_NODE };
 	struct relay_udp_binding binding = { .session_id = { 1 }, .has_address = true };
 	struct relay_leg *leg;
@@ -41,7 +41,6 @@ set_up(void **state)
 	int fd;
 
 	(void)state;
-	settings = shard_alone_settings;
 	settings.legs_max = settings.channels_max = 1000;
 	shard_alone_start(&rig, &settings);
 	assert_int_equal(relay_udp_socket_open("127.0.0.1", false, &port, &fd), 0);
