@@ -157,15 +157,34 @@ answer(struct request *request)
 }
 
 static void
+expect_dropped(struct fixture *f, const struct reply *bad, const char *reason)
+{
+	struct request request;
+
+	call(&request, f);
+	reply(&request, bad);
+	answer(&request);
+	assert_int_equal(drops(f, reason), 1);
+}
+
+static void
+expect_failed(struct fixture *f, const struct reply *bad, const char *code)
+{
+	struct request request;
+
+	call(&request, f);
+	reply(&request, bad);
+	wait_end(&request.asked);
+	assert_failed(&request.asked, BUS_INTERNAL, code);
+	zframe_destroy(&request.from);
+}
+
+static void
 test_reply_of_two_frames_is_dropped(void **state)
 {
 	static const struct reply two = { .version = 1, .is_followed = true };
-	struct request request;
 
-	call(&request, *state);
-	reply(&request, &two);
-	answer(&request);
-	assert_int_equal(drops(*state, "parts"), 1);
+	expect_dropped(*state, &two, "parts");
 }
 
 static void
@@ -173,13 +192,9 @@ test_reply_whose_head_is_over_half_a_kib_is_dropped(void **state)
 {
 	static char code[HEAD_MUCH_BYTES];
 	static const struct reply long_headed = { .version = 1, .code = code };
-	struct request request;
 
 	memset(code, 'x', sizeof(code) - 1);
-	call(&request, *state);
-	reply(&request, &long_headed);
-	answer(&request);
-	assert_int_equal(drops(*state, "envelope"), 1);
+	expect_dropped(*state, &long_headed, "envelope");
 }
 
 /* B22 */
@@ -187,26 +202,16 @@ static void
 test_reply_of_another_version_fails_its_call(void **state)
 {
 	static const struct reply newer = { .version = 2 };
-	struct request request;
 
-	call(&request, *state);
-	reply(&request, &newer);
-	wait_end(&request.asked);
-	assert_failed(&request.asked, BUS_INTERNAL, "unsupported_version");
-	zframe_destroy(&request.from);
+	expect_failed(*state, &newer, "unsupported_version");
 }
 
 static void
 test_status_that_nobody_knows_is_a_defect(void **state)
 {
 	static const struct reply odd = { .version = 1, .status = 4000000000, .code = "odd" };
-	struct request request;
 
-	call(&request, *state);
-	reply(&request, &odd);
-	wait_end(&request.asked);
-	assert_failed(&request.asked, BUS_INTERNAL, "odd");
-	zframe_destroy(&request.from);
+	expect_failed(*state, &odd, "odd");
 }
 
 /* B46: the next call may have the place of the first, and is not ended by what was for that. */
