@@ -26,7 +26,8 @@ enum {
 	POLL_MS = 20,
 	CHILDREN_BYTES = 1024,
 	BACKENDS_MAX = 64,
-	ARGUMENTS_MAX = 16
+	ARGUMENTS_MAX = 16,
+	SKIPPED = 77,
 };
 
 static int64_t
@@ -133,6 +134,20 @@ servers_fini(struct servers *servers)
 	if (servers->folder[0] != '\0')
 		(void)nftw(servers->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	servers->folder[0] = '\0';
+}
+
+int
+servers_begin(struct servers *servers, unsigned which)
+{
+	int result = servers_init(servers);
+
+	if (result == 0 && (which & SERVERS_POSTGRESQL) != 0)
+		result = servers_postgresql_start(servers);
+	if (result == 0 && (which & SERVERS_REDIS) != 0)
+		result = servers_redis_start(servers);
+	if (result != 0)
+		servers_fini(servers);
+	return result == 0 ? 0 : result > 0 ? SKIPPED : EXIT_FAILURE;
 }
 
 /* ---- PostgreSQL ---- */

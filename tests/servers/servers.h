@@ -10,12 +10,19 @@
 
 enum { SERVERS_PATH_BYTES = 128, SERVERS_URL_BYTES = 256 };
 
+/* for servers_begin */
+enum { SERVERS_POSTGRESQL = 1, SERVERS_REDIS = 2, SERVERS_BOTH = 3 };
+
 struct servers {
 	char folder[64];
 	char postgresql_program[SERVERS_PATH_BYTES];
 	bool is_large; /* PostgreSQL as for much data: 1 GB of buffers, fsync; else 16 MB, none */
 	pid_t postgresql, redis;
 };
+
+/* servers_init, and starts which. 0, or what a test program is to exit with: 77 when a package is
+ * not installed, else EXIT_FAILURE; then nothing is left to end. */
+int servers_begin(struct servers *servers, unsigned which);
 
 /* Makes the folder. 0, or -1. */
 int servers_init(struct servers *servers);

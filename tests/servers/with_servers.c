@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SKIPPED = 77, USAGE = 64 };
+enum { USAGE = 64 };
 
 static int
 run(char *const *arguments)
@@ -55,17 +55,11 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: with_servers PROGRAM [ARGUMENTS]\n");
 		return USAGE;
 	}
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_postgresql_start(&servers);
-	if (result == 0)
-		result = servers_redis_start(&servers);
-	if (result == 0) {
-		tell(&servers);
-		result = run(argv + 1);
-	} else {
-		result = result > 0 ? SKIPPED : EXIT_FAILURE;
-	}
+	result = servers_begin(&servers, SERVERS_BOTH);
+	if (result != 0)
+		return result;
+	tell(&servers);
+	result = run(argv + 1);
 	servers_fini(&servers);
 	return result;
 }

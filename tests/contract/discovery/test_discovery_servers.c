@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -191,17 +190,6 @@ test_F16_flushed_redis_is_no_second_chance_for_a_used_proof(void **state)
 	rig_call_fini(&call);
 }
 
-static int
-start_servers(void)
-{
-	int result;
-
-	if (servers_init(&servers) < 0)
-		return -1;
-	result = servers_postgresql_start(&servers);
-	return result != 0 ? result : servers_redis_start(&servers);
-}
-
 int
 main(void)
 {
@@ -212,12 +200,11 @@ main(void)
 		IN_A_RIG(test_F16_without_redis_nodes_enrol_and_beat_and_no_proof_counts_twice),
 		IN_A_RIG(test_F16_flushed_redis_is_no_second_chance_for_a_used_proof),
 	};
-	int result = start_servers();
+	int result = servers_begin(&servers, SERVERS_BOTH);
 
-	if (result == 0)
-		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
+	if (result != 0)
+		return result;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
 	return result;
 }

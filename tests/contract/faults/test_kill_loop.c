@@ -149,15 +149,10 @@ main(int argc, char **argv)
 
 	on_servers = argc > 1 && strcmp(argv[1], "postgresql") == 0;
 	if (on_servers)
-		result = servers_init(&servers);
-	if (on_servers && result == 0)
-		result = servers_postgresql_start(&servers);
-	if (on_servers && result == 0)
-		result = servers_redis_start(&servers);
-	if (result == 0)
-		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
+		result = servers_begin(&servers, SERVERS_BOTH);
+	if (result != 0)
+		return result;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	if (on_servers)
 		servers_fini(&servers);
 	return result;

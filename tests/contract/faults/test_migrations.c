@@ -254,16 +254,15 @@ main(int argc, char **argv)
 		rows = strtol(getenv("MIGRATION_ROWS"), NULL, 10);
 	on_servers = argc > 1 && strcmp(argv[1], "postgresql") == 0;
 	(void)strcpy(folder, "/tmp/boson-migrations-XXXXXX");
-	if (mkdtemp(folder) == NULL || (on_servers && servers_init(&servers) < 0))
+	if (mkdtemp(folder) == NULL)
 		return EXIT_FAILURE;
 	if (on_servers)
-		result = servers_postgresql_start(&servers);
-	if (result == 0)
+		result = servers_begin(&servers, SERVERS_POSTGRESQL);
+	if (result == 0) {
 		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
-	if (on_servers)
-		servers_fini(&servers);
+		if (on_servers)
+			servers_fini(&servers);
+	}
 	remove_databases();
 	return result;
 }

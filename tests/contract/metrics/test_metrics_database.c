@@ -155,16 +155,11 @@ main(void)
 		IN_A_RIG(test_a_killed_database_costs_no_sample_F13),
 		IN_A_RIG(test_either_of_two_replicas_may_be_killed_F05),
 	};
-	int started, failed;
+	int result = servers_begin(&servers, SERVERS_POSTGRESQL);
 
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	started = servers_postgresql_start(&servers);
-	if (started != 0) {
-		servers_fini(&servers);
-		return started > 0 ? 77 : EXIT_FAILURE;
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	if (result != 0)
+		return result;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
-	return failed;
+	return result;
 }

@@ -5,12 +5,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-enum { CONFIG_BYTES = 2048, SKIPPED = 77 };
+enum { CONFIG_BYTES = 2048 };
 
 int
 routing_pair_run(struct routing_pair *pair, const struct CMUnitTest *tests, size_t n)
@@ -18,13 +17,10 @@ routing_pair_run(struct routing_pair *pair, const struct CMUnitTest *tests, size
 	int result;
 
 	memset(pair, 0, sizeof(*pair));
-	if (servers_init(&pair->servers) != 0)
-		return EXIT_FAILURE;
-	result = servers_postgresql_start(&pair->servers);
-	if (result == 0)
-		result = _cmocka_run_group_tests("replicas of routing", tests, n, NULL, NULL);
-	else
-		result = result == 1 ? SKIPPED : EXIT_FAILURE;
+	result = servers_begin(&pair->servers, SERVERS_POSTGRESQL);
+	if (result != 0)
+		return result;
+	result = _cmocka_run_group_tests("replicas of routing", tests, n, NULL, NULL);
 	servers_fini(&pair->servers);
 	return result;
 }

@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -630,17 +629,11 @@ main(void)
 		WITH_TWO(test_both_go_on_when_postgresql_returns_F13),
 		WITH_TWO(test_replica_starts_while_postgresql_is_down_F13),
 	};
-	int result;
+	int result = servers_begin(&servers, SERVERS_BOTH);
 
-	if (servers_init(&servers) != 0)
-		return 1;
-	result = servers_postgresql_start(&servers);
-	if (result == 0)
-		result = servers_redis_start(&servers);
-	if (result == 0)
-		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else if (result == 1)
-		result = 77;
+	if (result != 0)
+		return result;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
 	return result;
 }

@@ -12,7 +12,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -229,24 +228,6 @@ test_what_is_out_of_bounds_is_refused(void **state)
 	assert_int_equal(cache_first(cache, "a", INT64_MAX / 2, now_ms), 0);
 }
 
-/* 0, or what to exit with. */
-static int
-begin(int argc, char **argv)
-{
-	int result;
-
-	is_redis = argc > 1 && strcmp(argv[1], "redis") == 0;
-	if (!is_redis)
-		return 0;
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_redis_start(&servers);
-	if (result != 0)
-		servers_fini(&servers);
-	servers_redis_url(&servers, url);
-	return result == 0 ? 0 : result > 0 ? 77 : EXIT_FAILURE;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -263,12 +244,17 @@ main(int argc, char **argv)
 		TEST(test_bucket_that_owes_gives_again_once_it_has_filled),
 		TEST(test_what_is_out_of_bounds_is_refused),
 	};
-	int exit_code = begin(argc, argv);
+	int result = 0;
 
-	if (exit_code != 0)
-		return exit_code;
-	exit_code = cmocka_run_group_tests(tests, NULL, NULL);
+	is_redis = argc > 1 && strcmp(argv[1], "redis") == 0;
+	if (is_redis)
+		result = servers_begin(&servers, SERVERS_REDIS);
+	if (result != 0)
+		return result;
+	if (is_redis)
+		servers_redis_url(&servers, url);
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	if (is_redis)
 		servers_fini(&servers);
-	return exit_code;
+	return result;
 }

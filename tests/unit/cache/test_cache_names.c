@@ -252,15 +252,11 @@ main(void)
 		TEST(test_resolver_that_hangs_costs_one_deadline_and_is_heard_later),
 		TEST(test_cache_is_closed_while_the_resolver_hangs),
 	};
-	int result;
+	int result = servers_begin(&servers, SERVERS_REDIS);
 
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_redis_start(&servers);
-	if (result == 0)
-		result = listen_on_tcp() ? cmocka_run_group_tests(tests, NULL, NULL) : EXIT_FAILURE;
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
+	if (result != 0)
+		return result;
+	result = listen_on_tcp() ? cmocka_run_group_tests(tests, NULL, NULL) : EXIT_FAILURE;
 	servers_fini(&servers);
 	return result;
 }

@@ -409,16 +409,12 @@ main(void)
 		TEST(test_user_needs_few_rights),
 		TEST(test_bad_urls_are_refused_with_a_reason_and_no_secret),
 	};
-	int result;
+	int result = servers_begin(&servers, SERVERS_REDIS);
 
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_redis_start(&servers);
+	if (result != 0)
+		return result;
 	servers_redis_url(&servers, url);
-	if (result == 0)
-		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
 	return result;
 }

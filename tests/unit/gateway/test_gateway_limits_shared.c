@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -232,19 +231,6 @@ test_a_gateway_ends_while_redis_hangs(void **state)
 	servers_redis_stop(&servers, false);
 }
 
-/* 0, or what to exit with. */
-static int
-begin(void)
-{
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	int r = servers_redis_start(&servers);
-	if (r != 0)
-		servers_fini(&servers);
-	servers_redis_url(&servers, url);
-	return r == 0 ? 0 : r > 0 ? 77 : EXIT_FAILURE;
-}
-
 int
 main(void)
 {
@@ -257,10 +243,11 @@ main(void)
 		TEST(test_F16_a_redis_that_was_killed_is_found_again),
 		TEST(test_a_gateway_ends_while_redis_hangs),
 	};
-	int exit_code = begin();
-	if (exit_code != 0)
-		return exit_code;
-	exit_code = cmocka_run_group_tests(tests, NULL, NULL);
+	int result = servers_begin(&servers, SERVERS_REDIS);
+	if (result != 0)
+		return result;
+	servers_redis_url(&servers, url);
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
-	return exit_code;
+	return result;
 }

@@ -10,7 +10,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -115,16 +114,12 @@ main(void)
 		TEST(test_own_memory_is_there_without_being_asked),
 		TEST(test_F16_redis_that_goes_and_comes_is_said_to),
 	};
-	int result;
+	int result = servers_begin(&servers, SERVERS_REDIS);
 
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_redis_start(&servers);
+	if (result != 0)
+		return result;
 	servers_redis_url(&servers, url);
-	if (result == 0)
-		result = cmocka_run_group_tests(tests, NULL, NULL);
-	else
-		result = result > 0 ? 77 : EXIT_FAILURE;
+	result = cmocka_run_group_tests(tests, NULL, NULL);
 	servers_fini(&servers);
 	return result;
 }

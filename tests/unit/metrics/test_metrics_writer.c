@@ -422,17 +422,13 @@ main(int argc, char **argv)
 		TEST(test_a_nodes_rollups_are_found_without_reading_the_fleets),
 		TEST(test_what_a_dead_database_did_not_take_it_takes_later_and_once_F13),
 	};
-	int failed, started = 0;
+	int failed, result = 0;
 
 	is_postgresql = argc > 1 && strcmp(argv[1], "postgresql") == 0;
-	if (is_postgresql && servers_init(&servers) < 0)
-		return EXIT_FAILURE;
 	if (is_postgresql)
-		started = servers_postgresql_start(&servers);
-	if (started != 0) {
-		servers_fini(&servers);
-		return started > 0 ? 77 : EXIT_FAILURE;
-	}
+		result = servers_begin(&servers, SERVERS_POSTGRESQL);
+	if (result != 0)
+		return result;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	if (is_postgresql) {
 		failed += cmocka_run_group_tests(shared, NULL, NULL);

@@ -35,17 +35,8 @@ static unsigned schemas;
 int
 fixture_begin(int argc, char **argv)
 {
-	int result;
-
 	is_postgresql = argc > 1 && strcmp(argv[1], "postgresql") == 0;
-	if (!is_postgresql)
-		return 0;
-	if (servers_init(&servers) < 0)
-		return EXIT_FAILURE;
-	result = servers_postgresql_start(&servers);
-	if (result != 0)
-		servers_fini(&servers);
-	return result == 0 ? 0 : result > 0 ? 77 : EXIT_FAILURE;
+	return is_postgresql ? servers_begin(&servers, SERVERS_POSTGRESQL) : 0;
 }
 
 int
