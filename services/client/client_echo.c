@@ -4,7 +4,8 @@
  */
 #include "client/client_echo.h"
 
-#include <arpa/inet.h>
+#include "net/address.h"
+
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -52,20 +53,13 @@ set_whole(const struct client_echo *echo)
 int
 client_echo_open(struct client_echo *echo, const char *address, const char *interface)
 {
-	struct sockaddr_in four = { .sin_family = AF_INET };
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
-	int r = 0;
+	struct sockaddr_storage to;
+	int r;
 
 	*echo = (struct client_echo){ .fd = -1 };
-	if (inet_pton(AF_INET, address, &four.sin_addr) == 1)
-		echo->family = AF_INET;
-	else if (inet_pton(AF_INET6, address, &six.sin6_addr) == 1)
-		echo->family = AF_INET6;
-	else
+	if (address_parse_socket(address, 0, &to) < 0)
 		return -EINVAL;
-	const struct sockaddr *to = echo->family == AF_INET ? (const struct sockaddr *)&four
-							    : (const struct sockaddr *)&six;
-	socklen_t n = echo->family == AF_INET ? sizeof four : sizeof six;
+	echo->family = to.ss_family;
 	if (getrandom(&echo->id, sizeof echo->id, 0) < 0)
 		return -errno;
 	r = open_socket(echo);
@@ -74,7 +68,8 @@ client_echo_open(struct client_echo *echo, const char *address, const char *inte
 		r = -errno;
 	if (r == 0)
 		r = set_whole(echo);
-	if (r == 0 && connect(echo->fd, to, n) < 0)
+	if (r == 0 &&
+	    connect(echo->fd, (const struct sockaddr *)&to, address_socket_bytes(&to)) < 0)
 		r = -errno;
 	if (r < 0)
 		client_echo_close(echo);

@@ -5,6 +5,7 @@
 
 #include "client/client_echo.h"
 #include "loop/clock.h"
+#include "net/address.h"
 #include "net/http_client.h"
 #include "stun/stun_message.h"
 #include "turn.pb-c.h"
@@ -59,18 +60,13 @@ write_question(uint8_t *to, size_t n, uint16_t id)
 double
 client_probe_name_server(const char *server, size_t size)
 {
-	struct sockaddr_storage to = { 0 };
-	struct sockaddr_in *four = (struct sockaddr_in *)(void *)&to;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&to;
+	struct sockaddr_storage to;
 	uint8_t message[PROBE_MESSAGE_BYTES];
 	uint16_t id = 0;
 	double took = -1;
 
-	bool is_four = inet_pton(AF_INET, server, &four->sin_addr) == 1;
-	if (!is_four && inet_pton(AF_INET6, server, &six->sin6_addr) != 1)
+	if (address_parse_socket(server, DNS_PORT, &to) < 0)
 		return -1;
-	to.ss_family = is_four ? AF_INET : AF_INET6;
-	six->sin6_port = htons(DNS_PORT);
 	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	for (int i = 0; fd >= 0 && i < PROBE_TRIES && took < 0; i++) {
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
@@ -78,8 +74,7 @@ client_probe_name_server(const char *server, size_t size)
 			break;
 		size_t n = write_question(message, size - UDP_HEADERS_BYTES, id);
 		int64_t begin_us = clock_monotonic_us();
-		if (connect(fd, (const struct sockaddr *)&to,
-			    is_four ? sizeof *four : sizeof *six) < 0 ||
+		if (connect(fd, (const struct sockaddr *)&to, address_socket_bytes(&to)) < 0 ||
 		    send(fd, message, n, 0) < 0)
 			break;
 		if (poll(&wait, 1, ANSWER_MS) == 1 &&

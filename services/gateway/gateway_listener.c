@@ -5,8 +5,8 @@
 
 #include "gateway/gateway_limits.h"
 #include "identity/mac.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -178,32 +178,14 @@ listener_reap(struct loop *loop, void *arg)
 
 /* [::] hears IPv4 as well. */
 static int
-listen_address(const struct gateway_listener_options *options, struct sockaddr_storage *ret,
-	       socklen_t *ret_bytes)
-{
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(options->port) };
-	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons(options->port) };
-	if (inet_pton(AF_INET, options->host, &in4.sin_addr) == 1) {
-		memcpy(ret, &in4, sizeof(in4));
-		*ret_bytes = sizeof(in4);
-	} else if (inet_pton(AF_INET6, options->host, &in6.sin6_addr) == 1) {
-		memcpy(ret, &in6, sizeof(in6));
-		*ret_bytes = sizeof(in6);
-	} else {
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int
 listener_bind(struct gateway_listener *listener)
 {
-	struct sockaddr_storage to = { 0 };
-	socklen_t to_bytes = 0;
+	struct sockaddr_storage to;
 	int off = 0, on = 1;
-	int r = listen_address(&listener->options, &to, &to_bytes);
+	int r = address_parse_socket(listener->options.host, listener->options.port, &to);
 	if (r < 0)
 		return r;
+	socklen_t to_bytes = address_socket_bytes(&to);
 	listener->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0)
 		return -errno;

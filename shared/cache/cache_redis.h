@@ -8,7 +8,6 @@
 #include "loop/lookup.h"
 
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -23,7 +22,7 @@ enum {
 struct redis_target {
 	char host[LOOKUP_HOST_BYTES]; /* a name to be looked up, or "": */
 	struct sockaddr_storage address;
-	in_port_t port; /* network order, for the addresses of a name */
+	uint16_t port; /* for the addresses of a name */
 	unsigned database;
 	char prefix[REDIS_PREFIX_BYTES];
 	char user[REDIS_USER_BYTES]; /* "": the default user */

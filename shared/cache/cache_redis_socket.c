@@ -6,6 +6,7 @@
 #include "cache/cache_redis.h"
 
 #include "loop/clock.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,20 +31,11 @@ redis_socket_wait(int fd, short events, int64_t deadline_ms)
 }
 
 static void
-set_port(struct sockaddr_storage *address, in_port_t port)
-{
-	if (address->ss_family == AF_INET6)
-		((struct sockaddr_in6 *)address)->sin6_port = port;
-	else
-		((struct sockaddr_in *)address)->sin_port = port;
-}
-
-static void
 take_places(struct redis *redis, const struct sockaddr_storage *addresses, size_t n)
 {
 	memcpy(redis->places, addresses, n * sizeof(*addresses));
 	for (size_t i = 0; redis->target.host[0] != '\0' && i < n; i++)
-		set_port(&redis->places[i], redis->target.port);
+		address_set_port(&redis->places[i], redis->target.port);
 	redis->places_n = n;
 	redis->place %= n;
 }
@@ -70,14 +62,8 @@ look_up(struct redis *redis, int64_t deadline_ms)
 static socklen_t
 bytes_of(const struct sockaddr_storage *address)
 {
-	switch (address->ss_family) {
-	case AF_INET:
-		return sizeof(struct sockaddr_in);
-	case AF_INET6:
-		return sizeof(struct sockaddr_in6);
-	default:
-		return sizeof(struct sockaddr_un);
-	}
+	return address->ss_family == AF_UNIX ? sizeof(struct sockaddr_un)
+					     : address_socket_bytes(address);
 }
 
 static const char *

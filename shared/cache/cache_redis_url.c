@@ -7,6 +7,8 @@
  */
 #include "cache/cache_redis.h"
 
+#include "net/address.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -106,17 +108,6 @@ is_name(const char *host)
 	return n > 0 && host[n] == '\0' && host[strspn(host, "0123456789.")] != '\0';
 }
 
-static int
-parse_port(const char *text, in_port_t *ret)
-{
-	unsigned long number = PORT;
-
-	if (text != NULL && (parse_number(text, UINT16_MAX, &number) < 0 || number == 0))
-		return -EINVAL;
-	*ret = htons((uint16_t)number);
-	return 0;
-}
-
 /* Cuts the port off host:port or [v6]:port. */
 static int
 split_port(char *host, char **ret_address, char **ret_port)
@@ -140,22 +131,14 @@ split_port(char *host, char **ret_address, char **ret_port)
 static int
 parse_host(char *host, struct redis_target *target)
 {
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
 	char *address, *port;
 
-	if (split_port(host, &address, &port) < 0 || parse_port(port, &target->port) < 0)
+	target->port = PORT;
+	if (split_port(host, &address, &port) < 0 ||
+	    (port != NULL && address_parse_port(port, strlen(port), &target->port) < 0))
 		return -EINVAL;
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = target->port;
+	if (address_parse_socket(address, target->port, &target->address) == 0)
 		return 0;
-	}
-	if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = target->port;
-		return 0;
-	}
 	return address == host && is_name(address)
 		       ? copy(address, target->host, sizeof(target->host))
 		       : -EINVAL;

@@ -4,9 +4,10 @@
  */
 #include "leg/leg_address.h"
 
+#include "net/address.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,10 +50,7 @@ leg_address_is_lost(int tcp_fd)
 
 	if (getsockname(tcp_fd, (struct sockaddr *)&address, &n) < 0)
 		return false;
-	if (address.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)(void *)&address)->sin6_port = 0;
-	else
-		((struct sockaddr_in *)(void *)&address)->sin_port = 0;
+	address_set_port(&address, 0);
 	fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;

@@ -157,6 +157,39 @@ address_parse(const char *text, struct in6_addr *ret)
 	return 0;
 }
 
+int
+address_parse_socket(const char *text, uint16_t port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_storage address = { .ss_family = AF_INET };
+	struct sockaddr_in *four = (struct sockaddr_in *)(void *)&address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&address;
+
+	if (inet_pton(AF_INET, text, &four->sin_addr) != 1) {
+		address.ss_family = AF_INET6;
+		if (inet_pton(AF_INET6, text, &six->sin6_addr) != 1)
+			return -EINVAL;
+	}
+	address_set_port(&address, port);
+	*ret = address;
+	return 0;
+}
+
+socklen_t
+address_socket_bytes(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					     : sizeof(struct sockaddr_in6);
+}
+
+void
+address_set_port(struct sockaddr_storage *address, uint16_t port)
+{
+	if (address->ss_family == AF_INET)
+		((struct sockaddr_in *)(void *)address)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)(void *)address)->sin6_port = htons(port);
+}
+
 /* n digits and nothing else. */
 static int
 parse_number(const char *text, size_t n, size_t digits_max, unsigned max, unsigned *ret)

@@ -34,5 +34,12 @@ int address_parse_network(const char *text, struct in6_addr *ret, unsigned *ret_
  * -EINVAL. */
 int address_parse_endpoint(const char *text, struct in6_addr *ret, uint16_t *ret_port);
 
+/* Text of either family, and a port, as a socket takes them; -EINVAL. No names are resolved. */
+int address_parse_socket(const char *text, uint16_t port, struct sockaddr_storage *ret);
+
+/* Of an AF_INET or AF_INET6 address. */
+socklen_t address_socket_bytes(const struct sockaddr_storage *address);
+void address_set_port(struct sockaddr_storage *address, uint16_t port);
+
 /* A port as n digits, 1 to 65535; -EINVAL (strtoul would take signs and blanks). */
 int address_parse_port(const char *text, size_t n, uint16_t *ret);

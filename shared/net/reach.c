@@ -4,10 +4,9 @@
 #include "net/reach.h"
 
 #include "loop/lookup.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +24,6 @@ struct reach {
 	struct sockaddr_storage addresses[LOOKUP_MAX];
 	struct attempt attempts[LOOKUP_MAX];
 	size_t n, begun, under_way;
-	uint16_t port;
 	struct loop_timer *next, *end;
 	reach_fn fn;
 	void *arg;
@@ -91,21 +89,18 @@ on_connected(struct loop *loop, int fd, uint32_t events, void *arg)
 static int
 begin(struct reach *reach, size_t i)
 {
-	struct sockaddr_storage *address = &reach->addresses[i];
+	const struct sockaddr_storage *address = &reach->addresses[i];
 	struct attempt *attempt = &reach->attempts[i];
-	bool is_v6 = address->ss_family == AF_INET6;
-	socklen_t n = is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	int r;
 
-	if (is_v6)
-		((struct sockaddr_in6 *)(void *)address)->sin6_port = htons(reach->port);
-	else
-		((struct sockaddr_in *)(void *)address)->sin_port = htons(reach->port);
 	attempt->reach = reach;
 	attempt->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (attempt->fd < 0)
 		return -errno;
-	r = connect(attempt->fd, (const struct sockaddr *)address, n) < 0 ? -errno : 0;
+	r = connect(attempt->fd, (const struct sockaddr *)address, address_socket_bytes(address)) <
+			    0
+		    ? -errno
+		    : 0;
 	if (r == 0 || r == -EINPROGRESS)
 		r = loop_fd_add(reach->loop, attempt->fd, EPOLLOUT, on_connected, attempt,
 				&attempt->watch);
@@ -160,7 +155,8 @@ reach_start(struct loop *loop, const struct sockaddr_storage *addresses, size_t 
 	reach->loop = loop;
 	memcpy(reach->addresses, addresses, n * sizeof *addresses);
 	reach->n = n;
-	reach->port = port;
+	for (size_t i = 0; i < n; i++)
+		address_set_port(&reach->addresses[i], port);
 	reach->fn = fn;
 	reach->arg = arg;
 	reach->at = ret;

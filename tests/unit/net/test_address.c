@@ -298,6 +298,57 @@ test_an_endpoint_is_an_address_and_perhaps_a_port(void **state)
 	assert_int_equal(port, 0);
 }
 
+static void
+test_a_socket_takes_either_family_and_a_port(void **state)
+{
+	static const char *const bad[] = {
+		"", "192.0.2.256", "192.0.2.1:5", "[::1]", "::1%1", "a.b"
+	};
+	struct sockaddr_storage address;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&address;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&address;
+	struct in6_addr expected;
+
+	(void)state;
+	assert_int_equal(address_parse_socket("192.0.2.1", 65535, &address), 0);
+	assert_int_equal(address.ss_family, AF_INET);
+	assert_int_equal(ntohl(four->sin_addr.s_addr), 0xc0000201);
+	assert_int_equal(ntohs(four->sin_port), 65535);
+	assert_int_equal(address_socket_bytes(&address), sizeof *four);
+	address_set_port(&address, 53);
+	assert_int_equal(ntohs(four->sin_port), 53);
+
+	assert_int_equal(address_parse_socket("2001:db8::1", 443, &address), 0);
+	assert_int_equal(address.ss_family, AF_INET6);
+	assert_int_equal(address_parse("2001:db8::1", &expected), 0);
+	assert_memory_equal(&six->sin6_addr, &expected, sizeof expected);
+	assert_int_equal(ntohs(six->sin6_port), 443);
+	assert_int_equal(address_socket_bytes(&address), sizeof *six);
+	address_set_port(&address, 0);
+	assert_int_equal(six->sin6_port, 0);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (address_parse_socket(bad[i], 1, &address) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	assert_memory_equal(&six->sin6_addr, &expected, sizeof expected);
+}
+
+/* They are compared as bytes. */
+static void
+test_a_socket_address_has_zeros_where_nothing_is_said(void **state)
+{
+	const struct sockaddr_in four = { .sin_family = AF_INET,
+					  .sin_port = htons(53),
+					  .sin_addr.s_addr = htonl(0xc0000201) };
+	struct sockaddr_storage expected = { 0 }, address;
+
+	(void)state;
+	memcpy(&expected, &four, sizeof four);
+	memset(&address, 0x55, sizeof address);
+	assert_int_equal(address_parse_socket("192.0.2.1", 53, &address), 0);
+	assert_memory_equal(&address, &expected, sizeof address);
+}
+
 int
 main(void)
 {
@@ -311,6 +362,8 @@ main(void)
 		cmocka_unit_test(test_a_port_is_digits_and_nothing_else),
 		cmocka_unit_test(test_a_network_is_an_address_and_bits_of_its_family),
 		cmocka_unit_test(test_an_endpoint_is_an_address_and_perhaps_a_port),
+		cmocka_unit_test(test_a_socket_takes_either_family_and_a_port),
+		cmocka_unit_test(test_a_socket_address_has_zeros_where_nothing_is_said),
 		cmocka_unit_test(test_each_class_has_a_name_of_its_own),
 	};
 
