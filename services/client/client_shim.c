@@ -16,10 +16,8 @@
 #include <unistd.h>
 
 enum {
-	READS = 16,
 	ROUNDS = 8, /* a turn, then timers and the leg have theirs */
 	SOCKET_BUFFER_BYTES = 4 * 1024 * 1024,
-	CONTROL_BYTES = 64,
 };
 
 struct client_shim {
@@ -34,7 +32,7 @@ struct client_shim {
 	struct client_pulse pulse;
 	struct metric *lost_up, *lost_down;
 	uint8_t batch[LEG_MESSAGE_MAX_BYTES];
-	uint8_t reads[READS][UDP_BUNDLE_READ_BYTES];
+	struct udp_bundle_reads reads;
 };
 
 static void
@@ -70,10 +68,13 @@ take_datagram(struct client_shim *shim, const uint8_t *datagram, size_t n)
 
 /* What the kernel joined is taken apart again. */
 static void
-take_read(struct client_shim *shim, struct msghdr *header, const uint8_t *bytes, size_t n)
+take_read(struct msghdr *header, const uint8_t *bytes, size_t n, size_t segment, void *arg)
 {
-	size_t segment = udp_bundle_segment(header, n);
+	struct client_shim *shim = arg;
 
+	(void)header;
+	if (shim->leg == NULL)
+		return;
 	client_pulse_sent(&shim->pulse, bytes, n < segment ? n : segment, loop_now_ms(shim->loop));
 	if (n == 0 || (shim->carry != NULL && shim->carry(bytes, n, segment, shim->carry_arg)))
 		return;
@@ -85,30 +86,13 @@ static void
 on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 {
 	struct client_shim *shim = arg;
-	struct mmsghdr messages[READS];
-	struct iovec vectors[READS];
-	_Alignas(struct cmsghdr) uint8_t controls[READS][CONTROL_BYTES];
+	int more = 1;
 
 	(void)loop;
 	(void)events;
-	for (int round = 0; round < ROUNDS; round++) {
-		for (int i = 0; i < READS; i++) {
-			vectors[i] = (struct iovec){ shim->reads[i], UDP_BUNDLE_READ_BYTES };
-			messages[i] =
-				(struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i],
-							       .msg_iovlen = 1,
-							       .msg_control = controls[i],
-							       .msg_controllen = CONTROL_BYTES } };
-		}
-		/* ECONNREFUSED: WireGuard is being restarted. */
-		int n = recvmmsg(fd, messages, READS, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++)
-			if (shim->leg != NULL)
-				take_read(shim, &messages[i].msg_hdr, shim->reads[i],
-					  messages[i].msg_len);
-		if (n < READS)
-			break;
-	}
+	/* ECONNREFUSED: WireGuard is being restarted. */
+	for (int round = 0; round < ROUNDS && more > 0; round++)
+		more = udp_bundle_read(fd, &shim->reads, take_read, shim);
 	if (shim->leg == NULL)
 		return;
 	batch_send(shim);

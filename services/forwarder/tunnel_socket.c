@@ -14,15 +14,9 @@
 #include <unistd.h>
 
 enum {
-	READ_MESSAGES = 16,
 	READ_ROUNDS = 4, /* then others have their turn */
 	SEND_MESSAGES = 16,
 	BUFFER_BYTES = 4 * 1024 * 1024,
-};
-
-union read_control {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
 };
 
 union send_control {
@@ -38,36 +32,14 @@ struct tunnel_socket {
 	struct metric *to_wireguard, *from_wireguard;
 	struct metric *drop_shape, *drop_source, *drop_full;
 
-	struct mmsghdr read_headers[READ_MESSAGES];
-	struct iovec read_parts[READ_MESSAGES];
-	struct sockaddr_in read_sources[READ_MESSAGES];
-	union read_control read_controls[READ_MESSAGES];
-	uint8_t *read_bytes;
-
 	struct mmsghdr send_headers[SEND_MESSAGES];
 	struct iovec send_parts[SEND_MESSAGES * UDP_BUNDLE_DATAGRAMS_MAX];
 	union send_control send_controls[SEND_MESSAGES];
+
+	struct udp_bundle_reads reads;
 };
 
 /* ---- from WireGuard ---- */
-
-static void
-read_prepare(struct tunnel_socket *socket)
-{
-	for (size_t i = 0; i < READ_MESSAGES; i++) {
-		socket->read_parts[i] =
-			(struct iovec){ socket->read_bytes + i * UDP_BUNDLE_READ_BYTES,
-					UDP_BUNDLE_READ_BYTES };
-		socket->read_headers[i].msg_hdr = (struct msghdr){
-			.msg_name = &socket->read_sources[i],
-			.msg_namelen = sizeof socket->read_sources[i],
-			.msg_iov = &socket->read_parts[i],
-			.msg_iovlen = 1,
-			.msg_control = &socket->read_controls[i],
-			.msg_controllen = sizeof socket->read_controls[i],
-		};
-	}
-}
 
 /* The address it was sent to. */
 static struct in_addr
@@ -81,11 +53,11 @@ destination(struct msghdr *header)
 }
 
 static void
-read_one(struct tunnel_socket *socket, struct msghdr *header, const uint8_t *bytes, size_t n)
+read_one(struct msghdr *header, const uint8_t *bytes, size_t n, size_t segment, void *arg)
 {
+	struct tunnel_socket *socket = arg;
 	const struct sockaddr_in *source = header->msg_name;
 	struct in_addr to = destination(header);
-	size_t segment = udp_bundle_segment(header, n);
 	if (source->sin_port != socket->wireguard.sin_port ||
 	    source->sin_addr.s_addr != socket->wireguard.sin_addr.s_addr || n == 0) {
 		metric_add(socket->drop_source, 1);
@@ -108,16 +80,9 @@ on_readable(struct loop *loop, int fd, uint32_t ready, void *arg)
 	(void)loop;
 	(void)ready;
 	struct tunnel_socket *socket = arg;
-	for (int round = 0; round < READ_ROUNDS; round++) {
-		read_prepare(socket);
-		int n = recvmmsg(fd, socket->read_headers, READ_MESSAGES, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++)
-			read_one(socket, &socket->read_headers[i].msg_hdr,
-				 socket->read_bytes + (size_t)i * UDP_BUNDLE_READ_BYTES,
-				 socket->read_headers[i].msg_len);
-		if (n < READ_MESSAGES)
-			break;
-	}
+	int more = 1;
+	for (int round = 0; round < READ_ROUNDS && more > 0; round++)
+		more = udp_bundle_read(fd, &socket->reads, read_one, socket);
 	socket->events.on_batch_end(socket->events.arg);
 }
 
@@ -241,8 +206,7 @@ tunnel_socket_new(struct loop *loop, struct metrics *metrics, uint16_t wireguard
 						  .sin_port = htons(wireguard_port),
 						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	count_by(socket, metrics);
-	socket->read_bytes = malloc((size_t)READ_MESSAGES * UDP_BUNDLE_READ_BYTES);
-	int r = socket->read_bytes ? socket_open(socket) : -ENOMEM;
+	int r = socket_open(socket);
 	if (r == 0)
 		r = loop_fd_add(loop, socket->fd, EPOLLIN, on_readable, socket, &socket->watch);
 	if (r < 0) {
@@ -261,7 +225,6 @@ tunnel_socket_free(struct tunnel_socket **socket)
 	loop_fd_remove(&(*socket)->watch);
 	if ((*socket)->fd >= 0)
 		close((*socket)->fd);
-	free((*socket)->read_bytes);
 	free(*socket);
 	*socket = NULL;
 }

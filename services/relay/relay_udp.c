@@ -6,6 +6,7 @@
 #include "relay/relay_udp.h"
 
 #include "log/log.h"
+#include "net/udp_bundle.h"
 #include "relay/relay_shard.h"
 
 #include <errno.h>
@@ -173,7 +174,7 @@ relay_udp_new(struct relay_shard *shard, int fd,
 	udp->fd = fd;
 	udp->timer.kind = RELAY_TIMER_UDP;
 	relay_udp_cookies_init(&udp->cookies, secret);
-	udp->reads = relay_udp_reads_new();
+	udp->reads = malloc(sizeof(*udp->reads));
 	if (udp->reads == NULL)
 		r = -ENOMEM;
 	if (r == 0)
@@ -206,7 +207,7 @@ relay_udp_free(struct relay_shard *shard)
 	relay_udp_flows_fini(&udp->flows);
 	relay_udp_buckets_fini(&udp->buckets);
 	relay_udp_hand_fini(&udp->hand);
-	relay_udp_reads_free(&udp->reads);
+	free(udp->reads);
 	close(udp->fd);
 	free(udp);
 	shard->udp = NULL;

@@ -19,7 +19,7 @@
 
 struct relay_udp {
 	int fd;
-	struct relay_udp_reads *reads;
+	struct udp_bundle_reads *reads;
 	struct relay_udp_sessions sessions;
 	struct relay_udp_flows flows;
 	struct relay_udp_buckets buckets;

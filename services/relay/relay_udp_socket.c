@@ -25,26 +25,10 @@ union control {
 	uint8_t bytes[CONTROL_BYTES];
 };
 
-struct relay_udp_reads {
-	struct mmsghdr headers[RELAY_UDP_READS];
-	struct iovec parts[RELAY_UDP_READS];
-	struct sockaddr_in6 sources[RELAY_UDP_READS];
-	union control controls[RELAY_UDP_READS];
-	uint8_t bytes[RELAY_UDP_READS][RELAY_UDP_READ_BYTES];
+struct reading {
+	relay_udp_bundle_fn fn;
+	void *arg;
 };
-
-struct relay_udp_reads *
-relay_udp_reads_new(void)
-{
-	return calloc(1, sizeof(struct relay_udp_reads));
-}
-
-void
-relay_udp_reads_free(struct relay_udp_reads **reads)
-{
-	free(*reads);
-	*reads = NULL;
-}
 
 /* ---- open ---- */
 
@@ -146,38 +130,23 @@ read_control(struct msghdr *header, struct relay_udp_arrival *ret)
 }
 
 static void
-prepare(struct relay_udp_reads *reads)
+on_read(struct msghdr *header, const uint8_t *bytes, size_t n, size_t segment, void *arg)
 {
-	for (size_t i = 0; i < RELAY_UDP_READS; i++) {
-		reads->parts[i] = (struct iovec){ reads->bytes[i], RELAY_UDP_READ_BYTES };
-		reads->headers[i].msg_hdr =
-			(struct msghdr){ .msg_name = &reads->sources[i],
-					 .msg_namelen = sizeof(reads->sources[i]),
-					 .msg_iov = &reads->parts[i],
-					 .msg_iovlen = 1,
-					 .msg_control = &reads->controls[i],
-					 .msg_controllen = sizeof(reads->controls[i]) };
-	}
+	const struct reading *reading = arg;
+	struct relay_udp_arrival arrival;
+
+	memset(&arrival, 0, sizeof(arrival));
+	read_source(header->msg_name, &arrival.tuple);
+	read_control(header, &arrival);
+	reading->fn(&arrival, bytes, n, segment, reading->arg);
 }
 
 int
-relay_udp_socket_read(int fd, struct relay_udp_reads *reads, relay_udp_bundle_fn fn, void *arg)
+relay_udp_socket_read(int fd, struct udp_bundle_reads *reads, relay_udp_bundle_fn fn, void *arg)
 {
-	prepare(reads);
-	int n = recvmmsg(fd, reads->headers, RELAY_UDP_READS, MSG_DONTWAIT, NULL);
-	if (n < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-	for (int i = 0; i < n; i++) {
-		struct relay_udp_arrival arrival;
-		size_t bytes = reads->headers[i].msg_len;
+	struct reading reading = { fn, arg };
 
-		memset(&arrival, 0, sizeof(arrival));
-		read_source(&reads->sources[i], &arrival.tuple);
-		read_control(&reads->headers[i].msg_hdr, &arrival);
-		fn(&arrival, reads->bytes[i], bytes,
-		   udp_bundle_segment(&reads->headers[i].msg_hdr, bytes), arg);
-	}
-	return n == RELAY_UDP_READS;
+	return udp_bundle_read(fd, reads, on_read, &reading);
 }
 
 /* ---- send ---- */

@@ -1,7 +1,7 @@
 /*
  * relay_udp_socket: a UDP socket for many strangers: reads bundles as the kernel joined them
  * (recvmmsg, UDP_GRO), sends runs of equal datagrams as one (UDP_SEGMENT). What arrived at an
- * address is answered from there. No state but the buffers.
+ * address is answered from there. No state.
  */
 #pragma once
 
@@ -11,15 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-enum {
-	RELAY_UDP_READS = 16,
-	RELAY_UDP_READ_BYTES = 64 * 1024, /* a whole bundle */
-};
-
-struct relay_udp_reads;
-
-struct relay_udp_reads *relay_udp_reads_new(void);
-void relay_udp_reads_free(struct relay_udp_reads **reads);
+struct udp_bundle_reads;
 
 /* Bound to host and *port (0: any, and then set). is_shared: further sockets will be bound to it.
  */
@@ -31,7 +23,8 @@ typedef void (*relay_udp_bundle_fn)(const struct relay_udp_arrival *arrival, con
 				    size_t n, size_t segment, void *arg);
 
 /* One recvmmsg. Returns whether there may be more; 0 or -errno otherwise. */
-int relay_udp_socket_read(int fd, struct relay_udp_reads *reads, relay_udp_bundle_fn fn, void *arg);
+int relay_udp_socket_read(int fd, struct udp_bundle_reads *reads, relay_udp_bundle_fn fn,
+			  void *arg);
 
 /* Sends datagrams in order from the tuple's local address to its remote one. Returns how many the
  * system took. */

@@ -3,9 +3,8 @@
  */
 #include "net/udp_bundle.h"
 
-#include <netinet/in.h>
+#include <errno.h>
 #include <netinet/udp.h>
-#include <stdint.h>
 #include <string.h>
 
 void
@@ -20,8 +19,9 @@ udp_bundle_prepare(int fd, int buffer_bytes)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
 }
 
-size_t
-udp_bundle_segment(struct msghdr *header, size_t n)
+/* How long the datagrams in n bytes that were read are: n when there is one. */
+static size_t
+segment_of(struct msghdr *header, size_t n)
 {
 	int size;
 
@@ -31,6 +31,37 @@ udp_bundle_segment(struct msghdr *header, size_t n)
 			return size > 0 ? (size_t)size : n;
 		}
 	return n;
+}
+
+static void
+prepare(struct udp_bundle_reads *reads)
+{
+	for (size_t i = 0; i < UDP_BUNDLE_READS; i++) {
+		reads->parts[i] = (struct iovec){ reads->bytes[i], UDP_BUNDLE_READ_BYTES };
+		reads->headers[i].msg_hdr =
+			(struct msghdr){ .msg_name = &reads->sources[i],
+					 .msg_namelen = sizeof reads->sources[i],
+					 .msg_iov = &reads->parts[i],
+					 .msg_iovlen = 1,
+					 .msg_control = &reads->controls[i],
+					 .msg_controllen = sizeof reads->controls[i] };
+	}
+}
+
+int
+udp_bundle_read(int fd, struct udp_bundle_reads *reads, udp_bundle_fn fn, void *arg)
+{
+	prepare(reads);
+	int n = recvmmsg(fd, reads->headers, UDP_BUNDLE_READS, MSG_DONTWAIT, NULL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		struct msghdr *header = &reads->headers[i].msg_hdr;
+		size_t bytes = reads->headers[i].msg_len;
+
+		fn(header, reads->bytes[i], bytes, segment_of(header, bytes), arg);
+	}
+	return n == UDP_BUNDLE_READS;
 }
 
 size_t

@@ -12,9 +12,11 @@
 #include "net/udp_bundle.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <string.h>
+#include <errno.h>
+#include <poll.h>
 #include <unistd.h>
+
+enum { SIZE = 1000, LAST = 300, PATIENCE_MS = 10 * 1000 };
 
 static uint8_t zeros[UDP_BUNDLE_READ_BYTES];
 
@@ -50,7 +52,6 @@ test_a_run_is_of_one_size_and_ends_with_a_shorter_one(void **state)
 static int
 open_socket(struct sockaddr_in *ret)
 {
-	struct timeval patience = { .tv_sec = 10 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t n = sizeof *ret;
 
@@ -58,37 +59,48 @@ open_socket(struct sockaddr_in *ret)
 				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	assert_int_equal(bind(fd, (struct sockaddr *)ret, n), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)ret, &n), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	udp_bundle_prepare(fd, 1 << 20);
 	return fd;
 }
 
-/* What one read brings, and how long its datagrams are. */
-static size_t
-read_bundle(int fd, size_t *ret_segment)
-{
-	static uint8_t bytes[UDP_BUNDLE_READ_BYTES];
-	_Alignas(struct cmsghdr) uint8_t control[64];
-	struct iovec vector = { bytes, sizeof bytes };
-	struct msghdr header = { .msg_iov = &vector,
-				 .msg_iovlen = 1,
-				 .msg_control = control,
-				 .msg_controllen = sizeof control };
-	ssize_t n = recvmsg(fd, &header, 0);
+struct arrived {
+	in_port_t from;
+	size_t all, count; /* bytes, datagrams */
+	size_t bundles;
+};
 
-	assert_true(n > 0);
-	*ret_segment = udp_bundle_segment(&header, (size_t)n);
-	return (size_t)n;
+static void
+on_bundle(struct msghdr *header, const uint8_t *bytes, size_t n, size_t segment, void *arg)
+{
+	const struct sockaddr_in *from = header->msg_name;
+	struct arrived *arrived = arg;
+
+	assert_memory_equal(bytes, zeros, n);
+	assert_true(segment == SIZE || (n == LAST && segment == LAST));
+	arrived->from = from->sin_port;
+	arrived->all += n;
+	arrived->count += (n + segment - 1) / segment;
+	arrived->bundles++;
+}
+
+static int
+read_some(int fd, struct arrived *arrived)
+{
+	static struct udp_bundle_reads reads;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
+	return udp_bundle_read(fd, &reads, on_bundle, arrived);
 }
 
 static void
 test_a_bundle_is_told_apart_where_it_arrives(void **state)
 {
-	enum { N = 10, SIZE = 1000, LAST = 300 };
+	enum { N = 10, ALL = (N - 1) * SIZE + LAST };
 	_Alignas(struct cmsghdr) uint8_t control[64] = { 0 };
 	struct iovec datagrams[N];
 	struct sockaddr_in from, to;
-	size_t all = 0, count = 0, segment;
+	struct arrived arrived = { 0 };
 
 	(void)state;
 	int sender = open_socket(&from), receiver = open_socket(&to);
@@ -100,17 +112,39 @@ test_a_bundle_is_told_apart_where_it_arrives(void **state)
 				 .msg_iovlen = N,
 				 .msg_control = control };
 	udp_bundle_mark(&header, SIZE);
-	assert_int_equal(sendmsg(sender, &header, 0), (N - 1) * SIZE + LAST);
-	while (all < (N - 1) * SIZE + LAST) {
-		size_t n = read_bundle(receiver, &segment);
-		assert_true(segment == SIZE || (n == LAST && segment == LAST));
-		count += (n + segment - 1) / segment;
-		all += n;
-	}
-	assert_int_equal(all, (N - 1) * SIZE + LAST);
-	assert_int_equal(count, N);
+	assert_int_equal(sendmsg(sender, &header, 0), ALL);
+	while (arrived.all < ALL)
+		read_some(receiver, &arrived);
+	assert_int_equal(arrived.all, ALL);
+	assert_int_equal(arrived.count, N);
+	assert_int_equal(arrived.from, from.sin_port);
 	close(sender);
 	close(receiver);
+}
+
+static void
+test_a_read_that_took_all_it_can_says_that_there_may_be_more(void **state)
+{
+	enum { N = 2 * UDP_BUNDLE_READS + 1 };
+	static struct udp_bundle_reads reads;
+	struct arrived arrived = { 0 };
+	struct sockaddr_in from, to;
+
+	(void)state;
+	int sender = open_socket(&from), receiver = open_socket(&to);
+	assert_int_equal(udp_bundle_read(receiver, &reads, on_bundle, &arrived), 0);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(sendto(sender, zeros, LAST, 0, (struct sockaddr *)&to, sizeof to),
+				 LAST);
+	while (arrived.count < N) {
+		arrived.bundles = 0;
+		int r = read_some(receiver, &arrived);
+		assert_in_range(arrived.bundles, 1, UDP_BUNDLE_READS);
+		assert_int_equal(r, arrived.bundles == UDP_BUNDLE_READS);
+	}
+	close(sender);
+	close(receiver);
+	assert_int_equal(udp_bundle_read(receiver, &reads, on_bundle, &arrived), -EBADF);
 }
 
 int
@@ -119,6 +153,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_run_is_of_one_size_and_ends_with_a_shorter_one),
 		cmocka_unit_test(test_a_bundle_is_told_apart_where_it_arrives),
+		cmocka_unit_test(test_a_read_that_took_all_it_can_says_that_there_may_be_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
