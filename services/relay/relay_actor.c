@@ -177,10 +177,10 @@ start_all(struct relay_control *control)
 		r = start_tls(control);
 	if (r == 0)
 		r = relay_threads_start(control);
-	if (r < 0)
-		return r;
-	relay_name_endpoints(control);
-	r = start_bus(control);
+	if (r == 0)
+		r = relay_name_endpoints(control);
+	if (r == 0)
+		r = start_bus(control);
 	if (r == 0)
 		r = loop_timer_start(loop, SECOND_MS, SECOND_MS, on_second, control,
 				     &control->second_timer);

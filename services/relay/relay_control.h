@@ -81,7 +81,7 @@ struct relay_control {
 /* relay_name: the id, made once and kept in the state folder; after the sockets are bound, the
  * endpoints that are announced. */
 int relay_name_load(struct relay_control *control);
-void relay_name_endpoints(struct relay_control *control);
+int relay_name_endpoints(struct relay_control *control);
 
 /* relay_handlers: the mailbox of proto/relay.proto. */
 void relay_handlers_init(struct relay_control *control);

@@ -2,6 +2,7 @@
  * relay_name: what this relay is called, and where others are told to find it.
  */
 #include "relay/relay_control.h"
+#include "service/service_bus.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,11 +39,10 @@ relay_name_load(struct relay_control *control)
 	return r;
 }
 
-void
-relay_name_endpoints(struct relay_control *control)
+static void
+name_public_url(struct relay_control *control)
 {
 	const struct relay_settings *settings = &control->settings;
-	const char *announced = settings->announce_bus;
 	size_t n = RELAY_URL_BYTES;
 
 	if (*settings->public_url != '\0') {
@@ -56,17 +56,23 @@ relay_name_endpoints(struct relay_control *control)
 			 control->tls != NULL ? "wss" : "ws", is_v6 ? "[" : "", settings->host,
 			 is_v6 ? "]" : "", control->port);
 	}
-	if (*announced == '\0') {
-		snprintf(control->bus_endpoint, n, "%s", actor_endpoint(control->context, "relay"));
-		snprintf(control->event_endpoint, n, "%s",
-			 actor_event_endpoint(control->context, "relay"));
-		return;
-	}
-	snprintf(control->bus_endpoint, n, "%s", announced);
-	const char *port = strrchr(announced, ':');
-	if (strncmp(announced, "tcp://", 6) == 0 && port != NULL)
-		snprintf(control->event_endpoint, n, "%.*s:%lu", (int)(port - announced), announced,
-			 strtoul(port + 1, NULL, 10) + 1);
-	else
-		snprintf(control->event_endpoint, n, "%.300s-events", announced);
+}
+
+int
+relay_name_endpoints(struct relay_control *control)
+{
+	const char *announced = control->settings.announce_bus;
+	char *events;
+	int r;
+
+	if (*announced == '\0')
+		announced = actor_endpoint(control->context, "relay");
+	r = service_bus_events_beside(announced, &events);
+	if (r < 0)
+		return r;
+	snprintf(control->bus_endpoint, RELAY_URL_BYTES, "%s", announced);
+	snprintf(control->event_endpoint, RELAY_URL_BYTES, "%s", events);
+	free(events);
+	name_public_url(control);
+	return 0;
 }

@@ -4,6 +4,7 @@
 #include "relay/relay_settings.h"
 
 #include "net/address.h"
+#include "relay/relay_mesh_wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -165,6 +166,16 @@ is_bus_endpoint_unsaid(const struct config *config)
 	return false;
 }
 
+/* Without a port for its mesh a relay would be alone, and say nothing. */
+static bool
+has_mesh_port(const char *mailbox)
+{
+	char mesh[RELAY_MESH_ENDPOINT_BYTES];
+
+	return strncmp(mailbox, "tcp://", strlen("tcp://")) != 0 || strchr(mailbox, ',') != NULL ||
+	       relay_mesh_endpoint(mailbox, mesh) == 0;
+}
+
 static bool
 is_wildcard(const char *host)
 {
@@ -239,6 +250,11 @@ relay_settings_check(const struct config *config, char *ret_error, size_t error_
 	else if (is_bus_endpoint_unsaid(config))
 		wrong = "announce_bus: [bus] relay is bound to all addresses; say which one "
 			"others reach";
+	else if (!has_mesh_port(s.announce_bus) ||
+		 !has_mesh_port(config_string(config, "bus", "relay")) ||
+		 !has_mesh_port(config_string(config, "bus", "bind")))
+		wrong = "the mailbox needs two ports after it, for its events and the mesh: 65533 "
+			"at most";
 	if (wrong != NULL) {
 		snprintf(ret_error, error_bytes, "[relay] %s", wrong);
 		return CONFIG_EXIT_CONFIG;

@@ -96,11 +96,21 @@ config_address_check(const char *text, char *ret_reason)
 	return 0;
 }
 
+/* host:port, or *:port for all addresses. */
+static bool
+is_tcp_place(const char *text, uint16_t *ret_port)
+{
+	char host[CONFIG_HOST_BYTES];
+
+	if (strncmp(text, "*:", 2) == 0)
+		return split_port(text + 2, 1, ret_port) == 0;
+	return config_address_split(text, host, sizeof(host), ret_port) == 0 && *ret_port > 0;
+}
+
 int
 config_endpoint_check(const char *text, char *ret_reason)
 {
-	char host[CONFIG_HOST_BYTES];
-	uint16_t port = 0;
+	uint16_t port;
 
 	if (strncmp(text, "inproc://", 9) == 0 && text[9] != '\0' && is_only(text + 9, "_-."))
 		return 0;
@@ -110,13 +120,11 @@ config_endpoint_check(const char *text, char *ret_reason)
 			return 0;
 		return reject(ret_reason, "is too long for a unix socket");
 	}
-	if (strncmp(text, "tcp://*:", 8) == 0 && split_port(text + 8, 1, &port) == 0 &&
-	    port < CONFIG_PORT_MAX)
-		return 0;
-	if (strncmp(text, "tcp://", 6) == 0 &&
-	    config_address_split(text + 6, host, sizeof(host), &port) == 0 && port > 0 &&
-	    port < CONFIG_PORT_MAX)
-		return 0;
+	if (strncmp(text, "tcp://", 6) == 0 && is_tcp_place(text + 6, &port)) {
+		if (port < CONFIG_PORT_MAX)
+			return 0;
+		return reject(ret_reason, "has no port after it, where its events would be");
+	}
 	return reject(ret_reason, "must be inproc://name, ipc:///path or tcp://host:port");
 }
 

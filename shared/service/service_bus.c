@@ -2,10 +2,12 @@
 #include "service/service_bus.h"
 
 #include "log/text_file.h"
+#include "net/address.h"
 #include "service/service.h"
 #include "service/service_config.h"
 #include "service/service_curve.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,42 +51,49 @@ ends_with(const char *text, const char *suffix)
 	return n >= suffix_n && strcmp(text + n - suffix_n, suffix) == 0;
 }
 
-/* inproc://relay-events, ipc:///run/boson/relay-events.sock, tcp://host:port+1. */
-static void
+static int
 write_events(FILE *file, const char *router)
 {
 	const char *colon = strrchr(router, ':');
+	uint16_t port;
 
-	if (starts_with(router, "tcp://") && colon != NULL)
-		fprintf(file, "%.*s:%ld", (int)(colon - router), router,
-			strtol(colon + 1, NULL, 10) + 1);
-	else if (starts_with(router, "ipc://") && ends_with(router, ".sock"))
+	if (starts_with(router, "tcp://")) {
+		if (address_parse_port(colon + 1, strlen(colon + 1), &port) < 0 ||
+		    port == UINT16_MAX)
+			return -EINVAL;
+		fprintf(file, "%.*s:%u", (int)(colon - router), router, port + 1U);
+	} else if (starts_with(router, "ipc://") && ends_with(router, ".sock")) {
 		fprintf(file, "%.*s-events.sock", (int)strlen(router) - 5, router);
-	else
+	} else {
 		fprintf(file, "%s-events", router);
+	}
+	return 0;
 }
 
-/* The same of each item of a list; malloc'd, or NULL. */
-static char *
-derive_events(const char *routers)
+int
+service_bus_events_beside(const char *endpoints, char **ret)
 {
-	char *copy = strdup(routers), *rest = copy, *item;
+	char *copy = strdup(endpoints), *rest = copy, *item, *events = NULL;
 	struct text_file file = { 0 };
 	const char *comma = "";
-	char *events = NULL;
 	bool is_open = copy != NULL && text_file_open(&file) == 0;
+	int r = is_open ? 0 : -ENOMEM;
 
-	while (is_open && (item = strsep(&rest, ",")) != NULL) {
+	while (r == 0 && (item = strsep(&rest, ",")) != NULL) {
 		item += strspn(item, " \t");
 		item[strcspn(item, " \t")] = '\0';
 		fputs(comma, file.stream);
-		write_events(file.stream, item);
+		r = write_events(file.stream, item);
 		comma = ",";
 	}
-	if (is_open)
-		(void)text_file_close(&file, &events, NULL);
+	if (is_open && text_file_close(&file, &events, NULL) < 0)
+		r = -ENOMEM;
 	free(copy);
-	return events;
+	if (r < 0)
+		free(events);
+	else
+		*ret = events;
+	return r;
 }
 
 static bool
@@ -123,8 +132,14 @@ static int
 make_endpoints(const struct making *making, struct mailbox *mailbox, char *router)
 {
 	mailbox->router = router;
-	mailbox->events = mailbox->router != NULL ? derive_events(mailbox->router) : NULL;
-	if (mailbox->events == NULL) {
+	int r = router != NULL ? service_bus_events_beside(router, &mailbox->events) : -ENOMEM;
+	if (r == -EINVAL) {
+		snprintf(making->error, making->error_bytes,
+			 "[bus] %s = %s: has no port after it, where its events would be",
+			 mailbox->service, router);
+		return EX_CONFIG;
+	}
+	if (r < 0) {
 		snprintf(making->error, making->error_bytes, "out of memory");
 		return EX_OSERR;
 	}

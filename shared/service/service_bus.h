@@ -22,6 +22,10 @@ void service_bus_free(struct service_bus **bus);
 const char *service_bus_endpoint(const struct service_bus *bus, const char *service);
 const char *service_bus_event_endpoint(const struct service_bus *bus, const char *service);
 
+/* Where the events beside a mailbox, or several, are: inproc://relay-events,
+ * ipc:///run/boson/relay-events.sock, tcp's next port. malloc'd. -EINVAL: there is no next port. */
+int service_bus_events_beside(const char *endpoints, char **ret);
+
 /* Whether this program can open that mailbox; n services run in it. 0, or EX_CONFIG and a reason.
  */
 int service_bus_check_own(const struct service_bus *bus, const char *service, size_t n,

@@ -154,7 +154,11 @@ test_endpoints_are_of_three_transports(void **state)
 	assert_taken(CONFIG_ENDPOINT, "tcp://[::1]:7001");
 	assert_taken(CONFIG_ENDPOINT, "tcp://*:7001");
 	assert_refused(CONFIG_ENDPOINT, "tcp://10.0.0.1:0", "tcp://host:port");
-	assert_refused(CONFIG_ENDPOINT, "tcp://10.0.0.1:65535", "tcp://host:port");
+	assert_taken(CONFIG_ENDPOINT, "tcp://10.0.0.1:65534");
+	assert_refused(CONFIG_ENDPOINT, "tcp://10.0.0.1:65535", "no port after it");
+	assert_refused(CONFIG_ENDPOINT, "tcp://*:65535", "no port after it");
+	assert_refused(CONFIG_ENDPOINT, "tcp://*:65536", "tcp://host:port");
+	assert_refused(CONFIG_ENDPOINT, "tcp://*:0", "tcp://host:port");
 	assert_refused(CONFIG_ENDPOINT, "ipc://relative", "ipc:///path");
 	assert_refused(CONFIG_ENDPOINT, "udp://h:1", "inproc");
 	memset(path + 7, 'x', 120);

@@ -101,6 +101,19 @@ test_legs_in_the_clear_are_for_loopback_or_behind_a_proxy(void **state)
 }
 
 static void
+test_a_mailbox_leaves_ports_for_its_events_and_the_mesh(void **state)
+{
+	(void)state;
+	assert_int_equal(check("announce_bus = tcp://10.0.0.1:65533"), 0);
+	assert_int_equal(check("announce_bus = tcp://10.0.0.1:65534"), CONFIG_EXIT_CONFIG);
+	assert_int_equal(check("[bus]\nrelay = tcp://10.0.0.1:65534"), CONFIG_EXIT_CONFIG);
+	assert_int_equal(check("[bus]\nbind = tcp://10.0.0.1:65534"), CONFIG_EXIT_CONFIG);
+	assert_int_equal(check("[bus]\nrelay = tcp://10.0.0.1:65533"), 0);
+	assert_int_equal(check("[bus]\nrelay = tcp://a:1, tcp://b:65534\nbind = tcp://a:1"), 0);
+	assert_int_equal(check("[bus]\nrelay = ipc:///run/boson/relay.sock"), 0);
+}
+
+static void
 test_what_stock_apps_are_told_is_one_host_and_one_port(void **state)
 {
 	static const char *const good[] = { "vpn.example.org:51820", "192.0.2.1:1",
@@ -130,6 +143,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_private_key_that_others_may_read_is_refused_T38),
 		cmocka_unit_test(test_legs_in_the_clear_are_for_loopback_or_behind_a_proxy),
+		cmocka_unit_test(test_a_mailbox_leaves_ports_for_its_events_and_the_mesh),
 		cmocka_unit_test(test_what_stock_apps_are_told_is_one_host_and_one_port),
 	};
 

@@ -5,6 +5,7 @@
 #include "service/service_bus.h"
 #include "service/service_config.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,6 +113,27 @@ test_configured_endpoint_wins(void **state)
 	assert_string_equal(service_bus_endpoint(bus, "routing"), "ipc:///tmp/r");
 	assert_string_equal(service_bus_event_endpoint(bus, "routing"), "ipc:///tmp/r-events");
 	assert_string_equal(service_bus_event_endpoint(bus, "turn"), "inproc://t-events");
+}
+
+static void
+test_events_are_beside_each_mailbox_of_a_list(void **state)
+{
+	static const char *const no_next[] = { "tcp://10.0.0.1:65535",
+					       "tcp://10.0.0.1:", "tcp://h:7001x",
+					       "tcp://a:7001,tcp://b:65535", "tcp://a" };
+	char *events = NULL;
+
+	(void)state;
+	assert_int_equal(service_bus_events_beside("tcp://*:65534, tcp://[::1]:7001 ,ipc:///a.sock,"
+						   "ipc:///b,inproc://c",
+						   &events),
+			 0);
+	assert_string_equal(events, "tcp://*:65535,tcp://[::1]:7002,ipc:///a-events.sock,"
+				    "ipc:///b-events,inproc://c-events");
+	free(events);
+	for (size_t i = 0; i < sizeof(no_next) / sizeof(no_next[0]); i++)
+		if (service_bus_events_beside(no_next[i], &events) != -EINVAL)
+			fail_msg("%s", no_next[i]);
 }
 
 static void
@@ -223,6 +245,7 @@ main(void)
 		TEST(test_one_process_uses_inproc),
 		TEST(test_many_processes_use_ipc_in_the_run_folder),
 		TEST(test_configured_endpoint_wins),
+		TEST(test_events_are_beside_each_mailbox_of_a_list),
 		TEST(test_run_folder_too_long_for_a_socket_is_refused),
 		TEST(test_tcp_has_keys_and_events_on_the_next_port),
 		TEST(test_tcp_without_a_secret_is_refused),
