@@ -74,7 +74,7 @@ set_by_resolved(const char *interface, const char *const *servers)
 	const char *domain[] = { "resolvectl", "domain", interface, "~.", NULL };
 	size_t n = 3;
 
-	for (size_t i = 0; servers[i] != NULL && i < SERVERS_MAX; i++)
+	for (size_t i = 0; i < SERVERS_MAX && servers[i] != NULL; i++)
 		argv[n++] = servers[i];
 	argv[n] = NULL;
 	int r = child_run(argv, NULL, 0, NULL, 0, RESOLVECTL_TIMEOUT_MS);
@@ -118,7 +118,7 @@ client_dns_set(const char *resolv_conf, const char *folder, const char *interfac
 		return 1;
 	}
 	size_t n = (size_t)snprintf(text, sizeof text, "%s", mark);
-	for (size_t i = 0; servers[i] != NULL && i < SERVERS_MAX; i++) {
+	for (size_t i = 0; i < SERVERS_MAX && servers[i] != NULL; i++) {
 		int line_n = snprintf(text + n, sizeof text - n, "nameserver %s\n", servers[i]);
 		if (line_n < 0 || (size_t)line_n >= sizeof text - n)
 			return -EINVAL;

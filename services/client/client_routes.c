@@ -112,7 +112,7 @@ struct found {
 
 struct rule_facts {
 	uint8_t protocol, ip_protocol;
-	uint32_t priority, table;
+	uint32_t priority;
 	uint16_t port;
 	char address[INET6_ADDRSTRLEN];
 	int family;

@@ -69,6 +69,6 @@ relay_mesh_endpoint(const char *bus_endpoint, char ret[RELAY_MESH_ENDPOINT_BYTES
 	    port > UINT16_MAX - MESH_PORT_OFFSET)
 		return -EINVAL;
 	n = snprintf(ret, RELAY_MESH_ENDPOINT_BYTES, "%.*s:%u", (int)(colon - bus_endpoint),
-		     bus_endpoint, port + MESH_PORT_OFFSET);
+		     bus_endpoint, (unsigned)port + MESH_PORT_OFFSET);
 	return n < RELAY_MESH_ENDPOINT_BYTES ? 0 : -EINVAL;
 }

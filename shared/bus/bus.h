@@ -169,13 +169,11 @@ int bus_subscribe(struct bus *bus, const char *endpoints, const char *server_key
 		  struct bus_subscription **ret);
 void bus_unsubscribe(struct bus_subscription **subscription);
 
-/* ---- the pre-scan, public because legs use it too ---- */
+/* ---- checked unpacking, public because legs use it too ---- */
 
-/* Checks wire bytes against a descriptor before protobuf_c_message_unpack: size, depth, element
- * count, lengths within the buffer, field numbers, UTF-8 of strings. 0, -EMSGSIZE, -E2BIG
- * (elements), -ELOOP (depth), -EBADMSG (anything else). */
-int bus_message_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n);
-
-/* bus_message_check, then unpack. Free with protobuf_c_message_free_unpacked(m, NULL). */
+/* Checks wire bytes against a descriptor, and only then lets protobuf_c_message_unpack see them:
+ * size, depth, element count, lengths within the buffer, field numbers, UTF-8 of strings. 0,
+ * -EMSGSIZE, -E2BIG (elements), -ELOOP (depth), -EBADMSG (anything else). Free with
+ * protobuf_c_message_free_unpacked(m, NULL). */
 int bus_message_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n,
 		       ProtobufCMessage **ret);

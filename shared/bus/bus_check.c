@@ -313,11 +313,3 @@ bus_check_scan(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, siz
 	}
 	return r;
 }
-
-int
-bus_message_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n)
-{
-	struct bus_check_seen seen;
-
-	return bus_check_scan(type, bytes, n, &seen);
-}

@@ -1,5 +1,5 @@
 /*
- * bus_check: what bus_message_check does, with what it saw, and unpacking into an allocator.
+ * bus_check: the scan of bus_message_unpack, with what it saw, and unpacking into an allocator.
  */
 #pragma once
 
@@ -12,6 +12,7 @@ struct bus_check_seen {
 	uint32_t unknown;
 };
 
+/* 0, or -errno as of bus_message_unpack. */
 int bus_check_scan(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n,
 		   struct bus_check_seen *ret_seen);
 

@@ -73,7 +73,7 @@ uint64_t bus_random(struct bus *bus);
 void bus_result_set(struct bus_result *result, enum bus_status status, const char *code,
 		    const char *field, uint32_t retry_after_sec);
 
-/* What -errno of bus_message_check means to the one who asked. */
+/* What -errno of bus_message_unpack means to the one who asked. */
 void bus_result_from_check(struct bus_result *result, int error);
 
 /* The rule of a method as it stands in a head, or of a type of event; or NULL. */

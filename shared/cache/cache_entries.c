@@ -121,8 +121,8 @@ list_append(struct cache_entries *entries, struct cache_entry *entry)
 
 /* ---- entries ---- */
 
-void
-cache_entries_remove(struct cache_entries *entries, struct cache_entry *entry)
+static void
+remove_entry(struct cache_entries *entries, struct cache_entry *entry)
 {
 	struct cache_entry **link = slot_of(entries, entry->hash);
 	size_t index = entry->heap_index;
@@ -146,7 +146,7 @@ cache_entries_find(struct cache_entries *entries, const struct cache_name *name,
 		find(entries, name, cache_hash(entries->secret, name->bytes, name->n));
 
 	if (entry != NULL && entry->expires_at_ms <= now_ms) {
-		cache_entries_remove(entries, entry);
+		remove_entry(entries, entry);
 		return NULL;
 	}
 	return entry;
@@ -171,9 +171,9 @@ cache_entries_add(struct cache_entries *entries, const struct cache_name *name,
 
 	for (int i = 0; i < SWEEP_MAX && entries->n > 0; i++)
 		if (entries->heap[0]->expires_at_ms <= now_ms)
-			cache_entries_remove(entries, entries->heap[0]);
+			remove_entry(entries, entries->heap[0]);
 	if (entries->n == entries->max)
-		cache_entries_remove(entries, entries->oldest);
+		remove_entry(entries, entries->oldest);
 	entry = heap_reserve(entries) == 0 ? calloc(1, sizeof(*entry) + name->n) : NULL;
 	if (entry == NULL)
 		return NULL;
@@ -207,7 +207,7 @@ void
 cache_entries_fini(struct cache_entries *entries)
 {
 	while (entries->n > 0)
-		cache_entries_remove(entries, entries->oldest);
+		remove_entry(entries, entries->oldest);
 	free(entries->heap);
 	free(entries->slots);
 }

@@ -56,4 +56,3 @@ struct cache_entry *cache_entries_add(struct cache_entries *entries, const struc
 /* Written again: it is the newest now. */
 void cache_entries_renew(struct cache_entries *entries, struct cache_entry *entry,
 			 int64_t expires_at_ms);
-void cache_entries_remove(struct cache_entries *entries, struct cache_entry *entry);

@@ -46,12 +46,13 @@ pack_again(const ProtobufCMessageDescriptor *type, const ProtobufCMessage *messa
 {
 	static uint8_t packed[2 * BUS_MESSAGE_MAX_BYTES];
 	size_t n = protobuf_c_message_get_packed_size(message);
+	struct bus_check_seen seen;
 
 	/* Packing may grow a message: varints of bools and enums, unpacked arrays. */
 	must(n <= sizeof(packed), "packed size");
 	protobuf_c_message_pack(message, packed);
 	if (n <= BUS_MESSAGE_MAX_BYTES)
-		must(bus_message_check(type, packed, n) == 0, "packed again");
+		must(bus_check_scan(type, packed, n, &seen) == 0, "packed again");
 }
 
 int
@@ -59,12 +60,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct bus_arena arena;
 	ProtobufCMessage *message = NULL;
+	struct bus_check_seen seen;
 
 	if (n == 0 || (!arena.first && bus_arena_init(&arena) < 0))
 		return 0;
 	const ProtobufCMessageDescriptor *type =
 		TYPES[data[0] % (sizeof(TYPES) / sizeof(TYPES[0]))];
-	int r = bus_message_check(type, data + 1, n - 1);
+	int r = bus_check_scan(type, data + 1, n - 1, &seen);
 	must(r == 0 || r == -EMSGSIZE || r == -E2BIG || r == -ELOOP || r == -EBADMSG, "result");
 	if (bus_check_unpack(type, &arena.allocator, data + 1, n - 1, &message) == 0) {
 		must(r == 0, "unpacked although refused");
