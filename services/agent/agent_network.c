@@ -50,15 +50,6 @@ static void look_up_next(struct network *network);
 
 /* ---- what is known ---- */
 
-static void
-write_address(const struct in6_addr *address, char ret[INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED(address))
-		(void)inet_ntop(AF_INET, &address->s6_addr[12], ret, INET6_ADDRSTRLEN);
-	else
-		(void)inet_ntop(AF_INET6, address, ret, INET6_ADDRSTRLEN);
-}
-
 /* S31: an address that nobody can reach is not told, and how the NAT treats us, is. */
 static void
 fill(struct network *network, const struct stun_nat_result *result)
@@ -74,7 +65,7 @@ fill(struct network *network, const struct stun_nat_result *result)
 	info->nat_type = (Boson__Discovery__NetworkInfo__NatType)result->type;
 	if (address_classify(&result->mapped.sin6_addr) != ADDRESS_GLOBAL)
 		return;
-	write_address(&result->mapped.sin6_addr, network->address);
+	address_format(&result->mapped.sin6_addr, network->address);
 	(void)snprintf(network->mapped, sizeof(network->mapped), is_v4 ? "%s:%u" : "[%s]:%u",
 		       network->address, (unsigned)ntohs(result->mapped.sin6_port));
 	if (is_v4)

@@ -11,7 +11,6 @@
 #include "turn.pb-c.h"
 #include "json/json_message.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -210,7 +209,7 @@ ask_stun(const struct stun_asking *server, char ret_address[INET6_ADDRSTRLEN])
 		close(fd);
 	freeaddrinfo(found);
 	if (r == 0)
-		inet_ntop(AF_INET, mapped.sin6_addr.s6_addr + 12, ret_address, INET6_ADDRSTRLEN);
+		address_format(&mapped.sin6_addr, ret_address);
 	return r;
 }
 

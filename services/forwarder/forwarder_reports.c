@@ -6,8 +6,8 @@
 
 #include "log/log.h"
 #include "loop/clock.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -29,15 +29,6 @@ struct flow_report {
 	size_t flow_count;
 };
 
-static void
-write_address(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED(address))
-		inet_ntop(AF_INET, &address->s6_addr[12], ret_text, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET6, address, ret_text, INET6_ADDRSTRLEN);
-}
-
 static bool
 report_flow(const struct flow_seen *seen, void *arg)
 {
@@ -47,10 +38,10 @@ report_flow(const struct flow_seen *seen, void *arg)
 		return false;
 	Boson__Link__Flow *flow = &report->flows[i];
 	boson__link__flow__init(flow);
-	write_address(&seen->reply.destination, report->nat_addresses[i]);
+	address_format(&seen->reply.destination, report->nat_addresses[i]);
 	flow->nat_address = report->nat_addresses[i];
 	if (report->forwarder->report_destinations) {
-		write_address(&seen->reply.source, report->destinations[i]);
+		address_format(&seen->reply.source, report->destinations[i]);
 		flow->destination = report->destinations[i];
 	}
 	flow->has_protocol = flow->has_nat_port = flow->has_flow_id = 1;

@@ -7,6 +7,7 @@
 #include "gateway/gateway_mint.h"
 #include "identity/mac.h"
 #include "log/log.h"
+#include "net/address.h"
 #include "json/json_message.h"
 
 #include <errno.h>
@@ -131,7 +132,7 @@ fill_caller(const struct gateway_request *request, ProtobufCMessage *message)
 		return -ENOMEM;
 	*(Boson__Common__Caller **)member_of(message, field) = caller;
 	char address[INET6_ADDRSTRLEN];
-	gateway_limits_address_text(&request->origin, address);
+	address_format(&request->origin, address);
 	caller->has_role = 1;
 	caller->role = role_on_bus(request->caller.role);
 	caller->address = strdup(address);

@@ -111,15 +111,6 @@ gateway_limits_origin(const struct gateway_limits *limits, const struct in6_addr
 	return 0;
 }
 
-void
-gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED(address))
-		inet_ntop(AF_INET, address->s6_addr + 12, ret_text, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET6, address, ret_text, INET6_ADDRSTRLEN);
-}
-
 /* Probes are many, and ours alone to answer. */
 static bool
 is_shared(const struct gateway_limits *limits, enum gateway_rate class)
@@ -155,7 +146,7 @@ gateway_limits_take_address(const struct gateway_limits *limits, enum gateway_ra
 {
 	char key[LIMITS_KEY_BYTES], text[INET6_ADDRSTRLEN];
 	struct in6_addr network = gateway_limits_network(address);
-	gateway_limits_address_text(&network, text);
+	address_format(&network, text);
 	snprintf(key, sizeof(key), "gateway:address:%s:%s", class_names[class], text);
 	return take(limits, class, key, limits->per_address[class], now_ms);
 }

@@ -9,7 +9,6 @@
 #include "gateway/gateway_endpoints.h"
 #include "gateway/gateway_limits_shared.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 enum { GATEWAY_NETWORKS_MAX = 64 };
@@ -41,9 +40,6 @@ bool gateway_limits_is_proxy(const struct gateway_limits *limits, const struct i
  * be read up to there: -EINVAL. */
 int gateway_limits_origin(const struct gateway_limits *limits, const struct in6_addr *peer,
 			  const char *forwarded_for, struct in6_addr *ret);
-
-/* "192.0.2.1", "2001:db8::1" */
-void gateway_limits_address_text(const struct in6_addr *address, char ret_text[INET6_ADDRSTRLEN]);
 
 /* What counts as one address: an IPv4 address, or an IPv6 /64, all of which one host may have. */
 struct in6_addr gateway_limits_network(const struct in6_addr *address);

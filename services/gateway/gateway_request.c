@@ -10,6 +10,7 @@
 #include "gateway/gateway_upgrade.h"
 #include "log/log.h"
 #include "loop/clock.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -357,7 +358,7 @@ gateway_request_done(struct gateway_request *request, bool sent)
 			 request->caller.subject, status, request->trace);
 	if (log_get_level() < LOG_LEVEL_DEBUG)
 		return;
-	gateway_limits_address_text(&request->origin, address);
+	address_format(&request->origin, address);
 	log_debug(
 		"request_done",
 		"method=%s endpoint=%s status=%d code=%s took_us=%lld address=%s sent=%s trace=%s",

@@ -20,8 +20,7 @@ relay_udp_source_format(const struct relay_udp_peer *peer, char ret[RELAY_UDP_SO
 	bool is_v4 = IN6_IS_ADDR_V4MAPPED(&peer->address);
 	char address[INET6_ADDRSTRLEN];
 
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, peer->address.s6_addr + (is_v4 ? 12 : 0), address,
-		  sizeof(address));
+	address_format(&peer->address, address);
 	snprintf(ret, RELAY_UDP_SOURCE_TEXT_BYTES, is_v4 ? "%s:%u" : "[%s]:%u", address,
 		 ntohs(peer->port));
 }

@@ -6,6 +6,7 @@
 #include "leg/leg_thread.h"
 
 #include "loop/lookup.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +20,7 @@ enum { LOOK_MS = 5 }; /* libwebsockets cannot watch a descriptor that is not its
 static bool
 name_of(const struct leg_endpoint *endpoint, char ret[LEG_URL_HOST_BYTES])
 {
-	unsigned char bytes[sizeof(struct in6_addr)];
+	struct in6_addr ignored;
 	uint16_t port;
 
 	if (endpoint->proxy[0] != '\0') {
@@ -30,7 +31,7 @@ name_of(const struct leg_endpoint *endpoint, char ret[LEG_URL_HOST_BYTES])
 	} else {
 		snprintf(ret, LEG_URL_HOST_BYTES, "%s", endpoint->url.host);
 	}
-	return inet_pton(AF_INET, ret, bytes) != 1 && inet_pton(AF_INET6, ret, bytes) != 1;
+	return address_parse(ret, &ignored) < 0;
 }
 
 static int

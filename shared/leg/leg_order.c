@@ -4,8 +4,8 @@
  */
 #include "leg/leg_inside.h"
 #include "log/log.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +14,10 @@
 int
 leg_line_pin(struct leg_line *line, const char *host, const char *address)
 {
-	unsigned char bytes[sizeof(struct in6_addr)];
+	struct in6_addr ignored;
 	size_t i;
 
-	if (strlen(host) >= LEG_URL_HOST_BYTES ||
-	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1))
+	if (strlen(host) >= LEG_URL_HOST_BYTES || address_parse(address, &ignored) < 0)
 		return -EINVAL;
 	for (i = 0; i < line->pin_n; i++)
 		if (strcasecmp(line->pins[i].host, host) == 0)

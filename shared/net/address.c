@@ -157,6 +157,15 @@ address_parse(const char *text, struct in6_addr *ret)
 	return 0;
 }
 
+void
+address_format(const struct in6_addr *address, char ret[INET6_ADDRSTRLEN])
+{
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		inet_ntop(AF_INET, address->s6_addr + 12, ret, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, address, ret, INET6_ADDRSTRLEN);
+}
+
 int
 address_parse_socket(const char *text, uint16_t port, struct sockaddr_storage *ret)
 {

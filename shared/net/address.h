@@ -26,6 +26,9 @@ const char *address_class_name(enum address_class class);
 /* Text of either family to the mapped form; -EINVAL. No names are resolved. */
 int address_parse(const char *text, struct in6_addr *ret);
 
+/* The other way: a mapped one as IPv4. */
+void address_format(const struct in6_addr *address, char ret[INET6_ADDRSTRLEN]);
+
 /* "10.0.0.0/8", "fd00::/8": an address, as above, and the length of its network in bits of its own
  * family; -EINVAL. */
 int address_parse_network(const char *text, struct in6_addr *ret, unsigned *ret_bits);

@@ -28,7 +28,7 @@ assert_origin(const struct gateway_limits *limits, const char *peer, const char 
 	struct in6_addr from = address(peer), origin;
 	char text[INET6_ADDRSTRLEN];
 	assert_int_equal(gateway_limits_origin(limits, &from, forwarded, &origin), 0);
-	gateway_limits_address_text(&origin, text);
+	address_format(&origin, text);
 	assert_string_equal(text, expected);
 }
 

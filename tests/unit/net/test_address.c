@@ -299,6 +299,24 @@ test_an_endpoint_is_an_address_and_perhaps_a_port(void **state)
 }
 
 static void
+test_an_address_is_written_as_it_is_read(void **state)
+{
+	static const char *const texts[] = { "192.0.2.1", "2001:db8::1", "::", "0.0.0.0" };
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(address_parse(texts[i], &address), 0);
+		address_format(&address, text);
+		assert_string_equal(text, texts[i]);
+	}
+	assert_int_equal(address_parse("::ffff:192.0.2.1", &address), 0);
+	address_format(&address, text);
+	assert_string_equal(text, "192.0.2.1");
+}
+
+static void
 test_a_socket_takes_either_family_and_a_port(void **state)
 {
 	static const char *const bad[] = {
@@ -362,6 +380,7 @@ main(void)
 		cmocka_unit_test(test_a_port_is_digits_and_nothing_else),
 		cmocka_unit_test(test_a_network_is_an_address_and_bits_of_its_family),
 		cmocka_unit_test(test_an_endpoint_is_an_address_and_perhaps_a_port),
+		cmocka_unit_test(test_an_address_is_written_as_it_is_read),
 		cmocka_unit_test(test_a_socket_takes_either_family_and_a_port),
 		cmocka_unit_test(test_a_socket_address_has_zeros_where_nothing_is_said),
 		cmocka_unit_test(test_each_class_has_a_name_of_its_own),
