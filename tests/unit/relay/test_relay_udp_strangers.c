@@ -345,7 +345,7 @@ test_a_source_for_which_there_is_no_room_leaves_nothing(void **state)
 	struct relay_udp_tuple tuple;
 
 	(void)state;
-	settings.channels_max = 2;
+	rig.settings.channels_max = 2;
 	for (unsigned i = 0; i < 3; i++) {
 		tuple = tuple_of_network(i);
 		initiate(&tuple, &node_key);
