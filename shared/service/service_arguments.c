@@ -57,6 +57,17 @@ end_of_output(const struct program *program)
 	return EX_IOERR;
 }
 
+/* What has no default stands in the example, or it would not pass -n. */
+static void
+print_required(const struct config_schema *schema)
+{
+	for (const struct config_key *const *table = schema->tables; *table != NULL; table++)
+		for (const struct config_key *key = *table; key->section != NULL; key++)
+			if (key->default_value == NULL)
+				printf("  [%s]\n  %s = %s\n", key->section, key->name,
+				       key->type == CONFIG_URL ? "https://boson.example.org" : "x");
+}
+
 static int
 print_help(const struct program *program, const struct service_schema *schema)
 {
@@ -67,7 +78,8 @@ print_help(const struct program *program, const struct service_schema *schema)
 	printf("%s: %s\n\n"
 	       "usage: %s [-c FILE] [-n] [-v] [-V] [--help]\n\n"
 	       "  -c, --config FILE  read FILE instead of %s\n"
-	       "  -n, --check        check the configuration, touch nothing, and exit 0 or 78\n"
+	       "  -n, --check        check the configuration and touch nothing; exit 0: it is "
+	       "good\n"
 	       "  -v, --verbose      log more; twice: everything\n"
 	       "  -V, --version      print the version\n"
 	       "  -h, --help         print this\n\n"
@@ -83,9 +95,11 @@ print_help(const struct program *program, const struct service_schema *schema)
 	       "  level = debug     # a comment\n"
 	       "  [service]\n"
 	       "  state = /tmp/%s\n"
-	       "  run = /tmp/%s/run\n"
-	       "  $ %s -c %s.conf -n && %s -c %s.conf\n",
-	       product, product, product, program->name, product, program->name, product);
+	       "  run = /tmp/%s/run\n",
+	       product, product, product);
+	print_required(&schema->schema);
+	printf("  $ %s -c %s.conf -n && %s -c %s.conf\n", program->name, product, program->name,
+	       product);
 	return end_of_output(program);
 }
 

@@ -78,6 +78,30 @@ test_help_and_version_go_to_stdout(void **state)
 	assert_non_null(strstr(child.output[CHILD_STDOUT], BOSON_VERSION));
 }
 
+/* From "$ cat" to the next "$", without what indents it. */
+static void
+write_example(const char *help)
+{
+	FILE *file = fopen(config_path, "we");
+	const char *line = strstr(help, "  $ cat ");
+
+	assert_non_null(file);
+	assert_non_null(line);
+	for (line = strchr(line, '\n') + 1; strncmp(line, "  $ ", 4) != 0;
+	     line = strchr(line, '\n') + 1)
+		fprintf(file, "%.*s\n", (int)strcspn(line, "\n"), line);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+test_the_example_of_help_passes_the_check(void **state)
+{
+	(void)state;
+	assert_int_equal(run("--help", NULL, NULL), EX_OK);
+	write_example(child.output[CHILD_STDOUT]);
+	assert_int_equal(run("-n", "-c", config_path), EX_OK);
+}
+
 static void
 test_wrong_flag_is_64(void **state)
 {
@@ -151,6 +175,7 @@ main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_help_and_version_go_to_stdout),
+		TEST(test_the_example_of_help_passes_the_check),
 		TEST(test_wrong_flag_is_64),
 		TEST(test_check_touches_nothing),
 		TEST(test_it_starts_answers_probes_and_ends_on_sigterm),
