@@ -113,6 +113,9 @@ read_words(int n, char **words, struct wish *ret)
 	}
 	if (code == EX_OK && ret->name == NULL)
 		return complain("it takes KIND NAME");
+	if (code == EX_OK && protobuf_c_enum_descriptor_get_value_by_name(
+				     &boson__gateway__key_kind__descriptor, ret->kind) == NULL)
+		return complain("KIND is node, client, admin or scraper");
 	return code;
 }
 

@@ -105,8 +105,12 @@ explain(const struct run *run, const struct bus_result *result)
 			run->call->service, result->code);
 		return EX_PROTOCOL;
 	}
-	fprintf(stderr, "bosonctl: %s refused: %s%s%s\n", run->call->service, result->code,
-		result->field[0] ? ", field " : "", result->field);
+	if (strcmp(result->code, "field") == 0)
+		fprintf(stderr, "bosonctl: %s refused: the %s is not one that it takes\n",
+			run->call->service, result->field);
+	else
+		fprintf(stderr, "bosonctl: %s refused: %s%s%s\n", run->call->service, result->code,
+			result->field[0] ? ", field " : "", result->field);
 	return EX_UNAVAILABLE;
 }
 

@@ -61,7 +61,7 @@ def show_nodes(rig, operator):
                      (("--country", "DE"), NODES), (("--country", "FR"), 0),
                      (("--country", "DE", "--status", "online"), NODES)]:
         assert len(operator.list("nodes", "list", *words)) == n, words
-    operator.fail(UNAVAILABLE, "field status", "nodes", "list", "--status", "lazy")
+    operator.fail(UNAVAILABLE, "the status is not one", "nodes", "list", "--status", "lazy")
     two = operator.list("nodes", "show", nodes[0].id, nodes[1].id)
     assert [row["publicKey"] for row in two] == [nodes[0].key, nodes[1].key]
     operator.list("nodes", "delete", nodes[1].id, nodes[2].id)

@@ -13,7 +13,7 @@ import checking
 DEADLINE_SEC = 40
 # More than a mebibyte of the log of an SQLite file.
 MANY_KEYS = """for number in $(seq 100); do
-    bosonctl -c /etc/boson/boson.conf keys create client app$number >/dev/null
+    bosonctl keys create client app$number >/dev/null
 done"""
 
 if os.geteuid() != 0:
@@ -71,7 +71,7 @@ try:
     running["relay"] = cluster.start("relay", workloads["relay"])
     becomes_ready(SERVICES)
     for words in (("keys", "create", "client", "app"), ("nodes", "list"), ("relays", "list")):
-        done = running["gateway"].run("bosonctl", "-c", "/etc/boson/boson.conf", *words)
+        done = running["gateway"].run("bosonctl", *words)
         expect(done.returncode == 0, f"bosonctl {words}: {done.stderr}")
     done = running["gateway"].run("sh", "-euc", MANY_KEYS)
     expect(done.returncode == 0, f"no room for a hundred keys: {done.stderr}")
