@@ -8,7 +8,7 @@
 
 enum client_exit {
 	EXIT_OK = 0,
-	EXIT_NOT_CONNECTED = 3,	 /* status: there is no tunnel */
+	EXIT_NOT_CONNECTED = 3,	 /* status, doctor: there is no tunnel */
 	EXIT_USAGE_WRONG = 64,	 /* the command line */
 	EXIT_NO_INPUT = 66,	 /* a file that is not there */
 	EXIT_NOT_AVAILABLE = 69, /* this machine or the service cannot do it */

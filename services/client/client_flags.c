@@ -105,8 +105,9 @@ print_examples(unsigned commands)
 static const char footer[] =
 	"\nIn client.conf, under [client], write key_file = FILE for --key-file FILE,\n"
 	"ca_file for --ca, and kill_switch = no or dns = no for the switches.\n"
-	"Exit status: 0 done; 3 not connected (status); 64 wrong usage; 75 try again\n"
-	"later; 77 not permitted; 130 interrupted; others as in sysexits.h.\n";
+	"Exit status: 0 done; 3 not connected; 64 wrong usage; 69 it cannot be\n"
+	"done, or all is not well (doctor); 75 try again later; 77 not permitted;\n"
+	"130 interrupted; others as in sysexits.h.\n";
 
 static void
 print_overview(void)
