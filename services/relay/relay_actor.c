@@ -232,6 +232,9 @@ start(const struct actor_context *context, void **ret_state)
 	control->context = context;
 	control->reports.event_fd = -1;
 	control->dice = (uint64_t)clock_monotonic_us();
+	control->duplicates =
+		metrics_counter(context->metrics, "node_duplicates_total", NULL,
+				"Nodes whose key seems to be on two hosts, once in five minutes");
 	relay_settings_read(context->config, &control->settings);
 	r = start_all(control);
 	if (r != 0) {

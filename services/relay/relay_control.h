@@ -68,6 +68,7 @@ struct relay_control {
 	struct idtable attached;   /* relay_attached by node */
 	struct relay_gone deleted; /* nodes, to notice those that come back */
 	struct relay_clones clones;
+	struct metric *duplicates; /* there from the start: an alarm sees the first one rise */
 	struct relay_opens opens;
 	struct relay_flows flows;
 	uint64_t folded[RELAY_COUNTER_COUNT];

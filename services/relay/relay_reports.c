@@ -71,10 +71,7 @@ relay_reports_swap(struct relay_control *control, const uint8_t node_id[UUID_BYT
 	uuid_format(node_id, node);
 	log_warn("node_duplicate", "node=%s swaps=%u reason=\"its key is on two hosts\"", node,
 		 swaps);
-	metric_add(
-		metrics_counter(control->context->metrics, "node_duplicates_total", NULL,
-				"Nodes whose key seems to be on two hosts, once in five minutes"),
-		1);
+	metric_add(control->duplicates, 1);
 	event.relay_id = control->id;
 	event.node_id = node;
 	event.has_swaps = event.has_seen_at = 1;
