@@ -1,6 +1,6 @@
 /*
  * What the relay is told of flows, with the leg's end replaced: where they go is nobody's business
- * but the owner's. (P21)
+ * but the owner's. (P21, T46)
  */
 #include "forwarder/forwarder.h"
 #include "forwarder/forwarder_actor.h"
