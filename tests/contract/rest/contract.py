@@ -6,6 +6,8 @@ nothing here has shown fails.
 
 usage: contract.py PROGRAMS_FOLDER    (77: a package is missing)"""
 
+import os
+import re
 import sys
 import time
 
@@ -20,11 +22,27 @@ except ImportError as missing:
     sys.exit(77)
 
 START = time.monotonic()
+PAGE = os.path.join(os.path.dirname(__file__), "../../../docs/rest.md")
 
 # 500 is a defect: that it is described is all that can be shown of it. A node that was deleted has
 # no token any more; 404 is for the moment in which another gateway has not heard of it.
 NEVER = {500}
 NEVER_OF = {("POST", "/nodes/{nodeId}/heartbeat"): {404}}
+
+
+def check_the_page_has_each_row(description):
+    """docs/rest.md: its first table, with the parameters after the question mark."""
+    told, rows = set(), set()
+    with open(PAGE, encoding="utf-8") as page:
+        for methods, paths in re.findall(r"^\| ([A-Z]+(?:, [A-Z]+)*) (`/.*?)\|", page.read(), re.MULTILINE):
+            for target in re.findall(r"`(/.*?)`", paths):
+                path, _, names = target.partition("?")
+                for method in methods.split(", "):
+                    told.add((method, path, frozenset(names.split("&")) - {""}))
+    for method, path, operation in description.rows():
+        rows.add((method, path, frozenset(parameter["name"] for parameter in operation["parameters"]
+                                          if parameter["in"] == "query")))
+    assert told == rows, "docs/rest.md lacks %s; has beyond that %s" % (rows - told, told - rows)
 
 
 def check_all_was_seen(description):
@@ -55,6 +73,7 @@ def run_other_policies(programs, description):
 def run(rig):
     description = Description(rig.ask("GET", "/api/v1/openapi.json"))
     walks.check_each_row_has_a_walk(description)
+    check_the_page_has_each_row(description)
     world = walks.World(rig, description)
     for name, fn in walks.SUCCESSES + refusals.REFUSALS:
         print("walk: %s (at %.1f s)" % (name, time.monotonic() - START))
