@@ -198,6 +198,10 @@ test_what_is_too_old_never_arrives(void **state)
 	wait_until(rig, relay_has_messages);
 	assert_int_equal(atomic_load(&rig->relay.before_control), sent + 1);
 	assert_int_equal(dropped(rig, "direction=\"out\",reason=\"age\""), MANY - sent);
+	const struct leg_client_figures figures = leg_client_figures(rig->client);
+	assert_int_equal(figures.lost_out, MANY - sent);
+	assert_int_equal(figures.lost_in, 0);
+	assert_int_equal(figures.attempts, 1);
 	rig_free(rig);
 }
 
