@@ -160,6 +160,9 @@ begin(struct connection *c)
 		stand_in_send_frame(c, OP_BINARY, "\1\0\3", 3);
 		stand_in_send_frame(c, 0, "ab", 2);
 		stand_in_send_frame(c, FIN, "c", 1);
+	} else if (strncmp(c->path, "/halves/", 8) == 0) {
+		stand_in_send_frame(c, OP_BINARY, zeros, (size_t)atoi(c->path + 8));
+		stand_in_send_frame(c, FIN, zeros, (size_t)atoi(c->path + 8));
 	} else if (strcmp(c->path, "/text") == 0) {
 		stand_in_send_frame(c, FIN | OP_TEXT, "\1\0\1a", 4);
 	} else if (strcmp(c->path, "/large") == 0) {

@@ -9,6 +9,7 @@
  *	/stall		reads nothing after the handshake until released, then as /sink
  *	/flood		sends `flood_n` data messages with a running number, then echoes
  *	/fragments	sends one data message in three frames
+ *	/halves/N	sends one data message in two frames of N bytes
  *	/text, /large	sends a text message, one byte more than the largest
  *	/close/N	closes with code N and its reason, else "told to"
  *	/status/N	refuses the upgrade with HTTP status N

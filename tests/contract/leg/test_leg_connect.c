@@ -11,6 +11,7 @@
 
 #include "leg_rig.h"
 
+#include "leg/leg_url.h"
 #include "loop/clock.h"
 
 #include <errno.h>
@@ -202,6 +203,54 @@ test_a_pinned_name_is_not_resolved_and_stays_the_name(void **state)
 }
 
 static void
+test_so_many_names_are_pinned_and_a_pin_replaces_another(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	char name[LEG_URL_HOST_BYTES + 1];
+	unsigned n = 0;
+	int r;
+
+	(void)state;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	memset(name, 'a', LEG_URL_HOST_BYTES);
+	name[LEG_URL_HOST_BYTES] = '\0';
+	assert_int_equal(leg_client_pin(rig->client, name, "127.0.0.1"), -EINVAL);
+	assert_int_equal(leg_client_pin(rig->client, "relay.invalid", "127.255.255.254"), 0);
+	do {
+		snprintf(name, sizeof name, "name-%u.invalid", n);
+		r = leg_client_pin(rig->client, name, "127.255.255.254");
+	} while (r == 0 && n++ < 1000);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(n, 31);
+	/* Whatever its case, and though there is no room for one more. */
+	assert_int_equal(leg_client_pin(rig->client, "RELAY.invalid", "127.0.0.1"), 0);
+	target(rig, "ws", "relay.invalid", "/echo");
+	wait_until(rig, is_up);
+	assert_int_equal(figure(rig, "leg_attempts_total", NULL), 1);
+	rig_free(rig);
+}
+
+static void
+test_a_ticket_is_printable_and_has_its_length(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	const char *urls[] = { "ws://127.0.0.1:1/", NULL };
+	char ticket[1024 + 1];
+
+	(void)state;
+	assert_int_equal(leg_client_target(rig->client, urls, "a\x7f"), -EINVAL);
+	assert_int_equal(leg_client_target(rig->client, urls, "a\xc3\xa4"), -EINVAL);
+	assert_int_equal(leg_client_target(rig->client, urls, "a b"), -EINVAL);
+	assert_int_equal(leg_client_target(rig->client, urls, "!~"), 0);
+	memset(ticket, 'a', sizeof ticket);
+	ticket[1024] = '\0';
+	assert_int_equal(leg_client_target(rig->client, urls, ticket), -EINVAL);
+	ticket[1023] = '\0';
+	assert_int_equal(leg_client_target(rig->client, urls, ticket), 0);
+	rig_free(rig);
+}
+
+static void
 test_bad_urls_and_tickets_are_refused(void **state)
 {
 	(void)state;
@@ -269,6 +318,8 @@ main(void)
 		cmocka_unit_test(test_the_next_url_is_tried_when_one_fails),
 		cmocka_unit_test(test_another_url_moves_the_leg_and_disconnect_ends_it_cleanly),
 		cmocka_unit_test(test_a_pinned_name_is_not_resolved_and_stays_the_name),
+		cmocka_unit_test(test_so_many_names_are_pinned_and_a_pin_replaces_another),
+		cmocka_unit_test(test_a_ticket_is_printable_and_has_its_length),
 		cmocka_unit_test(test_bad_urls_and_tickets_are_refused),
 		cmocka_unit_test(test_the_proxy_of_the_environment_is_asked),
 	};

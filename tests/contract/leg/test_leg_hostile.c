@@ -58,6 +58,73 @@ test_frames_that_a_server_must_not_send_end_the_leg(void **state)
 		expect_the_end_of(rows[i].hex, rows[i].what);
 }
 
+/* Each of a byte: of a data message of `n` fragments. */
+static void
+in_fragments(char *ret, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned head = (i == 0 ? 2U : 0U) | (i == n - 1 ? 0x80U : 0U);
+		unsigned byte = i == 0 ? LEG_KIND_DATA : i == 2 ? n - 3 : i > 2 ? 'a' : 0;
+
+		ret += sprintf(ret, "%02x01%02x", head, byte);
+	}
+}
+
+/* Each is a piece of memory: so many, and no more, are put together. */
+static void
+test_a_message_comes_in_eight_fragments_and_in_no_more(void **state)
+{
+	char path[300] = "/raw/", *hex = path + strlen(path);
+
+	(void)state;
+	in_fragments(hex, 8);
+	in_fragments(hex + strlen(hex), 8);
+	struct rig *rig = plain(path, 0);
+	rig->wanted = 2;
+	wait_until(rig, has_messages);
+	assert_int_equal(rig->last_n, 8);
+	assert_memory_equal(rig->last_message, "\1\0\5aaaaa", 8);
+	rig_free(rig);
+	in_fragments(hex, 9);
+	expect_down(path, 1002, "too many fragments");
+}
+
+/* None of them is larger than the largest message. */
+static void
+test_fragments_that_are_too_large_together_end_the_leg(void **state)
+{
+	(void)state;
+	struct rig *rig = plain("/halves/32768", 0);
+
+	rig->wanted = 1;
+	wait_until(rig, has_messages);
+	assert_int_equal(rig->last_n, LEG_MESSAGE_MAX_BYTES);
+	rig_free(rig);
+	expect_down("/halves/32769", 1009, "message too large");
+}
+
+static void
+test_messages_of_no_kind_are_counted_and_not_handed_out(void **state)
+{
+	(void)state;
+	/* One of nothing, two of kinds that nobody knows, and then one of data. */
+	struct rig *rig = plain("/raw/8200"
+				"82020361"
+				"820100"
+				"82040100016a",
+				0);
+
+	rig->wanted = 1;
+	wait_until(rig, has_messages);
+	assert_memory_equal(rig->last_message, "\1\0\1j", 4);
+	assert_int_equal(rig->messages, 1);
+	assert_int_equal(figure(rig, "leg_invalid_total", NULL), 3);
+	assert_int_equal(figure(rig, "leg_messages_total", "direction=\"in\""), 1);
+	assert_int_equal(leg_client_figures(rig->client).lost_in, 3);
+	assert_int_equal(leg_client_state(rig->client), LEG_UP);
+	rig_free(rig);
+}
+
 static void
 test_pongs_that_nobody_asked_for_are_nothing(void **state)
 {
@@ -116,6 +183,32 @@ test_a_close_that_is_none_ends_the_leg_all_the_same(void **state)
 	expect_close("880403f0c328", 0);   /* no UTF-8 */
 	expect_close("880303f0e2", 0);	   /* half a character */
 	expect_close("880503f01b5b32", 0); /* what a terminal would obey */
+}
+
+static void
+expect_reason(const char *hex, int code, const char *reason)
+{
+	char path[300];
+
+	snprintf(path, sizeof path, "/raw/%s", hex);
+	expect_down(path, code, reason);
+}
+
+/* 1012 and 1013 come as 1002 and are told apart by their reasons: by all of these. */
+static void
+test_a_close_says_what_the_relay_said(void **state)
+{
+	(void)state;
+	expect_reason("880203e8", 1000, "closed by the relay");
+	expect_reason("8800", 1005, "closed by the relay");
+	expect_reason("880303f061", 1008, "a");
+	expect_reason("880a03ea647261696e696e67", 1012, "draining");
+	expect_reason("880903ea647261696e696e", 1002, "drainin");
+	expect_reason("880a03ea647261696e696e78", 1002, "draininx");
+	expect_reason("880c03ea6f7665726c6f61646564", 1013, "overloaded");
+	expect_reason("880b03ea6f7665726c6f616465", 1002, "overloade");
+	expect_reason("880c03ea6f7665726c6f61646578", 1002, "overloadex");
+	expect_reason("880a03f0647261696e696e67", 1008, "draining");
 }
 
 /* ---- the handshake ---- */
@@ -194,6 +287,40 @@ test_a_flood_of_control_ends_the_leg_and_is_not_kept(void **state)
 	wait_until(rig, says_too_much);
 	assert_true(atomic_load(&rig->relay.control_sent) > 4 * QUEUE);
 	assert_true(rig->first_batch_bytes <= 2 * QUEUE + CONTROL);
+	rig_free(rig);
+}
+
+static bool
+all_are_accounted_for(struct rig *rig)
+{
+	return rig->messages + leg_client_figures(rig->client).lost_in == rig->relay.flood_n;
+}
+
+/* The owner is busy while they come: what is over the bound goes, the oldest first, and each
+ * counts.
+ */
+static void
+test_a_flood_of_data_is_bounded_and_what_is_lost_is_counted(void **state)
+{
+	enum { FLOOD = 20000 };
+	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+	int64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+	struct rig *rig = rig_new(NULL, QUEUE);
+
+	(void)state;
+	rig->relay.flood_n = FLOOD;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	target(rig, "ws", "127.0.0.1", "/flood");
+	while (figure(rig, "leg_messages_total", "direction=\"in\"") < FLOOD) {
+		assert_true(clock_monotonic_ms() < deadline_ms);
+		nanosleep(&pause, NULL);
+	}
+	wait_until(rig, all_are_accounted_for);
+	assert_true(rig->messages > 0);
+	assert_true(rig->bytes <= QUEUE);
+	assert_int_equal(rig->last, FLOOD);
+	assert_int_equal(rig->wrong, 0);
+	assert_int_equal(leg_client_state(rig->client), LEG_UP);
 	rig_free(rig);
 }
 
@@ -277,13 +404,18 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_that_a_server_must_not_send_end_the_leg),
+		cmocka_unit_test(test_a_message_comes_in_eight_fragments_and_in_no_more),
+		cmocka_unit_test(test_fragments_that_are_too_large_together_end_the_leg),
+		cmocka_unit_test(test_messages_of_no_kind_are_counted_and_not_handed_out),
 		cmocka_unit_test(test_pongs_that_nobody_asked_for_are_nothing),
 		cmocka_unit_test(test_a_close_that_the_relay_does_not_carry_out_ends_the_leg),
 		cmocka_unit_test(test_a_close_that_is_none_ends_the_leg_all_the_same),
+		cmocka_unit_test(test_a_close_says_what_the_relay_said),
 		cmocka_unit_test(test_an_answer_to_another_handshake_is_no_leg),
 		cmocka_unit_test(test_an_extension_that_nobody_offered_is_no_leg),
 		cmocka_unit_test(test_a_handshake_that_never_ends_is_left_for_the_next),
 		cmocka_unit_test(test_a_flood_of_control_ends_the_leg_and_is_not_kept),
+		cmocka_unit_test(test_a_flood_of_data_is_bounded_and_what_is_lost_is_counted),
 		cmocka_unit_test(
 			test_t20_drains_that_lead_in_a_circle_are_followed_more_and_more_slowly),
 		cmocka_unit_test(test_a_leg_that_is_there_already_does_not_move),

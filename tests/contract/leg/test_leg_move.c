@@ -203,6 +203,35 @@ test_moves_lose_no_memory(void **state)
 	rig_free(rig);
 }
 
+/* With a full list, too. */
+static void
+test_t20_a_drain_to_a_relay_that_is_in_no_list_is_followed(void **state)
+{
+	struct rig *rig = rig_new(NULL, 0);
+	const char *urls[17] = { NULL };
+	char bytes[16][64], relay[64];
+
+	(void)state;
+	assert_int_equal(stand_in_start(&rig->relay, 0, NULL, NULL), 0);
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(bytes[i], sizeof bytes[i], "ws://127.0.0.%u:%u/echo", i + 1,
+			 rig->relay.port);
+		urls[i] = bytes[i];
+	}
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	assert_int_equal(leg_client_move(rig->client, "ws://127.0.0.1:1", 0, 0), -ENOTCONN);
+	wait_until(rig, is_up);
+	snprintf(relay, sizeof relay, "ws://127.0.0.1:%u", rig->relay.port);
+	assert_int_equal(leg_client_move(rig->client, relay, 0, 0), -ENOENT); /* it is there */
+	assert_int_equal(leg_client_move(rig->client, "localhost", 0, 0), -EINVAL);
+	snprintf(relay, sizeof relay, "ws://localhost:%u", rig->relay.port);
+	assert_int_equal(leg_client_move(rig->client, relay, 0, 0), 0);
+	wait_until(rig, has_moved);
+	assert_non_null(strstr(leg_client_url(rig->client), "localhost"));
+	assert_int_equal(figure(rig, "leg_attempts_total", NULL), 2);
+	rig_free(rig);
+}
+
 /* T19: who drains names where to go; out of TLS it leads no ticket. */
 static void
 test_t19_a_drain_leads_no_ticket_out_of_tls(void **state)
@@ -374,6 +403,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		LEG_TEST(test_an_order_that_cannot_be_leaves_the_last_one),
 		LEG_TEST(test_moves_lose_no_memory),
+		LEG_TEST(test_t20_a_drain_to_a_relay_that_is_in_no_list_is_followed),
 		LEG_TEST(test_t19_a_drain_leads_no_ticket_out_of_tls),
 		LEG_TEST(test_t20_a_relay_that_is_not_found_holds_up_nobody),
 		LEG_TEST(test_the_next_url_does_not_wait_for_a_name_server),

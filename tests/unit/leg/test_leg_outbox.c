@@ -99,6 +99,74 @@ test_each_channel_of_a_node_has_its_lane_and_a_client_has_one(void **state)
 	world_free(client);
 }
 
+/* Whether something waits, or lately did, in the channel's lane. */
+static bool
+has_lane(const struct world *world, uint32_t channel)
+{
+	return idtable_find(&world->outbox.lanes, &channel) != NULL;
+}
+
+static void
+test_a_lane_is_of_the_whole_of_a_channels_number(void **state)
+{
+	static const uint32_t channels[] = { 1, 1 << 8, 1 << 16, 1 << 24, 0x81020304, 0x81020305 };
+	struct world *node = world_new(true), *client = world_new(false);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+		assert_int_equal(push(node, channels[i], 1, 100, 1, 0), 0);
+		assert_int_equal(push(node, channels[i], 1, 200, 1, 0), 0);
+		assert_true(has_lane(node, channels[i]));
+		assert_int_equal(node->outbox.lanes.count, i + 1);
+		/* No number is in a client's message, whatever its bytes. */
+		assert_int_equal(push(client, 0, (uint8_t)i, 100 + i, 1, 0), 0);
+	}
+	assert_int_equal(client->outbox.lanes.count, 1);
+	assert_true(has_lane(client, 0));
+	world_free(node);
+	world_free(client);
+}
+
+/* Who sends them is ours, and they go nowhere; but nothing beyond their end is read. */
+static void
+test_a_message_too_short_for_a_number_is_of_none(void **state)
+{
+	static const uint8_t message[] = { LEG_KIND_DATA, 0, 0, 0, 7 };
+	struct world *world = world_new(true);
+
+	(void)state;
+	for (size_t n = 1; n <= sizeof message; n++) {
+		struct fair_item *item = leg_outbox_item(message, n, NULL, 0, 0);
+
+		assert_int_equal(leg_outbox_push(&world->outbox, item, false), 0);
+		assert_int_equal(has_lane(world, 7), n == sizeof message);
+	}
+	assert_true(has_lane(world, 0));
+	world_free(world);
+}
+
+static void
+test_what_waits_is_gone_with_its_connection(void **state)
+{
+	static const uint8_t control[] = { LEG_KIND_CONTROL, 1 };
+	struct world *world = world_new(true);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		push(world, 1, 1, 100, 3, 0);
+		assert_int_equal(leg_outbox_push(&world->outbox,
+						 leg_outbox_item(control, 2, NULL, 0, 0), true),
+				 0);
+		if (i > 0) /* these are freed with all */
+			break;
+		leg_outbox_clear(&world->outbox);
+		assert_true(leg_outbox_is_empty(&world->outbox));
+		assert_int_equal(take(world, 0), -1);
+		assert_int_equal(dropped(world, FAIR_DROPPED_GONE), 3);
+	}
+	world_free(world);
+}
+
 static void
 test_one_channel_loses_its_oldest_and_no_other_channel_does(void **state)
 {
@@ -145,7 +213,7 @@ test_control_goes_first_and_is_refused_when_there_is_too_much(void **state)
 	int r = 0, n = 0;
 
 	(void)state;
-	control[999] = 99;
+	control[999] = control[839] = 99;
 	push(world, 1, 1, 100, 1, 0);
 	while ((r = leg_outbox_push(&world->outbox,
 				    leg_outbox_item(control, sizeof control, NULL, 0, 0), true)) ==
@@ -153,7 +221,14 @@ test_control_goes_first_and_is_refused_when_there_is_too_much(void **state)
 		n++;
 	assert_int_equal(r, -ENOBUFS);
 	assert_int_equal(n, 9);
-	for (; n > 0; n--)
+	/* There is room to the last byte. */
+	assert_int_equal(
+		leg_outbox_push(&world->outbox, leg_outbox_item(control, 841, NULL, 0, 0), true),
+		-ENOBUFS);
+	assert_int_equal(
+		leg_outbox_push(&world->outbox, leg_outbox_item(control, 840, NULL, 0, 0), true),
+		0);
+	for (n++; n > 0; n--)
 		assert_int_equal(take(world, 100 * AGE_MS), 99); /* whatever its age */
 	assert_int_equal(take(world, 0), 1);
 	world_free(world);
@@ -210,6 +285,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_channel_of_a_node_has_its_lane_and_a_client_has_one),
+		cmocka_unit_test(test_a_lane_is_of_the_whole_of_a_channels_number),
+		cmocka_unit_test(test_a_message_too_short_for_a_number_is_of_none),
+		cmocka_unit_test(test_what_waits_is_gone_with_its_connection),
 		cmocka_unit_test(test_one_channel_loses_its_oldest_and_no_other_channel_does),
 		cmocka_unit_test(test_what_waited_too_long_is_not_handed_out),
 		cmocka_unit_test(test_control_goes_first_and_is_refused_when_there_is_too_much),

@@ -37,6 +37,10 @@ test_a_url_is_taken_apart(void **state)
 		   "relay.example");
 	expect_url("wss://relay.example:8443/relay/1", true, "relay.example", 8443, "/relay/1",
 		   "relay.example:8443");
+	expect_url("ws://a/~!", false, "a", 80, "/~!", "a");
+	expect_url("ws://a:443/", false, "a", 443, "/", "a:443");
+	expect_url("wss://a:80/", true, "a", 80, "/", "a:80");
+	expect_url("wss://az.AZ-09_/", true, "az.AZ-09_", 443, "/", "az.AZ-09_");
 	expect_url("ws://10.0.0.1:80/x", false, "10.0.0.1", 80, "/x", "10.0.0.1");
 	expect_url("wss://[2001:db8::1]:444", true, "2001:db8::1", 444, "/", "[2001:db8::1]:444");
 	expect_url("wss://[2001:db8::1]/p", true, "2001:db8::1", 443, "/p", "[2001:db8::1]");
@@ -51,6 +55,16 @@ test_a_url_with_anything_odd_is_refused(void **state)
 			      "http://a/",
 			      "WSS://a/",
 			      "wss:/a",
+			      "wss:/xa/",
+			      "ws:/xa/",
+			      "wss://a`/",
+			      "wss://a{/",
+			      "wss://a@/",
+			      "wss://a\\/",
+			      "wss://a;/",
+			      "wss://[::1/",
+			      "wss://a/?b",
+			      "wss://a/\x7f",
 			      "wss:///x",
 			      "wss://-a/",
 			      "wss://.a/",
@@ -61,6 +75,7 @@ test_a_url_with_anything_odd_is_refused(void **state)
 			      "wss://a:000001/",
 			      "wss://[relay]/",
 			      "wss://[::1]x/",
+			      "wss://[::1]x443/",
 			      "wss://a\x7f/",
 			      "wss://a/\xc3\xa4",
 			      "wss://a/#b",
@@ -77,6 +92,41 @@ test_a_url_with_anything_odd_is_refused(void **state)
 	assert_int_equal(leg_url_parse(huge, &url), -EINVAL);
 	memcpy(huge, "wss://a/", 8);
 	assert_int_equal(leg_url_parse(huge, &url), -EINVAL);
+}
+
+static void
+test_a_url_has_room_for_what_fits_and_no_byte_more(void **state)
+{
+	char host[6 + LEG_URL_HOST_BYTES + 1] = "wss://", path[8 + LEG_URL_PATH_BYTES] = "wss://a/";
+	struct leg_url url;
+
+	(void)state;
+	memset(host + 6, 'a', LEG_URL_HOST_BYTES - 1);
+	assert_int_equal(leg_url_parse(host, &url), 0);
+	assert_int_equal(strlen(url.host), LEG_URL_HOST_BYTES - 1);
+	host[6 + LEG_URL_HOST_BYTES - 1] = 'a';
+	assert_int_equal(leg_url_parse(host, &url), -EINVAL);
+	memset(path + 8, 'a', LEG_URL_PATH_BYTES - 2);
+	assert_int_equal(leg_url_parse(path, &url), 0);
+	assert_int_equal(strlen(url.path), LEG_URL_PATH_BYTES - 1);
+	path[8 + LEG_URL_PATH_BYTES - 2] = 'a';
+	assert_int_equal(leg_url_parse(path, &url), -EINVAL);
+}
+
+static void
+test_a_url_is_put_together_as_it_was(void **state)
+{
+	static const char *const texts[] = { "wss://relay.example/relay/1", "ws://a:8080/",
+					     "wss://[2001:db8::1]:444/p" };
+	char text[LEG_URL_TEXT_BYTES];
+	struct leg_url url;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		assert_int_equal(leg_url_parse(texts[i], &url), 0);
+		leg_url_format(&url, text);
+		assert_string_equal(text, texts[i]);
+	}
 }
 
 static bool
@@ -127,6 +177,102 @@ test_the_proxy_is_the_one_for_the_scheme_unless_excepted(void **state)
 	unsetenv("ALL_PROXY");
 	unsetenv("http_proxy");
 	unsetenv("HTTP_PROXY");
+}
+
+static bool
+is_excepted(const char *list)
+{
+	char proxy[LEG_URL_PROXY_BYTES];
+
+	setenv("no_proxy", list, 1);
+	return !proxy_of("wss://relay.example/", proxy);
+}
+
+static void
+test_only_what_no_proxy_names_goes_without(void **state)
+{
+	char proxy[LEG_URL_PROXY_BYTES];
+
+	(void)state;
+	setenv("https_proxy", "proxy:1", 1);
+	assert_true(is_excepted("RELAY.example"));
+	assert_true(is_excepted(" , other,relay.example"));
+	assert_true(is_excepted("other,*"));
+	assert_true(is_excepted("example"));
+	assert_false(is_excepted("other.example"));
+	assert_false(is_excepted("relay.exampl"));
+	assert_false(is_excepted("*.example"));
+	assert_false(is_excepted("e"));
+	assert_false(is_excepted("."));
+	assert_false(is_excepted(", ,"));
+	assert_true(proxy_of("wss://relay.example./", proxy)); /* nothing names nobody */
+	unsetenv("no_proxy");
+	unsetenv("https_proxy");
+}
+
+static void
+test_a_proxy_that_is_empty_or_none_is_not_used(void **state)
+{
+	char proxy[LEG_URL_PROXY_BYTES], many[2 * LEG_URL_PROXY_BYTES] = "";
+
+	(void)state;
+	setenv("http_proxy", "", 1);
+	assert_false(proxy_of("ws://relay.example/", proxy));
+	setenv("https_proxy", "", 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	setenv("HTTPS_PROXY", "capitals:1", 1);
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, "capitals:1");
+	setenv("https_proxy", "first", 1);
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, "first:1080");
+	setenv("https_proxy", "http://a b:1", 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	memset(many, 'u', sizeof many - 1);
+	setenv("https_proxy", many, 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	/* It would fit, but for its port. */
+	strcpy(many + LEG_URL_PROXY_BYTES - 5, "@p:1");
+	setenv("https_proxy", many, 1);
+	assert_true(proxy_of("wss://relay.example/", proxy));
+	assert_string_equal(proxy, many);
+	strcpy(many + LEG_URL_PROXY_BYTES - 5, "@prx");
+	setenv("https_proxy", many, 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	strcpy(many + LEG_URL_PROXY_BYTES - 7, "@p"); /* and :1080, without a place for its NUL */
+	setenv("https_proxy", many, 1);
+	assert_false(proxy_of("wss://relay.example/", proxy));
+	unsetenv("http_proxy");
+	unsetenv("https_proxy");
+	unsetenv("HTTPS_PROXY");
+}
+
+static void
+expect_set(const char *before, const char *address, const char *after)
+{
+	char proxy[LEG_URL_PROXY_BYTES];
+
+	strcpy(proxy, before);
+	assert_int_equal(leg_proxy_set_address(proxy, address), 0);
+	assert_string_equal(proxy, after);
+}
+
+static void
+test_a_proxys_name_is_replaced_by_its_address_and_nothing_else(void **state)
+{
+	char proxy[LEG_URL_PROXY_BYTES] = "a b:1";
+
+	(void)state;
+	expect_set("proxy:3128", "10.0.0.1", "10.0.0.1:3128");
+	expect_set("user:p@ss@proxy:3128", "10.0.0.1", "user:p@ss@10.0.0.1:3128");
+	expect_set("user@[::1]:1", "2001:db8::1", "user@[2001:db8::1]:1");
+	assert_int_equal(leg_proxy_set_address(proxy, "10.0.0.1"), -EINVAL);
+	/* To the last byte, and no more. */
+	memset(proxy, 'u', sizeof proxy);
+	strcpy(proxy + sizeof proxy - 12, "@p:1");
+	assert_int_equal(leg_proxy_set_address(proxy, "10.0.0.1"), 0);
+	assert_string_equal(proxy + sizeof proxy - 12, "@10.0.0.1:1");
+	assert_int_equal(leg_proxy_set_address(proxy, "10.0.0.10"), -EINVAL);
 }
 
 static void
@@ -261,6 +407,11 @@ main(void)
 		cmocka_unit_test(test_a_url_is_taken_apart),
 		cmocka_unit_test(test_a_url_with_anything_odd_is_refused),
 		cmocka_unit_test(test_the_proxy_is_the_one_for_the_scheme_unless_excepted),
+		cmocka_unit_test(test_a_url_has_room_for_what_fits_and_no_byte_more),
+		cmocka_unit_test(test_a_url_is_put_together_as_it_was),
+		cmocka_unit_test(test_only_what_no_proxy_names_goes_without),
+		cmocka_unit_test(test_a_proxy_that_is_empty_or_none_is_not_used),
+		cmocka_unit_test(test_a_proxys_name_is_replaced_by_its_address_and_nothing_else),
 		cmocka_unit_test(test_a_message_grows_by_what_comes_and_keeps_what_it_had),
 		cmocka_unit_test(test_trimming_takes_the_oldest_data_and_leaves_the_rest_in_order),
 		cmocka_unit_test(test_a_queue_can_be_used_on_after_its_tail_was_trimmed),

@@ -470,6 +470,32 @@ test_so_many_datagrams_of_a_source_go_in_one_message_and_are_counted(void **stat
 	assert_int_equal(before.data_up, 0);
 }
 
+/* Handshakes are bytes and no packets. */
+static void
+test_what_wireguard_says_by_itself_is_no_data(void **state)
+{
+	uint8_t response[RESPONSE_BYTES] = { DATAGRAM_RESPONSE, 0, 0, 0, 1, 0, 0, 0, INDEX };
+	uint8_t cookie[UDP_MESSAGE_COOKIE_BYTES] = { DATAGRAM_COOKIE, 0, 0, 0, INDEX };
+	struct relay_udp_tuple tuple = tuple_of_network(0);
+	struct relay_udp_flow *flow = open_proven(&tuple);
+	struct mac1_key key;
+
+	(void)state;
+	mac1_key_init(&key, node_key.bytes);
+	mac1_compute(&key, response, RESPONSE_BYTES - 2 * MAC1_BYTES,
+		     response + RESPONSE_BYTES - 2 * MAC1_BYTES);
+	relay_udp_take(rig.shard, &tuple, response, sizeof(response));
+	relay_udp_take(rig.shard, &tuple, response, sizeof(response));
+	relay_udp_take(rig.shard, &tuple, cookie, sizeof(cookie));
+	flush();
+	assert_int_equal(count(RELAY_DATAGRAMS_RESPONSE), 2);
+	assert_int_equal(count(RELAY_DATAGRAMS_COOKIE), 1);
+	assert_int_equal(flow->leg->channel->carried.bytes_up, UDP_MESSAGE_INITIATION_BYTES +
+								       2 * RESPONSE_BYTES +
+								       UDP_MESSAGE_COOKIE_BYTES);
+	assert_int_equal(flow->leg->channel->carried.data_up, 0);
+}
+
 static void
 test_so_many_bytes_of_a_source_go_in_one_message(void **state)
 {
@@ -532,9 +558,17 @@ test_the_newest_initiation_waits_for_the_nodes_leg_and_the_rest_is_dropped(void 
 	static uint8_t message[LEG_MESSAGE_MAX_BYTES];
 
 	(void)state;
-	node_goes();
 	for (uint32_t i = 0; i < 4; i++)
 		udp_message_initiation(initiations[i], &node_key, 100 + i);
+	relay_leg_doom(rig.shard, node_leg, 0, "test");
+	take(&tuple, initiations[3], sizeof(*initiations)); /* it is about to go */
+	assert_memory_equal(flow->held, initiations[3], sizeof(*initiations));
+	assert_int_equal(count(RELAY_UDP_DROP_NO_NODE), 0);
+	node_goes();
+	relay_udp_close_flow(rig.shard, flow, "test"); /* and what it held is freed */
+	node_comes();
+	flow = open_proven(&tuple);
+	node_goes();
 	take(&tuple, transport(data, INDEX, 2, 0), sizeof(data));
 	assert_null(flow->held);
 	assert_int_equal(count(RELAY_UDP_DROP_NO_NODE), 1);
@@ -575,6 +609,7 @@ main(void)
 		STRANGERS(test_a_deleted_node_is_no_lack_of_memory),
 		STRANGERS(test_T16_nodes_that_could_not_be_tried_are_told_from_junk),
 		STRANGERS(test_so_many_datagrams_of_a_source_go_in_one_message_and_are_counted),
+		STRANGERS(test_what_wireguard_says_by_itself_is_no_data),
 		STRANGERS(test_so_many_bytes_of_a_source_go_in_one_message),
 		STRANGERS(test_datagrams_of_two_sources_go_in_messages_of_their_own_in_order),
 		STRANGERS(
