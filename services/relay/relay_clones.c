@@ -14,37 +14,22 @@ struct relay_clone {
 	int64_t since_ms;
 	unsigned swaps;
 	bool is_told;
-	struct relay_clone *older, *newer;
+	TAILQ_ENTRY(relay_clone) by_news;
 };
 
 int
 relay_clones_init(struct relay_clones *clones)
 {
 	memset(clones, 0, sizeof(*clones));
+	TAILQ_INIT(&clones->by_news);
 	return idtable_init(&clones->nodes, offsetof(struct relay_clone, by_node),
 			    offsetof(struct relay_clone, node_id), UUID_BYTES);
 }
 
 static void
-unlink_clone(struct relay_clones *clones, struct relay_clone *clone)
-{
-	*(clone->older != NULL ? &clone->older->newer : &clones->oldest) = clone->newer;
-	*(clone->newer != NULL ? &clone->newer->older : &clones->newest) = clone->older;
-}
-
-static void
-link_newest(struct relay_clones *clones, struct relay_clone *clone)
-{
-	clone->older = clones->newest;
-	clone->newer = NULL;
-	*(clones->newest != NULL ? &clones->newest->newer : &clones->oldest) = clone;
-	clones->newest = clone;
-}
-
-static void
 forget(struct relay_clones *clones, struct relay_clone *clone)
 {
-	unlink_clone(clones, clone);
+	TAILQ_REMOVE(&clones->by_news, clone, by_news);
 	idtable_remove(&clones->nodes, clone);
 	free(clone);
 }
@@ -52,8 +37,8 @@ forget(struct relay_clones *clones, struct relay_clone *clone)
 void
 relay_clones_fini(struct relay_clones *clones)
 {
-	while (clones->oldest != NULL)
-		forget(clones, clones->oldest);
+	while (!TAILQ_EMPTY(&clones->by_news))
+		forget(clones, TAILQ_FIRST(&clones->by_news));
 	idtable_fini(&clones->nodes);
 }
 
@@ -63,18 +48,18 @@ get(struct relay_clones *clones, const uint8_t node_id[UUID_BYTES])
 	struct relay_clone *clone = idtable_find(&clones->nodes, node_id);
 
 	if (clone != NULL) {
-		unlink_clone(clones, clone);
-		link_newest(clones, clone);
+		TAILQ_REMOVE(&clones->by_news, clone, by_news);
+		TAILQ_INSERT_TAIL(&clones->by_news, clone, by_news);
 		return clone;
 	}
 	if (clones->nodes.count >= RELAY_CLONES_MAX)
-		forget(clones, clones->oldest);
+		forget(clones, TAILQ_FIRST(&clones->by_news));
 	clone = calloc(1, sizeof(*clone));
 	if (clone == NULL)
 		return NULL;
 	memcpy(clone->node_id, node_id, UUID_BYTES);
 	idtable_add(&clones->nodes, clone);
-	link_newest(clones, clone);
+	TAILQ_INSERT_TAIL(&clones->by_news, clone, by_news);
 	return clone;
 }
 

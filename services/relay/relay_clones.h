@@ -8,6 +8,8 @@
 #include "identity/key.h"
 #include "idtable/idtable.h"
 
+#include <sys/queue.h>
+
 enum {
 	RELAY_CLONES_MAX = 4096, /* the one that is quiet for longest is forgotten */
 	RELAY_CLONES_SWAPS = 3,
@@ -18,7 +20,7 @@ struct relay_clone;
 
 struct relay_clones {
 	struct idtable nodes;
-	struct relay_clone *oldest, *newest;
+	TAILQ_HEAD(, relay_clone) by_news; /* the quietest first */
 };
 
 int relay_clones_init(struct relay_clones *clones);

@@ -11,6 +11,7 @@ int
 relay_flows_init(struct relay_flows *flows)
 {
 	memset(flows, 0, sizeof(*flows));
+	TAILQ_INIT(&flows->by_news);
 	return idtable_init(&flows->sessions, offsetof(struct relay_session, by_id),
 			    offsetof(struct relay_session, id), UUID_BYTES);
 }
@@ -29,42 +30,17 @@ set_report(struct relay_flows *flows, struct relay_session *session,
 }
 
 static void
-unlink_session(struct relay_flows *flows, struct relay_session *session)
-{
-	if (session->older != NULL)
-		session->older->newer = session->newer;
-	else
-		flows->oldest = session->newer;
-	if (session->newer != NULL)
-		session->newer->older = session->older;
-	else
-		flows->newest = session->older;
-	session->older = session->newer = NULL;
-}
-
-static void
-link_newest(struct relay_flows *flows, struct relay_session *session)
-{
-	session->older = flows->newest;
-	if (flows->newest != NULL)
-		flows->newest->newer = session;
-	else
-		flows->oldest = session;
-	flows->newest = session;
-}
-
-static void
 touch(struct relay_flows *flows, struct relay_session *session)
 {
-	unlink_session(flows, session);
-	link_newest(flows, session);
+	TAILQ_REMOVE(&flows->by_news, session, by_news);
+	TAILQ_INSERT_TAIL(&flows->by_news, session, by_news);
 }
 
 static void
 forget(struct relay_flows *flows, struct relay_session *session)
 {
 	set_report(flows, session, NULL);
-	unlink_session(flows, session);
+	TAILQ_REMOVE(&flows->by_news, session, by_news);
 	idtable_remove(&flows->sessions, session);
 	free(session);
 }
@@ -72,8 +48,8 @@ forget(struct relay_flows *flows, struct relay_session *session)
 void
 relay_flows_fini(struct relay_flows *flows)
 {
-	while (flows->oldest != NULL)
-		forget(flows, flows->oldest);
+	while (!TAILQ_EMPTY(&flows->by_news))
+		forget(flows, TAILQ_FIRST(&flows->by_news));
 	idtable_fini(&flows->sessions);
 }
 
@@ -91,13 +67,13 @@ relay_flows_bind(struct relay_flows *flows, const uint8_t session_id[UUID_BYTES]
 
 	if (session == NULL) {
 		if (flows->sessions.count >= RELAY_SESSIONS_MAX)
-			forget(flows, flows->oldest);
+			forget(flows, TAILQ_FIRST(&flows->by_news));
 		session = calloc(1, sizeof(*session));
 		if (session == NULL)
 			return NULL;
 		memcpy(session->id, session_id, UUID_BYTES);
 		idtable_add(&flows->sessions, session);
-		link_newest(flows, session);
+		TAILQ_INSERT_TAIL(&flows->by_news, session, by_news);
 	} else if (memcmp(session->node_id, node_id, UUID_BYTES) != 0) {
 		set_report(flows, session, NULL); /* another node's figures start anew */
 		session->carried = (struct relay_carried){ 0 };
@@ -124,7 +100,7 @@ relay_flows_report(struct relay_flows *flows, const uint8_t node_id[UUID_BYTES],
 	*report = NULL;
 	session->reported_at_ms = wall_now_ms;
 	touch(flows, session);
-	while (flows->flow_count > RELAY_FLOWS_MAX && flows->oldest != session)
-		forget(flows, flows->oldest);
+	while (flows->flow_count > RELAY_FLOWS_MAX && TAILQ_FIRST(&flows->by_news) != session)
+		forget(flows, TAILQ_FIRST(&flows->by_news));
 	return session;
 }

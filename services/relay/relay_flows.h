@@ -13,6 +13,7 @@
 #include "relay/relay_carried.h"
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 enum {
 	RELAY_SESSIONS_MAX = 65536,
@@ -23,7 +24,7 @@ enum {
 struct relay_session {
 	struct idtable_link by_id;
 	uint8_t id[UUID_BYTES], node_id[UUID_BYTES];
-	struct relay_session *older, *newer;
+	TAILQ_ENTRY(relay_session) by_news;
 	Boson__Link__FlowReport__Session *report; /* NULL: none yet */
 	int64_t reported_at_ms;			  /* epoch, our clock */
 	struct relay_carried carried;
@@ -31,7 +32,7 @@ struct relay_session {
 
 struct relay_flows {
 	struct idtable sessions;
-	struct relay_session *oldest, *newest;
+	TAILQ_HEAD(, relay_session) by_news; /* the one not heard of for longest first */
 	size_t flow_count;
 };
 

@@ -12,13 +12,14 @@ enum { GONE_KEY_BYTES = 2 * UUID_BYTES }; /* node, session or zeros */
 struct relay_gone_entry {
 	struct idtable_link by_key;
 	uint8_t key[GONE_KEY_BYTES];
-	struct relay_gone_entry *older, *newer;
+	TAILQ_ENTRY(relay_gone_entry) by_age;
 };
 
 int
 relay_gone_init(struct relay_gone *gone)
 {
 	memset(gone, 0, sizeof(*gone));
+	TAILQ_INIT(&gone->by_age);
 	return idtable_init(&gone->entries, offsetof(struct relay_gone_entry, by_key),
 			    offsetof(struct relay_gone_entry, key), GONE_KEY_BYTES);
 }
@@ -26,14 +27,7 @@ relay_gone_init(struct relay_gone *gone)
 static void
 forget(struct relay_gone *gone, struct relay_gone_entry *entry)
 {
-	if (entry->older != NULL)
-		entry->older->newer = entry->newer;
-	else
-		gone->oldest = entry->newer;
-	if (entry->newer != NULL)
-		entry->newer->older = entry->older;
-	else
-		gone->newest = entry->older;
+	TAILQ_REMOVE(&gone->by_age, entry, by_age);
 	idtable_remove(&gone->entries, entry);
 	free(entry);
 }
@@ -41,8 +35,8 @@ forget(struct relay_gone *gone, struct relay_gone_entry *entry)
 void
 relay_gone_fini(struct relay_gone *gone)
 {
-	while (gone->oldest != NULL)
-		forget(gone, gone->oldest);
+	while (!TAILQ_EMPTY(&gone->by_age))
+		forget(gone, TAILQ_FIRST(&gone->by_age));
 	idtable_fini(&gone->entries);
 }
 
@@ -67,18 +61,13 @@ relay_gone_add(struct relay_gone *gone, const uint8_t node_id[UUID_BYTES],
 	if (entry != NULL)
 		forget(gone, entry);
 	if (gone->entries.count >= RELAY_GONE_MAX)
-		forget(gone, gone->oldest);
+		forget(gone, TAILQ_FIRST(&gone->by_age));
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return; /* the ticket ends by itself */
 	memcpy(entry->key, key, GONE_KEY_BYTES);
 	idtable_add(&gone->entries, entry);
-	entry->older = gone->newest;
-	if (gone->newest != NULL)
-		gone->newest->newer = entry;
-	else
-		gone->oldest = entry;
-	gone->newest = entry;
+	TAILQ_INSERT_TAIL(&gone->by_age, entry, by_age);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "idtable/idtable.h"
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 enum { RELAY_GONE_MAX = 8192 };
 
@@ -16,7 +17,7 @@ struct relay_gone_entry;
 
 struct relay_gone {
 	struct idtable entries;
-	struct relay_gone_entry *oldest, *newest;
+	TAILQ_HEAD(, relay_gone_entry) by_age; /* the oldest first */
 };
 
 int relay_gone_init(struct relay_gone *gone);

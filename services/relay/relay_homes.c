@@ -13,6 +13,7 @@ int
 relay_homes_init(struct relay_homes *homes)
 {
 	memset(homes, 0, sizeof(*homes));
+	TAILQ_INIT(&homes->by_news);
 	int r = idtable_init(&homes->homes, offsetof(struct relay_home, by_node),
 			     offsetof(struct relay_home, node_id), UUID_BYTES);
 	if (r == 0)
@@ -22,34 +23,9 @@ relay_homes_init(struct relay_homes *homes)
 }
 
 static void
-unlink_home(struct relay_homes *homes, struct relay_home *home)
-{
-	if (home->older != NULL)
-		home->older->newer = home->newer;
-	else
-		homes->oldest = home->newer;
-	if (home->newer != NULL)
-		home->newer->older = home->older;
-	else
-		homes->newest = home->older;
-}
-
-static void
-link_newest(struct relay_homes *homes, struct relay_home *home)
-{
-	home->newer = NULL;
-	home->older = homes->newest;
-	if (homes->newest != NULL)
-		homes->newest->newer = home;
-	else
-		homes->oldest = home;
-	homes->newest = home;
-}
-
-static void
 forget(struct relay_homes *homes, struct relay_home *home)
 {
-	unlink_home(homes, home);
+	TAILQ_REMOVE(&homes->by_news, home, by_news);
 	idtable_remove(&homes->homes, home);
 	free(home);
 }
@@ -59,8 +35,8 @@ relay_homes_fini(struct relay_homes *homes)
 {
 	struct relay_sought *sought;
 
-	while (homes->oldest != NULL)
-		forget(homes, homes->oldest);
+	while (!TAILQ_EMPTY(&homes->by_news))
+		forget(homes, TAILQ_FIRST(&homes->by_news));
 	while (homes->sought.count > 0 && (sought = idtable_next(&homes->sought, NULL)) != NULL) {
 		idtable_remove(&homes->sought, sought);
 		free(sought);
@@ -93,16 +69,16 @@ relay_homes_set(struct relay_homes *homes, const uint8_t node_id[UUID_BYTES],
 	bool is_same = home != NULL && home->at == at && home->generation == generation;
 	if (home == NULL) {
 		if (homes->homes.count >= RELAY_HOMES_MAX)
-			forget(homes, homes->oldest);
+			forget(homes, TAILQ_FIRST(&homes->by_news));
 		home = calloc(1, sizeof(*home));
 		if (home == NULL)
 			return false;
 		memcpy(home->node_id, node_id, UUID_BYTES);
 		idtable_add(&homes->homes, home);
 	} else {
-		unlink_home(homes, home);
+		TAILQ_REMOVE(&homes->by_news, home, by_news);
 	}
-	link_newest(homes, home);
+	TAILQ_INSERT_TAIL(&homes->by_news, home, by_news);
 	home->at = at;
 	home->since_ms = is_same ? home->since_ms : now_ms;
 	home->generation = generation;
@@ -128,10 +104,10 @@ relay_homes_find(const struct relay_homes *homes, const uint8_t node_id[UUID_BYT
 void
 relay_homes_forget(struct relay_homes *homes, const struct relay_other *at)
 {
-	struct relay_home *home = homes->oldest, *next;
+	struct relay_home *next;
 
-	for (; home != NULL; home = next) {
-		next = home->newer;
+	for (struct relay_home *home = TAILQ_FIRST(&homes->by_news); home != NULL; home = next) {
+		next = TAILQ_NEXT(home, by_news);
 		if (home->at == at)
 			forget(homes, home);
 	}

@@ -9,6 +9,7 @@
 #include "relay/relay_udp_peers.h"
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 enum {
 	RELAY_HOMES_MAX = 65536,   /* the one heard of longest ago is forgotten */
@@ -38,7 +39,7 @@ struct relay_home {
 	struct relay_other *at;
 	uint64_t generation;
 	int64_t since_ms; /* when this leg was first heard of */
-	struct relay_home *older, *newer;
+	TAILQ_ENTRY(relay_home) by_news;
 };
 
 struct relay_sought {
@@ -51,7 +52,7 @@ struct relay_sought {
 
 struct relay_homes {
 	struct idtable homes, sought;
-	struct relay_home *oldest, *newest;
+	TAILQ_HEAD(, relay_home) by_news; /* the one heard of longest ago first */
 };
 
 int relay_homes_init(struct relay_homes *homes);

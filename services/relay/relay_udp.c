@@ -91,10 +91,10 @@ unbind(struct relay_shard *shard, struct relay_udp_session *session)
 {
 	struct relay_udp_node *node = session->node;
 
-	while (session->flows != NULL)
-		relay_udp_close_flow(shard, session->flows, "session is closed");
-	while (node->session_count == 1 && node->half_oldest != NULL)
-		relay_udp_close_flow(shard, node->half_oldest, "session is closed");
+	while (!LIST_EMPTY(&session->flows))
+		relay_udp_close_flow(shard, LIST_FIRST(&session->flows), "session is closed");
+	while (node->session_count == 1 && !TAILQ_EMPTY(&node->half_open))
+		relay_udp_close_flow(shard, TAILQ_FIRST(&node->half_open), "session is closed");
 	relay_udp_sessions_unbind(&shard->udp->sessions, session);
 }
 

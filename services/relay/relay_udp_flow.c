@@ -14,6 +14,8 @@ int
 relay_udp_flows_init(struct relay_udp_flows *flows, uint32_t half_open_max)
 {
 	memset(flows, 0, sizeof(*flows));
+	TAILQ_INIT(&flows->half_open.by_age);
+	TAILQ_INIT(&flows->answered.by_age);
 	flows->half_open_max = half_open_max;
 	return idtable_init(&flows->by_tuple, offsetof(struct relay_udp_flow, by_tuple),
 			    offsetof(struct relay_udp_flow, tuple), sizeof(struct relay_udp_tuple));
@@ -37,49 +39,29 @@ relay_udp_flows_find(const struct relay_udp_flows *flows, const struct relay_udp
 static void
 list_append(struct relay_udp_flow_list *list, struct relay_udp_flow *flow)
 {
-	flow->older = list->newest;
-	flow->newer = NULL;
-	if (list->newest != NULL)
-		list->newest->newer = flow;
-	else
-		list->oldest = flow;
-	list->newest = flow;
+	TAILQ_INSERT_TAIL(&list->by_age, flow, by_age);
 	list->n++;
 }
 
 static void
 list_remove(struct relay_udp_flow_list *list, struct relay_udp_flow *flow)
 {
-	*(flow->older != NULL ? &flow->older->newer : &list->oldest) = flow->newer;
-	*(flow->newer != NULL ? &flow->newer->older : &list->newest) = flow->older;
+	TAILQ_REMOVE(&list->by_age, flow, by_age);
 	list->n--;
 }
 
 static void
 join_node(struct relay_udp_flow *flow)
 {
-	struct relay_udp_node *node = flow->node;
-
-	flow->node_older = node->half_newest;
-	if (node->half_newest != NULL)
-		node->half_newest->node_newer = flow;
-	else
-		node->half_oldest = flow;
-	node->half_newest = flow;
-	node->half_count++;
+	TAILQ_INSERT_TAIL(&flow->node->half_open, flow, of_node);
+	flow->node->half_count++;
 }
 
 static void
 leave_node(struct relay_udp_flow *flow)
 {
-	struct relay_udp_node *node = flow->node;
-
-	*(flow->node_older != NULL ? &flow->node_older->node_newer : &node->half_oldest) =
-		flow->node_newer;
-	*(flow->node_newer != NULL ? &flow->node_newer->node_older : &node->half_newest) =
-		flow->node_older;
-	flow->node_older = flow->node_newer = NULL;
-	node->half_count--;
+	TAILQ_REMOVE(&flow->node->half_open, flow, of_node);
+	flow->node->half_count--;
 }
 
 static void
@@ -88,11 +70,7 @@ join_session(struct relay_udp_flow *flow, struct relay_udp_session *session)
 	flow->session = session;
 	if (session == NULL)
 		return;
-	flow->session_next = session->flows;
-	flow->session_at = &session->flows;
-	if (session->flows != NULL)
-		session->flows->session_at = &flow->session_next;
-	session->flows = flow;
+	LIST_INSERT_HEAD(&session->flows, flow, of_session);
 	*(flow->state == RELAY_UDP_HALF_OPEN ? &session->half_count : &session->flow_count) += 1;
 }
 
@@ -103,9 +81,7 @@ leave_session(struct relay_udp_flow *flow)
 
 	if (session == NULL)
 		return;
-	*flow->session_at = flow->session_next;
-	if (flow->session_next != NULL)
-		flow->session_next->session_at = flow->session_at;
+	LIST_REMOVE(flow, of_session);
 	*(flow->state == RELAY_UDP_HALF_OPEN ? &session->half_count : &session->flow_count) -= 1;
 	flow->session = NULL;
 }
@@ -115,9 +91,9 @@ leave_session(struct relay_udp_flow *flow)
 static struct relay_udp_flow *
 oldest_half_open(const struct relay_udp_session *session)
 {
-	struct relay_udp_flow *oldest = NULL;
+	struct relay_udp_flow *flow, *oldest = NULL;
 
-	for (struct relay_udp_flow *flow = session->flows; flow != NULL; flow = flow->session_next)
+	LIST_FOREACH (flow, &session->flows, of_session)
 		if (flow->state == RELAY_UDP_HALF_OPEN)
 			oldest = flow; /* the list has the newest first */
 	return oldest;
@@ -130,8 +106,9 @@ relay_udp_flows_in_the_way(const struct relay_udp_flows *flows, const struct rel
 	if (session != NULL && session->half_count >= RELAY_UDP_HALF_OPEN_SESSION_MAX)
 		return oldest_half_open(session);
 	if (node->half_count >= RELAY_UDP_HALF_OPEN_NODE_MAX)
-		return node->half_oldest;
-	return flows->half_open.n >= flows->half_open_max ? flows->half_open.oldest : NULL;
+		return TAILQ_FIRST(&node->half_open);
+	return flows->half_open.n >= flows->half_open_max ? TAILQ_FIRST(&flows->half_open.by_age)
+							  : NULL;
 }
 
 struct relay_udp_flow *
@@ -189,11 +166,11 @@ relay_udp_flow_heard(struct relay_udp_flows *flows, struct relay_udp_flow *flow,
 struct relay_udp_flow *
 relay_udp_session_surplus(const struct relay_udp_session *session)
 {
-	struct relay_udp_flow *oldest = NULL;
+	struct relay_udp_flow *flow, *oldest = NULL;
 
 	if (session->flow_count <= RELAY_UDP_FLOWS_SESSION_MAX)
 		return NULL;
-	for (struct relay_udp_flow *flow = session->flows; flow != NULL; flow = flow->session_next)
+	LIST_FOREACH (flow, &session->flows, of_session)
 		if (flow->state != RELAY_UDP_HALF_OPEN &&
 		    (oldest == NULL || flow->answered_ms <= oldest->answered_ms))
 			oldest = flow;
@@ -203,8 +180,8 @@ relay_udp_session_surplus(const struct relay_udp_session *session)
 struct relay_udp_flow *
 relay_udp_flows_ended(const struct relay_udp_flows *flows, int64_t now_ms)
 {
-	struct relay_udp_flow *half_open = flows->half_open.oldest;
-	struct relay_udp_flow *answered = flows->answered.oldest;
+	struct relay_udp_flow *half_open = TAILQ_FIRST(&flows->half_open.by_age);
+	struct relay_udp_flow *answered = TAILQ_FIRST(&flows->answered.by_age);
 
 	if (half_open != NULL && now_ms - half_open->opened_ms >= RELAY_UDP_HALF_OPEN_MS)
 		return half_open;

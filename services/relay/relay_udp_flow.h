@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct relay_leg;
 
@@ -49,13 +50,13 @@ struct relay_udp_flow {
 	uint64_t bytes_in, bytes_out; /* counted until it is proven */
 	uint8_t *held;		      /* an initiation that waits for the node's leg, or NULL */
 	struct relay_udp_tokens handshakes, tries;
-	struct relay_udp_flow *older, *newer;		/* half-open, or answered: by answered_ms */
-	struct relay_udp_flow *node_older, *node_newer; /* half-open */
-	struct relay_udp_flow *session_next, **session_at;
+	TAILQ_ENTRY(relay_udp_flow) by_age;  /* half-open, or answered: by answered_ms */
+	TAILQ_ENTRY(relay_udp_flow) of_node; /* half-open */
+	LIST_ENTRY(relay_udp_flow) of_session;
 };
 
 struct relay_udp_flow_list {
-	struct relay_udp_flow *oldest, *newest;
+	TAILQ_HEAD(, relay_udp_flow) by_age; /* the oldest first */
 	uint32_t n;
 };
 

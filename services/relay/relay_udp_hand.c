@@ -16,6 +16,8 @@ enum { LENGTH_BYTES = 2 };
 int
 relay_udp_hand_init(struct relay_udp_hand *hand)
 {
+	for (unsigned i = 0; i < 2; i++)
+		TAILQ_INIT(&hand->by_use[i]);
 	return idtable_init(&hand->routes, offsetof(struct relay_udp_route, by_tuple),
 			    offsetof(struct relay_udp_route, tuple),
 			    sizeof(struct relay_udp_tuple));
@@ -24,29 +26,9 @@ relay_udp_hand_init(struct relay_udp_hand *hand)
 /* ---- whose a source is ---- */
 
 static void
-unlink_route(struct relay_udp_hand *hand, struct relay_udp_route *route)
-{
-	struct relay_udp_route_list *list = &hand->lists[route->is_proven];
-
-	*(route->older != NULL ? &route->older->newer : &list->oldest) = route->newer;
-	*(route->newer != NULL ? &route->newer->older : &list->newest) = route->older;
-}
-
-static void
-link_newest(struct relay_udp_hand *hand, struct relay_udp_route *route)
-{
-	struct relay_udp_route_list *list = &hand->lists[route->is_proven];
-
-	route->older = list->newest;
-	route->newer = NULL;
-	*(list->newest != NULL ? &list->newest->newer : &list->oldest) = route;
-	list->newest = route;
-}
-
-static void
 forget(struct relay_udp_hand *hand, struct relay_udp_route *route)
 {
-	unlink_route(hand, route);
+	TAILQ_REMOVE(&hand->by_use[route->is_proven], route, by_use);
 	idtable_remove(&hand->routes, route);
 	free(route);
 }
@@ -55,8 +37,8 @@ void
 relay_udp_hand_fini(struct relay_udp_hand *hand)
 {
 	for (unsigned i = 0; i < 2; i++)
-		while (hand->lists[i].oldest != NULL)
-			forget(hand, hand->lists[i].oldest);
+		while (!TAILQ_EMPTY(&hand->by_use[i]))
+			forget(hand, TAILQ_FIRST(&hand->by_use[i]));
 	idtable_fini(&hand->routes);
 }
 
@@ -67,8 +49,9 @@ relay_udp_hand_expire(struct relay_shard *shard)
 	int64_t since_ms = shard->now_ms - RELAY_UDP_ROUTE_MS;
 
 	for (unsigned i = 0; i < 2; i++)
-		while (hand->lists[i].oldest != NULL && hand->lists[i].oldest->used_ms <= since_ms)
-			forget(hand, hand->lists[i].oldest);
+		while (!TAILQ_EMPTY(&hand->by_use[i]) &&
+		       TAILQ_FIRST(&hand->by_use[i])->used_ms <= since_ms)
+			forget(hand, TAILQ_FIRST(&hand->by_use[i]));
 }
 
 static void
@@ -82,7 +65,7 @@ remember(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigne
 		return;
 	}
 	if (hand->routes.count >= RELAY_UDP_ROUTES_MAX)
-		forget(hand, hand->lists[hand->lists[0].oldest == NULL].oldest);
+		forget(hand, TAILQ_FIRST(&hand->by_use[TAILQ_EMPTY(&hand->by_use[0])]));
 	route = calloc(1, sizeof(*route));
 	if (route == NULL)
 		return; /* found anew with its next handshake */
@@ -90,7 +73,7 @@ remember(struct relay_shard *shard, const struct relay_udp_tuple *tuple, unsigne
 	route->owner = owner;
 	route->used_ms = shard->now_ms;
 	idtable_add(&hand->routes, route);
-	link_newest(hand, route);
+	TAILQ_INSERT_TAIL(&hand->by_use[false], route, by_use);
 }
 
 /* ---- handing over ---- */
@@ -167,14 +150,14 @@ relay_udp_hand_known(struct relay_shard *shard, const struct relay_udp_tuple *tu
 	route = idtable_find(&hand->routes, tuple);
 	if (route == NULL)
 		return false;
-	unlink_route(hand, route);
+	TAILQ_REMOVE(&hand->by_use[route->is_proven], route, by_use);
 	route->used_ms = shard->now_ms;
 	if (!route->is_proven && datagram[0] == DATAGRAM_TRANSPORT)
 		route->is_proven =
 			relay_udp_sessions_by_index(
 				&shard->udp->sessions,
 				relay_udp_receiver(datagram, DATAGRAM_TRANSPORT)) != NULL;
-	link_newest(hand, route);
+	TAILQ_INSERT_TAIL(&hand->by_use[route->is_proven], route, by_use);
 	gather(shard, tuple, route->owner, datagram, n);
 	return true;
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct relay_shard;
 struct relay_message;
@@ -33,17 +34,13 @@ struct relay_udp_route {
 	unsigned owner;
 	int64_t used_ms;
 	bool is_proven; /* it used an index that only a node's answer tells */
-	struct relay_udp_route *older, *newer;
-};
-
-struct relay_udp_route_list {
-	struct relay_udp_route *oldest, *newest;
+	TAILQ_ENTRY(relay_udp_route) by_use;
 };
 
 /* When there are too many routes, those make way first that a forged initiation may have made. */
 struct relay_udp_hand {
 	struct idtable routes;
-	struct relay_udp_route_list lists[2]; /* by is_proven */
+	TAILQ_HEAD(, relay_udp_route) by_use[2]; /* by is_proven; the longest silent first */
 	/* How what is being taken came here, and, unless by the socket, from which shard. */
 	enum { RELAY_UDP_HEARD, RELAY_UDP_GIVEN, RELAY_UDP_BACK } way;
 	unsigned from;

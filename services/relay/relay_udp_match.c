@@ -35,7 +35,7 @@ match_near(struct relay_udp_sessions *s, const struct in6_addr *from, const uint
 	const struct relay_udp_node *last = NULL;
 
 	for (int i = 0; session != NULL && i < RELAY_UDP_HINTS_MAX;
-	     i++, session = session->near_next) {
+	     i++, session = LIST_NEXT(session, of_prefix)) {
 		if (session->node == last)
 			continue;
 		last = session->node;
@@ -51,9 +51,10 @@ static struct relay_udp_node *
 match_all(struct relay_udp_sessions *s, const uint8_t *message, size_t n, int64_t now_ms,
 	  bool *ret_is_out_of_budget)
 {
-	struct relay_udp_node *node = s->newest;
+	struct relay_udp_node *node;
+	unsigned tried = 0;
 
-	for (unsigned tried = 0; node != NULL; node = node->older) {
+	LIST_FOREACH (node, &s->by_age, by_age) {
 		if (tried++ == RELAY_UDP_CANDIDATES_MAX ||
 		    !take_budget(&s->budgets[RELAY_UDP_ALL], now_ms)) {
 			*ret_is_out_of_budget = true;
@@ -87,13 +88,14 @@ search_node(struct relay_udp_sessions *s, struct relay_udp_node *node, const uin
 	    size_t n, int64_t now_ms)
 {
 	enum { PER_MS = RELAY_UDP_HASHES_PER_SEC / 1000, AHEAD = 100 * PER_MS };
-	struct relay_udp_session *session = node->sessions;
+	struct relay_udp_session *session;
 	uint64_t before = s->hashes;
 
 	if (node->searched > now_ms * PER_MS + AHEAD)
 		return NULL;
-	while (session != NULL && !is_for(s, &session->mac1, message, n))
-		session = session->next;
+	LIST_FOREACH (session, &node->sessions, of_node)
+		if (is_for(s, &session->mac1, message, n))
+			break;
 	if (node->searched < now_ms * PER_MS)
 		node->searched = now_ms * PER_MS;
 	node->searched += (int64_t)(s->hashes - before);
@@ -110,7 +112,7 @@ relay_udp_sessions_of_answer(struct relay_udp_sessions *s, struct relay_udp_node
 	if (suspect != NULL && is_for(s, &suspect->mac1, message, n))
 		return suspect;
 	for (int i = 0; session != NULL && i < RELAY_UDP_HINTS_MAX;
-	     i++, session = session->near_next)
+	     i++, session = LIST_NEXT(session, of_prefix))
 		if (session->node == node && session != suspect &&
 		    is_for(s, &session->mac1, message, n))
 			return session;

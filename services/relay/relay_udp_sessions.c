@@ -13,13 +13,14 @@
 struct relay_udp_prefix_entry {
 	struct idtable_link by_prefix;
 	uint8_t prefix[RELAY_UDP_PREFIX_BYTES];
-	struct relay_udp_session *sessions; /* heard of last, first */
+	LIST_HEAD(, relay_udp_session) sessions; /* heard of last, first */
 };
 
 int
 relay_udp_sessions_init(struct relay_udp_sessions *s)
 {
 	memset(s, 0, sizeof(*s));
+	LIST_INIT(&s->by_age);
 	int r = idtable_init(&s->sessions, offsetof(struct relay_udp_session, by_id),
 			     offsetof(struct relay_udp_session, id), UUID_BYTES);
 	if (r == 0)
@@ -57,28 +58,6 @@ node_set_key(struct relay_udp_node *node, const struct key *key)
 	mac1_key_init(&node->mac1, key->bytes);
 }
 
-static void
-node_unlink(struct relay_udp_sessions *s, struct relay_udp_node *node)
-{
-	if (node->newer != NULL)
-		node->newer->older = node->older;
-	else
-		s->newest = node->older;
-	if (node->older != NULL)
-		node->older->newer = node->newer;
-	node->newer = node->older = NULL;
-}
-
-static void
-node_link_first(struct relay_udp_sessions *s, struct relay_udp_node *node)
-{
-	node->older = s->newest;
-	node->newer = NULL;
-	if (s->newest != NULL)
-		s->newest->newer = node;
-	s->newest = node;
-}
-
 static struct relay_udp_node *
 node_get(struct relay_udp_sessions *s, const struct relay_udp_binding *binding)
 {
@@ -90,14 +69,16 @@ node_get(struct relay_udp_sessions *s, const struct relay_udp_binding *binding)
 			return NULL;
 		memcpy(node->id, binding->node_id, UUID_BYTES);
 		node_set_key(node, &binding->node_key);
+		LIST_INIT(&node->sessions);
+		TAILQ_INIT(&node->half_open);
 		idtable_add(&s->nodes, node);
-		node_link_first(s, node);
+		LIST_INSERT_HEAD(&s->by_age, node, by_age);
 		return node;
 	}
 	if (!key_is_equal(&node->key, &binding->node_key))
 		node_set_key(node, &binding->node_key);
-	node_unlink(s, node);
-	node_link_first(s, node);
+	LIST_REMOVE(node, by_age);
+	LIST_INSERT_HEAD(&s->by_age, node, by_age);
 	return node;
 }
 
@@ -107,7 +88,7 @@ node_put(struct relay_udp_sessions *s, struct relay_udp_node *node)
 	if (node->session_count > 0)
 		return;
 	assert(node->half_count == 0);
-	node_unlink(s, node);
+	LIST_REMOVE(node, by_age);
 	idtable_remove(&s->nodes, node);
 	free(node);
 }
@@ -121,11 +102,9 @@ leave_prefix(struct relay_udp_sessions *s, struct relay_udp_session *session)
 
 	if (entry == NULL)
 		return;
-	*session->near_at = session->near_next;
-	if (session->near_next != NULL)
-		session->near_next->near_at = session->near_at;
+	LIST_REMOVE(session, of_prefix);
 	session->prefix = NULL;
-	if (entry->sessions != NULL)
+	if (!LIST_EMPTY(&entry->sessions))
 		return;
 	idtable_remove(&s->prefixes, entry);
 	free(entry);
@@ -146,15 +125,12 @@ relay_udp_sessions_near(struct relay_udp_sessions *s, struct relay_udp_session *
 		if (entry == NULL)
 			return; /* a hint only */
 		memcpy(entry->prefix, prefix, sizeof(prefix));
+		LIST_INIT(&entry->sessions);
 		idtable_add(&s->prefixes, entry);
 	}
 	leave_prefix(s, session);
 	session->prefix = entry;
-	session->near_next = entry->sessions;
-	session->near_at = &entry->sessions;
-	if (entry->sessions != NULL)
-		entry->sessions->near_at = &session->near_next;
-	entry->sessions = session;
+	LIST_INSERT_HEAD(&entry->sessions, session, of_prefix);
 }
 
 struct relay_udp_session *
@@ -164,7 +140,7 @@ relay_udp_sessions_near_first(const struct relay_udp_sessions *s, const struct i
 
 	relay_udp_prefix(RELAY_UDP_NETWORK, address, prefix);
 	const struct relay_udp_prefix_entry *entry = idtable_find(&s->prefixes, prefix);
-	return entry != NULL ? entry->sessions : NULL;
+	return entry != NULL ? LIST_FIRST(&entry->sessions) : NULL;
 }
 
 /* ---- sessions ---- */
@@ -189,11 +165,8 @@ session_new(struct relay_udp_sessions *s, const struct relay_udp_binding *bindin
 	session->client_key = binding->client_key;
 	mac1_key_init(&session->mac1, binding->client_key.bytes);
 	session->node = node;
-	session->next = node->sessions;
-	session->at = &node->sessions;
-	if (node->sessions != NULL)
-		node->sessions->at = &session->next;
-	node->sessions = session;
+	LIST_INIT(&session->flows);
+	LIST_INSERT_HEAD(&node->sessions, session, of_node);
 	node->session_count++;
 	idtable_add(&s->sessions, session);
 	return session;
@@ -225,12 +198,10 @@ relay_udp_sessions_bind(struct relay_udp_sessions *s, const struct relay_udp_bin
 void
 relay_udp_sessions_unbind(struct relay_udp_sessions *s, struct relay_udp_session *session)
 {
-	assert(session->flows == NULL);
+	assert(LIST_EMPTY(&session->flows));
 	relay_udp_indexes_leave(s, session);
 	leave_prefix(s, session);
-	*session->at = session->next;
-	if (session->next != NULL)
-		session->next->at = session->at;
+	LIST_REMOVE(session, of_node);
 	session->node->session_count--;
 	idtable_remove(&s->sessions, session);
 	node_put(s, session->node);

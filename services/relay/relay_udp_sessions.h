@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum {
 	RELAY_UDP_SESSIONS_MAX = 1000 * 1000,
@@ -49,10 +50,10 @@ struct relay_udp_node {
 	uint8_t id[UUID_BYTES];
 	struct key key;
 	struct mac1_key mac1;
-	struct relay_udp_session *sessions;
+	LIST_HEAD(, relay_udp_session) sessions;
 	uint32_t session_count;
-	struct relay_udp_node *newer, *older; /* all of them */
-	struct relay_udp_flow *half_oldest, *half_newest;
+	LIST_ENTRY(relay_udp_node) by_age;
+	TAILQ_HEAD(, relay_udp_flow) half_open; /* the oldest first */
 	uint32_t half_count;
 	int64_t searched; /* hashes for its answers, on the scale of time at their rate */
 };
@@ -67,16 +68,15 @@ struct relay_udp_session {
 	uint32_t rate_kbytes;
 	uint32_t indexes[RELAY_UDP_INDEXES];
 	uint8_t index_n, index_at;
-	struct relay_udp_session *next, **at;		/* of the node */
-	struct relay_udp_session *near_next, **near_at; /* of the prefix */
+	LIST_ENTRY(relay_udp_session) of_node, of_prefix;
 	struct relay_udp_prefix_entry *prefix;
-	struct relay_udp_flow *flows;
+	LIST_HEAD(, relay_udp_flow) flows; /* the newest first */
 	uint32_t flow_count, half_count;
 };
 
 struct relay_udp_sessions {
 	struct idtable sessions, nodes, prefixes, indexes;
-	struct relay_udp_node *newest;
+	LIST_HEAD(, relay_udp_node) by_age; /* nodes, the newest first */
 	struct relay_udp_budget budgets[2]; /* by enum relay_udp_search */
 	uint64_t hashes;		    /* all that were made */
 };
@@ -119,7 +119,7 @@ relay_udp_sessions_of_answer(struct relay_udp_sessions *sessions, struct relay_u
 void relay_udp_sessions_near(struct relay_udp_sessions *sessions, struct relay_udp_session *session,
 			     const struct in6_addr *address);
 
-/* The one heard from near this address last, then by near_next; NULL: none. */
+/* The one heard from near this address last, then along of_prefix; NULL: none. */
 struct relay_udp_session *relay_udp_sessions_near_first(const struct relay_udp_sessions *sessions,
 							const struct in6_addr *address);
 

@@ -146,12 +146,12 @@ from_node(struct fuzz *fuzz, uint8_t how)
 static void
 check(const struct relay_udp *udp)
 {
-	for (const struct relay_udp_flow *flow = udp->flows.half_open.oldest; flow != NULL;
-	     flow = flow->newer)
+	const struct relay_udp_flow *flow;
+
+	TAILQ_FOREACH (flow, &udp->flows.half_open.by_age, by_age)
 		if (flow->bytes_out > flow->bytes_in || flow->state != RELAY_UDP_HALF_OPEN)
 			abort();
-	for (const struct relay_udp_flow *flow = udp->flows.answered.oldest; flow != NULL;
-	     flow = flow->newer)
+	TAILQ_FOREACH (flow, &udp->flows.answered.by_age, by_age)
 		if ((flow->state == RELAY_UDP_ANSWERED && flow->bytes_out > flow->bytes_in) ||
 		    flow->session == NULL)
 			abort();

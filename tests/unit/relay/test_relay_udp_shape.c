@@ -554,8 +554,8 @@ test_T17_half_open_legs_of_one_index_are_few(void **state)
 		assert_non_null(relay_udp_flows_add(&flows, &a.tuple, session->node, session, i));
 	}
 	assert_int_equal(session->half_count, RELAY_UDP_HALF_OPEN_SESSION_MAX);
-	while (flows.half_open.oldest != NULL)
-		relay_udp_flows_remove(&flows, flows.half_open.oldest);
+	while ((flow = TAILQ_FIRST(&flows.half_open.by_age)) != NULL)
+		relay_udp_flows_remove(&flows, flow);
 	assert_int_equal(session->half_count, 0);
 	relay_udp_flows_fini(&flows);
 	relay_udp_sessions_fini(&sessions);
