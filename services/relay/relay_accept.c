@@ -1,24 +1,19 @@
 /*
- * relay_accept: a token bucket per source address, in a table that strangers cannot aim at. When
- * descriptors run out, one kept in reserve lets the connection be taken and closed, and the socket
- * rests for a moment instead of spinning.
+ * relay_accept: when descriptors run out, one kept in reserve lets the connection be taken and
+ * closed, and the socket rests for a moment instead of spinning.
  */
 #include "relay/relay_accept.h"
 
-#include "idtable/idtable.h"
 #include "log/log.h"
 #include "relay/relay_shard.h"
-#include "relay/relay_upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -102,13 +97,11 @@ relay_accept_init(struct relay_accept *accept, int fd)
 	memset(accept, 0, sizeof(*accept));
 	accept->reserve_fd = -1;
 	accept->fd = fd;
-	if (fd < 0)
-		return relay_pending_init(&accept->pending);
+	int r = relay_places_init(&accept->places);
+	if (r < 0 || fd < 0)
+		return r;
 	accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	accept->sources = calloc(RELAY_SOURCES_MAX, sizeof(*accept->sources));
-	if (accept->sources == NULL || relay_pending_init(&accept->pending) < 0)
-		return -ENOMEM;
-	return getrandom(accept->secret, sizeof(accept->secret), 0) < 0 ? -errno : 0;
+	return relay_buckets_init(&accept->sources, RELAY_ACCEPT_SOURCES);
 }
 
 void
@@ -118,10 +111,9 @@ relay_accept_fini(struct relay_accept *accept)
 		close(accept->fd);
 	if (accept->reserve_fd >= 0)
 		close(accept->reserve_fd);
-	free(accept->sources);
-	relay_pending_fini(&accept->pending);
+	relay_buckets_fini(&accept->sources);
+	relay_places_fini(&accept->places);
 	accept->fd = accept->reserve_fd = -1;
-	accept->sources = NULL;
 }
 
 void
@@ -147,29 +139,17 @@ relay_accept_end(struct relay_shard *shard)
 	shard->accept.fd = -1;
 }
 
-/* A new source takes over its place in the table, with a full bucket: a flood of addresses gets
- * past the limit, which is there for those that cannot choose theirs. */
 bool
 relay_accept_is_allowed(struct relay_accept *accept, const struct relay_settings *settings,
 			const struct sockaddr *address, int64_t now_ms)
 {
 	uint8_t key[RELAY_ADDRESS_KEY_BYTES];
 
-	if (settings->accept_rate == 0 || settings->behind_proxy)
+	if (!relay_accept_is_limited(settings))
 		return true;
 	relay_pending_key(address, key);
-	uint64_t hash = idtable_siphash(accept->secret, key, sizeof(key));
-	struct relay_source *source = &accept->sources[hash & (RELAY_SOURCES_MAX - 1)];
-	uint64_t full = (uint64_t)settings->accept_burst * 1000, tokens = full;
-	if (source->hash == hash) {
-		uint64_t passed_ms = (uint64_t)(now_ms - source->updated_ms);
-		tokens = source->tokens_milli + passed_ms * settings->accept_rate;
-		tokens = tokens < full ? tokens : full;
-	}
-	bool is_allowed = tokens >= 1000;
-	*source = (struct relay_source){ hash, now_ms,
-					 (uint32_t)(is_allowed ? tokens - 1000 : tokens) };
-	return is_allowed;
+	return relay_buckets_take(&accept->sources, key, settings->accept_rate,
+				  settings->accept_burst, now_ms);
 }
 
 /* Our peers are far and impatient: nothing is delayed, and the kernel holds little back. */
@@ -187,38 +167,6 @@ set_options(const struct relay_settings *settings, int fd)
 			  strerror(errno));
 }
 
-/* Connections of a door that are not admitted yet. */
-static uint32_t
-upgrading_most(const struct relay_settings *settings)
-{
-	return RELAY_UPGRADING_MAX * settings->shards / relay_accept_doors(settings->shards);
-}
-
-/* No address has more of the places than are left besides: a few that come and say nothing do not
- * take the door from all others, who need a place for a moment each. */
-static uint32_t
-pending_most(const struct relay_shard *shard)
-{
-	uint32_t most = upgrading_most(shard->settings), taken = shard->accept.upgrading;
-	uint32_t share = taken < most ? (most - taken) / 2 + 1 : 1;
-
-	return share < shard->settings->pending_max ? share : shard->settings->pending_max;
-}
-
-/* Counted among its address's while it is not admitted. */
-static int
-count_pending(struct relay_shard *shard, struct relay_leg *leg, const struct sockaddr *address)
-{
-	const struct relay_settings *settings = shard->settings;
-	uint8_t key[RELAY_ADDRESS_KEY_BYTES];
-
-	if (settings->accept_rate == 0 || settings->behind_proxy)
-		return 0;
-	relay_pending_key(address, key);
-	leg->upgrade->address = relay_pending_get(&shard->accept.pending, key, pending_most(shard));
-	return leg->upgrade->address != NULL ? 0 : -EBUSY;
-}
-
 /* Wherever they are: at a door, at a shard, or between the two. */
 static bool
 is_full(const struct relay_shard *shard)
@@ -229,58 +177,6 @@ is_full(const struct relay_shard *shard)
 		legs += shard->all[i]->leg_count +
 			relay_counter_get(&shard->all[i]->counters, RELAY_LEGS_MOVING);
 	return legs >= shard->settings->legs_max;
-}
-
-static void
-take_place(struct relay_accept *accept, struct relay_upgrade *upgrade)
-{
-	upgrade->place = accept;
-	upgrade->older = accept->newest;
-	upgrade->newer = NULL;
-	if (accept->newest != NULL)
-		accept->newest->newer = upgrade;
-	else
-		accept->oldest = upgrade;
-	accept->newest = upgrade;
-	accept->upgrading++;
-}
-
-void
-relay_accept_put_place(struct relay_upgrade *upgrade)
-{
-	struct relay_accept *accept = upgrade->place;
-
-	if (accept == NULL)
-		return;
-	upgrade->place = NULL;
-	accept->upgrading--;
-	if (upgrade->older != NULL)
-		upgrade->older->newer = upgrade->newer;
-	else
-		accept->oldest = upgrade->newer;
-	if (upgrade->newer != NULL)
-		upgrade->newer->older = upgrade->older;
-	else
-		accept->newest = upgrade->older;
-}
-
-/* Is there a place? When all are taken, who has had one the longest goes, whatever it did with it:
- * who means it needs one for two round trips, and strangers who only sit there are no more than as
- * many as come within that time, from however many addresses. */
-static bool
-has_place(struct relay_shard *shard)
-{
-	struct relay_upgrade *oldest = shard->accept.oldest;
-
-	if (shard->accept.upgrading < upgrading_most(shard->settings))
-		return true;
-	if (oldest == NULL ||
-	    shard->now_ms < oldest->deadline_ms - shard->settings->handshake_ms + RELAY_PLACE_MS)
-		return false;
-	relay_count(&shard->counters, RELAY_CROWDED_OUT, 1);
-	relay_leg_doom(shard, oldest->leg, 0, "others wait for its place");
-	relay_upgrade_uncount(oldest);
-	return true;
 }
 
 static void
@@ -297,12 +193,11 @@ admit(struct relay_shard *shard, int fd, const struct sockaddr *address)
 	struct relay_leg *leg = relay_leg_new(shard, fd);
 	if (leg == NULL)
 		return;
-	if (count_pending(shard, leg, address) < 0) {
+	if (relay_places_take(shard, leg->upgrade, address) < 0) {
 		relay_count(&shard->counters, RELAY_ACCEPT_LIMITED, 1);
 		relay_leg_free(&leg);
 		return;
 	}
-	take_place(&shard->accept, leg->upgrade);
 	shard->accept.paced++;
 	relay_count(&shard->counters, RELAY_ACCEPTED, 1);
 	set_options(settings, fd);
@@ -343,9 +238,9 @@ may_come(struct relay_shard *shard, bool is_there)
 		accept->paced_ms = shard->now_ms;
 		accept->paced = 0;
 	}
-	if (!is_there && accept->upgrading >= upgrading_most(settings))
+	if (!is_there && accept->places.taken >= relay_places_most(settings))
 		return false;
-	if ((pace == 0 || accept->paced < step) && has_place(shard))
+	if ((pace == 0 || accept->paced < step) && relay_places_clear(shard))
 		return true;
 	accept->resume_ms = shard->now_ms + RELAY_ACCEPT_PACE_MS;
 	relay_accept_watch(shard, false);

@@ -116,7 +116,7 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 {
 	epoll_ctl(shard->epoll_fd, EPOLL_CTL_DEL, leg->fd, NULL);
 	if (leg->upgrade != NULL)
-		relay_upgrade_uncount(leg->upgrade);
+		relay_places_put(leg->upgrade);
 	relay_timer_stop(&shard->wheel, &leg->timer);
 	*leg->at = leg->next;
 	if (leg->next != NULL)

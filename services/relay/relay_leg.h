@@ -15,14 +15,16 @@
 #include "queue/leg_window.h"
 #include "relay/relay_channel.h"
 #include "relay/relay_counters.h"
-#include "relay/relay_pending.h"
 #include "relay/relay_request.h"
 #include "relay/relay_stall.h"
 #include "relay/relay_wheel.h"
 #include "relay/tls_channel.h"
 #include "ws/ws_frame.h"
 
-struct relay_accept;
+#include <sys/queue.h>
+
+struct relay_pending_address;
+struct relay_places;
 struct relay_shard;
 
 enum relay_leg_state {
@@ -58,9 +60,9 @@ struct relay_carrier {
 
 /* While UPGRADING only. Travels with the leg when it moves. */
 struct relay_upgrade {
-	struct relay_accept *place; /* that it has one of, at the door that accepted it, or NULL */
+	struct relay_places *places; /* that it has one of, at the door that accepted it, or NULL */
 	struct relay_leg *leg;
-	struct relay_upgrade *older, *newer; /* of that door */
+	TAILQ_ENTRY(relay_upgrade) by_age; /* of those who have one */
 	int64_t deadline_ms;
 	struct relay_pending_address *address; /* that it is counted for, or NULL */
 	struct relay_request request;

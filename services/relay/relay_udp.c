@@ -178,7 +178,7 @@ relay_udp_new(struct relay_shard *shard, int fd,
 	if (udp->reads == NULL)
 		r = -ENOMEM;
 	if (r == 0)
-		r = relay_udp_buckets_init(&udp->buckets);
+		r = relay_buckets_init(&udp->buckets, RELAY_UDP_PREFIXES);
 	if (r == 0)
 		r = relay_udp_sessions_init(&udp->sessions);
 	if (r == 0)
@@ -205,7 +205,7 @@ relay_udp_free(struct relay_shard *shard)
 	relay_leg_reap(shard);
 	relay_udp_sessions_fini(&udp->sessions);
 	relay_udp_flows_fini(&udp->flows);
-	relay_udp_buckets_fini(&udp->buckets);
+	relay_buckets_fini(&udp->buckets);
 	relay_udp_hand_fini(&udp->hand);
 	free(udp->reads);
 	close(udp->fd);

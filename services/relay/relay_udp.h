@@ -22,7 +22,7 @@ struct relay_udp {
 	struct udp_bundle_reads *reads;
 	struct relay_udp_sessions sessions;
 	struct relay_udp_flows flows;
-	struct relay_udp_buckets buckets;
+	struct relay_buckets buckets;
 	struct relay_udp_cookies cookies;
 	struct relay_udp_peers peers;
 	struct relay_udp_batch batch;

@@ -69,8 +69,8 @@ relay_udp_cookie_reply(struct relay_udp_cookies *cookies, const struct relay_udp
 	static const char label[8] = "cookie--"; /* no NUL */
 	uint8_t input[sizeof(label) + sizeof(node->bytes)], key[32], cookie[MAC1_BYTES];
 
-	if (!relay_udp_tokens_take(&cookies->replies, RELAY_UDP_COOKIES_PER_SEC,
-				   RELAY_UDP_COOKIES_PER_SEC / 10, now_ms))
+	if (!relay_tokens_take(&cookies->replies, RELAY_UDP_COOKIES_PER_SEC,
+			       RELAY_UDP_COOKIES_PER_SEC / 10, now_ms))
 		return -EBUSY;
 	memcpy(input, label, sizeof(label));
 	memcpy(input + sizeof(label), node->bytes, sizeof(node->bytes));

@@ -24,7 +24,7 @@ enum {
 
 struct relay_udp_cookies {
 	struct mac1_key secret;
-	struct relay_udp_tokens replies;
+	struct relay_tokens replies;
 };
 
 /* secret: of the relay as a whole, since any shard may hear the source next. */

@@ -49,7 +49,7 @@ struct relay_udp_flow {
 	int64_t opened_ms, answered_ms;
 	uint64_t bytes_in, bytes_out; /* counted until it is proven */
 	uint8_t *held;		      /* an initiation that waits for the node's leg, or NULL */
-	struct relay_udp_tokens handshakes, tries;
+	struct relay_tokens handshakes, tries;
 	TAILQ_ENTRY(relay_udp_flow) by_age;  /* half-open, or answered: by answered_ms */
 	TAILQ_ENTRY(relay_udp_flow) of_node; /* half-open */
 	LIST_ENTRY(relay_udp_flow) of_session;

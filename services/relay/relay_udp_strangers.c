@@ -213,10 +213,10 @@ relay_udp_take_unknown(struct relay_shard *shard, const struct relay_udp_tuple *
 		return;
 	flow->bytes_in = n;
 	if (is_initiation)
-		relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST,
-				      shard->now_ms);
+		relay_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST,
+				  shard->now_ms);
 	else
-		relay_udp_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE,
-				      shard->now_ms);
+		relay_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE,
+				  shard->now_ms);
 	relay_udp_batch_add(shard, flow, type, message, n);
 }

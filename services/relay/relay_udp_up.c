@@ -68,8 +68,7 @@ judge_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 	if (is_handshake && !mac1_is_for(&flow->node->mac1, message, n))
 		return RELAY_UDP_DROP_MAC1;
 	if (is_handshake &&
-	    !relay_udp_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST,
-				   shard->now_ms) &&
+	    !relay_tokens_take(&flow->handshakes, RELAY_UDP_RATE, RELAY_UDP_BURST, shard->now_ms) &&
 	    (type != DATAGRAM_INITIATION ||
 	     !relay_udp_is_excused(shard, &flow->tuple, flow->node, message)))
 		return RELAY_UDP_DROP_RATE;
@@ -77,8 +76,7 @@ judge_known(struct relay_shard *shard, struct relay_udp_flow *flow, int type,
 	    !is_of_session(shard, flow, relay_udp_receiver(message, type)))
 		return RELAY_UDP_DROP_INDEX;
 	if (type == DATAGRAM_TRANSPORT && flow->state == RELAY_UDP_HALF_OPEN &&
-	    !relay_udp_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE,
-				   shard->now_ms))
+	    !relay_tokens_take(&flow->tries, RELAY_UDP_TRY_RATE, RELAY_UDP_TRY_RATE, shard->now_ms))
 		return RELAY_UDP_DROP_RATE;
 	if (relay_rate_is_spent(&flow->leg->channel->rate_up, shard->now_ms))
 		return RELAY_UDP_DROP_QUOTA;

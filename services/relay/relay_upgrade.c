@@ -28,13 +28,6 @@ relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg)
 }
 
 void
-relay_upgrade_uncount(struct relay_upgrade *upgrade)
-{
-	relay_pending_put(&upgrade->address);
-	relay_accept_put_place(upgrade);
-}
-
-void
 relay_upgrade_free(struct relay_upgrade **upgrade)
 {
 	struct relay_upgrade *u = *upgrade;
@@ -42,7 +35,7 @@ relay_upgrade_free(struct relay_upgrade **upgrade)
 	*upgrade = NULL;
 	if (u == NULL)
 		return;
-	relay_upgrade_uncount(u);
+	relay_places_put(u);
 	free(u->bytes);
 	free(u);
 }

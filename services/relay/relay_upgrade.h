@@ -9,8 +9,6 @@
 /* Makes leg->upgrade and its deadline. -ENOMEM. */
 int relay_upgrade_start(struct relay_shard *shard, struct relay_leg *leg);
 
-/* The shard that accepted it need not wait for it any more. */
-void relay_upgrade_uncount(struct relay_upgrade *upgrade);
 void relay_upgrade_free(struct relay_upgrade **upgrade);
 
 /* Plain bytes of the request came. Ends in an answer, or in the leg's move to its node's shard:

@@ -260,7 +260,7 @@ test_t09_many_addresses_have_the_door_for_a_moment_only(void **state)
 
 	(void)state;
 	sit_at_the_door(idle, IDLE / 2);
-	relay_fixture_await(&relay, "accepted_total", RELAY_UPGRADING_MAX);
+	relay_fixture_await(&relay, "accepted_total", RELAY_PLACES_A_SHARD);
 	another_comes_in(idle);
 	assert_true(relay_fixture_counter(&relay, "upgrades_crowded_out_total") > 0);
 	relay_fixture_stop(&relay);

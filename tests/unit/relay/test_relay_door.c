@@ -165,17 +165,17 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 		assert_int_equal(door->leg_count, 4 * step);
 		assert_int_not_equal(door->accept.resume_ms, 0);
 	}
-	uint32_t upgrading = door->accept.upgrading;
-	door->accept.upgrading = RELAY_UPGRADING_MAX;
+	uint32_t upgrading = door->accept.places.taken;
+	door->accept.places.taken = RELAY_PLACES_A_SHARD;
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 8);
-	door->accept.upgrading = upgrading;
+	door->accept.places.taken = upgrading;
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 12);
 	go_away();
 	while (door->leg_count > 0) /* all that came have gone, too */
 		assert_int_equal(relay_shard_turn(door), 0);
-	assert_int_equal(door->accept.upgrading, 0);
+	assert_int_equal(door->accept.places.taken, 0);
 }
 
 /* As if all places of the door were taken, but for those that the list has. Returns how many there
@@ -183,9 +183,9 @@ test_T45_a_door_lets_in_so_many_in_a_step_and_at_once(void **state)
 static uint32_t
 fill(struct relay_shard *door)
 {
-	uint32_t before = door->accept.upgrading;
+	uint32_t before = door->accept.places.taken;
 
-	door->accept.upgrading = RELAY_UPGRADING_MAX;
+	door->accept.places.taken = RELAY_PLACES_A_SHARD;
 	return before;
 }
 
@@ -203,8 +203,8 @@ test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
 	door = open_door_to_all();
 	relay_accept_on_event(door);
 	assert_int_equal(door->leg_count, 2);
-	struct relay_leg *first = door->accept.oldest->leg;
-	struct relay_leg *second = door->accept.newest->leg;
+	const struct relay_upgrade *oldest = TAILQ_FIRST(&door->accept.places.by_age);
+	struct relay_leg *first = oldest->leg, *second = TAILQ_NEXT(oldest, by_age)->leg;
 	door->now_ms += RELAY_PLACE_MS - 1;
 	before = fill(door);
 	relay_accept_on_event(door);
@@ -214,9 +214,9 @@ test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
 	relay_accept_on_event(door);
 	assert_int_equal(first->state, RELAY_LEG_DOOMED);
 	assert_int_equal(door->leg_count, 3);
-	assert_int_equal(door->accept.upgrading, RELAY_UPGRADING_MAX);
+	assert_int_equal(door->accept.places.taken, RELAY_PLACES_A_SHARD);
 	assert_int_equal(relay_counter_get(&door->counters, RELAY_CROWDED_OUT), 1);
-	door->accept.upgrading = before;
+	door->accept.places.taken = before;
 	assert_true(relay_leg_reap(door));
 	assert_int_equal(door->leg_count, 2);
 	assert_int_equal(recv(rig.fds[0], &(char){ 0 }, 1, 0), 0);
@@ -224,7 +224,7 @@ test_t09_who_has_had_a_place_for_long_makes_room_when_none_is_left(void **state)
 	door->now_ms += RELAY_ACCEPT_PACE_MS;
 	relay_accept_on_event(door); /* as old as the first, and one came */
 	assert_int_equal(second->state, RELAY_LEG_DOOMED);
-	door->accept.upgrading = before;
+	door->accept.places.taken = before;
 }
 
 /* Whoever leaves, the others stay in order of their coming. */
@@ -233,31 +233,26 @@ test_a_place_may_be_given_back_in_any_order(void **state)
 {
 	static const unsigned leaves[] = { 1, WAITING - 1, 0, 5, 6 };
 	struct relay_shard *door = open_door_to_all();
-	struct relay_upgrade *came[WAITING];
+	struct relay_upgrade *came[WAITING], *u;
 	unsigned n = 0;
 
 	(void)state;
 	relay_accept_on_event(door);
-	for (struct relay_upgrade *u = door->accept.oldest; u != NULL; u = u->newer)
+	TAILQ_FOREACH (u, &door->accept.places.by_age, by_age)
 		came[n++] = u;
 	assert_int_equal(n, WAITING);
 	for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
-		struct relay_upgrade *before = NULL, *u = door->accept.oldest;
-
-		relay_accept_put_place(came[leaves[i]]);
+		relay_places_put(came[leaves[i]]);
 		came[leaves[i]] = NULL;
-		u = door->accept.oldest;
+		u = TAILQ_FIRST(&door->accept.places.by_age);
 		for (unsigned k = 0; k < WAITING; k++) {
 			if (came[k] == NULL)
 				continue;
 			assert_ptr_equal(u, came[k]);
-			assert_ptr_equal(u->older, before);
-			before = u;
-			u = u->newer;
+			u = TAILQ_NEXT(u, by_age);
 		}
 		assert_null(u);
-		assert_ptr_equal(door->accept.newest, before);
-		assert_int_equal(door->accept.upgrading, --n);
+		assert_int_equal(door->accept.places.taken, --n);
 	}
 }
 

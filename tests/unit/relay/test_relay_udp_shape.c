@@ -195,7 +195,7 @@ test_sources_that_cannot_be(void **state)
 static void
 test_a_prefix_has_five_and_then_twenty_a_second(void **state)
 {
-	struct relay_udp_buckets buckets;
+	struct relay_buckets buckets;
 	struct relay_udp_arrival one = arrival("198.51.100.1", 1, "8.8.8.8", false);
 	struct relay_udp_arrival neighbour = arrival("198.51.100.200", 1, "8.8.8.8", false);
 	struct relay_udp_arrival six = arrival("2001:db8:1:2::1", 1, "8.8.8.8", false);
@@ -203,7 +203,7 @@ test_a_prefix_has_five_and_then_twenty_a_second(void **state)
 	int64_t now_ms = 1000000;
 
 	(void)state;
-	assert_int_equal(relay_udp_buckets_init(&buckets), 0);
+	assert_int_equal(relay_buckets_init(&buckets, RELAY_UDP_PREFIXES), 0);
 	for (int i = 0; i < RELAY_UDP_BURST; i++)
 		assert_true(relay_udp_buckets_take(
 			&buckets, RELAY_UDP_NETWORK,
@@ -223,7 +223,7 @@ test_a_prefix_has_five_and_then_twenty_a_second(void **state)
 		taken += relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &one.tuple.remote,
 						now_ms + ms);
 	assert_in_range(taken, 10 * RELAY_UDP_RATE - 1, 10 * RELAY_UDP_RATE + 1);
-	relay_udp_buckets_fini(&buckets);
+	relay_buckets_fini(&buckets);
 }
 
 /* A prefix that was silent has no more than its burst; one that lands in another's place is not
@@ -232,13 +232,13 @@ static void
 test_T16_buckets_fill_to_the_brim_and_are_nobody_elses(void **state)
 {
 	enum { NETWORKS = 4 * RELAY_UDP_PREFIXES };
-	struct relay_udp_buckets buckets;
+	struct relay_buckets buckets;
 	struct relay_udp_arrival a = arrival("2001:db8::1", 1, "8.8.8.8", false);
 	int64_t now_ms = 1000000;
 	int taken = 0;
 
 	(void)state;
-	assert_int_equal(relay_udp_buckets_init(&buckets), 0);
+	assert_int_equal(relay_buckets_init(&buckets, RELAY_UDP_PREFIXES), 0);
 	assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote, now_ms));
 	for (int i = 0; i < 10 * RELAY_UDP_BURST; i++)
 		taken += relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote,
@@ -249,7 +249,7 @@ test_T16_buckets_fill_to_the_brim_and_are_nobody_elses(void **state)
 		assert_true(relay_udp_buckets_take(&buckets, RELAY_UDP_NETWORK, &a.tuple.remote,
 						   now_ms + 7200 * 1000));
 	}
-	relay_udp_buckets_fini(&buckets);
+	relay_buckets_fini(&buckets);
 }
 
 /* ---- sessions ---- */
