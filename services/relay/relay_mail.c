@@ -255,7 +255,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		atomic_fetch_sub_explicit(&shard->mesh_bytes, (int64_t)command->n,
 					  memory_order_relaxed);
 		relay_mesh_on_sections(shard, command);
-		relay_peer_sent(command->peer, command->n);
+		relay_peer_room_put(command->peer, command->n);
 		break;
 	case RELAY_MESH_DOWN:
 		relay_mesh_on_link_down(shard, command->link);

@@ -91,7 +91,7 @@ relay_peer_close(struct relay_mesh_peer *peer)
 }
 
 bool
-relay_peer_send(struct relay_mesh_peer *peer, size_t n)
+relay_peer_room_take(struct relay_mesh_peer *peer, size_t n)
 {
 	if (peer == NULL)
 		return true;
@@ -106,7 +106,7 @@ relay_peer_send(struct relay_mesh_peer *peer, size_t n)
 }
 
 void
-relay_peer_sent(struct relay_mesh_peer *peer, size_t n)
+relay_peer_room_put(struct relay_mesh_peer *peer, size_t n)
 {
 	if (peer == NULL)
 		return;

@@ -50,7 +50,7 @@ void relay_peer_close(struct relay_mesh_peer *peer);
 /* What its shards hold lives on until they have heard that the link is down. */
 void relay_peer_put(struct relay_mesh_peer **peer);
 
-/* A message of n bytes from it goes to a shard's mailbox, and was taken from it. False: there are
- * too many of its there. NULL: a relay that we dialled. */
-bool relay_peer_send(struct relay_mesh_peer *peer, size_t n);
-void relay_peer_sent(struct relay_mesh_peer *peer, size_t n);
+/* Room in a shard's mailbox for a message of n bytes from it, until the shard has taken that out.
+ * False: there are too many of its there. NULL: a relay that we dialled. */
+bool relay_peer_room_take(struct relay_mesh_peer *peer, size_t n);
+void relay_peer_room_put(struct relay_mesh_peer *peer, size_t n);

@@ -164,9 +164,9 @@ hand_to_shard(struct relay_link *link, unsigned i, const uint8_t *bytes, size_t 
 	struct relay_message *message = NULL;
 
 	if ((is_control || waiting + (int64_t)n <= SHARD_WAITING_BYTES) &&
-	    relay_peer_send(link->peer, n) &&
+	    relay_peer_room_take(link->peer, n) &&
 	    (message = relay_message_new(RELAY_MESH_SECTIONS, NULL, n)) == NULL)
-		relay_peer_sent(link->peer, n);
+		relay_peer_room_put(link->peer, n);
 	if (message != NULL) {
 		memcpy(message->bytes, bytes, n);
 		message->link = link->id;
@@ -176,7 +176,7 @@ hand_to_shard(struct relay_link *link, unsigned i, const uint8_t *bytes, size_t 
 		if (relay_mesh_tell_shard(mesh, i, &message) == 0)
 			return;
 		atomic_fetch_sub_explicit(&shard->mesh_bytes, (int64_t)n, memory_order_relaxed);
-		relay_peer_sent(link->peer, n);
+		relay_peer_room_put(link->peer, n);
 	}
 	relay_count(&mesh->counters, RELAY_MESH_DROPPED, 1);
 	/* The two would disagree on channels for good: they start anew. */

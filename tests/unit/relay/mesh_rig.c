@@ -117,7 +117,7 @@ say(uint64_t link, const uint8_t *node, Boson__Link__Control *control)
 	message->is_dialled = link % 2 == 1;
 	if (!message->is_dialled)
 		message->peer = &mesh_rig.peer;
-	assert_true(relay_peer_send(message->peer, message->n));
+	assert_true(relay_peer_room_take(message->peer, message->n));
 	mesh_rig.shard->mesh_bytes += (int64_t)message->n;
 	mesh_rig_turn(message);
 }

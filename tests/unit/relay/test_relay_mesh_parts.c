@@ -238,11 +238,11 @@ test_there_are_so_many_names_and_one_that_is_gone_makes_room(void **state)
 	}
 	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
 	struct relay_mesh_peer *gone = all[7];
-	assert_true(relay_peer_send(gone, 100));
+	assert_true(relay_peer_room_take(gone, 100));
 	atomic_fetch_add(&gone->clients, 1);
 	relay_peer_put(&all[7]);
 	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
-	relay_peer_sent(gone, 100);
+	relay_peer_room_put(gone, 100);
 	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), -ENFILE);
 	atomic_fetch_sub(&gone->clients, 1);
 	assert_int_equal(relay_peer_get(&peers, "relay-late", &late), 0);
@@ -258,12 +258,12 @@ test_T22_one_relay_does_not_fill_the_shards_mailboxes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < RELAY_PEER_MESSAGES_MAX; i++)
-		assert_true(relay_peer_send(&peer, 1));
-	assert_false(relay_peer_send(&peer, 1));
-	relay_peer_sent(&peer, 1);
-	assert_false(relay_peer_send(&peer, RELAY_PEER_CONTROL_BYTES));
-	assert_true(relay_peer_send(&peer, 1));
-	assert_true(relay_peer_send(NULL, RELAY_PEER_CONTROL_BYTES)); /* one that we dialled */
+		assert_true(relay_peer_room_take(&peer, 1));
+	assert_false(relay_peer_room_take(&peer, 1));
+	relay_peer_room_put(&peer, 1);
+	assert_false(relay_peer_room_take(&peer, RELAY_PEER_CONTROL_BYTES));
+	assert_true(relay_peer_room_take(&peer, 1));
+	assert_true(relay_peer_room_take(NULL, RELAY_PEER_CONTROL_BYTES)); /* one that we dialled */
 }
 
 /* T22, F20: a relay whose clock is far ahead, or that says so, does not win for ever. */
