@@ -9,17 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum { CALL_TIMEOUT_MS = 15 * 1000, URL_BYTES = 512 };
 
 struct rest {
 	struct http_client *http;
-	struct pending *calls;
+	LIST_HEAD(, pending) calls;
 	char base[URL_BYTES];
 };
 
 struct pending {
-	struct pending *next, **at;
+	LIST_ENTRY(pending) of_rest;
 	const ProtobufCMessageDescriptor *answer_type;
 	rest_answer_fn fn;
 	void *arg;
@@ -28,9 +29,7 @@ struct pending {
 static void
 pending_free(struct pending *pending)
 {
-	*pending->at = pending->next;
-	if (pending->next)
-		pending->next->at = pending->at;
+	LIST_REMOVE(pending, of_rest);
 	free(pending);
 }
 
@@ -41,11 +40,7 @@ pending_new(struct rest *rest)
 
 	if (!pending)
 		return NULL;
-	pending->next = rest->calls;
-	pending->at = &rest->calls;
-	if (pending->next)
-		pending->next->at = &pending->next;
-	rest->calls = pending;
+	LIST_INSERT_HEAD(&rest->calls, pending, of_rest);
 	return pending;
 }
 
@@ -77,8 +72,8 @@ rest_free(struct rest **rest)
 	if (!*rest)
 		return;
 	http_client_free(&(*rest)->http);
-	while ((*rest)->calls)
-		pending_free((*rest)->calls);
+	while (!LIST_EMPTY(&(*rest)->calls))
+		pending_free(LIST_FIRST(&(*rest)->calls));
 	free(*rest);
 	*rest = NULL;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum {
 	TCP_TIMESTAMP_HEADERS4 = 52, /* IP, TCP and its timestamps: what nearly every host sends */
@@ -22,9 +23,9 @@ struct flow {
 	struct flow_tuple reply;
 	struct flow_seen seen;
 	struct flow_session *session;
-	struct flow *previous, *next; /* of the session */
-	uint64_t epoch;		      /* the dump that showed it last, or that it was made in */
-	uint64_t ended_in;	      /* the dump number at its end; 0: live */
+	LIST_ENTRY(flow) of_session;
+	uint64_t epoch;	   /* the dump that showed it last, or that it was made in */
+	uint64_t ended_in; /* the dump number at its end; 0: live */
 	unsigned missed;
 };
 
@@ -38,7 +39,7 @@ struct flow_session {
 	struct idtable_link by_id;
 	char id[UUID_TEXT_BYTES];
 	struct flow_address address4, address6;
-	struct flow *flows;
+	LIST_HEAD(, flow) flows;
 	struct flow_usage usage; /* live flows included, as last seen */
 };
 
@@ -135,12 +136,7 @@ flow_table_session_add(struct flow_table *table, const char *session_id,
 static void
 flow_free(struct flow_table *table, struct flow *flow)
 {
-	if (flow->next)
-		flow->next->previous = flow->previous;
-	if (flow->previous)
-		flow->previous->next = flow->next;
-	else
-		flow->session->flows = flow->next;
+	LIST_REMOVE(flow, of_session);
 	idtable_remove(&table->replies, flow);
 	idtable_remove(&table->flows, flow);
 	free(flow);
@@ -152,8 +148,8 @@ flow_table_session_remove(struct flow_table *table, const char *session_id)
 	struct flow_session *session = session_find(table, session_id);
 	if (!session)
 		return;
-	while (session->flows)
-		flow_free(table, session->flows);
+	while (!LIST_EMPTY(&session->flows))
+		flow_free(table, LIST_FIRST(&session->flows));
 	address_remove(table, &session->address4);
 	address_remove(table, &session->address6);
 	idtable_remove(&table->sessions, session);
@@ -240,10 +236,7 @@ flow_new(struct flow_table *table, const struct flow_seen *seen, struct flow_ses
 		return NULL;
 	}
 	flow->session = session;
-	flow->next = session->flows;
-	if (flow->next)
-		flow->next->previous = flow;
-	session->flows = flow;
+	LIST_INSERT_HEAD(&session->flows, flow, of_session);
 	session->usage.live++;
 	return flow;
 }
@@ -332,7 +325,10 @@ void
 flow_table_each(const struct flow_table *table, const char *session_id, flow_fn fn, void *arg)
 {
 	const struct flow_session *session = session_find(table, session_id);
-	for (const struct flow *flow = session ? session->flows : NULL; flow; flow = flow->next)
+	const struct flow *flow;
+	if (!session)
+		return;
+	LIST_FOREACH (flow, &session->flows, of_session)
 		if (!flow->ended_in && !fn(&flow->seen, arg))
 			return;
 }

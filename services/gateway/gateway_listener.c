@@ -60,7 +60,7 @@ address_read(const struct sockaddr_storage *from, struct in6_addr *ret, uint16_t
 }
 
 /* Seeded, so that nobody can choose networks that meet in one. */
-static struct gateway_connection **
+static struct gateway_connections *
 bucket_of(struct gateway_listener *listener, const struct in6_addr *network)
 {
 	uint64_t high, low;
@@ -74,13 +74,8 @@ bucket_of(struct gateway_listener *listener, const struct in6_addr *network)
 void
 gateway_listener_add(struct gateway_listener *listener, struct gateway_connection *connection)
 {
-	struct gateway_connection **bucket = bucket_of(listener, &connection->network);
-	connection->bucket_next = *bucket;
-	*bucket = connection;
-	connection->next = listener->connections;
-	if (connection->next != NULL)
-		connection->next->previous = connection;
-	listener->connections = connection;
+	LIST_INSERT_HEAD(bucket_of(listener, &connection->network), connection, of_bucket);
+	LIST_INSERT_HEAD(&listener->connections, connection, of_all);
 	listener->connections_n++;
 	metric_set(listener->open, (double)listener->connections_n);
 }
@@ -88,16 +83,8 @@ gateway_listener_add(struct gateway_listener *listener, struct gateway_connectio
 void
 gateway_listener_remove(struct gateway_listener *listener, struct gateway_connection *connection)
 {
-	struct gateway_connection **at = bucket_of(listener, &connection->network);
-	while (*at != connection)
-		at = &(*at)->bucket_next;
-	*at = connection->bucket_next;
-	if (connection->previous != NULL)
-		connection->previous->next = connection->next;
-	else
-		listener->connections = connection->next;
-	if (connection->next != NULL)
-		connection->next->previous = connection->previous;
+	LIST_REMOVE(connection, of_bucket);
+	LIST_REMOVE(connection, of_all);
 	listener->connections_n--;
 	metric_set(listener->open, (double)listener->connections_n);
 	tell_if_drained(listener);
@@ -108,8 +95,8 @@ network_has_room(struct gateway_listener *listener, const struct in6_addr *netwo
 		 const struct in6_addr *address)
 {
 	size_t n = 0;
-	const struct gateway_connection *c = *bucket_of(listener, network);
-	for (; c != NULL; c = c->bucket_next)
+	const struct gateway_connection *c;
+	LIST_FOREACH (c, bucket_of(listener, network), of_bucket)
 		n += IN6_ARE_ADDR_EQUAL(&c->network, network) ? 1 : 0;
 	return n < listener->options.connections_per_address ||
 	       gateway_limits_is_proxy(listener->options.limits, address);
@@ -167,8 +154,9 @@ listener_reap(struct loop *loop, void *arg)
 	struct gateway_listener *listener = arg;
 	int64_t now_ms = loop_now_ms(loop);
 	struct gateway_connection *next;
-	for (struct gateway_connection *c = listener->connections; c != NULL; c = next) {
-		next = c->next; /* only c itself goes */
+	for (struct gateway_connection *c = LIST_FIRST(&listener->connections); c != NULL;
+	     c = next) {
+		next = LIST_NEXT(c, of_all); /* only c itself goes */
 		if (now_ms >= c->deadline_ms)
 			gateway_connection_expire(c);
 	}
@@ -250,8 +238,8 @@ gateway_listener_close(struct gateway_listener **listener)
 		return;
 	l->drained = NULL;
 	listener_stop_accepting(l);
-	while (l->connections != NULL)
-		gateway_connection_close(l->connections);
+	while (!LIST_EMPTY(&l->connections))
+		gateway_connection_close(LIST_FIRST(&l->connections));
 	loop_timer_stop(&l->reaper);
 	SSL_CTX_free(l->tls);
 	free(l);
@@ -279,8 +267,9 @@ gateway_listener_drain(struct gateway_listener *listener, loop_fn fn, void *arg)
 	struct gateway_connection *next;
 	listener->is_draining = true;
 	listener_stop_accepting(listener);
-	for (struct gateway_connection *c = listener->connections; c != NULL; c = next) {
-		next = c->next; /* only c itself goes */
+	for (struct gateway_connection *c = LIST_FIRST(&listener->connections); c != NULL;
+	     c = next) {
+		next = LIST_NEXT(c, of_all); /* only c itself goes */
 		if (c->deadline_ms > soon_ms && c->peer.fd >= 0)
 			c->deadline_ms = soon_ms;
 		gateway_connection_drain(c);

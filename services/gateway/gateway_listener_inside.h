@@ -8,6 +8,7 @@
 #include "gateway/gateway_listener.h"
 #include "gateway/gateway_stream.h"
 
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 enum {
@@ -24,8 +25,7 @@ struct gateway_rest {
 
 struct gateway_connection {
 	struct gateway_listener *listener;
-	struct gateway_connection *previous, *next;
-	struct gateway_connection *bucket_next; /* of the same hash of addresses */
+	LIST_ENTRY(gateway_connection) of_all, of_bucket;
 	struct in6_addr address, network;
 	enum gateway_phase phase;
 	int64_t deadline_ms;
@@ -50,6 +50,8 @@ struct gateway_connection {
 	bool is_ending;		  /* after what is on its way to the peer */
 };
 
+LIST_HEAD(gateway_connections, gateway_connection);
+
 struct gateway_listener {
 	struct loop *loop;
 	struct gateway_listener_options options;
@@ -60,8 +62,8 @@ struct gateway_listener {
 	bool is_paused; /* full, or out of descriptors */
 	bool is_draining;
 	struct loop_timer *reaper;
-	struct gateway_connection *connections;
-	struct gateway_connection *buckets[GATEWAY_ADDRESS_BUCKETS];
+	struct gateway_connections connections;
+	struct gateway_connections buckets[GATEWAY_ADDRESS_BUCKETS]; /* by the hash of addresses */
 	uint64_t bucket_seed;
 	size_t connections_n;
 	loop_fn drained;

@@ -10,41 +10,16 @@ int
 samples_init(struct samples *samples)
 {
 	memset(samples, 0, sizeof(*samples));
-	samples->last_pending = &samples->pending;
+	TAILQ_INIT(&samples->by_silence);
+	STAILQ_INIT(&samples->pending);
 	return idtable_init(&samples->by_node, offsetof(struct samples_node, by_node),
 			    offsetof(struct samples_node, node_id), UUID_BYTES);
 }
 
 static void
-unqueue(struct samples *samples, struct samples_node *node)
-{
-	if (node->older != NULL)
-		node->older->newer = node->newer;
-	else
-		samples->oldest = node->newer;
-	if (node->newer != NULL)
-		node->newer->older = node->older;
-	else
-		samples->newest = node->older;
-	node->older = NULL;
-	node->newer = NULL;
-}
-
-static void
-enqueue(struct samples *samples, struct samples_node *node)
-{
-	node->older = samples->newest;
-	if (samples->newest != NULL)
-		samples->newest->newer = node;
-	else
-		samples->oldest = node;
-	samples->newest = node;
-}
-
-static void
 forget(struct samples *samples, struct samples_node *node)
 {
-	unqueue(samples, node);
+	TAILQ_REMOVE(&samples->by_silence, node, by_silence);
 	idtable_remove(&samples->by_node, node);
 	free(node->latest);
 	free(node);
@@ -55,10 +30,10 @@ samples_fini(struct samples *samples)
 {
 	struct sample *sample;
 
-	while (samples->oldest != NULL)
-		forget(samples, samples->oldest);
-	while ((sample = samples->pending) != NULL) {
-		samples->pending = sample->next;
+	while (!TAILQ_EMPTY(&samples->by_silence))
+		forget(samples, TAILQ_FIRST(&samples->by_silence));
+	while ((sample = STAILQ_FIRST(&samples->pending)) != NULL) {
+		STAILQ_REMOVE_HEAD(&samples->pending, pending);
 		free(sample);
 	}
 	idtable_fini(&samples->by_node);
@@ -97,7 +72,6 @@ make_sample(const uint8_t node_id[UUID_BYTES], int64_t timestamp_ms, const void 
 		return NULL;
 	memcpy(sample->node_id, node_id, UUID_BYTES);
 	sample->timestamp_ms = timestamp_ms;
-	sample->next = NULL;
 	sample->figures_bytes = figures_bytes;
 	if (figures_bytes > 0)
 		memcpy(sample->figures, figures, figures_bytes);
@@ -111,10 +85,10 @@ note_latest(struct samples *samples, struct sample *sample, int64_t now_ms)
 	struct samples_node *node = idtable_find(&samples->by_node, sample->node_id);
 
 	if (node != NULL) {
-		unqueue(samples, node);
+		TAILQ_REMOVE(&samples->by_silence, node, by_silence);
 	} else {
 		if (samples->by_node.count >= SAMPLES_NODES_MAX)
-			forget(samples, samples->oldest);
+			forget(samples, TAILQ_FIRST(&samples->by_silence));
 		node = calloc(1, sizeof(*node));
 		if (node == NULL)
 			return false;
@@ -124,18 +98,16 @@ note_latest(struct samples *samples, struct sample *sample, int64_t now_ms)
 	free(node->latest);
 	node->latest = sample;
 	node->accepted_ms = now_ms;
-	enqueue(samples, node);
+	TAILQ_INSERT_TAIL(&samples->by_silence, node, by_silence);
 	return true;
 }
 
 static void
 drop_first(struct samples *samples)
 {
-	struct sample *first = samples->pending;
+	struct sample *first = STAILQ_FIRST(&samples->pending);
 
-	samples->pending = first->next;
-	if (samples->pending == NULL)
-		samples->last_pending = &samples->pending;
+	STAILQ_REMOVE_HEAD(&samples->pending, pending);
 	samples->pending_n--;
 	samples->dropped++;
 	free(first);
@@ -155,8 +127,7 @@ samples_put(struct samples *samples, const uint8_t node_id[UUID_BYTES], int64_t 
 	}
 	if (samples->pending_n >= SAMPLES_PENDING_MAX)
 		drop_first(samples);
-	*samples->last_pending = pending;
-	samples->last_pending = &pending->next;
+	STAILQ_INSERT_TAIL(&samples->pending, pending, pending);
 	samples->pending_n++;
 	return 0;
 }
@@ -166,16 +137,11 @@ samples_take(struct samples *samples, struct sample **ret, size_t max)
 {
 	size_t n = 0;
 
-	while (n < max && samples->pending != NULL) {
-		struct sample *sample = samples->pending;
-
-		samples->pending = sample->next;
-		sample->next = NULL;
+	while (n < max && !STAILQ_EMPTY(&samples->pending)) {
+		ret[n++] = STAILQ_FIRST(&samples->pending);
+		STAILQ_REMOVE_HEAD(&samples->pending, pending);
 		samples->pending_n--;
-		ret[n++] = sample;
 	}
-	if (samples->pending == NULL)
-		samples->last_pending = &samples->pending;
 	return n;
 }
 
@@ -183,12 +149,7 @@ void
 samples_put_back(struct samples *samples, struct sample **taken, size_t n)
 {
 	while (n-- > 0) {
-		struct sample *sample = taken[n];
-
-		sample->next = samples->pending;
-		if (samples->pending == NULL)
-			samples->last_pending = &sample->next;
-		samples->pending = sample;
+		STAILQ_INSERT_HEAD(&samples->pending, taken[n], pending);
 		samples->pending_n++;
 	}
 	while (samples->pending_n > SAMPLES_PENDING_MAX)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum {
 	SAMPLES_NODES_MAX = 256 * 1024,
@@ -21,7 +22,7 @@ enum {
 struct sample {
 	uint8_t node_id[UUID_BYTES];
 	int64_t timestamp_ms; /* epoch, the node's own */
-	struct sample *next;
+	STAILQ_ENTRY(sample) pending;
 	size_t figures_bytes;
 	uint8_t figures[];
 };
@@ -31,13 +32,13 @@ struct samples_node {
 	struct idtable_link by_node;
 	int64_t accepted_ms;   /* monotonic */
 	struct sample *latest; /* owned */
-	struct samples_node *older, *newer;
+	TAILQ_ENTRY(samples_node) by_silence;
 };
 
 struct samples {
 	struct idtable by_node;
-	struct samples_node *oldest, *newest; /* by when they spoke */
-	struct sample *pending, **last_pending;
+	TAILQ_HEAD(, samples_node) by_silence; /* the longest silent first */
+	STAILQ_HEAD(, sample) pending;
 	size_t pending_n;
 	uint64_t dropped; /* pending ones that had to make room */
 };

@@ -9,35 +9,19 @@ int
 usages_init(struct usages *usages)
 {
 	memset(usages, 0, sizeof(*usages));
+	STAILQ_INIT(&usages->by_age);
 	return idtable_init(&usages->by_key, offsetof(struct usage, by_key),
 			    offsetof(struct usage, key), sizeof(struct usage_key));
-}
-
-static void
-enqueue(struct usages *usages, struct usage *usage)
-{
-	usage->newer = NULL;
-	usage->older = usages->newest;
-	if (usages->newest != NULL)
-		usages->newest->newer = usage;
-	else
-		usages->oldest = usage;
-	usages->newest = usage;
 }
 
 static struct usage *
 take_oldest(struct usages *usages)
 {
-	struct usage *usage = usages->oldest;
+	struct usage *usage = STAILQ_FIRST(&usages->by_age);
 
 	if (usage == NULL)
 		return NULL;
-	usages->oldest = usage->newer;
-	if (usages->oldest != NULL)
-		usages->oldest->older = NULL;
-	else
-		usages->newest = NULL;
-	usage->newer = NULL;
+	STAILQ_REMOVE_HEAD(&usages->by_age, by_age);
 	idtable_remove(&usages->by_key, usage);
 	return usage;
 }
@@ -71,7 +55,7 @@ add(struct usages *usages, struct usage *usage)
 		usages->dropped++;
 	}
 	(void)idtable_add(&usages->by_key, usage);
-	enqueue(usages, usage);
+	STAILQ_INSERT_TAIL(&usages->by_age, usage, by_age);
 }
 
 int

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum { USAGE_PENDING_MAX = 256 * 1024 };
 
@@ -25,13 +26,13 @@ struct usage {
 	struct idtable_link by_key;
 	uint64_t up, down;
 	int64_t reported_at_ms; /* epoch */
-	struct usage *older, *newer;
+	STAILQ_ENTRY(usage) by_age;
 };
 
 struct usages {
 	struct idtable by_key;
-	struct usage *oldest, *newest;
-	uint64_t dropped; /* that had to make room */
+	STAILQ_HEAD(, usage) by_age; /* the oldest first */
+	uint64_t dropped;	     /* that had to make room */
 };
 
 int usages_init(struct usages *usages);

@@ -70,11 +70,7 @@ bus_call_new(struct bus_server *server, struct bus_frames *frames,
 	zmq_msg_move(&call->routing_id, &frames->part[0]);
 	zmq_msg_init(&call->body);
 	zmq_msg_move(&call->body, &frames->part[2]);
-	call->previous = NULL;
-	call->next = server->calls;
-	if (server->calls)
-		server->calls->previous = call;
-	server->calls = call;
+	LIST_INSERT_HEAD(&server->calls, call, of_server);
 	server->n_calls++;
 	return call;
 }
@@ -85,12 +81,7 @@ bus_call_free(struct bus_call *call)
 	struct bus_server *server = call->server;
 
 	bus_deadline_remove(&server->bus->deadlines, &call->deadline);
-	if (call->previous)
-		call->previous->next = call->next;
-	else
-		server->calls = call->next;
-	if (call->next)
-		call->next->previous = call->previous;
+	LIST_REMOVE(call, of_server);
 	server->n_calls--;
 	zmq_msg_close(&call->routing_id);
 	zmq_msg_close(&call->body);

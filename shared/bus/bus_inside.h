@@ -19,6 +19,8 @@
 
 #include "bus.pb-c.h"
 
+#include <sys/queue.h>
+
 enum {
 	BUS_VERSION = 1,
 	BUS_BATCH_MAX = 256,
@@ -102,7 +104,7 @@ struct bus_server {
 	struct bus_tally tally;
 	struct bus_sightings sightings;
 	struct bus_strikes strikes;
-	struct bus_call *calls; /* not yet answered, or running, or held */
+	LIST_HEAD(, bus_call) calls; /* not yet answered, or running, or held */
 	size_t n_calls;
 	struct bus_call *first_outbox, **last_outbox; /* replies whose peer was full */
 	size_t n_outbox, outbox_bytes;
@@ -130,7 +132,7 @@ struct bus_call {
 	char peer[BUS_PEER_NAME_BYTES];
 	zmq_msg_t routing_id;
 	zmq_msg_t body; /* until the handler ran */
-	struct bus_call *next, *previous;
+	LIST_ENTRY(bus_call) of_server;
 
 	struct bus_result result; /* while held or in the outbox: the reply */
 	uint8_t *reply;

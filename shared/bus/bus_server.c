@@ -372,8 +372,8 @@ bus_server_free(struct bus_server *server)
 
 	bus_result_set(&stopping, BUS_UNAVAILABLE, "stopping", NULL, 0);
 	bus_outbox_fini(server);
-	while (server->calls) {
-		struct bus_call *call = server->calls;
+	while (!LIST_EMPTY(&server->calls)) {
+		struct bus_call *call = LIST_FIRST(&server->calls);
 		if (call->state == BUS_CALL_OPEN)
 			bus_call_answer(call, &stopping, NULL);
 		else

@@ -92,33 +92,6 @@ heap_reserve(struct cache_entries *entries)
 	return 0;
 }
 
-/* ---- the list: by when it was written ---- */
-
-static void
-list_remove(struct cache_entries *entries, struct cache_entry *entry)
-{
-	if (entry->older != NULL)
-		entry->older->newer = entry->newer;
-	else
-		entries->oldest = entry->newer;
-	if (entry->newer != NULL)
-		entry->newer->older = entry->older;
-	else
-		entries->newest = entry->older;
-}
-
-static void
-list_append(struct cache_entries *entries, struct cache_entry *entry)
-{
-	entry->older = entries->newest;
-	entry->newer = NULL;
-	if (entries->newest != NULL)
-		entries->newest->newer = entry;
-	else
-		entries->oldest = entry;
-	entries->newest = entry;
-}
-
 /* ---- entries ---- */
 
 static void
@@ -131,7 +104,7 @@ remove_entry(struct cache_entries *entries, struct cache_entry *entry)
 	while (*link != entry)
 		link = &(*link)->chain;
 	*link = entry->chain;
-	list_remove(entries, entry);
+	TAILQ_REMOVE(&entries->by_age, entry, by_age);
 	if (last != entry) {
 		heap_set(entries, index, last);
 		heap_fix(entries, index);
@@ -157,8 +130,8 @@ cache_entries_renew(struct cache_entries *entries, struct cache_entry *entry, in
 {
 	entry->expires_at_ms = expires_at_ms;
 	heap_fix(entries, entry->heap_index);
-	list_remove(entries, entry);
-	list_append(entries, entry);
+	TAILQ_REMOVE(&entries->by_age, entry, by_age);
+	TAILQ_INSERT_TAIL(&entries->by_age, entry, by_age);
 }
 
 struct cache_entry *
@@ -173,7 +146,7 @@ cache_entries_add(struct cache_entries *entries, const struct cache_name *name,
 		if (entries->heap[0]->expires_at_ms <= now_ms)
 			remove_entry(entries, entries->heap[0]);
 	if (entries->n == entries->max)
-		remove_entry(entries, entries->oldest);
+		remove_entry(entries, TAILQ_FIRST(&entries->by_age));
 	entry = heap_reserve(entries) == 0 ? calloc(1, sizeof(*entry) + name->n) : NULL;
 	if (entry == NULL)
 		return NULL;
@@ -183,7 +156,7 @@ cache_entries_add(struct cache_entries *entries, const struct cache_name *name,
 	entry->expires_at_ms = expires_at_ms;
 	entry->chain = *slot;
 	*slot = entry;
-	list_append(entries, entry);
+	TAILQ_INSERT_TAIL(&entries->by_age, entry, by_age);
 	heap_set(entries, entries->n, entry);
 	heap_up(entries, entries->n++);
 	return entry;
@@ -193,6 +166,7 @@ int
 cache_entries_init(struct cache_entries *entries, size_t max)
 {
 	*entries = (struct cache_entries){ .max = max, .slots_n = SLOTS_MIN };
+	TAILQ_INIT(&entries->by_age);
 	while (entries->slots_n < max && entries->slots_n < SLOTS_MAX)
 		entries->slots_n *= 2;
 	entries->slots = calloc(entries->slots_n, sizeof(struct cache_entry *));
@@ -207,7 +181,7 @@ void
 cache_entries_fini(struct cache_entries *entries)
 {
 	while (entries->n > 0)
-		remove_entry(entries, entries->oldest);
+		remove_entry(entries, TAILQ_FIRST(&entries->by_age));
 	free(entries->heap);
 	free(entries->slots);
 }

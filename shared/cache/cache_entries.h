@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum { CACHE_NAME_MAX_BYTES = 256 };
 
@@ -22,8 +23,8 @@ struct cache_entry {
 	int64_t filled_at_ms;
 
 	/* the table's */
-	struct cache_entry *chain;	   /* next in the same slot */
-	struct cache_entry *older, *newer; /* in the list */
+	struct cache_entry *chain; /* next in the same slot */
+	TAILQ_ENTRY(cache_entry) by_age;
 	size_t heap_index;
 	int64_t expires_at_ms;
 	uint64_t hash;
@@ -37,7 +38,7 @@ struct cache_entries {
 	size_t slots_n; /* a power of two */
 	struct cache_entry **heap;
 	size_t n, max, heap_capacity;
-	struct cache_entry *oldest, *newest;
+	TAILQ_HEAD(, cache_entry) by_age; /* written longest ago, first */
 };
 
 /* 0 or -EIO. */

@@ -21,10 +21,7 @@ loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *arg
 		return r;
 	}
 	*watch = (struct loop_fd){ .loop = loop, .fd = fd, .fn = fn, .arg = arg };
-	watch->next = loop->fds;
-	if (loop->fds)
-		loop->fds->previous = watch;
-	loop->fds = watch;
+	LIST_INSERT_HEAD(&loop->fds, watch, of_loop);
 	*ret = watch;
 	return 0;
 }
@@ -48,24 +45,18 @@ loop_fd_remove(struct loop_fd **watch)
 		return;
 	/* Fails when the owner closed it first, and then the kernel has removed it already. */
 	epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-	if (w->previous)
-		w->previous->next = w->next;
-	else
-		w->loop->fds = w->next;
-	if (w->next)
-		w->next->previous = w->previous;
 	w->dead = true;
-	w->next = w->loop->dead_fds;
-	w->loop->dead_fds = w;
+	LIST_REMOVE(w, of_loop);
+	LIST_INSERT_HEAD(&w->loop->dead_fds, w, of_loop);
 	*watch = NULL;
 }
 
 void
 loop_fds_free_dead(struct loop *loop)
 {
-	while (loop->dead_fds) {
-		struct loop_fd *watch = loop->dead_fds;
-		loop->dead_fds = watch->next;
+	while (!LIST_EMPTY(&loop->dead_fds)) {
+		struct loop_fd *watch = LIST_FIRST(&loop->dead_fds);
+		LIST_REMOVE(watch, of_loop);
 		free(watch);
 	}
 }
@@ -73,8 +64,8 @@ loop_fds_free_dead(struct loop *loop)
 void
 loop_fds_fini(struct loop *loop)
 {
-	while (loop->fds) {
-		struct loop_fd *watch = loop->fds;
+	while (!LIST_EMPTY(&loop->fds)) {
+		struct loop_fd *watch = LIST_FIRST(&loop->fds);
 		loop_fd_remove(&watch);
 	}
 	loop_fds_free_dead(loop);

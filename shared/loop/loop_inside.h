@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 enum {
 	LOOP_POSTS_MAX = 65536,
@@ -37,7 +38,7 @@ struct loop_fd {
 	loop_fd_fn fn;
 	void *arg;
 	bool dead;
-	struct loop_fd *next, *previous; /* all of the loop's, or its dead ones */
+	LIST_ENTRY(loop_fd) of_loop; /* all of the loop's, or its dead ones */
 };
 
 struct loop_timer {
@@ -60,7 +61,7 @@ struct loop_zsock {
 	void *arg;
 	bool dead, ready; /* ready: on the list to be looked at this turn */
 	struct loop_zsock *next_ready;
-	struct loop_zsock *next, *previous;
+	LIST_ENTRY(loop_zsock) of_loop; /* likewise */
 };
 
 struct loop {
@@ -70,7 +71,7 @@ struct loop {
 	_Atomic(pthread_t) thread; /* that runs the loop; 0 before */
 	int64_t now_ms;		   /* as of this turn */
 
-	struct loop_fd *fds, *dead_fds;
+	LIST_HEAD(, loop_fd) fds, dead_fds;
 	struct loop_fd *wake_watch;
 
 	struct loop_timer **heap;
@@ -78,7 +79,7 @@ struct loop {
 	uint64_t timer_order;
 	struct loop_timer *dead_timers;
 
-	struct loop_zsock *zsocks, *dead_zsocks;
+	LIST_HEAD(, loop_zsock) zsocks, dead_zsocks;
 	struct loop_zsock *first_ready, **last_ready;
 
 	pthread_mutex_t post_mutex;

@@ -68,10 +68,7 @@ loop_zsock_add(struct loop *loop, zsock_t *socket, loop_zsock_fn fn, void *arg,
 		free(watch);
 		return r;
 	}
-	watch->next = loop->zsocks;
-	if (loop->zsocks)
-		loop->zsocks->previous = watch;
-	loop->zsocks = watch;
+	LIST_INSERT_HEAD(&loop->zsocks, watch, of_loop);
 	make_ready(watch);
 	*ret = watch;
 	return 0;
@@ -91,15 +88,9 @@ loop_zsock_remove(struct loop_zsock **watch)
 	if (!w)
 		return;
 	loop_fd_remove(&w->watch);
-	if (w->previous)
-		w->previous->next = w->next;
-	else
-		w->loop->zsocks = w->next;
-	if (w->next)
-		w->next->previous = w->previous;
 	w->dead = true;
-	w->next = w->loop->dead_zsocks;
-	w->loop->dead_zsocks = w;
+	LIST_REMOVE(w, of_loop);
+	LIST_INSERT_HEAD(&w->loop->dead_zsocks, w, of_loop);
 	*watch = NULL;
 }
 
@@ -139,7 +130,7 @@ loop_zsocks_run(struct loop *loop)
 void
 loop_zsocks_free_dead(struct loop *loop)
 {
-	if (!loop->dead_zsocks)
+	if (LIST_EMPTY(&loop->dead_zsocks))
 		return;
 	struct loop_zsock **at = &loop->first_ready;
 	while (*at) {
@@ -149,9 +140,9 @@ loop_zsocks_free_dead(struct loop *loop)
 			at = &(*at)->next_ready;
 	}
 	loop->last_ready = at;
-	while (loop->dead_zsocks) {
-		struct loop_zsock *watch = loop->dead_zsocks;
-		loop->dead_zsocks = watch->next;
+	while (!LIST_EMPTY(&loop->dead_zsocks)) {
+		struct loop_zsock *watch = LIST_FIRST(&loop->dead_zsocks);
+		LIST_REMOVE(watch, of_loop);
 		free(watch);
 	}
 }
@@ -159,8 +150,8 @@ loop_zsocks_free_dead(struct loop *loop)
 void
 loop_zsocks_fini(struct loop *loop)
 {
-	while (loop->zsocks) {
-		struct loop_zsock *watch = loop->zsocks;
+	while (!LIST_EMPTY(&loop->zsocks)) {
+		struct loop_zsock *watch = LIST_FIRST(&loop->zsocks);
 		loop_zsock_remove(&watch);
 	}
 	loop_zsocks_free_dead(loop);

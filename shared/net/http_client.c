@@ -16,7 +16,7 @@
 /* A socket of curl's. It is curl's to close. */
 struct http_watch {
 	struct http_client *client;
-	struct http_watch *next, **at;
+	LIST_ENTRY(http_watch) of_client;
 	struct loop_fd *fd;
 };
 
@@ -34,9 +34,7 @@ curl_start(void)
 static void
 exchange_unlink(struct http_exchange *x)
 {
-	*x->at = x->next;
-	if (x->next)
-		x->next->at = x->at;
+	LIST_REMOVE(x, of_client);
 	x->client->pending--;
 }
 
@@ -133,9 +131,7 @@ watch_free(struct http_watch *watch)
 {
 	if (watch->fd)
 		loop_fd_remove(&watch->fd);
-	*watch->at = watch->next;
-	if (watch->next)
-		watch->next->at = watch->at;
+	LIST_REMOVE(watch, of_client);
 	free(watch);
 }
 
@@ -151,11 +147,7 @@ watch_new(struct http_client *client, int fd, uint32_t events)
 		free(watch);
 		return NULL;
 	}
-	watch->next = client->watches;
-	watch->at = &client->watches;
-	if (watch->next)
-		watch->next->at = &watch->next;
-	client->watches = watch;
+	LIST_INSERT_HEAD(&client->watches, watch, of_client);
 	return watch;
 }
 
@@ -228,8 +220,8 @@ http_client_new(struct loop *loop, const char *ca_file, struct http_client **ret
 static void
 client_drop(struct http_client *client)
 {
-	while (client->exchanges) {
-		struct http_exchange *x = client->exchanges;
+	while (!LIST_EMPTY(&client->exchanges)) {
+		struct http_exchange *x = LIST_FIRST(&client->exchanges);
 
 		curl_multi_remove_handle(client->multi, x->easy);
 		exchange_unlink(x);
@@ -237,8 +229,8 @@ client_drop(struct http_client *client)
 	}
 	/* Closes idle connections; curl asks us to forget their sockets meanwhile. */
 	curl_multi_cleanup(client->multi);
-	while (client->watches)
-		watch_free(client->watches);
+	while (!LIST_EMPTY(&client->watches))
+		watch_free(LIST_FIRST(&client->watches));
 	if (client->timer)
 		loop_timer_stop(&client->timer);
 	free(client->ca_file);
@@ -299,11 +291,7 @@ http_client_send(struct http_client *client, const struct http_request *request,
 	r = http_exchange_new(client, request, fn, arg, &x);
 	if (r < 0)
 		return r;
-	x->next = client->exchanges;
-	x->at = &client->exchanges;
-	if (x->next)
-		x->next->at = &x->next;
-	client->exchanges = x;
+	LIST_INSERT_HEAD(&client->exchanges, x, of_client);
 	client->pending++;
 	/* Nothing runs yet: curl asks for a timeout of 0 ms, which our loop brings. */
 	if (curl_multi_add_handle(client->multi, x->easy) != CURLM_OK) {

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 enum {
 	HTTP_ANSWER_MAX_BYTES = 1024 * 1024,
@@ -23,8 +24,8 @@ struct http_client {
 	struct loop *loop;
 	CURLM *multi;
 	struct loop_timer *timer;
-	struct http_exchange *exchanges; /* pending, a list */
-	struct http_watch *watches;	 /* sockets of curl's, a list */
+	LIST_HEAD(, http_exchange) exchanges; /* pending */
+	LIST_HEAD(, http_watch) watches;      /* sockets of curl's */
 	char *ca_file;
 	char pins[HTTP_PINS_MAX][HTTP_PIN_BYTES]; /* as CURLOPT_RESOLVE takes them */
 	size_t pins_count;
@@ -35,7 +36,7 @@ struct http_client {
 
 struct http_exchange {
 	struct http_client *client;
-	struct http_exchange *next, **at;
+	LIST_ENTRY(http_exchange) of_client;
 	CURL *easy;
 	struct curl_slist *headers, *pins;
 	char *body; /* sent */
