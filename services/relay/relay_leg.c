@@ -74,20 +74,17 @@ relay_leg_free(struct relay_leg **leg)
 static uint32_t
 events_of(const struct relay_leg *leg)
 {
-	return (relay_leg_is_paused(leg) ? 0U : (uint32_t)EPOLLIN) |
+	return (leg->is_paused ? 0U : (uint32_t)EPOLLIN) |
 	       (leg->is_blocked ? (uint32_t)EPOLLOUT : 0U);
 }
 
 static void
 unpause(struct relay_leg *leg)
 {
-	if (!relay_leg_is_paused(leg))
+	if (!leg->is_paused)
 		return;
-	*leg->paused_at = leg->next_paused;
-	if (leg->next_paused != NULL)
-		leg->next_paused->paused_at = leg->paused_at;
-	leg->next_paused = NULL;
-	leg->paused_at = NULL;
+	LIST_REMOVE(leg, paused);
+	leg->is_paused = false;
 }
 
 int
@@ -99,11 +96,7 @@ relay_leg_enter(struct relay_shard *shard, struct relay_leg *leg)
 	leg->watched = event.events;
 	if (epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, leg->fd, &event) < 0)
 		return -errno;
-	leg->next = shard->legs;
-	leg->at = &shard->legs;
-	if (leg->next != NULL)
-		leg->next->at = &leg->next;
-	shard->legs = leg;
+	LIST_INSERT_HEAD(&shard->legs, leg, of_shard);
 	shard->leg_count++;
 	leg->heard_ms = shard->now_ms;
 	relay_output_account(shard, leg);
@@ -118,10 +111,7 @@ relay_leg_leave(struct relay_shard *shard, struct relay_leg *leg)
 	if (leg->upgrade != NULL)
 		relay_places_put(leg->upgrade);
 	relay_timer_stop(&shard->wheel, &leg->timer);
-	*leg->at = leg->next;
-	if (leg->next != NULL)
-		leg->next->at = leg->at;
-	leg->next = NULL;
+	LIST_REMOVE(leg, of_shard);
 	shard->leg_count--;
 	unpause(leg);
 	relay_window_leave(leg);
@@ -163,22 +153,19 @@ relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t code, 
 void
 relay_leg_pause(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (relay_leg_is_paused(leg) || !relay_leg_is_open(leg) || leg->carrier != NULL)
+	if (leg->is_paused || !relay_leg_is_open(leg) || leg->carrier != NULL)
 		return;
-	if (shard->paused == NULL || leg->resume_ms < shard->resume_ms)
+	if (LIST_EMPTY(&shard->paused) || leg->resume_ms < shard->resume_ms)
 		shard->resume_ms = leg->resume_ms;
-	leg->next_paused = shard->paused;
-	leg->paused_at = &shard->paused;
-	if (leg->next_paused != NULL)
-		leg->next_paused->paused_at = &leg->next_paused;
-	shard->paused = leg;
+	LIST_INSERT_HEAD(&shard->paused, leg, paused);
+	leg->is_paused = true;
 	relay_leg_watch(shard, leg);
 }
 
 static void
 resume_reading(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (!relay_leg_is_paused(leg))
+	if (!leg->is_paused)
 		return;
 	unpause(leg);
 	relay_leg_watch(shard, leg);
@@ -187,13 +174,13 @@ resume_reading(struct relay_shard *shard, struct relay_leg *leg)
 void
 relay_leg_resume(struct relay_shard *shard)
 {
-	struct relay_leg *leg = shard->paused, *next;
+	struct relay_leg *next;
 
-	if (leg == NULL || shard->now_ms < shard->resume_ms)
+	if (LIST_EMPTY(&shard->paused) || shard->now_ms < shard->resume_ms)
 		return;
 	shard->resume_ms = INT64_MAX;
-	for (; leg != NULL; leg = next) {
-		next = leg->next_paused;
+	for (struct relay_leg *leg = LIST_FIRST(&shard->paused); leg != NULL; leg = next) {
+		next = LIST_NEXT(leg, paused);
 		if (leg->resume_ms <= shard->now_ms)
 			resume_reading(shard, leg);
 		else if (leg->resume_ms < shard->resume_ms)

@@ -83,6 +83,8 @@ struct relay_leg {
 	bool is_rtt_due;   /* the next pong says what is told */
 	bool is_dirty;	   /* on the round's list */
 	bool is_raw;	   /* a client leg without subprotocol: a message is a datagram */
+	bool is_paused;	   /* on the shard's list of those */
+	bool is_paced;	   /* likewise; see relay_window */
 	uint16_t close_code;
 	const char *close_reason;
 
@@ -103,9 +105,7 @@ struct relay_leg {
 	uint32_t held;			  /* likewise: what is not whole yet */
 	uint32_t first_piece, last_piece; /* of this round, or RELAY_NO_PIECE */
 	struct relay_leg *next_dirty, *next_doomed;
-	struct relay_leg *next, **at; /* all legs of the shard */
-	struct relay_leg *next_paused, **paused_at;
-	struct relay_leg *next_paced, **paced_at; /* see relay_window */
+	LIST_ENTRY(relay_leg) of_shard, paused, paced;
 
 	struct relay_timer timer;
 	struct relay_stall stall;
@@ -161,12 +161,6 @@ void relay_leg_doom(struct relay_shard *shard, struct relay_leg *leg, uint16_t c
 
 /* End of round: closes what was doomed. Returns whether there was any. */
 bool relay_leg_reap(struct relay_shard *shard);
-
-static inline bool
-relay_leg_is_paused(const struct relay_leg *leg)
-{
-	return leg->paused_at != NULL;
-}
 
 static inline bool
 relay_leg_is_open(const struct relay_leg *leg)

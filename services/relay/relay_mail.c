@@ -213,6 +213,7 @@ static void
 start_drain(struct relay_shard *shard, const struct relay_message *command)
 {
 	const char *urls = (const char *)command->bytes, *end = urls + command->n, *url = urls;
+	struct relay_leg *leg;
 
 	if (shard->drain_until_ms != 0)
 		return;
@@ -221,7 +222,7 @@ start_drain(struct relay_shard *shard, const struct relay_message *command)
 	if (relay_shard_is_door(shard))
 		report_closed(shard);
 	uint32_t spread_ms = drain_spread_ms(shard, command->channels);
-	for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+	LIST_FOREACH (leg, &shard->legs, of_shard) {
 		if (leg->state == RELAY_LEG_UPGRADING) {
 			relay_leg_doom(shard, leg, 0, "draining");
 			continue;

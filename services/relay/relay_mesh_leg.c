@@ -242,9 +242,11 @@ void
 relay_mesh_on_link_down(struct relay_shard *shard, uint64_t link)
 {
 	const struct relay_port *port = relay_port_get(shard, link, false);
+	const struct relay_end *end;
 
-	for (const struct relay_end *end = port != NULL ? port->ends : NULL; end != NULL;
-	     end = end->next)
+	if (port == NULL)
+		return;
+	LIST_FOREACH (end, &port->ends, of_port)
 		relay_leg_doom(shard, end->leg, 0, "link to the other relay is down");
 }
 

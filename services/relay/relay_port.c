@@ -45,7 +45,7 @@ relay_port_put(struct relay_shard *shard, struct relay_port *port)
 {
 	struct relay_port **at = &shard->ports.first;
 
-	if (port->ends != NULL)
+	if (!LIST_EMPTY(&port->ends))
 		return;
 	relay_port_flush(shard, port);
 	while (*at != port)
@@ -66,11 +66,7 @@ relay_end_new(struct relay_port *port, const uint8_t node_id[UUID_BYTES], uint32
 		return NULL;
 	make_key(end->key, node_id, channel);
 	end->port = port;
-	end->next = port->ends;
-	end->at = &port->ends;
-	if (end->next != NULL)
-		end->next->at = &end->next;
-	port->ends = end;
+	LIST_INSERT_HEAD(&port->ends, end, of_port);
 	idtable_add(&port->by_key, end);
 	return end;
 }
@@ -82,9 +78,7 @@ relay_end_free(struct relay_end **end)
 
 	*end = NULL;
 	idtable_remove(&e->port->by_key, e);
-	*e->at = e->next;
-	if (e->next != NULL)
-		e->next->at = e->at;
+	LIST_REMOVE(e, of_port);
 	free(e);
 }
 

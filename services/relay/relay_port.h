@@ -8,6 +8,8 @@
 #include "relay/relay_mesh_peers.h"
 #include "relay/relay_mesh_wire.h"
 
+#include <sys/queue.h>
+
 struct relay_port;
 
 enum { RELAY_END_KEY_BYTES = UUID_BYTES + 4 };
@@ -18,7 +20,7 @@ struct relay_end {
 	uint8_t key[RELAY_END_KEY_BYTES]; /* node, channel there; the channel of a node is 0 */
 	struct relay_port *port;
 	struct relay_leg *leg;
-	struct relay_end *next, **at; /* of the port */
+	LIST_ENTRY(relay_end) of_port;
 };
 
 struct relay_gather {
@@ -30,7 +32,7 @@ struct relay_port {
 	struct relay_port *next;
 	uint64_t link;
 	struct relay_mesh_peer *peer; /* who dialled; NULL: we did */
-	struct relay_end *ends;
+	LIST_HEAD(, relay_end) ends;
 	struct idtable by_key;
 	struct relay_gather data, control;
 };

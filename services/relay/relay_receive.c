@@ -226,7 +226,7 @@ read_lingering(struct relay_shard *shard, struct relay_leg *leg)
 void
 relay_leg_on_event(struct relay_shard *shard, struct relay_leg *leg, uint32_t events)
 {
-	if (relay_leg_is_paused(leg) && (events & (EPOLLHUP | EPOLLERR)))
+	if (leg->is_paused && (events & (EPOLLHUP | EPOLLERR)))
 		relay_leg_doom(shard, leg, 0, "connection is lost");
 	if ((events & EPOLLOUT) && leg->state != RELAY_LEG_DOOMED) {
 		relay_output_on_writable(shard, leg);

@@ -203,8 +203,8 @@ relay_shard_free(struct relay_shard **shard)
 		return;
 	assert(!s->has_thread);
 	relay_udp_free(s);
-	while (s->legs != NULL) {
-		relay_leg_doom(s, s->legs, 0, "relay stops");
+	while (!LIST_EMPTY(&s->legs)) {
+		relay_leg_doom(s, LIST_FIRST(&s->legs), 0, "relay stops");
 		relay_leg_reap(s);
 	}
 	relay_attach_end_carried(s);

@@ -50,7 +50,8 @@ struct relay_shard {
 	struct relay_mesh_mail *mesh; /* NULL: this relay has none */
 	struct relay_ports ports;
 	_Atomic int64_t mesh_bytes; /* of the mesh, waiting in our mailbox */
-	struct relay_leg *legs, *doomed, *paused, *paced;
+	LIST_HEAD(, relay_leg) legs, paused, paced;
+	struct relay_leg *doomed;
 	_Atomic uint32_t leg_count;	   /* doors add them up */
 	int64_t resume_ms;		   /* the earliest of the paused legs */
 	int64_t paced_ms;		   /* when the paced legs are looked at */

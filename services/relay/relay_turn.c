@@ -47,6 +47,8 @@ on_timer(struct relay_timer *timer, void *arg)
 static void
 check_drain(struct relay_shard *shard)
 {
+	struct relay_leg *leg;
+
 	if (shard->drain_until_ms == 0 || shard->is_drained)
 		return;
 	/* Stock apps cannot be told: their legs are served for as long as there is. */
@@ -54,7 +56,7 @@ check_drain(struct relay_shard *shard)
 	    (shard->leg_count > 0 || relay_udp_is_used(shard)))
 		return;
 	if (shard->leg_count > 0 && shard->now_ms < shard->drain_until_ms + RELAY_LINGER_MS) {
-		for (struct relay_leg *leg = shard->legs; leg != NULL; leg = leg->next)
+		LIST_FOREACH (leg, &shard->legs, of_shard)
 			if (relay_leg_is_open(leg))
 				relay_leg_doom(shard, leg, WS_CLOSE_RESTART,
 					       "draining: relay restarts");
@@ -112,9 +114,9 @@ timeout_ms(const struct relay_shard *shard)
 	int64_t timeout = relay_wheel_timeout_ms(&shard->wheel, shard->now_ms);
 	int64_t others = -1;
 
-	if (shard->paused != NULL)
+	if (!LIST_EMPTY(&shard->paused))
 		others = shard->resume_ms - shard->now_ms;
-	if (shard->paced != NULL)
+	if (!LIST_EMPTY(&shard->paced))
 		others = sooner(others, relay_window_paced_ms(shard) - shard->now_ms);
 	if (shard->accept.resume_ms != 0)
 		others = sooner(others, shard->accept.resume_ms - shard->now_ms);
@@ -122,7 +124,7 @@ timeout_ms(const struct relay_shard *shard)
 		others = others >= 0 && others < DRAIN_CHECK_MS ? others : DRAIN_CHECK_MS;
 	if (others >= 0 && (timeout < 0 || others < timeout))
 		timeout = others;
-	else if (shard->paused != NULL && others < 0)
+	else if (!LIST_EMPTY(&shard->paused) && others < 0)
 		timeout = 0;
 	return (int)timeout;
 }

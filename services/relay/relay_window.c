@@ -178,21 +178,18 @@ relay_window_deadline_ms(const struct relay_leg *leg)
 void
 relay_window_pace(struct relay_shard *shard, struct relay_leg *leg)
 {
-	if (leg->paced_at != NULL || leg->window == NULL || !leg_window_is_paced(leg->window))
+	if (leg->is_paced || leg->window == NULL || !leg_window_is_paced(leg->window))
 		return;
-	if (shard->paced == NULL)
+	if (LIST_EMPTY(&shard->paced))
 		shard->paced_ms = shard->now_ms + 1;
-	leg->next_paced = shard->paced;
-	leg->paced_at = &shard->paced;
-	if (leg->next_paced != NULL)
-		leg->next_paced->paced_at = &leg->next_paced;
-	shard->paced = leg;
+	LIST_INSERT_HEAD(&shard->paced, leg, paced);
+	leg->is_paced = true;
 }
 
 int64_t
 relay_window_paced_ms(const struct relay_shard *shard)
 {
-	return shard->paced != NULL ? shard->paced_ms : INT64_MAX;
+	return !LIST_EMPTY(&shard->paced) ? shard->paced_ms : INT64_MAX;
 }
 
 void
@@ -200,8 +197,8 @@ relay_window_resume(struct relay_shard *shard)
 {
 	if (shard->now_ms < relay_window_paced_ms(shard))
 		return;
-	while (shard->paced != NULL) {
-		struct relay_leg *leg = shard->paced;
+	while (!LIST_EMPTY(&shard->paced)) {
+		struct relay_leg *leg = LIST_FIRST(&shard->paced);
 
 		relay_window_leave(leg);
 		relay_round_mark(shard, leg);
@@ -211,11 +208,8 @@ relay_window_resume(struct relay_shard *shard)
 void
 relay_window_leave(struct relay_leg *leg)
 {
-	if (leg->paced_at == NULL)
+	if (!leg->is_paced)
 		return;
-	*leg->paced_at = leg->next_paced;
-	if (leg->next_paced != NULL)
-		leg->next_paced->paced_at = leg->paced_at;
-	leg->next_paced = NULL;
-	leg->paced_at = NULL;
+	LIST_REMOVE(leg, paced);
+	leg->is_paced = false;
 }
