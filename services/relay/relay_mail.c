@@ -5,17 +5,14 @@
  */
 #include "relay/relay_mail.h"
 
-#include "leg/leg_frame.h"
 #include "relay/relay_attach.h"
-#include "relay/relay_data.h"
+#include "relay/relay_carry.h"
 #include "relay/relay_link.h"
 #include "relay/relay_mesh_peers.h"
 #include "relay/relay_shard.h"
 #include "relay/relay_udp.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -124,58 +121,6 @@ on_node_gone(struct relay_shard *shard, const struct relay_message *command)
 		relay_leg_doom(shard, channel->client, WS_CLOSE_GONE, "node was deleted");
 }
 
-/* The command's datagram in the form of a message of this leg. Its size, or -EMSGSIZE. */
-static ssize_t
-write_message(const struct relay_leg *from, const struct relay_channel *channel,
-	      const struct relay_message *command, uint8_t *to, size_t size)
-{
-	struct leg_writer writer;
-
-	if (from->is_raw) {
-		if (command->n > size)
-			return -EMSGSIZE;
-		memcpy(to, command->bytes, command->n);
-		return (ssize_t)command->n;
-	}
-	leg_writer_init(&writer, !command->is_to_node, channel->number, to, size);
-	if (leg_writer_add(&writer, command->bytes, command->n) < 0)
-		return -EMSGSIZE;
-	return (ssize_t)writer.n;
-}
-
-/* As if it had come on the other leg of its channel: same checks, same queue, same rate. */
-static int
-carry(struct relay_shard *shard, const struct relay_message *command)
-{
-	const struct relay_channel *channel =
-		relay_channel_find(&shard->directory, command->session_id);
-	uint8_t payload[LEG_DATA_HEADER_NODE_BYTES + LEG_DATAGRAM_HEADER_BYTES +
-			RELAY_CARRY_MAX_BYTES];
-
-	if (channel == NULL || memcmp(channel->node->id, command->node_id, UUID_BYTES) != 0)
-		return -ENOENT;
-	struct relay_leg *from = command->is_to_node ? channel->client : channel->node->leg;
-	const struct relay_leg *to = command->is_to_node ? channel->node->leg : channel->client;
-	if (from == NULL || to == NULL || !relay_leg_is_open(from) || !relay_leg_is_open(to))
-		return -ENOTCONN;
-	if (to->outbox.lane_bytes >= shard->settings->queue_bytes)
-		return -EAGAIN;
-	ssize_t n = write_message(from, channel, command, payload, sizeof(payload));
-	if (n < 0)
-		return (int)n;
-	relay_data_on_message(shard, from, payload, (size_t)n, 0);
-	return 0;
-}
-
-/* The command goes back as its own answer: a call is never left without one. */
-static void
-on_carry(struct relay_shard *shard, struct relay_message **command)
-{
-	(*command)->result = carry(shard, *command);
-	(*command)->kind = RELAY_CARRIED;
-	relay_mail_report(shard, command);
-}
-
 static void
 on_adopt(struct relay_shard *shard, struct relay_leg *leg)
 {
@@ -262,7 +207,7 @@ obey(struct relay_shard *shard, struct relay_message **message)
 		relay_mesh_on_link_down(shard, command->link);
 		break;
 	case RELAY_CARRY:
-		on_carry(shard, message);
+		relay_carry(shard, message);
 		break;
 	case RELAY_NODE_GONE:
 		on_node_gone(shard, command);
