@@ -4,12 +4,14 @@
 #include "load_slow.h"
 
 #include "leg/leg_frame.h"
+#include "load_delays.h"
 #include "loop/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -17,7 +19,8 @@ enum {
 	HEADER_BYTES = 8, /* of the sender's frames */
 	STAMP_BYTES = 12, /* u32 session, u64 us, behind a datagram's first word */
 	READ_AT_ONCE_BYTES = 16 * 1024,
-	READ_LEAST_BYTES = 2 * LOAD_DATAGRAM_BYTES,
+	READ_LEAST_BYTES = LOAD_DATAGRAM_BYTES,
+	SEND_AT_ONCE = 2,      /* messages of a session, then the line moves again */
 	RECEIVE_BUFFER_MS = 2, /* of the reader's rate; the kernel counts its own overhead in */
 	RECEIVE_BUFFER_LEAST_BYTES = 4096,
 	PAUSE_NS = 20 * 1000,
@@ -34,11 +37,10 @@ struct session {
 	double next_us; /* is_random: since the start */
 	uint64_t dice, due;
 	uint64_t sent, skipped, received;
-	uint32_t *delays_us;
-	size_t n_delays;
 };
 
 static struct session sessions[LOAD_SESSIONS_MAX];
+static struct load_delays delays[LOAD_SESSIONS_MAX]; /* of these */
 static unsigned session_count;
 static size_t stamp_at; /* within an arriving message */
 static bool is_measuring;
@@ -75,14 +77,18 @@ messages_due(struct session *session, double since_us)
 	return session->due;
 }
 
-static void
+/* False: more is due than goes at once. */
+static bool
 send_due(unsigned index, int64_t passed_us)
 {
 	struct session *session = &sessions[index];
 	int64_t now_us = clock_monotonic_us();
 	uint64_t due = messages_due(session, (double)passed_us);
+	uint64_t most = session->sent + SEND_AT_ONCE;
 
 	while (session->done > 0 || session->sent + session->skipped < due) {
+		if (session->sent == most)
+			return false;
 		if (session->done == 0)
 			stamp(session, index, (uint64_t)now_us);
 		size_t n = load_line_send(session->line, session->frame + session->done,
@@ -92,11 +98,12 @@ send_due(unsigned index, int64_t passed_us)
 			/* It does not even leave: what was due meanwhile is never sent. */
 			if (session->sent + session->skipped < due && n == 0)
 				session->skipped = due - session->sent;
-			return;
+			return true;
 		}
 		session->done = 0;
 		session->sent++;
 	}
+	return true;
 }
 
 static void
@@ -116,8 +123,7 @@ on_message(const uint8_t *head, size_t n, void *arg)
 	if (!is_measuring)
 		return;
 	session->received++;
-	if (session->n_delays < LOAD_SAMPLES_MAX / LOAD_SESSIONS_MAX)
-		session->delays_us[session->n_delays++] = (uint32_t)(now_us - sent_us);
+	load_delays_add(&delays[index], (uint32_t)(now_us - sent_us));
 }
 
 /* TLS hands over one record at a time, however small. */
@@ -133,28 +139,38 @@ receive(struct load_line *line, uint8_t *bytes, size_t most)
 	return done;
 }
 
+/* The line to the reader. */
+struct road {
+	struct load_line *line;
+	struct load_parser *parser;
+	double bytes_per_us;
+	int64_t last_us, passed_us; /* when it was looked at; since the start */
+	uint64_t taken, due;
+};
+
 /* As much as the reader's rate allows by now. */
-static uint64_t
-read_due(struct load_line *line, struct load_parser *parser, uint64_t taken, uint64_t due)
+static void
+read_due(struct road *road)
 {
 	static uint8_t input[READ_AT_ONCE_BYTES];
 
-	if (due < taken + READ_LEAST_BYTES)
-		return taken;
-	size_t most = due - taken < sizeof(input) ? due - taken : sizeof(input);
-	size_t n = receive(line, input, most);
-	load_parser_take(parser, input, n, 0, on_message, NULL);
-	if (parser->has_ping) {
+	if (road->due < road->taken + READ_LEAST_BYTES)
+		return;
+	size_t most = road->due - road->taken;
+	size_t n = receive(road->line, input, most < sizeof(input) ? most : sizeof(input));
+	road->taken += n;
+	load_parser_take(road->parser, input, n, 0, on_message, NULL);
+	if (road->parser->has_ping) {
 		uint8_t pong[LOAD_PONG_BYTES];
 
-		load_parser_pong(parser, pong);
-		load_line_send(line, pong, sizeof(pong));
+		load_parser_pong(road->parser, pong);
+		load_line_send(road->line, pong, sizeof(pong));
 	}
-	return taken + n;
 }
 
-/* How long a turn took for those that send and read. While this process was not let run, nobody
- * did: senders who made up for it and a reader whose line was idle would be a jam of our making. */
+/* How long it was not looked at, for those that send and read. While this process was not let run,
+ * nobody did: senders who made up for it and a reader whose line was idle would be a jam of our
+ * making. */
 static int64_t
 turn_us(int64_t *last_us)
 {
@@ -168,62 +184,53 @@ turn_us(int64_t *last_us)
 }
 
 static void
-run(struct load_line *reader, struct load_parser *parser, double read_mbit, double seconds)
+move(struct road *road)
 {
-	int64_t last_us = clock_monotonic_us(), passed_us = 0;
-	double bytes_per_us = read_mbit / 8;
-	uint64_t taken = 0, due, before = 0, most;
+	uint64_t before = road->due, most;
 
+	road->passed_us += turn_us(&road->last_us);
+	road->due = (uint64_t)((double)road->passed_us * road->bytes_per_us);
+	read_due(road);
+	/* A line with nothing to move has saved up nothing but what it might have moved since it
+	 * was last looked at. */
+	most = READ_LEAST_BYTES + road->due - before;
+	if (road->due > road->taken + most)
+		road->taken = road->due - most;
+}
+
+static void
+start_again(void)
+{
 	stood_still_us = 0;
 	for (unsigned i = 0; i < session_count; i++) {
 		sessions[i].sent = sessions[i].skipped = sessions[i].received = 0;
-		sessions[i].n_delays = 0;
+		load_delays_begin(&delays[i]);
 		sessions[i].due = 0;
 		sessions[i].next_us = 0;
 	}
-	while (passed_us < (int64_t)(seconds * 1e6)) {
+}
+
+/* The line moves while sessions send, too: it would be one of bursts else, as long as the greedy
+ * one's sending takes. */
+static void
+run(struct load_line *reader, struct load_parser *parser, double read_mbit, double seconds)
+{
+	struct road road = { reader, parser, read_mbit / 8, clock_monotonic_us(), 0, 0, 0 };
+	bool is_sent = true;
+
+	start_again();
+	while (road.passed_us < (int64_t)(seconds * 1e6)) {
 		/* Even a moment's sleep keeps the kernel from stopping one of real-time priority.
 		 */
-		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
-		for (unsigned i = 0; i < session_count; i++)
-			send_due(i, passed_us);
-		passed_us += turn_us(&last_us);
-		due = (uint64_t)((double)passed_us * bytes_per_us);
-		taken = read_due(reader, parser, taken, due);
-		/* A line with nothing to move has saved up nothing but what it might have moved
-		 * since it was last looked at. */
-		most = READ_LEAST_BYTES + due - before;
-		if (due > taken + most)
-			taken = due - most;
-		before = due;
+		if (is_sent)
+			nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+		is_sent = true;
+		for (unsigned i = 0; i < session_count; i++) {
+			move(&road);
+			load_delays_passed(&delays[i], road.passed_us);
+			is_sent = send_due(i, road.passed_us) && is_sent;
+		}
 	}
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Percentiles over sessions from..to. */
-static void
-print_delays(const char *name, unsigned from, unsigned to)
-{
-	uint32_t *all = malloc(LOAD_SAMPLES_MAX * sizeof(*all));
-	size_t n = 0;
-
-	if (all == NULL)
-		load_die("out of memory");
-	for (; from < to; from++) {
-		memcpy(all + n, sessions[from].delays_us, sessions[from].n_delays * sizeof(*all));
-		n += sessions[from].n_delays;
-	}
-	qsort(all, n, sizeof(*all), compare);
-	printf("\"%s_p50_us\":%u,\"%s_p99_us\":%u,", name, n > 0 ? all[n / 2] : 0, name,
-	       n > 0 ? all[(size_t)((double)(n - 1) * 0.99)] : 0);
-	free(all);
 }
 
 static void
@@ -243,9 +250,11 @@ print_result(const struct load_slow_options *slow)
 		}
 	}
 	printf("{");
-	print_delays("delay", session_count > 1 ? 1 : 0, session_count);
-	if (session_count > 1)
-		print_delays("greedy", 0, 1);
+	bool is_alone = session_count == 1;
+	load_delays_print("delay", is_alone ? delays : delays + 1,
+			  is_alone ? 1 : session_count - 1);
+	if (!is_alone)
+		load_delays_print("greedy", delays, 1);
 	printf("\"jain\":%.4f,\"goodput_mbit\":%.1f,\"greedy_mbit\":%.1f,\"modest_lost\":%.4f,"
 	       "\"stood_still\":%.4f}\n",
 	       squares > 0 ? sum * sum / (session_count * squares) : 0,
@@ -263,6 +272,7 @@ load_slow_measure(const struct load_options *options, const struct load_slow_opt
 	size = size > RECEIVE_BUFFER_LEAST_BYTES ? size : RECEIVE_BUFFER_LEAST_BYTES;
 	struct load_flow flow;
 
+	(void)prctl(PR_SET_TIMERSLACK, 1UL);
 	session_count = slow->sessions;
 	load_line_segment_bytes = SEGMENT_BYTES;
 	load_flow_init(&flow, session_count, is_relay);
@@ -283,10 +293,6 @@ load_slow_measure(const struct load_options *options, const struct load_slow_opt
 		session->per_us = mbit / 8 / LOAD_DATAGRAM_BYTES;
 		session->is_random = slow->is_random && mbit <= slow->modest_mbit;
 		session->dice = 88172645463325252U + i;
-		session->delays_us =
-			malloc(LOAD_SAMPLES_MAX / LOAD_SESSIONS_MAX * sizeof(*session->delays_us));
-		if (session->delays_us == NULL)
-			load_die("out of memory");
 	}
 	run(&reader->line, &reader->parser, slow->read_mbit, slow->warm_up);
 	is_measuring = true;

@@ -61,7 +61,8 @@ COLUMNS = {
     "flow": (("gbit_per_core_second", "Gbit per core second"), ("us_per_message", "us a message"),
              ("server_busy", "busy"), ("lost", "lost")),
     "echo": (("p50_us", "p50 us"), ("p99_us", "p99 us"), ("p999_us", "p99.9 us"), ("us_per_message", "us a message")),
-    "slow": (("delay_p50_us", "p50 us"), ("delay_p99_us", "p99 us"), ("goodput_mbit", "Mbit/s"), ("jain", "Jain"),
+    "slow": (("delay_p50_us", "p50 us"), ("delay_p99_us", "p99 us"), ("delay_slice_p99_us", "p99 us of 50 ms"),
+             ("goodput_mbit", "Mbit/s"), ("jain", "Jain"),
              ("greedy_mbit", "greedy Mbit/s"), ("modest_lost", "lost")),
     "idle": (("rss_bytes_each", "bytes a connection"),),
 }
