@@ -226,8 +226,11 @@ leg_client_target(struct leg_client *client, const char *const *urls, const char
 void
 leg_client_disconnect(struct leg_client *client)
 {
+	leg_client_enter(client);
 	leg_move_stop(client);
-	leg_line_disconnect(leg_client_active(client)->line);
+	if (!client->is_freed)
+		leg_line_disconnect(leg_client_active(client)->line);
+	leg_client_leave(client);
 }
 
 enum leg_state

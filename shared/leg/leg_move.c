@@ -253,10 +253,12 @@ leg_move_stop(struct leg_client *client)
 	loop_timer_stop(&client->timer);
 	client->has_wish = false;
 	client->moving_to[0] = '\0';
-	if (client->phase == MOVE_TRYING)
-		drop_line(client, leg_client_other(client));
-	if (client->phase == MOVE_LEAVING)
+	if (client->phase == MOVE_LEAVING) {
 		leg_line_disconnect(leg_client_other(client)->line);
-	else
-		client->phase = MOVE_NONE;
+		return;
+	}
+	bool is_trying = client->phase == MOVE_TRYING;
+	client->phase = MOVE_NONE;
+	if (is_trying)
+		drop_line(client, leg_client_other(client));
 }

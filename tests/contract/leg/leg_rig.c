@@ -61,6 +61,16 @@ on_batch_end(void *arg)
 }
 
 static void
+on_left(uint32_t line, void *arg)
+{
+	struct rig *rig = arg;
+
+	(void)line;
+	if (rig->free_when_left)
+		leg_client_free(&rig->client);
+}
+
+static void
 check(struct loop *loop, void *arg)
 {
 	struct rig *rig = arg;
@@ -136,6 +146,7 @@ rig_new_with(const struct leg_client_options *options)
 	const struct leg_client_events events = { .on_state = on_state,
 						  .on_message = on_message,
 						  .on_batch_end = on_batch_end,
+						  .on_left = on_left,
 						  .arg = rig };
 
 	assert_non_null(rig);

@@ -27,7 +27,7 @@ struct rig {
 	uint8_t last_message[LEG_MESSAGE_MAX_BYTES];
 	bool (*is_done)(struct rig *rig);
 	size_t wanted;
-	bool is_late, free_in_callback;
+	bool is_late, free_in_callback, free_when_left;
 };
 
 /* Files of the group: of "localhost" and this machine's addresses, and the same of yesterday; of

@@ -395,6 +395,27 @@ test_a_move_that_is_called_off_leaves_nothing(void **state)
 	rig_free(rig);
 }
 
+/* Any callback may free the client: also the one that says that what was being tried is gone. */
+static void
+test_it_can_be_freed_when_a_move_is_called_off(void **state)
+{
+	struct rig *rig = open_with_two();
+	char here[64], mute[64];
+	const char *urls[] = { here, mute, NULL };
+
+	(void)state;
+	snprintf(here, sizeof here, "ws://127.0.0.1:%u/echo", rig->relay.port);
+	snprintf(mute, sizeof mute, "ws://127.0.0.1:%u/mute", rig->relay.port);
+	assert_int_equal(leg_client_target(rig->client, urls, "the-ticket"), 0);
+	assert_int_equal(leg_client_move(rig->client, NULL, 0, 0), 0);
+	rig->wanted = 2;
+	wait_until(rig, has_tried_twice);
+	rig->free_when_left = true;
+	leg_client_disconnect(rig->client);
+	assert_null(rig->client);
+	rig_free(rig);
+}
+
 #define LEG_TEST(test) cmocka_unit_test_setup(test, begin)
 
 int
@@ -411,6 +432,7 @@ main(void)
 		LEG_TEST(test_a_name_that_does_not_exist_is_said),
 		LEG_TEST(test_a_relay_it_was_told_to_go_to_is_a_target_until_the_list_had_it),
 		LEG_TEST(test_a_move_that_is_called_off_leaves_nothing),
+		LEG_TEST(test_it_can_be_freed_when_a_move_is_called_off),
 	};
 
 	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);

@@ -190,6 +190,29 @@ test_one_channel_loses_its_oldest_and_no_other_channel_does(void **state)
 	world_free(world);
 }
 
+/* Who says little does not wait for who says much, not even with its first word; but what others
+ * sent before it came was not its to send. */
+static void
+test_a_channel_that_begins_goes_first_and_then_has_its_share(void **state)
+{
+	struct world *world = world_new(true);
+	unsigned of_new = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 600; i++) {
+		push(world, 1 + i % 3, 1, 1000, 1, 0);
+		if (i >= 24)
+			assert_int_equal(take(world, 0), 1);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		push(world, 4, 4, 1000, 1, 0);
+	assert_int_equal(take(world, 0), 4);
+	for (unsigned i = 1; i < 8; i++)
+		of_new += take(world, 0) == 4;
+	assert_in_range(of_new, 1, 3);
+	world_free(world);
+}
+
 static void
 test_what_waited_too_long_is_not_handed_out(void **state)
 {
@@ -257,6 +280,23 @@ test_t13_many_channels_are_bounded_together_at_the_cost_of_the_largest(void **st
 	world_free(world);
 }
 
+static void
+test_t13_one_that_is_large_takes_the_places_of_several(void **state)
+{
+	struct world *world = world_new(true);
+
+	(void)state;
+	for (unsigned i = 0; i < 400; i++)
+		push(world, 1 + i % 5, 1, 100, 1, 0);
+	assert_true(dropped(world, FAIR_DROPPED_MEMORY) > 0);
+	push(world, 6, 2, 2000, 1, 0);
+	assert_in_range(world->outbox.fair.lane_bytes +
+				FAIR_ITEM_COST_BYTES * world->outbox.fair.lane_items,
+			LANE_BYTES, LEG_OUTBOX_LANES_FULL * LANE_BYTES);
+	assert_true(has_lane(world, 6));
+	world_free(world);
+}
+
 /* Channel numbers do not come back for long: lanes of those that are gone must not pile up. */
 static void
 test_lanes_in_which_nothing_waits_go(void **state)
@@ -289,10 +329,12 @@ main(void)
 		cmocka_unit_test(test_a_message_too_short_for_a_number_is_of_none),
 		cmocka_unit_test(test_what_waits_is_gone_with_its_connection),
 		cmocka_unit_test(test_one_channel_loses_its_oldest_and_no_other_channel_does),
+		cmocka_unit_test(test_a_channel_that_begins_goes_first_and_then_has_its_share),
 		cmocka_unit_test(test_what_waited_too_long_is_not_handed_out),
 		cmocka_unit_test(test_control_goes_first_and_is_refused_when_there_is_too_much),
 		cmocka_unit_test(
 			test_t13_many_channels_are_bounded_together_at_the_cost_of_the_largest),
+		cmocka_unit_test(test_t13_one_that_is_large_takes_the_places_of_several),
 		cmocka_unit_test(test_lanes_in_which_nothing_waits_go),
 	};
 
