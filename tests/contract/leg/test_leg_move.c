@@ -271,6 +271,22 @@ test_t20_a_relay_that_is_not_found_holds_up_nobody(void **state)
 }
 
 static void
+test_a_move_to_a_pinned_name_asks_no_name_server(void **state)
+{
+	struct rig *rig = open_with_two();
+	char relay[64];
+
+	(void)state;
+	assert_int_equal(leg_client_pin(rig->client, "relay.slow", "127.0.0.1"), 0);
+	snprintf(relay, sizeof relay, "ws://relay.slow:%u", rig->relay.port);
+	assert_int_equal(leg_client_move(rig->client, relay, 0, 0), 0);
+	wait_until(rig, has_moved);
+	assert_non_null(strstr(leg_client_url(rig->client), "relay.slow"));
+	assert_int_equal(read_counter(&asked), 0);
+	rig_free(rig);
+}
+
+static void
 test_the_next_url_does_not_wait_for_a_name_server(void **state)
 {
 	struct rig *rig = rig_new(NULL, 0);
@@ -427,6 +443,7 @@ main(void)
 		LEG_TEST(test_t20_a_drain_to_a_relay_that_is_in_no_list_is_followed),
 		LEG_TEST(test_t19_a_drain_leads_no_ticket_out_of_tls),
 		LEG_TEST(test_t20_a_relay_that_is_not_found_holds_up_nobody),
+		LEG_TEST(test_a_move_to_a_pinned_name_asks_no_name_server),
 		LEG_TEST(test_the_next_url_does_not_wait_for_a_name_server),
 		LEG_TEST(test_a_leg_whose_name_is_looked_up_obeys_at_once),
 		LEG_TEST(test_a_name_that_does_not_exist_is_said),
