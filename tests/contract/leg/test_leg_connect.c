@@ -277,9 +277,8 @@ test_bad_urls_and_tickets_are_refused(void **state)
 
 /* An HTTP proxy that reads the request, tells what it was, and refuses. */
 static void
-test_the_proxy_of_the_environment_is_asked(void **state)
+expect_proxy_is_asked(const char *name)
 {
-	(void)state;
 	struct rig *rig = rig_new(NULL, 0);
 	char url[64], request[512] = "";
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -289,7 +288,10 @@ test_the_proxy_of_the_environment_is_asked(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
 	assert_int_equal(listen(listener, 4), 0);
 	getsockname(listener, (struct sockaddr *)&address, &n);
-	snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+	snprintf(url, sizeof url, "http://%s:%u/", name, ntohs(address.sin_port));
+	/* The proxy finds the relay; what is pinned is the proxy's own address. */
+	assert_int_equal(leg_client_pin(rig->client, "proxy.invalid", "127.0.0.1"), 0);
+	assert_int_equal(leg_client_pin(rig->client, "relay.example", "127.255.255.254"), 0);
 	setenv("https_proxy", url, 1);
 	setenv("no_proxy", "direct.example", 1);
 	const char *urls[] = { "wss://relay.example/relay/x", NULL };
@@ -303,6 +305,14 @@ test_the_proxy_of_the_environment_is_asked(void **state)
 	unsetenv("no_proxy");
 	wait_until(rig, has_gone_down);
 	rig_free(rig);
+}
+
+static void
+test_the_proxy_of_the_environment_is_asked(void **state)
+{
+	(void)state;
+	expect_proxy_is_asked("127.0.0.1");
+	expect_proxy_is_asked("proxy.invalid");
 }
 
 int
