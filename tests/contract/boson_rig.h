@@ -22,6 +22,7 @@ struct rig {
 	struct metrics *metrics;
 	struct bus *bus;
 	pid_t processes[RIG_PROCESSES_MAX];
+	bool has_failed; /* a wait came to nothing */
 };
 
 /* Makes the folder, the loop and the bus. config is a config file's text; %s in it, if any, is the
@@ -76,6 +77,10 @@ void rig_call_init(struct rig_call *call, struct rig *rig, struct bus_peer *peer
 void rig_call_fini(struct rig_call *call);
 void rig_call_take(struct rig_call *call, const ProtobufCMessage *reply);
 void rig_call_wait(struct rig_call *call);
+
+/* It came to nothing yet for a reason that passes: a store, a service or a peer is away, or has not
+ * answered in time. Who waits for that asks again. */
+bool rig_call_may_be_repeated(const struct rig_call *call);
 
 /* What the gateway would say of who asks. subject is borrowed; NULL: none. */
 Boson__Common__Caller rig_caller(Boson__Common__Caller__Role role, const char *subject);

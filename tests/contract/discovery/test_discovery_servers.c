@@ -86,7 +86,7 @@ enrol_in_the_end(void)
 		enrolment_run(&call, &node);
 		enrolled = call.reply != NULL;
 		if (!enrolled)
-			assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+			assert_true(rig_call_may_be_repeated(&call));
 		rig_call_fini(&call);
 	}
 }

@@ -7,7 +7,7 @@
 #include "leg/leg_client.h"
 #include "relay_stand_in.h"
 
-enum { DEADLINE_MS = 20 * 1000, NOTED_MAX = 64 };
+enum { DEADLINE_MS = 60 * 1000, NOTED_MAX = 64 };
 
 struct noted {
 	enum leg_state state;

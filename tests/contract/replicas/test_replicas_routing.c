@@ -220,8 +220,7 @@ test_a_request_that_outlives_its_replica_makes_one_session_F01(void **state)
 	routing_pair_kill(&pair, 0); /* the list's first is the one that is asked */
 	rig_call_wait(&call);
 	if (call.reply == NULL) { /* the bus did not know b yet: the client asks again itself */
-		assert_true(call.result.status == BUS_UNAVAILABLE ||
-			    call.result.status == BUS_DEADLINE);
+		assert_true(rig_call_may_be_repeated(&call));
 		rig_call_fini(&call);
 		route_rig_request_until_served(&pair.rig, &call, &client, NULL);
 	}
@@ -296,7 +295,7 @@ is_served(void *arg)
 	served = call.reply != NULL;
 	/* Until then nothing is unknown: 503, never 404. */
 	if (!served)
-		assert_int_equal(call.result.status, BUS_UNAVAILABLE);
+		assert_true(rig_call_may_be_repeated(&call));
 	rig_call_fini(&call);
 	return served;
 }

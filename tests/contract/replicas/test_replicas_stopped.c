@@ -80,8 +80,7 @@ delete_route(const struct route_rig_answer *answer, const char *token)
 	struct rig_call call;
 
 	route_rig_delete(&pair.rig, &call, answer->route_id, token);
-	while (call.reply == NULL &&
-	       (call.result.status == BUS_UNAVAILABLE || call.result.status == BUS_DEADLINE)) {
+	while (rig_call_may_be_repeated(&call)) {
 		assert_true(clock_monotonic_ms() < deadline_ms);
 		route_rig_delete(&pair.rig, &call, answer->route_id, token);
 	}

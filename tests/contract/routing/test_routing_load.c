@@ -38,49 +38,46 @@ test_clients_enter_elsewhere_while_a_relay_says_that_it_is_full(void **state)
 	rig_wait(&rig.rig, enters_as_expected, &idle, "the nearer one again");
 }
 
-/* The node of a route of somebody who was not here before, and who leaves at once. */
+struct newcomers {
+	double first, second; /* what the relays say */
+	const char *node_id;
+	int n; /* so many in a row */
+};
+
+/* The node of a route of somebody who was not here before, and who leaves at once. Relays say how
+ * it is with them before each: who says nothing for long is none. */
 static bool
-node_of_a_newcomer_is(const char *node_id)
+newcomer_gets(const struct newcomers *newcomers)
 {
 	struct route_rig_answer answer;
 	struct route_rig_client newcomer;
 	struct rig_call call;
 
+	relay_mailbox_tell_load(&rig.relay, newcomers->first);
+	relay_mailbox_tell_load(&second, newcomers->second);
 	route_rig_client_init(&newcomer);
 	route_rig_connect(&rig, &newcomer, NULL, &answer);
 	route_rig_delete(&rig, &call, answer.route_id, newcomer.token);
 	rig_call_assert_served(&call);
-	return strcmp(answer.node_id, node_id) == 0;
+	return strcmp(answer.node_id, newcomers->node_id) == 0;
 }
-
-struct newcomers {
-	double first, second;
-	const char *node_id;
-	int n;	      /* so many in a row */
-	bool has_got; /* they did: once is enough */
-};
 
 static bool
 newcomers_get(void *arg)
 {
-	struct newcomers *newcomers = arg;
+	const struct newcomers *newcomers = arg;
 	int got = 0;
 
-	if (newcomers->has_got)
-		return true;
-	relay_mailbox_tell_load(&rig.relay, newcomers->first);
-	relay_mailbox_tell_load(&second, newcomers->second);
-	while (got < newcomers->n && node_of_a_newcomer_is(newcomers->node_id))
+	while (got < newcomers->n && newcomer_gets(newcomers))
 		got++;
-	newcomers->has_got = got == newcomers->n;
-	return newcomers->has_got;
+	return got == newcomers->n;
 }
 
 /* Nodes are drawn at random: so many of the same kind are no accident. */
 static void
 expect_all_newcomers_at(double first_load, double second_load, const struct enrolment_node *at)
 {
-	struct newcomers newcomers = { first_load, second_load, at->id_text, 16, false };
+	struct newcomers newcomers = { first_load, second_load, at->id_text, 16 };
 
 	rig_wait(&rig.rig, newcomers_get, &newcomers, "a node whose relay is not full");
 }
@@ -98,7 +95,7 @@ test_newcomers_get_nodes_of_other_relays_while_one_is_full(void **state)
 	expect_all_newcomers_at(0, 0.95, &node);
 	expect_all_newcomers_at(0.95, 0, &other);
 	/* Both are: better that than nothing. */
-	struct newcomers any = { 0.95, 0.95, node.id_text, 1, false };
+	struct newcomers any = { 0.95, 0.95, node.id_text, 1 };
 	rig_wait(&rig.rig, newcomers_get, &any, "a node, although its relay is full");
 }
 

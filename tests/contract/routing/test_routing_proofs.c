@@ -63,7 +63,7 @@ assert_no_route(const struct route_rig_client *who, const char *session_id, enum
 	do { /* until routing has heard of node and leg */
 		route_rig_request(&rig, &call, who, NULL, NULL, session_id);
 		assert_null(call.reply);
-		if (call.result.status != BUS_UNAVAILABLE)
+		if (!rig_call_may_be_repeated(&call))
 			break;
 		rig_call_fini(&call);
 	} while (true);
