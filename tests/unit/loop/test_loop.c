@@ -84,11 +84,12 @@ test_timers_fire_in_the_order_of_their_dues(void **state)
 	struct loop_timer *a = NULL, *b = NULL, *c = NULL, *d = NULL;
 
 	(void)state;
-	loop_timer_start(loop, 20, 0, note, text("d"), &d);
-	loop_timer_start(loop, 1, 0, note, text("b"), &b);
-	loop_timer_start(loop, 10, 0, note, text("c"), &c);
+	/* Steps so wide that starting all of them takes less than one. */
+	loop_timer_start(loop, 150, 0, note, text("d"), &d);
+	loop_timer_start(loop, 50, 0, note, text("b"), &b);
+	loop_timer_start(loop, 100, 0, note, text("c"), &c);
 	loop_timer_start(loop, 0, 0, note, text("a"), &a);
-	run_for(40);
+	run_for(200);
 	assert_string_equal(trail, "abcd");
 }
 
@@ -100,11 +101,11 @@ test_many_timers_fire_in_order_although_some_were_stopped(void **state)
 	char expected[201] = "";
 
 	(void)state;
-	/* Steps so wide that starting all of them takes less than one. */
+	/* Steps as wide as above. */
 	for (int i = 0; i < 200; i++) {
 		int due = (i * 37) % 10;
 		words[i][0] = (char)('!' + due);
-		loop_timer_start(loop, due * 40, 0, note, words[i], &timers[i]);
+		loop_timer_start(loop, due * 50, 0, note, words[i], &timers[i]);
 	}
 	for (int i = 0; i < 200; i += 3)
 		loop_timer_stop(&timers[i]);
@@ -114,7 +115,7 @@ test_many_timers_fire_in_order_although_some_were_stopped(void **state)
 				strcat(expected, words[i]);
 		}
 	}
-	run_for(500);
+	run_for(600);
 	assert_string_equal(trail, expected);
 }
 
