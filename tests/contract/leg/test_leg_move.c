@@ -78,14 +78,8 @@ resolver_is_asked(struct rig *rig)
 	return read_counter(&asked) > 0;
 }
 
-static int
-begin(void **state)
-{
-	(void)state;
-	asked = given_up = 0;
-	is_answered = false;
-	return 0;
-}
+/* A sanitizer may have one of its own. */
+static unsigned threads_at_rest;
 
 static unsigned
 count_threads(void)
@@ -100,6 +94,18 @@ count_threads(void)
 	return n - 2; /* . and .. */
 }
 
+static int
+begin(void **state)
+{
+	(void)state;
+	pthread_mutex_lock(&lock);
+	asked = given_up = 0;
+	is_answered = false;
+	pthread_mutex_unlock(&lock);
+	threads_at_rest = count_threads();
+	return 0;
+}
+
 /* The resolver answers now, and the threads that it kept are gone. */
 static void
 let_resolver_answer(void)
@@ -110,7 +116,7 @@ let_resolver_answer(void)
 	is_answered = true;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
-	while (count_threads() > 1 && clock_monotonic_ms() < deadline_ms)
+	while (count_threads() > threads_at_rest && clock_monotonic_ms() < deadline_ms)
 		continue;
 }
 
